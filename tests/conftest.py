@@ -1,0 +1,99 @@
+"""Fixtures that several folders of tests share."""
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+REPOSITORY = Path(__file__).resolve().parents[1]
+CHANNELS = ("wrist_bvp", "wrist_eda", "wrist_temp", "wrist_acc_x", "wrist_acc_y", "wrist_acc_z")
+
+
+@pytest.fixture(scope="session")
+def repository() -> Path:
+    """The checkout."""
+    return REPOSITORY
+
+
+@pytest.fixture(scope="session")
+def wesad_root() -> Path:
+    """The real wrist recordings; named by WESAD_ROOT, else looked for beside the checkout."""
+    root = Path(os.environ.get("WESAD_ROOT", REPOSITORY.parent / "shared" / "wesad"))
+    if not root.is_dir():
+        pytest.skip("the real recordings are not here: set WESAD_ROOT")
+    return root
+
+
+def make_toy_windows(
+    n_subjects: int = 6, per_subject: int = 12, seed: int = 0, rate_hz: float = 35.0, window_s: float = 60.0
+) -> xr.Dataset:
+    """Windows as the library makes them, of wrist people in whom stress raises heart rate, EDA and movement."""
+    generator = np.random.default_rng(seed)
+    n, samples = n_subjects * per_subject, int(rate_hz * window_s)
+    time = np.arange(samples) / rate_hz
+    subject = np.repeat([f"S{k + 2}" for k in range(n_subjects)], per_subject)
+    stress = np.tile(np.arange(per_subject) >= per_subject * 2 // 3, n_subjects)
+    person = np.repeat(generator.normal(size=n_subjects), per_subject)
+    heart_rate = 70 + 5 * person + 15 * stress + generator.normal(0, 4, n)
+    eda = np.exp(0.2 + 0.4 * person + 0.8 * stress + generator.normal(0, 0.2, n))
+    temperature = 33 + 0.5 * person - 0.5 * stress + generator.normal(0, 0.2, n)
+    movement = np.exp(-3.5 + 0.5 * stress + generator.normal(0, 0.3, n))
+
+    signal = np.empty((n, len(CHANNELS), samples), np.float32)
+    beats = np.full((n, 1, int(4 * window_s)), np.nan)
+    for k in range(n):
+        beat = np.arange(0.3, window_s - 0.3, 60 / heart_rate[k])
+        beats[k, 0, : len(beat)] = beat
+        phase = np.interp(time, beat, np.arange(len(beat)))
+        signal[k, 0] = 50 * np.sin(2 * np.pi * phase) + generator.normal(0, 2, samples)
+        signal[k, 1] = eda[k] + 0.02 * np.sin(2 * np.pi * 0.05 * time) + generator.normal(0, 0.002, samples)
+        signal[k, 2] = temperature[k] + 0.001 * time + generator.normal(0, 0.01, samples)
+        signal[k, 3:] = np.array([0.6, 0.5, 0.6])[:, None] + generator.normal(0, movement[k], (3, samples))
+    native = np.zeros((n, len(CHANNELS), 3), np.float32)
+    start_s = np.tile(np.arange(per_subject) * 30.0, n_subjects)
+    return xr.Dataset(
+        {
+            "signal": (("window", "channel", "time"), signal),
+            "beat_s": (("window", "beat_source", "beat"), beats),
+            "native": (("window", "channel", "native_statistic"), native),
+        },
+        coords={
+            "subject": ("window", subject),
+            "label": ("window", np.where(stress, "stress", "baseline")),
+            "purity": ("window", np.ones(n)),
+            "start_s": ("window", start_s),
+            "channel": list(CHANNELS),
+            "units": ("channel", ["a.u.", "uS", "degC", "g", "g", "g"]),
+            "time": time,
+            "beat_source": ["wrist_bvp"],
+            "native_statistic": ["missing_share", "longest_flat_s", "rail_share"],
+        },
+        attrs={
+            "rate_hz": rate_hz,
+            "window_s": window_s,
+            "hop_s": window_s / 2,
+            "cohort_digest": "0" * 64,
+            "wesadlib_version": "0",
+            "device": "wrist",
+            "simulated": 1,
+        },
+    )
+
+
+@pytest.fixture(scope="session")
+def make_windows_of_toys():
+    """Maker of toy windows, for other sizes and seeds."""
+    return make_toy_windows
+
+
+@pytest.fixture(scope="session")
+def _toy_windows() -> xr.Dataset:
+    return make_toy_windows()
+
+
+@pytest.fixture
+def toy_windows(_toy_windows) -> xr.Dataset:
+    """Six wrist people with twelve windows each, eight of baseline and four of stress."""
+    return _toy_windows.copy(deep=True)

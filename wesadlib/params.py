@@ -1,0 +1,183 @@
+"""The one description of every parameter: name, type, default, bounds and help.
+
+The command line, the parameter appendix of the book, the check of ``params/*.yaml`` and the check of values injected into
+a chapter all come from :class:`Params`.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wesadlib.errors import InputError
+
+State = Literal["baseline", "stress", "amusement"]
+
+
+def _field(default: Any, group: str, help: str, **bounds: Any) -> Any:
+    return Field(default, description=help, json_schema_extra={"group": group}, **bounds)
+
+
+class Params(BaseModel):
+    """Every parameter of a run; a profile in ``params/`` names those that differ from the defaults.
+
+    Raises
+    ------
+    pydantic.ValidationError
+        On an unknown name, a wrong type or a value out of bounds; :func:`read_params` and :func:`chapter_params` turn it
+        into an :class:`~wesadlib.errors.InputError` that names the parameter.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    run: str = _field("smoke", "run", "name of the run: its folder is outputs/<run>", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+
+    source: Literal["simulated", "wesad"] = _field("simulated", "recordings", "where recordings come from")
+    wesad_root: str = _field(
+        "", "recordings", "folder that holds S2, S3, …; empty: the environment variable WESAD_ROOT"
+    )
+    device: Literal["chest", "wrist"] = _field("chest", "recordings", "the device that is modelled")
+    subjects: list[str] = _field([], "recordings", "subjects to use, such as S2; empty: all")
+    simulated_subjects: int = _field(4, "recordings", "how many people to simulate", ge=1, le=1000)
+    simulation_seed: int = _field(7, "recordings", "seed of the simulated cohort", ge=0)
+    effect_size: float = _field(1.0, "recordings", "simulated people: factor on every response to stress", ge=0, le=10)
+    between_person_spread: float = _field(
+        1.0, "recordings", "simulated people: factor on the spread between people", ge=0, le=10
+    )
+    artefact_rate: float = _field(1.0, "recordings", "simulated people: factor on the rate of artefacts", ge=0, le=10)
+
+    rate_hz: float = _field(35.0, "windows", "common rate of every channel, Hz", ge=8, le=256)
+    window_s: float = _field(60.0, "windows", "length of a window, s", ge=20, le=300)
+    hop_s: float = _field(30.0, "windows", "from one window's start to the next, s", gt=0, le=300)
+    min_purity: float = _field(0.0, "windows", "least share of a window that carries its label", ge=0, le=1)
+
+    min_completeness: float = _field(0.95, "quality", "least share of samples present", ge=0, le=1)
+    max_flat_s: float = _field(10.0, "quality", "longest stretch without change that is accepted, s", gt=0)
+    max_saturated_share: float = _field(0.05, "quality", "largest share of samples at a rail", ge=0, le=1)
+    min_in_range_share: float = _field(0.9, "quality", "least share of samples in the physiological range", ge=0, le=1)
+    min_motion_score: float = _field(0.0, "quality", "least motion score; 0 accepts any movement", ge=0, le=1)
+    min_beat_plausibility: float = _field(
+        0.3, "quality", "least share of plausible beats in ECG and BVP", ge=0, le=1
+    )
+    fault_windows: int = _field(12, "quality", "good windows into which each fault is injected", ge=2, le=500)
+
+    classes: list[State] = _field(["baseline", "stress"], "models", "states to tell apart", min_length=2)
+    width: int = _field(4, "models", "width w of the network's first stage", ge=2, le=128)
+    dropout: float = _field(0.2, "models", "dropout in the network", ge=0, lt=1)
+    levels: bool = _field(True, "models", "join each channel's mean and log-spread to the pooled vector")
+    epochs: int = _field(3, "models", "most epochs of training", ge=1, le=500)
+    patience: int = _field(10, "models", "epochs without a better validation loss before training stops", ge=1)
+    batch_size: int = _field(64, "models", "windows a training step", ge=2, le=4096)
+    learning_rate: float = _field(3e-3, "models", "peak learning rate of the one-cycle schedule", gt=0, le=1)
+    weight_decay: float = _field(1e-2, "models", "AdamW's weight decay", ge=0, le=1)
+    label_smoothing: float = _field(0.05, "models", "share of a label spread over the other states", ge=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = _field(
+        "auto", "models", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
+    )
+
+    models: list[str] = _field(["logistic", "resnet"], "evaluation", "models to compare", min_length=1)
+    protocol: str = _field("cold_start", "evaluation", "what a model may see of the person it is tested on")
+    seeds: list[int] = _field([0], "evaluation", "seeds of every model", min_length=1)
+    validation_subjects: int = _field(1, "evaluation", "training subjects set aside for stopping", ge=1)
+    workers: int = _field(2, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
+    ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
+    bootstrap: int = _field(1000, "evaluation", "resamples of people for an interval", ge=100, le=100_000)
+
+    min_confidence: float = _field(0.7, "reliability", "below this confidence the model abstains", ge=0, le=1)
+    false_alarm_rate: float = _field(0.05, "reliability", "share of healthy batches that may raise the drift alarm", gt=0, lt=1)
+    drift_people: int = _field(2, "reliability", "people in a batch that drift is judged on", ge=1)
+
+    served_model: str = _field("resnet", "deployment", "the model that goes into the bundle")
+    host: str = _field("127.0.0.1", "deployment", "address that the server listens on")
+    port: int = _field(8000, "deployment", "port that the server listens on", ge=1, le=65535)
+    requests: int = _field(40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000)
+
+
+def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
+    """Read a profile, strictly.
+
+    Parameters
+    ----------
+    path : path
+        A flat YAML file, such as ``params/demo.yaml``.
+    overrides : mapping, optional
+        Values that win over the file's.
+
+    Raises
+    ------
+    InputError
+        When the file is missing, is no flat mapping, or holds an unknown name, a wrong type or a value out of bounds.
+    """
+    path = Path(path)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such parameter file; the profiles are in params/.") from None
+    except yaml.YAMLError as error:
+        raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
+    if values is None:
+        values = {}
+    if not isinstance(values, dict):
+        raise InputError(f"{path}: a profile is a flat list of `name: value` lines.")
+    params = make_params({**values, **(overrides or {})}, origin=str(path))
+    if params.source == "wesad" and not params.wesad_root:
+        root = os.environ.get("WESAD_ROOT", "")
+        if not root:
+            raise InputError(
+                f"{path}: `source: wesad` needs the folder of the data set: set WESAD_ROOT or `wesad_root`."
+            )
+        params = params.model_copy(update={"wesad_root": str(Path(root).resolve())})
+    return params
+
+
+def make_params(values: Mapping[str, Any], origin: str = "parameters") -> Params:
+    """Make :class:`Params` of plain values; an error is one sentence that names `origin` and the parameter."""
+    try:
+        return Params(**values)
+    except ValidationError as error:
+        raise InputError(f"{origin}: {_sentence(error)}") from None
+
+
+def _sentence(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = str(first["loc"][0])
+    if first["type"] == "extra_forbidden":
+        near = difflib.get_close_matches(name, Params.model_fields, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "the parameters are listed by `wesad params`."
+        return f"unknown parameter `{name}`; {hint}"
+    return f"parameter `{name}`: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}."
+
+
+class ChapterParams:
+    """The parameters that a chapter's parameter cell names, and no others.
+
+    Reading a parameter that the cell does not name is an error, so that no chapter silently works with a default where
+    the profile says something else.
+    """
+
+    def __init__(self, params: Params, declared: frozenset[str]):
+        self._params = params
+        self._declared = declared
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("_"):
+            raise AttributeError(name)
+        if name in Params.model_fields and name not in self._declared:
+            raise InputError(f"this chapter uses the parameter `{name}`, which its parameter cell does not name.")
+        return getattr(self._params, name)
+
+
+def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
+    """Check and gather the parameters among a chapter's variables: ``params = chapter_params(globals())``.
+
+    Raises
+    ------
+    InputError
+        When a value has the wrong type or is out of bounds.
+    """
+    declared = {name: namespace[name] for name in Params.model_fields if name in namespace}
+    return ChapterParams(make_params(declared, origin="the parameter cell"), frozenset(declared))

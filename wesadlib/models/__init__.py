@@ -1,1 +1,128 @@
-""""""
+"""The registry of models: one name each; a model's own packages (torch, scikit-learn) are imported when it is asked for.
+
+A model is any object with the methods of :class:`Model`. To add one, write its class in a module of its own and register
+its name, here or from outside::
+
+    register("mine", "my_package.my_module:MyModel")
+
+`save` writes ``model.json``, whose key ``model`` holds the registered name, and the fitted values beside it; so
+:func:`load` needs nothing but the folder.
+"""
+
+import importlib
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from wesadlib.errors import InputError
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+__all__ = ["MODELS", "MODEL_FILE", "Model", "create", "load", "register"]
+
+#: Registered name -> ``module:Class``; in this order models are compared and coloured.
+MODELS: dict[str, str] = {}
+
+#: The file of a saved model that names what it is.
+MODEL_FILE = "model.json"
+
+
+class Model(Protocol):
+    """What the runner, the book and the server ask of a model.
+
+    Attributes
+    ----------
+    name : str
+        The registered name.
+    classes : list of str
+        States that the model tells apart, in the order of its probabilities.
+    """
+
+    name: str
+    classes: list[str]
+
+    @classmethod
+    def from_params(cls, params: Any) -> "Model":
+        """Make an unfitted model of a run's parameters."""
+
+    def fit(
+        self,
+        train: "xr.Dataset",
+        validation: "xr.Dataset | None",
+        *,
+        rest: "xr.Dataset | None" = None,
+        seed: int,
+        progress: Callable[[int, int, float, float], None] | None = None,
+    ) -> "Model":
+        """Fit on the windows `train`; `validation`, of other people, may decide when to stop and nothing else."""
+
+    def predict_proba(self, windows: "xr.Dataset", *, rest: "xr.Dataset | None" = None) -> "xr.DataArray":
+        """Probabilities ``(window, state)``; every row sums to one."""
+
+    def save(self, folder: str | Path) -> None:
+        """Write the fitted model to a folder, which may hold other files."""
+
+    @classmethod
+    def load(cls, folder: str | Path) -> "Model":
+        """Read what :meth:`save` wrote."""
+
+
+def register(name: str, home: str) -> None:
+    """Give a model's class, ``module:Class``, a name.
+
+    Raises
+    ------
+    InputError
+        When the name is taken by another class.
+    """
+    if MODELS.setdefault(name, home) != home:
+        raise InputError(f"the model name `{name}` is taken by {MODELS[name]}; choose another.")
+
+
+register("logistic", "wesadlib.models.logistic:Logistic")
+register("resnet", "wesadlib.models.resnet:ResNet")
+
+
+def _find(name: str, where: str = "") -> type[Model]:
+    if name not in MODELS:
+        raise InputError(f"{where}unknown model `{name}`; the models are {', '.join(MODELS)}.")
+    module, _, attribute = MODELS[name].partition(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def create(name: str, params: Any) -> Model:
+    """Make an unfitted model.
+
+    Parameters
+    ----------
+    name : str
+        A registered name.
+    params : Params
+        The run's parameters; the model takes those that concern it.
+
+    Raises
+    ------
+    InputError
+        When no model has that name; the sentence lists those that there are.
+    """
+    return _find(name).from_params(params)
+
+
+def load(folder: str | Path) -> Model:
+    """Read a saved model, whichever it is; no pickle is loaded.
+
+    Raises
+    ------
+    InputError
+        When the folder holds no model, or one of an unknown name.
+    """
+    path = Path(folder) / MODEL_FILE
+    try:
+        name = json.loads(path.read_text(encoding="utf-8"))["model"]
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file, so {folder} is not the folder of a saved model.") from None
+    except (ValueError, KeyError, TypeError):
+        raise InputError(f"{path}: not the description of a saved model; save the model again.") from None
+    return _find(name, f"{path}: ").load(folder)

@@ -1,12 +1,12 @@
-"""The registry of models: one name each; a model's own packages (torch, scikit-learn) are imported when it is asked for.
+"""The registry of models: a name for each, and nothing (torch, scikit-learn) imported before it is asked for.
 
-A model is any object with the methods of :class:`Model`. To add one, write its class in a module of its own and register
-its name, here or from outside::
+A model is any object with the methods of :class:`Model`. To add one, write its class in a module of its own and
+register its name, here or from outside::
 
     register("mine", "my_package.my_module:MyModel")
 
-`save` writes ``model.json``, whose key ``model`` holds the registered name, and the fitted values beside it; so
-:func:`load` needs nothing but the folder.
+`save` writes ``model.json``, whose key ``model`` holds the registered name, and the fitted values beside it;
+so :func:`load` needs nothing but the folder.
 """
 
 import importlib
@@ -56,7 +56,7 @@ class Model(Protocol):
         seed: int,
         progress: Callable[[int, int, float, float], None] | None = None,
     ) -> "Model":
-        """Fit on the windows `train`; `validation`, of other people, may decide when to stop and nothing else."""
+        """Fit on `train`; `validation`, windows of other people, may decide when to stop and nothing else."""
 
     def predict_proba(self, windows: "xr.Dataset", *, rest: "xr.Dataset | None" = None) -> "xr.DataArray":
         """Probabilities ``(window, state)``; every row sums to one."""

@@ -46,7 +46,9 @@ def project_root(start: str | Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if (folder / "_toc.yml").is_file():
             return folder
-    raise InputError(f"{start}: not inside the book's checkout (no _toc.yml here or above); change into it first.")
+    raise InputError(
+        f"{start}: not inside the book's checkout (no _toc.yml here or above); change into it first."
+    )
 
 
 @dataclass(frozen=True)
@@ -108,7 +110,9 @@ class Run:
         path = self.path(artefact)
         if not path.exists():
             chapter = ARTEFACTS[artefact][1]
-            raise InputError(f"{path} is missing: chapter {chapter} makes it, so run that chapter of `{self.name}` first.")
+            raise InputError(
+                f"{path} is missing: chapter {chapter} makes it, so run that chapter of `{self.name}` first."
+            )
         return path
 
     def write_table(self, artefact: str, table: pd.DataFrame) -> Path:
@@ -162,13 +166,18 @@ def open_windows(run: Run) -> xr.Dataset:
     for artefact in ("quality", "features"):
         if run.path(artefact).exists():
             other = run.read_dataset(artefact)
-            same = all(other.attrs.get(key) == windows.attrs[key] for key in ("cohort_digest", "window_s", "hop_s", "rate_hz"))
+            same = all(
+                other.attrs.get(key) == windows.attrs[key]
+                for key in ("cohort_digest", "window_s", "hop_s", "rate_hz")
+            )
             if not same or other.sizes["window"] != windows.sizes["window"]:
                 raise InputError(
                     f"{run.path(artefact)} belongs to other windows than {run.path('windows')}: "
                     f"run chapter {ARTEFACTS[artefact][1]} again."
                 )
-            windows = windows.merge(other.drop_vars(list(windows.coords), errors="ignore"), combine_attrs="override")
+            windows = windows.merge(
+                other.drop_vars(list(windows.coords), errors="ignore"), combine_attrs="override"
+            )
     return windows
 
 
@@ -200,7 +209,9 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, value: Any) -> Path:
     """Write a JSON document, whole or not at all; NaN is refused."""
     with replacing(path) as partial:
-        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
+        partial.write_text(
+            json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
+        )
     return Path(path)
 
 

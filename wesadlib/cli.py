@@ -1,0 +1,140 @@
+"""The command line: ``wesad``."""
+
+import os
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+import yaml
+from rich.console import Console
+from rich.table import Table
+
+from wesadlib import artefacts
+from wesadlib.errors import BookError, InputError
+from wesadlib.params import Params, read_params
+
+# Ray would otherwise report usage to its makers and leave a token in the user's home.
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_AUTH_MODE", "disabled")
+
+app = typer.Typer(
+    no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs."
+)
+console = Console()
+
+
+@app.command()
+def book(
+    params: Annotated[Path, typer.Argument(help="A profile, such as params/demo.yaml.")],
+    only: Annotated[
+        list[str] | None, typer.Option(help="Execute only this chapter (may be given again).")
+    ] = None,
+    start: Annotated[str, typer.Option("--from", help="Execute this chapter and those after it.")] = "",
+    force: Annotated[bool, typer.Option(help="Execute although nothing changed.")] = False,
+    set_: Annotated[list[str] | None, typer.Option("-p", help="name=value, wins over the profile.")] = None,
+    render: Annotated[bool, typer.Option(help="Render the book when the chapters are done.")] = True,
+) -> None:
+    """Execute the chapters in order, as far as something changed, and render the book."""
+    # Papermill and Jupyter Book take a second to import: only this command waits for them.
+    from wesadlib.report.render import render_book
+    from wesadlib.report.runner import run_chapters
+    from wesadlib.report.summary import summarise
+
+    values = read_params(params, _parse_overrides(set_ or []))
+    root = artefacts.project_root()
+    run = run_chapters(values, root, only=only, start=start, force=force, console=console)
+    artefacts.write_json(run.summary, summarise(run, values, root))
+    if render:
+        with console.status("rendering"):
+            page = render_book(run, root)
+        console.print(f"The book: {os.path.relpath(page)}")
+    console.print(f"The run in one file: {os.path.relpath(run.summary)}")
+
+
+@app.command()
+def check(root: Annotated[Path, typer.Argument(help="Folder that holds S2, S3, …")]) -> None:
+    """Check recordings: a table per subject, and a non-zero exit on a problem."""
+    from wesadlib.data.check import check_cohort
+
+    table, problems = check_cohort(root)
+    _print_table(table)
+    for problem in problems:
+        console.print(f"[red]{problem}[/red]", soft_wrap=True)
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command()
+def simulate(
+    root: Annotated[Path, typer.Argument(help="A folder to make.")],
+    subjects: Annotated[int, typer.Option(help="How many people.", min=1)] = 12,
+    seed: Annotated[int, typer.Option(help="Seed.", min=0)] = 7,
+    effect_size: Annotated[float, typer.Option(help="Factor on every response to stress.")] = 1.0,
+    between_person_spread: Annotated[float, typer.Option(help="Factor on the spread between people.")] = 1.0,
+    artefact_rate: Annotated[float, typer.Option(help="Factor on the rate of artefacts.")] = 1.0,
+) -> None:
+    """Write recordings of simulated people in the data set's official layout."""
+    from wesadlib.data.simulate import simulate_cohort
+
+    if root.exists():
+        raise InputError(f"{root} exists already: name a folder that does not.")
+    simulate_cohort(
+        root,
+        subjects,
+        seed,
+        effect_size=effect_size,
+        between_person_spread=between_person_spread,
+        artefact_rate=artefact_rate,
+        progress=True,
+    )
+    console.print(f"{subjects} simulated people in {root}")
+
+
+@app.command()
+def serve(
+    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as outputs/demo/bundle.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = Params.model_fields["host"].default,
+    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = Params.model_fields[
+        "port"
+    ].default,
+) -> None:
+    """Serve a bundle over HTTP until Ctrl-C."""
+    from wesadlib.serving import serve as serve_bundle
+
+    serve_bundle(bundle, host=host, port=port)
+
+
+@app.command("params")
+def list_params() -> None:
+    """List every parameter with its default and meaning."""
+    table = Table("parameter", "default", "meaning")
+    for name, field in Params.model_fields.items():
+        table.add_row(name, str(field.default), field.description)
+    console.print(table)
+
+
+def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
+    values = {}
+    for pair in pairs:
+        name, separator, value = pair.partition("=")
+        if not separator:
+            raise InputError(f"-p {pair}: write name=value.")
+        values[name] = yaml.safe_load(value)
+    return values
+
+
+def _print_table(frame: Any) -> None:
+    table = Table(*map(str, frame.columns))
+    for row in frame.itertuples(index=False):
+        table.add_row(*map(str, row))
+    console.print(table)
+
+
+def main() -> None:
+    """Run the command line; an error is one sentence on standard error and exit status 1."""
+    try:
+        app()
+    except (InputError, BookError) as error:
+        print(f"wesad: {error}", file=sys.stderr)
+        sys.exit(1)

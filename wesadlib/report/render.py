@@ -1,0 +1,78 @@
+"""Renders a run's executed chapters with Jupyter Book."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from wesadlib import artefacts
+from wesadlib.errors import BookError, InputError
+from wesadlib.report.chapters import list_pages
+
+
+def render_book(run: artefacts.Run, root: Path) -> Path:
+    """Render the book into ``outputs/<run>/html``; any warning is an error.
+
+    The executed notebooks are staged beside ``_config.yml`` and ``_toc.yml`` in a folder of their own, so that a failed build
+    leaves nothing behind that would let the next one pass.
+
+    Returns
+    -------
+    Path
+        The front page.
+
+    Raises
+    ------
+    InputError
+        When a chapter has not been executed.
+    BookError
+        When Jupyter Book fails, warns or leaves out a page; holds its last lines.
+    """
+    with artefacts.replacing(run.folder / "stage") as stage:
+        _stage(run, root, stage)
+        log = run.folder / "render.log"
+        command = [
+            sys.executable,
+            "-m",
+            "jupyter_book",
+            "build",
+            str(stage),
+            "-W",
+            "-n",
+            "--keep-going",
+            "-q",
+        ]
+        with log.open("w", encoding="utf-8") as file:
+            result = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=root, check=False)
+        built = stage / "_build" / "html"
+        missing = [page for page in list_pages(root) if not (built / f"{page}.html").is_file()]
+        if result.returncode or missing:
+            text = log.read_text(encoding="utf-8")
+            warnings = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+            told = "\n".join(warnings[:20] or text.splitlines()[-20:])
+            lacking = f" without {missing[0]}.html" if missing else ""
+            raise BookError(f"rendering the book failed{lacking} (whole log: {log}):\n{told}")
+        with artefacts.replacing(run.html) as html:
+            shutil.move(built, html)
+    shutil.rmtree(run.folder / "stage")
+    return run.html / "index.html"
+
+
+def _stage(run: artefacts.Run, root: Path, stage: Path) -> None:
+    stage.mkdir()
+    for name in ("_config.yml", "_toc.yml"):
+        shutil.copy(root / name, stage / name)
+    shutil.copytree(
+        root / "book", stage / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "_build")
+    )
+    for page in list_pages(root):
+        source = root / f"{page}.ipynb"
+        if not source.is_file():
+            continue
+        name = source.relative_to(root / "book")
+        executed = run.notebooks / name
+        if not executed.is_file():
+            raise InputError(
+                f"chapter {name.with_suffix('')} has not been executed in run `{run.name}`: run the whole book first."
+            )
+        shutil.copy(executed, stage / "book" / name)

@@ -1,0 +1,116 @@
+"""The run in one file, for people's scripts."""
+
+import platform
+import subprocess
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from wesadlib import artefacts
+from wesadlib.evaluation import score
+from wesadlib.params import Params
+from wesadlib.report.runner import read_records
+
+PACKAGES = ("numpy", "scipy", "pandas", "xarray", "scikit-learn", "torch", "ray", "papermill", "jupyter-book")
+
+
+def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
+    """Gather a run's summary from its artefacts.
+
+    Returns
+    -------
+    dict
+        ``run commit versions machine data windows results chapters seconds peak_rss_mb``; what has not been made yet is
+        an empty list or dict.
+    """
+    records = read_records(run)
+    chapters = [
+        {"name": name, **{key: record[key] for key in ("seconds", "peak_rss_mb", "from_cache")}}
+        for name, record in records.items()
+    ]
+    return {
+        "run": run.name,
+        "commit": read_commit(root),
+        "versions": read_versions(),
+        "machine": describe_machine(),
+        "data": _data(run),
+        "windows": _windows(run),
+        "results": _results(run, params),
+        "chapters": chapters,
+        "seconds": round(sum(chapter["seconds"] for chapter in chapters), 2),
+        "peak_rss_mb": max((chapter["peak_rss_mb"] for chapter in chapters), default=0.0),
+    }
+
+
+def read_commit(root: Path) -> str:
+    """The checkout's commit, with ``+changes`` when files differ from it; empty outside version control."""
+    try:
+        result = subprocess.run(
+            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
+            cwd=root,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+    except FileNotFoundError:
+        return ""
+    return result.stdout.strip()
+
+
+def read_versions() -> dict[str, str]:
+    """Versions of Python, of this library and of the packages that results depend on."""
+    return {"python": platform.python_version(), **{name: version(name) for name in ("wesadlib", *PACKAGES)}}
+
+
+def describe_machine() -> dict[str, Any]:
+    """Cores, processor and memory of this machine."""
+    return {
+        "cores": psutil.cpu_count(),
+        "cpu": _processor(),
+        "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
+        "system": f"{platform.system()} {platform.machine()}",
+    }
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    return platform.processor() or platform.machine()
+
+
+def _data(run: artefacts.Run) -> dict[str, Any]:
+    if not run.path("windows").exists():
+        return {}
+    windows = run.read_dataset("windows")
+    return {
+        "digest": windows.attrs["cohort_digest"],
+        "simulated": bool(windows.attrs["simulated"]),
+        "device": windows.attrs["device"],
+        "subjects": sorted(set(windows.subject.values.tolist()), key=lambda subject: (len(subject), subject)),
+    }
+
+
+def _windows(run: artefacts.Run) -> dict[str, int]:
+    if not run.path("windows").exists():
+        return {}
+    counts = run.read_dataset("windows").label.to_series().value_counts()
+    return {state: int(counts.get(state, 0)) for state in ("baseline", "stress", "amusement")}
+
+
+def _results(run: artefacts.Run, params: Params) -> list[dict[str, Any]]:
+    if not run.path("predictions").exists():
+        return []
+    predictions = run.read_table("predictions")
+    rows = []
+    for windows in ("all", "accepted"):
+        table = score(predictions, windows=windows, bootstrap=params.bootstrap)
+        rows += [
+            {name: (None if value != value else value) for name, value in row.items()}
+            for row in table.to_dict(orient="records")
+        ]
+    return rows

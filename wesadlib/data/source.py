@@ -1,0 +1,65 @@
+"""The recordings that parameters ask for, and one line that says whose they are."""
+
+import os
+from collections.abc import Mapping
+from typing import Any
+
+from wesadlib.artefacts import digest, file_digest, project_root, replacing
+from wesadlib.data.wesad import Cohort, open_wesad
+from wesadlib.errors import InputError
+
+
+def open_cohort(params: Any) -> Cohort:
+    """Open the cohort that `params` describes; simulated people are made first if they are not there.
+
+    They are kept in ``outputs/cohorts/<digest>`` of the checkout, by the digest of what they depend on.
+
+    Parameters
+    ----------
+    params : Params or ChapterParams
+        Its group "recordings".
+
+    Raises
+    ------
+    InputError
+        When the recordings cannot be opened, or `source` is ``wesad`` and no folder is named.
+    """
+    if params.source == "wesad":
+        root = params.wesad_root or os.environ.get("WESAD_ROOT", "")
+        if not root:
+            raise InputError(
+                "`source: wesad` needs the folder of the data set: set WESAD_ROOT or `wesad_root`."
+            )
+        return open_wesad(root, params.subjects)
+    from wesadlib.data import simulate
+
+    knobs = {
+        "n_subjects": params.simulated_subjects,
+        "seed": params.simulation_seed,
+        "effect_size": params.effect_size,
+        "between_person_spread": params.between_person_spread,
+        "artefact_rate": params.artefact_rate,
+    }
+    # The simulator's source belongs to the key: people drawn by an older one are other people.
+    key = digest({**knobs, "simulator": file_digest(simulate.__file__)})[:16]
+    folder = project_root() / "outputs" / "cohorts" / key
+    if not folder.is_dir():
+        with replacing(folder) as partial:
+            simulate.simulate_cohort(partial, progress=True, **knobs)
+    return open_wesad(folder, params.subjects)
+
+
+def describe_source(attrs: Mapping[str, Any]) -> str:
+    """One Markdown sentence that says whose data `attrs` belong to.
+
+    Parameters
+    ----------
+    attrs : mapping
+        With ``simulated`` (1 or 0), such as the attributes of windows, and ``device`` where one is meant.
+    """
+    if attrs["simulated"]:
+        return (
+            "**Simulated people.** Nobody recorded these signals: they were drawn by this project's simulator, "
+            "and no number on this page is a finding about people."
+        )
+    return "**Real people.** These are recordings of the WESAD data set (Schmidt et al., 2018)."

@@ -1,0 +1,260 @@
+"""The official layout of WESAD: one folder a person, opened lazily, one recording in memory at a time.
+
+Layout and units: Schmidt et al., *Introducing WESAD*, ICMI 2018, doi 10.1145/3242969.3242985, and the data set's readme.
+"""
+
+import re
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib.data.manifest import build_manifest
+from wesadlib.data.pickles import load_arrays
+from wesadlib.data.quest import align_protocol, read_quest, read_readme
+from wesadlib.data.recording import (
+    CHANNELS,
+    DEVICE_CHANNELS,
+    IGNORED_LABELS,
+    LABEL_RATE_HZ,
+    LABELS,
+    Recording,
+)
+from wesadlib.errors import InputError
+
+#: Name of the file that marks a folder of simulated people; it holds the knobs.
+SIMULATED_MARKER = "SIMULATED.json"
+
+# device -> key of the pickle -> our channels, one a column
+_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
+    "chest": {
+        "ACC": ("chest_acc_x", "chest_acc_y", "chest_acc_z"),
+        "ECG": ("chest_ecg",),
+        "EMG": ("chest_emg",),
+        "EDA": ("chest_eda",),
+        "Temp": ("chest_temp",),
+        "Resp": ("chest_resp",),
+    },
+    "wrist": {
+        "ACC": ("wrist_acc_x", "wrist_acc_y", "wrist_acc_z"),
+        "BVP": ("wrist_bvp",),
+        "EDA": ("wrist_eda",),
+        "TEMP": ("wrist_temp",),
+    },
+}
+
+# The wrist's acceleration is stored in 1/64 g, the chest's in g.
+_SCALE = {("wrist", "ACC"): np.float32(1 / 64)}
+
+
+class Cohort(Sequence[Recording]):
+    """The recordings of a folder, a sequence that loads one when it is asked for and keeps none.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``S2``, ``S3``, ….
+    subjects : sequence of str
+        Names of the folders, in the order of the sequence.
+    """
+
+    def __init__(self, root: str | Path, subjects: Sequence[str]):
+        self.root = Path(root)
+        self.subjects = list(subjects)
+
+    def __len__(self) -> int:
+        return len(self.subjects)
+
+    def __getitem__(self, index: int | str) -> Recording:
+        """Load the recording at a position or of a name."""
+        if isinstance(index, str):
+            if index not in self.subjects:
+                raise InputError(f"{self.root}: no subject {index}; there are {', '.join(self.subjects)}.")
+            return load_recording(self.root / index)
+        return load_recording(self.root / self.subjects[index])
+
+    def __repr__(self) -> str:
+        return f"Cohort({str(self.root)!r}, {self.subjects})"
+
+    @property
+    def simulated(self) -> bool:
+        """Whether these people do not exist."""
+        return (self.root / SIMULATED_MARKER).is_file()
+
+    @cached_property
+    def _manifest(self) -> dict[str, Any]:
+        return build_manifest(self.root, self.subjects, simulated=self.simulated)
+
+    def manifest(self) -> dict[str, Any]:
+        """Each file's path, size and SHA-256, and the cohort's digest; files are read once for it."""
+        return self._manifest
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 over the names and digests of the files of these subjects."""
+        return self._manifest["digest"]
+
+
+def subject_folders(root: str | Path) -> list[str]:
+    """Names of the subjects' folders (``S`` and a number) in `root`, by number; anything else there is no recording.
+
+    Raises
+    ------
+    InputError
+        When `root` is missing, or holds no such folder.
+    """
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; it should be the one that holds S2, S3, ….")
+    names = [entry.name for entry in root.iterdir() if entry.is_dir() and re.fullmatch(r"S\d+", entry.name)]
+    if not names:
+        raise InputError(f"{root} holds no subject's folder; it should be the one that holds S2, S3, ….")
+    return sorted(names, key=lambda name: int(name[1:]))
+
+
+def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
+    """Open a folder in WESAD's layout; nothing is loaded yet.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``S2``, ``S3``, ….
+    subjects : sequence of str, optional
+        Subjects to use; empty: all.
+
+    Returns
+    -------
+    Cohort
+        Subjects sorted by number.
+
+    Raises
+    ------
+    InputError
+        When the folder is missing or empty, a subject is not in it, or a subject's pickle is missing.
+    """
+    root = Path(root)
+    found = subject_folders(root)
+    for subject in subjects:
+        if subject not in found:
+            raise InputError(f"{root}: no subject {subject}; there are {', '.join(found)}.")
+    chosen = [subject for subject in found if not subjects or subject in subjects]
+    for subject in chosen:
+        path = root / subject / f"{subject}.pkl"
+        if not path.is_file():
+            raise InputError(f"{path} is missing: copy it there, or leave {subject} out of `subjects`.")
+    return Cohort(root, chosen)
+
+
+def load_recording(folder: str | Path) -> Recording:
+    """Load one person's folder.
+
+    Values become float32, a channel at a time, so that no more than the pickle and half of it again is in memory.
+
+    Raises
+    ------
+    InputError
+        When the pickle cannot be read, lacks a part, or holds a channel of another length than the labels, a channel of
+        nothing but NaN, or a label of unknown code; when the questionnaires or the readme cannot be read.
+    """
+    folder = Path(folder)
+    subject = folder.name
+    path = folder / f"{subject}.pkl"
+    content = load_arrays(path)
+    labels, signal = _checked(content, subject, path)
+    n_labels = len(labels)
+    signals: dict[str, xr.DataArray] = {}
+    for device in DEVICE_CHANNELS:
+        if device in signal:
+            signals |= _device_signals(signal.pop(device), device, n_labels, path)
+    if not signals:
+        raise InputError(f"{path} holds neither `chest` nor `wrist`.")
+    label_array = xr.DataArray(
+        labels, dims="time", coords={"time": _time(n_labels, LABEL_RATE_HZ)}, name="label"
+    )
+    label_array.attrs["rate_hz"] = LABEL_RATE_HZ
+    order, questionnaires = read_quest(folder / f"{subject}_quest.csv")
+    return Recording(
+        subject=subject,
+        signals={channel: signals[channel] for channel in CHANNELS if channel in signals},
+        labels=label_array,
+        person=read_readme(folder / f"{subject}_readme.txt"),
+        protocol=align_protocol(order, label_array),
+        questionnaires=questionnaires,
+    )
+
+
+def _checked(content: Any, subject: str, path: Path) -> tuple[np.ndarray, dict]:
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, not a recording's mapping.")
+    for key, kind in (("signal", dict), ("label", np.ndarray), ("subject", str)):
+        if not isinstance(content.get(key), kind):
+            raise InputError(
+                f"{path}: `{key}` is missing or of the wrong type; a recording has signal, label and subject."
+            )
+    if content["subject"] != subject:
+        raise InputError(
+            f"{path} is the recording of {content['subject']}, but lies in the folder of {subject}."
+        )
+    labels = content["label"]
+    if labels.ndim != 1 or labels.size == 0 or not np.issubdtype(labels.dtype, np.number):
+        raise InputError(
+            f"{path}: `label` has shape {labels.shape} and type {labels.dtype}, not one number a sample."
+        )
+    unknown = np.setdiff1d(labels, [*LABELS, *IGNORED_LABELS])
+    if unknown.size:
+        raise InputError(f"{path}: `label` holds the unknown code {unknown[0]}; codes are 0 to 7.")
+    return labels.astype(np.int8, copy=False), content["signal"]
+
+
+def _device_signals(values: Any, device: str, n_labels: int, path: Path) -> dict[str, xr.DataArray]:
+    keys = _KEYS[device]
+    if not isinstance(values, dict) or set(values) != set(keys):
+        held = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
+        raise InputError(f"{path}: `{device}` holds {held}, not {sorted(keys)}.")
+    signals: dict[str, xr.DataArray] = {}
+    times: dict[float, xr.Variable] = {}
+    for key, channels in keys.items():
+        # Popped, so that each array is given back as soon as its narrower copy is made.
+        array = values.pop(key)
+        rate_hz = CHANNELS[channels[0]][1]
+        _check_array(array, f"{device} {key}", len(channels), n_labels, rate_hz, path)
+        if rate_hz not in times:
+            times[rate_hz] = _time(len(array), rate_hz)
+        for column, channel in enumerate(channels):
+            samples = np.ascontiguousarray(array[:, column], dtype=np.float32)
+            if (device, key) in _SCALE:
+                samples = samples * _SCALE[device, key]
+            if np.isnan(samples).all():
+                raise InputError(
+                    f"{path}: {channel} holds nothing but NaN; leave the subject out or repair the file."
+                )
+            signals[channel] = xr.DataArray(
+                samples,
+                dims="time",
+                coords={"time": times[rate_hz]},
+                name=channel,
+                attrs={"units": CHANNELS[channel][0], "rate_hz": rate_hz},
+            )
+    return signals
+
+
+def _check_array(array: Any, name: str, axes: int, n_labels: int, rate_hz: float, path: Path) -> None:
+    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.number):
+        raise InputError(f"{path}: {name} is no array of numbers.")
+    if array.ndim != 2 or array.shape[1] != axes:
+        raise InputError(f"{path}: {name} has shape {array.shape}, not (samples, {axes}).")
+    expected = n_labels * rate_hz / LABEL_RATE_HZ
+    # Less than one sample: labels need not end on a sample of a slower channel.
+    if abs(len(array) - expected) >= 1:
+        raise InputError(
+            f"{path}: {name} has {len(array)} samples at {rate_hz:g} Hz, but the labels last {n_labels / LABEL_RATE_HZ:g} s, "
+            f"which is {expected:.0f} samples."
+        )
+
+
+def _time(samples: int, rate_hz: float) -> xr.Variable:
+    return xr.IndexVariable("time", pd.Index(np.arange(samples) / rate_hz), {"units": "s"})

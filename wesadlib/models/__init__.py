@@ -1,7 +1,7 @@
 """The registry of models: a name for each, and nothing (torch, scikit-learn) imported before it is asked for.
 
-A model is any object with the methods of :class:`Model`. To add one, write its class in a module of its own and
-register its name, here or from outside::
+A model is any object with the methods of :class:`Model`. To add one, write its class in a module of its own
+and register its name, here or from outside::
 
     register("mine", "my_package.my_module:MyModel")
 

@@ -1,0 +1,225 @@
+"""The training loop, and the hooks through which it reports."""
+
+import contextlib
+import copy
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pandas as pd
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What a training run is asked to do: see the parameters of the same names.
+
+    Attributes
+    ----------
+    averaging_epochs : float
+        Time constant, in epochs, of the running mean of the weights that is validated and kept.
+    """
+
+    epochs: int = 25
+    batch_size: int = 64
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-2
+    label_smoothing: float = 0.05
+    precision: str = "auto"
+    averaging_epochs: float = 1.0
+
+
+@dataclass
+class State:
+    """Where training stands; hooks read it, and set `stop` to end it after the epoch."""
+
+    network: nn.Module
+    epochs: int
+    epoch: int = 0
+    train_loss: float = float("nan")
+    validation_loss: float = float("nan")
+    learning_rate: float = float("nan")
+    seconds: float = 0.0
+    stop: bool = False
+
+
+class Hook:
+    """Called by the loop; override what is needed."""
+
+    def on_epoch_end(self, state: State) -> None:
+        """After each epoch, with the losses known."""
+
+    def on_train_end(self, state: State) -> None:
+        """After the last epoch."""
+
+
+@dataclass
+class Progress(Hook):
+    """Hand epoch, epochs, training loss and validation loss to a function."""
+
+    report: Callable[[int, int, float, float], None]
+
+    def on_epoch_end(self, state: State) -> None:
+        """Report."""
+        self.report(state.epoch, state.epochs, state.train_loss, state.validation_loss)
+
+
+@dataclass
+class Curves(Hook):
+    """Keep the learning curves."""
+
+    rows: list[dict] = field(default_factory=list)
+
+    def on_epoch_end(self, state: State) -> None:
+        """Add a row."""
+        names = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
+        self.rows.append({name: getattr(state, name) for name in names})
+
+    def table(self) -> pd.DataFrame:
+        """A row an epoch: epoch, train_loss, validation_loss, learning_rate, seconds."""
+        return pd.DataFrame(self.rows)
+
+
+@dataclass
+class BestWeights(Hook):
+    """Keep the weights of the lowest validation loss, put them back at the end, stop when none comes for long.
+
+    Parameters
+    ----------
+    patience : int
+        Epochs without a lower loss before training stops.
+    """
+
+    patience: int
+    epoch: int = 0
+    loss: float = float("inf")
+    weights: dict[str, Tensor] = field(default_factory=dict)
+
+    def on_epoch_end(self, state: State) -> None:
+        """Compare."""
+        if state.validation_loss < self.loss:
+            self.epoch, self.loss = state.epoch, state.validation_loss
+            self.weights = copy.deepcopy(state.network.state_dict())
+        state.stop = state.epoch - self.epoch >= self.patience
+
+    def on_train_end(self, state: State) -> None:
+        """Put the best weights back."""
+        if self.weights:
+            state.network.load_state_dict(self.weights)
+
+
+def choose_device() -> torch.device:
+    """The GPU where there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def choose_dtype(precision: str, device: torch.device) -> torch.dtype:
+    """What convolutions are computed in.
+
+    ``auto`` takes bfloat16 where the hardware multiplies it, which is the fastest at equal accuracy, else float32: a
+    CPU that must emulate it is slower with it.
+    """
+    if precision == "auto":
+        if device.type == "cuda":
+            native = torch.cuda.is_bf16_supported(including_emulation=False)
+        else:
+            capabilities = torch.cpu.get_capabilities()
+            native = bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+        precision = "bfloat16" if native else "float32"
+    return getattr(torch, precision)
+
+
+@contextlib.contextmanager
+def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
+    """A block in which all that torch draws follows from the seed; outside, torch's generators are as before."""
+    devices = [device] if device.type == "cuda" else []
+    with torch.random.fork_rng(devices), torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True):
+        torch.manual_seed(seed)
+        yield torch.Generator().manual_seed(seed)
+
+
+def train(
+    network: nn.Module,
+    signal: Tensor,
+    target: Tensor,
+    validation: tuple[Tensor, Tensor] | None,
+    recipe: Recipe,
+    generator: torch.Generator,
+    hooks: Sequence[Hook] = (),
+) -> nn.Module:
+    """Train; every batch and every epoch is on this screen.
+
+    AdamW, a one-cycle learning rate, label smoothing. What is validated and kept is the running mean of the weights
+    over the last few epochs, which is steadier from epoch to epoch than the weights themselves.
+
+    Parameters
+    ----------
+    network : nn.Module
+        On the device where it shall be trained.
+    signal, target : Tensor
+        Windows ``(window, channel, time)`` and the numbers of their states ``(window,)``.
+    validation : pair of Tensor, or None
+        The same of other people.
+    recipe : Recipe
+        Constants.
+    generator : torch.Generator
+        Draws the order of the windows; initialisation and dropout are the caller's, by :func:`seeded`.
+    hooks : sequence of Hook
+        Called after each epoch and at the end.
+
+    Returns
+    -------
+    nn.Module
+        The network with the kept weights.
+    """
+    device = signal.device
+    dtype = choose_dtype(recipe.precision, device)
+    steps = -(-len(signal) // recipe.batch_size)
+    decay = max(0.0, 1 - 1 / (recipe.averaging_epochs * steps))
+    average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
+    optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps * recipe.epochs)
+    state = State(average.module, recipe.epochs)
+    started = time.perf_counter()
+
+    for state.epoch in range(1, recipe.epochs + 1):
+        network.train()
+        losses = []
+        # Equal parts, so that no step rests on a handful of windows.
+        for batch in torch.randperm(len(signal), generator=generator).tensor_split(steps):
+            with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
+                logits = network(signal[batch])
+            loss = functional.cross_entropy(logits.float(), target[batch], label_smoothing=recipe.label_smoothing)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            state.learning_rate = schedule.get_last_lr()[0]
+            schedule.step()
+            average.update_parameters(network)
+            losses.append(loss.item() * len(batch))
+        state.train_loss = sum(losses) / len(signal)
+        if validation is not None:
+            state.validation_loss = evaluate_loss(average.module, *validation, recipe.label_smoothing)
+        state.seconds = time.perf_counter() - started
+        for hook in hooks:
+            hook.on_epoch_end(state)
+        if state.stop:
+            break
+    for hook in hooks:
+        hook.on_train_end(state)
+    return average.module
+
+
+def evaluate_loss(network: nn.Module, signal: Tensor, target: Tensor, label_smoothing: float) -> float:
+    """Mean loss over windows, of the same kind as in training."""
+    return functional.cross_entropy(predict(network, signal), target, label_smoothing=label_smoothing).item()
+
+
+@torch.no_grad()
+def predict(network: nn.Module, signal: Tensor, batch_size: int = 64) -> Tensor:
+    """Logits ``(window, state)`` of ``(window, channel, time)``, in float32 and in batches."""
+    network.eval()
+    return torch.cat([network(batch).float() for batch in signal.split(batch_size)])

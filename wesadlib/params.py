@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -62,12 +63,20 @@ class Params(BaseModel):
     min_purity: float = _field(0.0, "windows", "least share of a window that carries its label", ge=0, le=1)
 
     min_completeness: float = _field(0.95, "quality", "least share of samples present", ge=0, le=1)
-    max_flat_s: float = _field(10.0, "quality", "longest stretch without change that is accepted, s", gt=0)
+    max_flat_fast_s: float = _field(
+        1.0, "quality", "longest stretch without change in ECG, BVP, EMG and respiration, s", gt=0
+    )
+    max_flat_s: float = _field(10.0, "quality", "the same in EDA and acceleration, s", gt=0)
+    max_flat_temperature_s: float = _field(
+        40.0, "quality", "the same in temperature, whose sensors count in steps of 0.01 to 0.02 degC, s", gt=0
+    )
     max_saturated_share: float = _field(0.05, "quality", "largest share of samples at a rail", ge=0, le=1)
     min_in_range_share: float = _field(
         0.9, "quality", "least share of samples in the physiological range", ge=0, le=1
     )
-    min_motion_score: float = _field(0.0, "quality", "least motion score; 0 accepts any movement", ge=0, le=1)
+    min_motion_score: float = _field(
+        0.1, "quality", "least share of a window's seconds without strong movement; 0 accepts any", ge=0, le=1
+    )
     min_beat_plausibility: float = _field(
         0.3, "quality", "least share of plausible beats in ECG and BVP", ge=0, le=1
     )
@@ -201,3 +210,31 @@ def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
     """
     declared = {name: namespace[name] for name in Params.model_fields if name in namespace}
     return ChapterParams(make_params(declared, origin="the parameter cell"), frozenset(declared))
+
+
+def tabulate_params(folder: str | Path) -> pd.DataFrame:
+    """Every parameter with its meaning, bounds, default and the values that the profiles in `folder` choose.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a parameter: ``group parameter meaning bounds default`` and a column a profile, empty where the default holds.
+    """
+    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.yaml"))}
+    properties = Params.model_json_schema()["properties"]
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
+    rows = []
+    for name, field in properties.items():
+        bounds = [f"{sign} {field[bound]:g}" for bound, sign in signs.items() if bound in field]
+        choices = field.get("enum") or field.get("items", {}).get("enum") or []
+        rows.append(
+            {
+                "group": field["group"],
+                "parameter": name,
+                "meaning": field["description"],
+                "bounds": ", ".join(bounds) or " | ".join(choices),
+                "default": str(field["default"]),
+                **{profile: str(values[name]) if name in values else "" for profile, values in profiles.items()},
+            }
+        )
+    return pd.DataFrame(rows)

@@ -1,0 +1,169 @@
+"""Scores, verdicts and reasons of windows: one function for a whole run and for the one window that a server got."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from wesadlib.errors import InputError
+from wesadlib.quality.rules import RAILS, RANGES, RULES, read_thresholds, signal_of
+from wesadlib.quality.scores import TEMPLATE_CORRELATION, beat_plausibility, in_range, off_rail, stillness
+
+NATIVE_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
+
+
+def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Sequence[str] | None = None) -> xr.Dataset:
+    """Score every window and channel by every rule, and give each window its verdict by its worst modelled channel.
+
+    Parameters
+    ----------
+    windows : Dataset
+        With ``signal (window, channel, time)``, ``beat_s``, ``native``; one window is enough.
+    thresholds : Params, mapping or None
+        What holds the cut-offs (:data:`THRESHOLDS`); None: the defaults.
+    channels : sequence of str, optional
+        The channels that the verdict rests on; default: all. The others are scored and do not matter.
+
+    Returns
+    -------
+    Dataset
+        `windows` and: ``rule_score (window, channel, rule)`` in [0, 1], 1 best, NaN where a rule is not asked of a
+        channel or nothing can be read; ``quality (window, channel)``, the worst rule, rescaled so that 0.5 is every
+        rule's cut-off; ``verdict (window)``, True where accepted, that is where no modelled channel's quality is below
+        0.5; ``reason (window)``, the worst channel and rule of a refused window, such as ``wrist_eda: flat line``,
+        else "".
+
+    Raises
+    ------
+    InputError
+        When a channel is of an unknown signal, or a modelled channel is not there.
+    """
+    names = [str(name) for name in windows["channel"].values]
+    modelled = np.isin(names, names if channels is None else list(channels))
+    if channels is not None and (absent := [name for name in channels if name not in names]):
+        raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
+    values = windows["signal"].transpose("window", "channel", "time").values
+    scores = _scores(values, names, windows)
+    margin = _rescale(scores, _cutoffs(names, read_thresholds(thresholds), float(windows.attrs["window_s"])))
+    quality = np.fmin.reduce(margin, axis=2)
+    return windows.assign_coords(rule=[rule.name for rule in RULES]).assign(
+        rule_score=(("window", "channel", "rule"), scores.astype(np.float32)),
+        quality=(("window", "channel"), quality.astype(np.float32)),
+        verdict=("window", ~(quality[:, modelled] < 0.5).any(axis=1)),
+        reason=("window", _reasons(np.where(modelled[:, None], margin, np.nan), names)),
+    )
+
+
+def quality_only(assessed: xr.Dataset) -> xr.Dataset:
+    """Keep what ``quality.nc`` holds: scores, verdicts and reasons, with the windows' coordinates and attributes."""
+    return assessed[["rule_score", "quality", "verdict", "reason"]]
+
+
+def list_reasons(assessed: xr.Dataset, thresholds: Any = None) -> list[list[str]]:
+    """Name every failed rule of every channel, worst first, a list a window: what a server tells whoever sent it.
+
+    Parameters
+    ----------
+    assessed : Dataset
+        From :func:`assess_quality`, with the same `thresholds`.
+    thresholds : Params, mapping or None
+        As there.
+    """
+    names = [str(name) for name in assessed["channel"].values]
+    cutoffs = _cutoffs(names, read_thresholds(thresholds), float(assessed.attrs["window_s"]))
+    margin = _rescale(assessed["rule_score"].values.astype(float), cutoffs)
+    found = []
+    for window in margin:
+        failed = sorted(zip(*np.nonzero(window < 0.5), strict=True), key=lambda pair: window[pair])
+        found.append([f"{names[channel]}: {RULES[rule].name}" for channel, rule in failed])
+    return found
+
+
+def _cutoffs(names: Sequence[str], thresholds: Mapping[str, float], window_s: float) -> np.ndarray:
+    """Least accepted score (channel, rule); NaN where a rule is not asked."""
+    cutoffs = np.full((len(names), len(RULES)), np.nan)
+    for row, name in enumerate(names):
+        for column, rule in enumerate(RULES):
+            parameter = rule.thresholds.get(signal_of(name))
+            if parameter is not None:
+                limit = thresholds[parameter]
+                if parameter.startswith("max_flat"):
+                    limit = 1 - min(limit / window_s, 1.0)
+                elif parameter.startswith("max_"):
+                    limit = 1 - limit
+                cutoffs[row, column] = limit
+    return cutoffs
+
+
+def _rescale(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
+    """Bring every rule to one scale, on which 0 stays 0, the cut-off is 0.5 and 1 stays 1."""
+    cutoffs = np.broadcast_to(cutoffs, scores.shape)
+    # Scores are kept as float32: a share that equals its cut-off must not fail by the last bit.
+    passed = scores >= cutoffs - 1e-6
+    with np.errstate(divide="ignore", invalid="ignore"):
+        above = 0.5 + 0.5 * np.where(cutoffs < 1, (scores - cutoffs) / (1 - cutoffs), 1.0)
+        below = 0.5 * scores / cutoffs
+    scaled = np.where(passed, np.clip(above, 0.5, 1), np.clip(below, 0, 0.5 - 1e-6))
+    return np.where(np.isnan(scores) | np.isnan(cutoffs), np.nan, scaled)
+
+
+def _reasons(margin: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    flat = np.where(np.isnan(margin), np.inf, margin).reshape(len(margin), -1)
+    worst = flat.argmin(axis=1)
+    reasons = []
+    for value, position in zip(flat[np.arange(len(flat)), worst], worst, strict=True):
+        channel, rule = divmod(int(position), len(RULES))
+        reasons.append(f"{names[channel]}: {RULES[rule].name}" if value < 0.5 else "")
+    return np.array(reasons, dtype=object)
+
+
+def _scores(values: np.ndarray, names: Sequence[str], windows: xr.Dataset) -> np.ndarray:
+    """Scores (window, channel, rule); NaN where a rule has nothing to read."""
+    window_s, rate_hz = float(windows.attrs["window_s"]), float(windows.attrs["rate_hz"])
+    statistics = [str(name) for name in windows["native_statistic"].values]
+    native = windows["native"].transpose("window", "channel", "native_statistic").values.astype(float)
+    missing, flat_s, rail = (native[..., statistics.index(name)] for name in NATIVE_STATISTICS)
+    scores = np.full((len(values), len(names), len(RULES)), np.nan)
+    scores[..., 0] = 1 - missing
+    scores[..., 1] = np.clip(1 - _flat_by_sensor(flat_s, names) / window_s, 0, 1)
+    still = _stillness_by_device(values, names, rate_hz)
+    for channel, name in enumerate(names):
+        signal, x = signal_of(name), values[:, channel]
+        if signal in RANGES:
+            scores[:, channel, 2] = in_range(x, *RANGES[signal])
+        if signal in RAILS:
+            scores[:, channel, 3] = off_rail(rail[:, channel], x, RAILS[signal])
+        if (device := name.split("_")[0]) in still:
+            scores[:, channel, 4] = still[device]
+    beats = windows["beat_s"].transpose("window", "beat_source", "beat")
+    for source, name in enumerate(beats["beat_source"].values):
+        if name in names:
+            channel = names.index(name)
+            least = TEMPLATE_CORRELATION[signal_of(name)]
+            scores[:, channel, 5] = beat_plausibility(
+                beats.values[:, source], values[:, channel], rate_hz, window_s, least
+            )
+    asked = np.array([[signal_of(name) in rule.thresholds for rule in RULES] for name in names])
+    return np.where(asked, scores, np.nan)
+
+
+def _axes(names: Sequence[str]) -> dict[str, list[int]]:
+    """Positions of each device's axes of acceleration."""
+    axes: dict[str, list[int]] = {}
+    for position, name in enumerate(names):
+        if signal_of(name) == "acc":
+            axes.setdefault(name.split("_")[0], []).append(position)
+    return axes
+
+
+def _flat_by_sensor(flat_s: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    """The three axes of an accelerometer are one sensor: a hand at rest leaves one of them unchanged for a minute."""
+    flat_s = flat_s.copy()
+    for positions in _axes(names).values():
+        flat_s[:, positions] = np.fmin.reduce(flat_s[:, positions], axis=1)[:, None]
+    return flat_s
+
+
+def _stillness_by_device(values: np.ndarray, names: Sequence[str], rate_hz: float) -> dict[str, np.ndarray]:
+    return {device: stillness(values[:, positions], rate_hz) for device, positions in _axes(names).items()}

@@ -1,0 +1,163 @@
+"""The rules of quality as data: definition, cut-off, source, and the signals that each is asked of."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from wesadlib.errors import InputError
+from wesadlib.params import Params
+from wesadlib.quality.scores import STILL_G
+
+SIGNALS = ("ecg", "bvp", "eda", "emg", "resp", "temp", "acc")
+
+#: Where a body can be, in the signal's unit. Skin conductance after Kleckner (2018); for temperature 28 degC rather
+#: than that source's 30 lets in cold hands, and a sensor that hangs in a room reads 20 to 25; ECG, EMG, respiration and
+#: acceleration generously beyond what these recorders give, so that a wrong unit is seen.
+RANGES: dict[str, tuple[float, float]] = {
+    "ecg": (-5.0, 5.0),
+    "emg": (-5.0, 5.0),
+    "resp": (-60.0, 60.0),
+    "eda": (0.05, 60.0),
+    "temp": (28.0, 40.0),
+    "acc": (-8.0, 8.0),
+}
+
+#: A repeated extreme counts as a rail from this absolute value on: slow, coarsely quantised signals repeat their
+#: extremes in perfect health, and an accelerometer of a hand at rest does nothing else.
+RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda": 20.0, "acc": 1.9}
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of quality.
+
+    Attributes
+    ----------
+    name : str
+        As it appears in a reason.
+    definition : str
+        What the score is: always a share, 1 is best.
+    thresholds : dict
+        Signal to the parameter that holds its cut-off; a signal that is not named is not asked.
+    source : str
+        Key in the book's references, or "own".
+    """
+
+    name: str
+    definition: str
+    thresholds: Mapping[str, str]
+    source: str
+
+
+def _same(threshold: str, *signals: str) -> dict[str, str]:
+    return dict.fromkeys(signals, threshold)
+
+
+#: The rules, in the order in which a tie between reasons is broken.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "completeness",
+        "share of the samples that arrived, counted at the native rate",
+        _same("min_completeness", *SIGNALS),
+        "own",
+    ),
+    Rule(
+        "flat line",
+        "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis",
+        {
+            **_same("max_flat_fast_s", "ecg", "bvp", "emg", "resp"),
+            **_same("max_flat_s", "eda", "acc"),
+            "temp": "max_flat_temperature_s",
+        },
+        "clifford2012",
+    ),
+    Rule(
+        "physiological range",
+        "share of the samples that lie where a body can be",
+        _same("min_in_range_share", *RANGES),
+        "kleckner2018",
+    ),
+    Rule(
+        "saturation",
+        "1 - share of the samples at the window's own repeated extreme, at the native rate",
+        _same("max_saturated_share", *RAILS),
+        "own",
+    ),
+    Rule(
+        "motion",
+        f"share of the seconds in which the magnitude of acceleration varies by less than {STILL_G} g (SD)",
+        _same("min_motion_score", "ecg", "bvp", "eda", "emg", "resp"),
+        "own",
+    ),
+    Rule(
+        "beat plausibility",
+        "share of the window covered by beats that come at 40 to 180 a minute, differ by at most a factor of 2.2, "
+        "and look like the window's mean beat (correlation 0.66 in ECG, 0.86 in BVP)",
+        _same("min_beat_plausibility", "ecg", "bvp"),
+        "orphanidou2015",
+    ),
+)
+
+THRESHOLDS: tuple[str, ...] = tuple(dict.fromkeys(name for rule in RULES for name in rule.thresholds.values()))
+
+
+def read_thresholds(thresholds: Any = None) -> dict[str, float]:
+    """Gather the cut-offs as plain values.
+
+    Parameters
+    ----------
+    thresholds : Params, mapping or None
+        Whatever holds the names in :data:`THRESHOLDS`; None: the defaults.
+
+    Raises
+    ------
+    InputError
+        When one is not there.
+    """
+    thresholds = Params() if thresholds is None else thresholds
+    if not isinstance(thresholds, Mapping):
+        return {name: float(getattr(thresholds, name)) for name in THRESHOLDS}
+    missing = [name for name in THRESHOLDS if name not in thresholds]
+    if missing:
+        raise InputError(f"quality thresholds: `{missing[0]}` is missing; all of {', '.join(THRESHOLDS)} are needed.")
+    return {name: float(thresholds[name]) for name in THRESHOLDS}
+
+
+def describe_rules(thresholds: Any = None) -> pd.DataFrame:
+    """Tabulate the rules with the cut-offs in force: a row a rule and cut-off.
+
+    Parameters
+    ----------
+    thresholds : Params, mapping or None
+        As in :func:`assess_quality`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``rule signals definition parameter cutoff source``; `cutoff` in the parameter's own unit.
+    """
+    values = read_thresholds(thresholds)
+    rows = []
+    for rule in RULES:
+        for parameter in dict.fromkeys(rule.thresholds.values()):
+            signals = ", ".join(signal for signal in SIGNALS if rule.thresholds.get(signal) == parameter)
+            rows.append((rule.name, signals, rule.definition, parameter, values[parameter], rule.source))
+    return pd.DataFrame(rows, columns=["rule", "signals", "definition", "parameter", "cutoff", "source"])
+
+
+def signal_of(channel: str) -> str:
+    """Signal of a channel: ``wrist_acc_x`` is ``acc``.
+
+    Raises
+    ------
+    InputError
+        When it is none of :data:`SIGNALS`.
+    """
+    parts = channel.split("_")
+    if len(parts) < 2 or parts[1] not in SIGNALS:
+        raise InputError(
+            f"channel {channel}: no quality rules for it; names are <device>_<signal>, with {', '.join(SIGNALS)}."
+        )
+    return parts[1]

@@ -1,0 +1,245 @@
+"""One fold, from its windows to its predictions, and the file that keeps it; the same code here and on a worker."""
+
+import copy
+import functools
+import hashlib
+import inspect
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from threadpoolctl import threadpool_limits
+
+from wesadlib import __version__, models
+from wesadlib.artefacts import digest, replacing
+from wesadlib.errors import InputError
+from wesadlib.evaluation.protocols import Fold, subjects_of
+from wesadlib.params import Params
+
+#: What a model reports of an epoch: epoch (from 1), epochs at most, training loss, validation loss.
+Progress = Callable[[int, int, float, float], None]
+
+STATES = ("baseline", "stress", "amusement")
+
+
+@dataclass(frozen=True)
+class Job:
+    """One fold of one model under one seed."""
+
+    model: str
+    protocol: str
+    seed: int
+    fold: Fold
+
+    def __str__(self) -> str:
+        return f"{self.model}, seed {self.seed}, {self.fold.held_out}"
+
+
+def task_name(classes: Sequence[str]) -> str:
+    """Name of the task of telling `classes` apart.
+
+    >>> task_name(["baseline", "stress"])
+    'stress-baseline'
+    """
+    return "-".join(sorted(classes, key=lambda state: -STATES.index(state) if state in STATES else 1))
+
+
+def accepted(windows: xr.Dataset) -> np.ndarray:
+    """Whether quality accepted each window, bool (window,); without ``verdict`` nothing was refused, so all are."""
+    if "verdict" in windows:
+        return windows["verdict"].values.astype(bool)
+    return np.ones(windows.sizes["window"], dtype=bool)
+
+
+def fit_model(
+    prototype: models.Model,
+    train: xr.Dataset,
+    validation: xr.Dataset,
+    *,
+    seed: int,
+    where: str,
+    progress: Progress | None = None,
+) -> models.Model:
+    """Fit a copy of an unfitted model by the one recipe of folds and of the final model.
+
+    Windows that quality refused teach nothing; fitting runs on one thread, so that its sums, and with them
+    its numbers, are the same beside other workers and alone.
+
+    Parameters
+    ----------
+    prototype : Model
+        Unfitted; left as it is.
+    train, validation : Dataset
+        Windows of different people.
+    seed : int
+        Seed of the fit.
+    where : str
+        Beginning of an error's sentence, such as ``fold of S3``.
+    progress : callable, optional
+        Told of each epoch.
+
+    Raises
+    ------
+    InputError
+        When a state has no accepted window to train on, or no accepted window is left to validate on.
+    """
+    train, validation = (part.isel(window=accepted(part)) for part in (train, validation))
+    for state in prototype.classes:
+        if not (train["label"].values == state).any():
+            raise InputError(
+                f"{where}: no accepted window of `{state}` among the training people "
+                f"{', '.join(subjects_of(train)) or '(none left)'}; give more subjects or relax the quality thresholds."
+            )
+    if not validation.sizes["window"]:
+        raise InputError(
+            f"{where}: no accepted window of the validation people; relax the quality thresholds or raise "
+            "`validation_subjects`."
+        )
+    with threadpool_limits(limits=1):
+        return copy.deepcopy(prototype).fit(train, validation, seed=seed, progress=progress)
+
+
+def run_fold(
+    prototype: models.Model, windows: xr.Dataset, job: Job, progress: Progress | None = None, node: str = ""
+) -> pd.DataFrame:
+    """Train on a fold's training people and predict every window of its test person.
+
+    Parameters
+    ----------
+    prototype : Model
+        Unfitted.
+    windows : Dataset
+        The windows that the fold's positions point into, with ``position (window)``: their place in the run's
+        windows.
+    job : Job
+        What to run.
+    progress : callable, optional
+        Told of each epoch.
+    node : str, optional
+        The cluster's name of the machine that this runs on, for the record.
+
+    Returns
+    -------
+    DataFrame
+        Predictions, a row a window; ``attrs["training"]`` is the fold's row of the training table.
+    """
+    fold, began = job.fold, time.perf_counter()
+    where = f"fold of {fold.held_out} ({job.model}, seed {job.seed})"
+    train, validation = windows.isel(window=fold.train), windows.isel(window=fold.validation)
+    model = fit_model(prototype, train, validation, seed=job.seed, where=where, progress=progress)
+    seconds = time.perf_counter() - began
+
+    test = windows.isel(window=fold.test)
+    with threadpool_limits(limits=1):
+        probabilities = model.predict_proba(test).transpose("window", "state").values.astype(float)
+    if not np.isfinite(probabilities).all():
+        raise InputError(f"{where}: probabilities that are not numbers; training diverged, so lower `learning_rate`.")
+    table = pd.DataFrame(
+        {
+            "task": task_name(model.classes),
+            "model": job.model,
+            "protocol": job.protocol,
+            "seed": job.seed,
+            "subject": fold.held_out,
+            "window": test["position"].values,
+            "start_s": test["start_s"].values,
+            "label": test["label"].values.astype(str),
+            **{f"p_{state}": probabilities[:, k] for k, state in enumerate(model.classes)},
+            "accepted": accepted(test),
+        }
+    )
+    table.attrs["training"] = {
+        "model": job.model,
+        "protocol": job.protocol,
+        "seed": job.seed,
+        "subject": fold.held_out,
+        "validation_subjects": subjects_of(validation),
+        "train_windows": int(accepted(train).sum()),
+        "validation_windows": int(accepted(validation).sum()),
+        **_epochs(model),
+        "seconds": seconds,
+        "node": node,
+    }
+    return table
+
+
+def _epochs(model: models.Model) -> dict[str, Any]:
+    # Models that are not trained by epochs have no history, and say so by NaN rather than by a number of epochs.
+    history = getattr(model, "history_", None)
+    if history is None:
+        return {"best_epoch": float("nan"), "epochs": float("nan"), "train_loss": [], "validation_loss": []}
+    return {
+        "best_epoch": float(model.best_epoch_),
+        "epochs": float(len(history)),
+        "train_loss": history["train_loss"].astype(float).tolist(),
+        "validation_loss": history["validation_loss"].astype(float).tolist(),
+    }
+
+
+def windows_digest(windows: xr.Dataset) -> str:
+    """SHA-256 of the content of windows: names, dimensions, types and values of every variable."""
+    content = hashlib.sha256()
+    for name in sorted(windows.variables, key=str):
+        variable = windows.variables[name]
+        values = np.asarray(variable.values)
+        values = values.astype("U") if values.dtype == object else values
+        content.update(repr((name, variable.dims, values.dtype.str, values.shape)).encode())
+        content.update(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
+    return content.hexdigest()
+
+
+@functools.cache
+def _source_digest(*sources: Path) -> str:
+    return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in sources])
+
+
+def fold_file(folder: Path, job: Job, prototype: models.Model, content: str, params: Params) -> Path:
+    """File of a finished fold; its name holds a digest of everything that the fold's numbers follow from.
+
+    That is the windows' content, the split, the model's parameters and source, the seed, and the versions of
+    the libraries.
+    """
+    fields = [name for name, field in Params.model_fields.items() if field.json_schema_extra["group"] == "models"]
+    sources = {*Path(models.__file__).parent.glob("*.py"), Path(__file__), Path(inspect.getfile(type(prototype)))}
+    split = hashlib.sha256()
+    for part in (job.fold.train, job.fold.validation, job.fold.calibration, job.fold.test):
+        split.update(part.astype(np.int64).tobytes() + b"|")
+    key = {
+        "windows": content,
+        "split": split.hexdigest(),
+        "params": {name: getattr(params, name) for name in fields},
+        "model": job.model,
+        "protocol": job.protocol,
+        "seed": job.seed,
+        "source": _source_digest(*sorted(sources)),
+        "versions": [__version__, *map(version, ("numpy", "scikit-learn", "torch"))],
+    }
+    return folder / f"{job.model}-{job.protocol}-seed{job.seed}-{job.fold.held_out}-{digest(key)[:16]}.parquet"
+
+
+def save_fold(path: Path, table: pd.DataFrame) -> None:
+    """Keep a finished fold, whole or not at all."""
+    with replacing(path) as partial:
+        table.to_parquet(partial, index=False)
+
+
+def load_fold(path: Path) -> pd.DataFrame:
+    """Read a finished fold with its training row.
+
+    Raises
+    ------
+    InputError
+        When the file cannot be read.
+    """
+    try:
+        table = pd.read_parquet(path)
+        table.attrs["training"]
+    except (OSError, ValueError, KeyError):
+        raise InputError(f"{path}: not a finished fold; delete it, and it is computed again.") from None
+    return table

@@ -1,1 +1,88 @@
-""""""
+"""Windows to features: numbers with a name, a unit and a definition."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib.errors import InputError
+from wesadlib.features import cardiac, electrodermal, motion, respiratory, statistics, thermal
+from wesadlib.features.block import Block
+
+GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
+_CHUNK = 64
+
+__all__ = ["describe_features", "extract_features"]
+
+
+def extract_features(windows: xr.Dataset) -> xr.Dataset:
+    """Features of every window, each from that window alone.
+
+    Parameters
+    ----------
+    windows : xr.Dataset
+        ``signal (window, channel, time)``, ``beat_s (window, beat_source, beat)`` and the attribute ``rate_hz``.
+
+    Returns
+    -------
+    xr.Dataset
+        The same with ``feature (window, feature_name)``, float64; the coordinate ``feature_name`` holds names
+        ``<channel>_<statistic>`` (xarray gives no variable a dimension of its own name). NaN where the channel does not
+        allow a reading.
+
+    Raises
+    ------
+    InputError
+        When a variable or the rate is missing.
+    """
+    for name in ("signal", "beat_s"):
+        if name not in windows:
+            raise InputError(
+                f"these windows hold no `{name}`; windows are made by make_windows or window_from_channels."
+            )
+    if "rate_hz" not in windows.attrs:
+        raise InputError("these windows lack the attribute `rate_hz`, their sampling rate.")
+    # In chunks, so that the double-precision copies stay small beside the windows themselves.
+    starts = range(0, max(1, windows.sizes["window"]), _CHUNK)
+    chunks = [_extract_block(_block(windows, slice(start, start + _CHUNK))) for start in starts]
+    names = list(chunks[0])
+    values = np.concatenate([np.column_stack([chunk[name] for name in names]) for chunk in chunks])
+    return windows.drop_dims("feature_name", errors="ignore").assign(
+        feature=xr.DataArray(values, dims=("window", "feature_name"), coords={"feature_name": names})
+    )
+
+
+def _block(windows: xr.Dataset, rows: slice) -> Block:
+    samples = windows["signal"].transpose("window", "channel", "time").values[rows].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        flat = samples.max(axis=-1, initial=-np.inf) == samples.min(axis=-1, initial=np.inf)
+    samples[flat] = np.nan
+    beats = windows["beat_s"].transpose("window", "beat_source", "beat").values[rows].astype(np.float64)
+    rate_hz = float(windows.attrs["rate_hz"])
+    return Block(
+        signal={str(name): samples[:, k] for k, name in enumerate(windows["channel"].values)},
+        beat_s={str(name): beats[:, k] for k, name in enumerate(windows["beat_source"].values)},
+        rate_hz=rate_hz,
+        window_s=float(windows.attrs.get("window_s", samples.shape[-1] / rate_hz)),
+    )
+
+
+def _extract_block(block: Block) -> dict[str, np.ndarray]:
+    features: dict[str, np.ndarray] = {}
+    for group in GROUPS:
+        features |= group.extract(block)
+    return features
+
+
+def describe_features() -> pd.DataFrame:
+    """Every feature: group, what it applies to, name pattern, unit, definition, source; a row a feature."""
+    rows = [description for group in GROUPS for description in group.DESCRIPTIONS]
+    return pd.DataFrame(
+        {
+            "group": [row.group for row in rows],
+            "applies to": [row.applies_to for row in rows],
+            "name": [f"<channel>_{row.statistic}" for row in rows],
+            "unit": [row.unit for row in rows],
+            "definition": [row.definition for row in rows],
+            "source": [row.source for row in rows],
+        }
+    )

@@ -1,6 +1,7 @@
 """Files on disk become recordings."""
 
-from wesadlib.data.quest import label_blocks, score_stai
+from wesadlib.data.protocol import label_blocks
+from wesadlib.data.quest import score_stai
 from wesadlib.data.recording import (
     CHANNELS,
     DEVICE_CHANNELS,

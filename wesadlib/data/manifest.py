@@ -1,7 +1,7 @@
 """Which files a cohort is: their sizes, their SHA-256, and one digest over all."""
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +25,9 @@ def build_manifest(
     Returns
     -------
     dict
-        ``digest`` (over paths and SHA-256 of the files, so that it says which data without saying where they lie),
-        ``simulated``, ``subjects``, ``files``: a list of ``path`` (relative to `root`), ``bytes``, ``sha256``.
+        ``digest`` (over relative paths and SHA-256 of the files: it says which data, not where they lie),
+        ``simulated``, ``subjects``, ``files``: a list of ``path`` (relative to `root`), ``bytes`` and
+        ``sha256``.
     """
     root = Path(root)
     paths = [path for subject in subjects for path in subject_files(root, subject)]
@@ -51,7 +52,7 @@ def _file_digest(path: Path) -> str:
     return _digest_of_version(path, status.st_size, status.st_mtime_ns)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _digest_of_version(path: Path, size: int, modified_ns: int) -> str:
     # The official pickles are 15 GB: in one process each is hashed once, unless it changes.
     return file_digest(path)

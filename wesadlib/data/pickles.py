@@ -11,13 +11,13 @@ from wesadlib.errors import InputError
 
 
 def _encode_latin1(text: str, encoding: str) -> bytes:
-    # What protocol 2 stores of an array's bytes when Python 3 writes it; the open-ended original takes any codec.
+    # How protocol 2 stores an array's bytes when Python 3 writes it; the original would look up any codec.
     if encoding not in ("latin1", "latin-1"):
         raise pickle.UnpicklingError(f"bytes encoded as {encoding!r}")
     return text.encode("latin1")
 
 
-# The objects, not their import paths: numpy's old paths warn when they are imported, and one day will be gone.
+# Objects rather than import paths: numpy's old paths warn when they are imported, and one day will be gone.
 _PERMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
@@ -62,8 +62,8 @@ def load_arrays(path: str | Path) -> Any:
     Raises
     ------
     InputError
-        When the file is missing, truncated or no pickle, or names anything but what numpy arrays are rebuilt from;
-        the name is in the message, and nothing of it has run.
+        When the file is missing, truncated or no pickle, or names anything but what numpy arrays are rebuilt
+        from; the name is in the message, and nothing of it has run.
     """
     path = Path(path)
     try:
@@ -77,7 +77,7 @@ def load_arrays(path: str | Path) -> Any:
         ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None
-    # A damaged pickle fails in whatever its next bytes happen to mean, so that no list of exceptions would be complete.
+    # A damaged pickle fails in whatever its next bytes happen to mean: no list of exceptions is complete.
     except Exception as error:
         raise InputError(
             f"{path} is truncated or no pickle ({type(error).__name__}: {' '.join(str(error).split())}): "

@@ -38,8 +38,7 @@ CHANNELS: dict[str, tuple[str, float]] = {
 
 #: Device -> its channels, in the order in which windows hold them.
 DEVICE_CHANNELS: dict[str, tuple[str, ...]] = {
-    device: tuple(channel for channel in CHANNELS if channel.startswith(device))
-    for device in ("chest", "wrist")
+    device: tuple(channel for channel in CHANNELS if channel.startswith(device)) for device in ("chest", "wrist")
 }
 
 
@@ -52,26 +51,24 @@ class Recording:
     subject : str
         Name of the person's folder, such as ``S2``.
     signals : dict of str to DataArray
-        Channel -> values ``(time)``, float32, in the units of :data:`CHANNELS`; ``time`` in seconds from the start,
-        `attrs` ``units`` and ``rate_hz``. A device that was not worn has no channels here.
+        Channel -> values ``(time)``, float32, in the units of :data:`CHANNELS`; ``time`` in seconds from the
+        start, `attrs` ``units`` and ``rate_hz``. A device that was not worn has no channels here.
     labels : DataArray
         Codes ``(time)``, int8, at 700 Hz; see :data:`LABELS` and :data:`IGNORED_LABELS`.
     person : dict
-        What the readme says: ``age_years height_cm weight_kg gender dominant_hand``, six answers, ``notes``.
+        What the readme says, as :func:`~wesadlib.data.quest.read_readme` gives it.
     protocol : DataFrame
-        A row a condition in the order of time: ``condition``, ``start_s``, ``end_s`` (seconds of this recording, as
-        `signals` have them, the 10 s that labels leave out at both ends included), ``name`` as the file writes it.
+        A row a condition in the order of time, as :func:`~wesadlib.data.protocol.align_protocol` gives it:
+        ``condition``, ``start_s``, ``end_s`` in seconds of this recording, ``name``.
     questionnaires : dict of str to DataFrame
-        ``panas``, ``stai``, ``dim``, ``sssq``: a row a condition, a column an item; NaN where an item was not asked.
+        As :func:`~wesadlib.data.quest.read_quest` gives them: a row a condition, a column an item.
     """
 
     subject: str
     signals: dict[str, xr.DataArray]
     labels: xr.DataArray
     person: dict[str, Any] = field(default_factory=dict)
-    protocol: pd.DataFrame = field(
-        default_factory=lambda: pd.DataFrame(columns=["condition", "start_s", "end_s", "name"])
-    )
+    protocol: pd.DataFrame = field(default_factory=pd.DataFrame)
     questionnaires: dict[str, pd.DataFrame] = field(default_factory=dict)
 
     @property
@@ -82,6 +79,4 @@ class Recording:
     @property
     def devices(self) -> tuple[str, ...]:
         """Devices that were worn."""
-        return tuple(
-            device for device in DEVICE_CHANNELS if any(name.startswith(device) for name in self.signals)
-        )
+        return tuple(device for device in DEVICE_CHANNELS if any(name.startswith(device) for name in self.signals))

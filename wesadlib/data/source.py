@@ -27,9 +27,7 @@ def open_cohort(params: Any) -> Cohort:
     if params.source == "wesad":
         root = params.wesad_root or os.environ.get("WESAD_ROOT", "")
         if not root:
-            raise InputError(
-                "`source: wesad` needs the folder of the data set: set WESAD_ROOT or `wesad_root`."
-            )
+            raise InputError("`source: wesad` needs the folder of the data set: set WESAD_ROOT or `wesad_root`.")
         return open_wesad(root, params.subjects)
     from wesadlib.data import simulate
 
@@ -59,7 +57,7 @@ def describe_source(attrs: Mapping[str, Any]) -> str:
     """
     if attrs["simulated"]:
         return (
-            "**Simulated people.** Nobody recorded these signals: they were drawn by this project's simulator, "
+            "**Simulated people.** Nobody recorded these signals: this project's simulator drew them, "
             "and no number on this page is a finding about people."
         )
     return "**Real people.** These are recordings of the WESAD data set (Schmidt et al., 2018)."

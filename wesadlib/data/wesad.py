@@ -1,6 +1,6 @@
 """The official layout of WESAD: one folder a person, opened lazily, one recording in memory at a time.
 
-Layout and units: Schmidt et al., *Introducing WESAD*, ICMI 2018, doi 10.1145/3242969.3242985, and the data set's readme.
+Layout and units: Schmidt et al., *Introducing WESAD*, ICMI 2018, doi 10.1145/3242969.3242985, and its readme.
 """
 
 import re
@@ -15,7 +15,8 @@ import xarray as xr
 
 from wesadlib.data.manifest import build_manifest
 from wesadlib.data.pickles import load_arrays
-from wesadlib.data.quest import align_protocol, read_quest, read_readme
+from wesadlib.data.protocol import align_protocol
+from wesadlib.data.quest import read_quest, read_readme
 from wesadlib.data.recording import (
     CHANNELS,
     DEVICE_CHANNELS,
@@ -69,13 +70,18 @@ class Cohort(Sequence[Recording]):
     def __len__(self) -> int:
         return len(self.subjects)
 
-    def __getitem__(self, index: int | str) -> Recording:
-        """Load the recording at a position or of a name."""
+    def __getitem__(self, index: int | str | slice) -> "Recording | Cohort":
+        """Load the recording at a position or of a name; a slice is a smaller cohort, and loads nothing."""
+        if isinstance(index, slice):
+            return Cohort(self.root, self.subjects[index])
         if isinstance(index, str):
             if index not in self.subjects:
                 raise InputError(f"{self.root}: no subject {index}; there are {', '.join(self.subjects)}.")
             return load_recording(self.root / index)
         return load_recording(self.root / self.subjects[index])
+
+    def __contains__(self, subject: object) -> bool:
+        return subject in self.subjects
 
     def __repr__(self) -> str:
         return f"Cohort({str(self.root)!r}, {self.subjects})"
@@ -85,22 +91,21 @@ class Cohort(Sequence[Recording]):
         """Whether these people do not exist."""
         return (self.root / SIMULATED_MARKER).is_file()
 
+    def manifest(self, *, progress: bool = False) -> dict[str, Any]:
+        """Each file's path, size and SHA-256, and the cohort's digest; every file is read whole for it.
+
+        See :func:`~wesadlib.data.manifest.build_manifest`.
+        """
+        return build_manifest(self.root, self.subjects, simulated=self.simulated, progress=progress)
+
     @cached_property
-    def _manifest(self) -> dict[str, Any]:
-        return build_manifest(self.root, self.subjects, simulated=self.simulated)
-
-    def manifest(self) -> dict[str, Any]:
-        """Each file's path, size and SHA-256, and the cohort's digest; files are read once for it."""
-        return self._manifest
-
-    @property
     def digest(self) -> str:
         """SHA-256 over the names and digests of the files of these subjects."""
-        return self._manifest["digest"]
+        return self.manifest()["digest"]
 
 
 def subject_folders(root: str | Path) -> list[str]:
-    """Names of the subjects' folders (``S`` and a number) in `root`, by number; anything else there is no recording.
+    """Names of the subjects' folders (``S`` and a number) in `root`, by number; nothing else there is looked at.
 
     Raises
     ------
@@ -152,13 +157,15 @@ def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
 def load_recording(folder: str | Path) -> Recording:
     """Load one person's folder.
 
-    Values become float32, a channel at a time, so that no more than the pickle and half of it again is in memory.
+    Values become float32, which holds the devices' 16 bits, a channel at a time: beside the pickle's arrays no more
+    than half of them again is in memory, and that half is what remains.
 
     Raises
     ------
     InputError
-        When the pickle cannot be read, lacks a part, or holds a channel of another length than the labels, a channel of
-        nothing but NaN, or a label of unknown code; when the questionnaires or the readme cannot be read.
+        When the pickle cannot be read, lacks a part, or holds a channel of another length than the labels, a
+        channel of nothing but NaN or with infinite values, or a label of unknown code; when the questionnaires or
+        the readme cannot be understood.
     """
     folder = Path(folder)
     subject = folder.name
@@ -172,9 +179,7 @@ def load_recording(folder: str | Path) -> Recording:
             signals |= _device_signals(signal.pop(device), device, n_labels, path)
     if not signals:
         raise InputError(f"{path} holds neither `chest` nor `wrist`.")
-    label_array = xr.DataArray(
-        labels, dims="time", coords={"time": _time(n_labels, LABEL_RATE_HZ)}, name="label"
-    )
+    label_array = xr.DataArray(labels, dims="time", coords={"time": _time(n_labels, LABEL_RATE_HZ)}, name="label")
     label_array.attrs["rate_hz"] = LABEL_RATE_HZ
     order, questionnaires = read_quest(folder / f"{subject}_quest.csv")
     return Recording(
@@ -196,15 +201,11 @@ def _checked(content: Any, subject: str, path: Path) -> tuple[np.ndarray, dict]:
                 f"{path}: `{key}` is missing or of the wrong type; a recording has signal, label and subject."
             )
     if content["subject"] != subject:
-        raise InputError(
-            f"{path} is the recording of {content['subject']}, but lies in the folder of {subject}."
-        )
+        raise InputError(f"{path} is the recording of {content['subject']}, but lies in the folder of {subject}.")
     labels = content["label"]
-    if labels.ndim != 1 or labels.size == 0 or not np.issubdtype(labels.dtype, np.number):
-        raise InputError(
-            f"{path}: `label` has shape {labels.shape} and type {labels.dtype}, not one number a sample."
-        )
-    unknown = np.setdiff1d(labels, [*LABELS, *IGNORED_LABELS])
+    if labels.ndim != 1 or labels.size == 0 or labels.dtype.kind not in "iuf":
+        raise InputError(f"{path}: `label` has shape {labels.shape} and type {labels.dtype}, not one number a sample.")
+    unknown = labels[~np.isin(labels, [*LABELS, *IGNORED_LABELS])]
     if unknown.size:
         raise InputError(f"{path}: `label` holds the unknown code {unknown[0]}; codes are 0 to 7.")
     return labels.astype(np.int8, copy=False), content["signal"]
@@ -229,9 +230,7 @@ def _device_signals(values: Any, device: str, n_labels: int, path: Path) -> dict
             if (device, key) in _SCALE:
                 samples = samples * _SCALE[device, key]
             if np.isnan(samples).all():
-                raise InputError(
-                    f"{path}: {channel} holds nothing but NaN; leave the subject out or repair the file."
-                )
+                raise InputError(f"{path}: {channel} holds nothing but NaN; leave the subject out or repair the file.")
             signals[channel] = xr.DataArray(
                 samples,
                 dims="time",
@@ -243,7 +242,7 @@ def _device_signals(values: Any, device: str, n_labels: int, path: Path) -> dict
 
 
 def _check_array(array: Any, name: str, axes: int, n_labels: int, rate_hz: float, path: Path) -> None:
-    if not isinstance(array, np.ndarray) or not np.issubdtype(array.dtype, np.number):
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
         raise InputError(f"{path}: {name} is no array of numbers.")
     if array.ndim != 2 or array.shape[1] != axes:
         raise InputError(f"{path}: {name} has shape {array.shape}, not (samples, {axes}).")
@@ -251,9 +250,20 @@ def _check_array(array: Any, name: str, axes: int, n_labels: int, rate_hz: float
     # Less than one sample: labels need not end on a sample of a slower channel.
     if abs(len(array) - expected) >= 1:
         raise InputError(
-            f"{path}: {name} has {len(array)} samples at {rate_hz:g} Hz, but the labels last {n_labels / LABEL_RATE_HZ:g} s, "
-            f"which is {expected:.0f} samples."
+            f"{path}: {name} has {len(array)} samples at {rate_hz:g} Hz, but the labels last "
+            f"{n_labels / LABEL_RATE_HZ:g} s, which is {expected:.0f} samples."
         )
+
+
+def _check_values(samples: np.ndarray, channel: str, path: Path) -> None:
+    for fault, present in (
+        ("nothing but NaN", np.isnan(samples).all()),
+        ("infinite values", np.isinf(samples).any()),
+    ):
+        if present:
+            raise InputError(
+                f"{path}: {channel} holds {fault}; repair the file, or leave the subject out of `subjects`."
+            )
 
 
 def _time(samples: int, rate_hz: float) -> xr.Variable:

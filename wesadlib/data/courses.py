@@ -1,0 +1,197 @@
+"""A simulated person over time, slowly sampled: the protocol, and what heart, skin, breathing and movement do in it.
+
+These courses are what the waveforms of both devices follow. They are cheap, so that the table of
+:mod:`wesadlib.data.people` can be checked on hundreds of people.
+"""
+
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from scipy.signal import fftconvolve, lfilter
+
+from wesadlib.data.people import TABLE, Person
+
+#: Rate of every course, Hz.
+COURSE_RATE_HZ = 4
+
+#: Seconds that a labelled block leaves out at either end of its condition.
+MARGIN_S = 10
+
+_CONDITIONS = {
+    "baseline": ("Base", 1),
+    "stress": ("TSST", 2),
+    "amusement": ("Fun", 3),
+    "meditation": ("Medi", 4),
+}
+# Recovery after a condition, as long as its slowest part is known to take; heart and movement are there at once.
+_RECOVERY_S = {
+    "wrist_eda": 60,
+    "chest_eda": 60,
+    "scr_rate": 30,
+    "wrist_temperature": 60,
+    "chest_temperature": 60,
+}
+_RISE_S = 20
+
+
+@dataclass(frozen=True)
+class Block:
+    """One condition of the protocol, in seconds from the recording's start, margins included."""
+
+    state: str
+    name: str
+    code: int
+    start_s: int
+    end_s: int
+
+
+@dataclass(frozen=True)
+class Course:
+    """One person over the protocol.
+
+    Attributes
+    ----------
+    blocks : tuple of Block
+        The conditions in order of time.
+    duration_s : int
+        Length of the recording.
+    values : dict of str to ndarray
+        Rows of the table, and ``wrist_eda_uS`` and ``chest_eda_uS`` (skin responses included), each ``(time)`` at
+        :data:`COURSE_RATE_HZ`.
+    """
+
+    blocks: tuple[Block, ...]
+    duration_s: int
+    values: dict[str, np.ndarray]
+
+    @property
+    def time_s(self) -> np.ndarray:
+        """Times of the values."""
+        return np.arange(self.duration_s * COURSE_RATE_HZ) / COURSE_RATE_HZ
+
+
+def make_course(person: Person, generator: np.random.Generator) -> Course:
+    """Let a person go through the protocol.
+
+    Parameters
+    ----------
+    person : Person
+        Levels and responses.
+    generator : numpy.random.Generator
+        Source of chance for everything within the person.
+    """
+    blocks, duration_s = _protocol(person, generator)
+    time_s = np.arange(duration_s * COURSE_RATE_HZ) / COURSE_RATE_HZ
+    values = {name: _state_level(person, name, blocks, time_s) for name in TABLE}
+    _add_slope(values, person, blocks, time_s)
+    noise = {
+        name: smooth_noise(generator, len(time_s), row.tau_s) * row.within / _spread_in_block(row.tau_s)
+        for name, row in TABLE.items()
+    }
+    # One skin: what the wrist's tonic level does, the chest's does in large part as well.
+    share = TABLE["chest_eda"].within / TABLE["wrist_eda"].within
+    noise["chest_eda"] = 0.7 * noise["chest_eda"] + 0.7 * share * noise["wrist_eda"]
+    for name in values:
+        if name in ("scr_rate", "wrist_movement", "chest_movement"):
+            relative = TABLE[name].within
+            values[name] = np.maximum(values[name], 0.3 * person.levels[name])
+            values[name] = values[name] * np.exp(noise[name] - 0.5 * relative**2)
+        else:
+            values[name] = values[name] + noise[name]
+    values["heart_rate"] = np.clip(values["heart_rate"], 42, 170)
+    values["respiration_rate"] = np.clip(values["respiration_rate"], 6, 30)
+    _add_eda(values, generator)
+    return Course(blocks, duration_s, values)
+
+
+def _protocol(person: Person, generator: np.random.Generator) -> tuple[tuple[Block, ...], int]:
+    middle = (
+        ["stress", "meditation", "amusement"]
+        if person.stress_first
+        else ["amusement", "meditation", "stress"]
+    )
+    seconds = {"baseline": (480, 500), "stress": (215, 240), "amusement": (115, 130), "meditation": (40, 50)}
+    blocks, now, rests = [], int(generator.integers(8, 14)), 0
+    for state in ["baseline", *middle, "meditation"]:
+        name, code = _CONDITIONS[state]
+        if state == "meditation":
+            rests += 1
+            name = f"{name} {rests}"
+        length = int(generator.integers(*seconds[state])) + 2 * MARGIN_S
+        blocks.append(Block(state, name, code, now, now + length))
+        now += length + int(generator.integers(16, 22))
+    return tuple(blocks), now
+
+
+def _state_level(person: Person, name: str, blocks: tuple[Block, ...], time_s: np.ndarray) -> np.ndarray:
+    level = np.full(len(time_s), person.levels[name])
+    recovery_s = _RECOVERY_S.get(name, _RISE_S)
+    for block in blocks[1:]:
+        begin, end = block.start_s + MARGIN_S, block.end_s - MARGIN_S
+        weight = np.interp(time_s, [begin - _RISE_S, begin, end, end + recovery_s], [0, 1, 1, 0])
+        level += person.responses[block.state][name] * weight
+    return level
+
+
+def _add_slope(values: dict, person: Person, blocks: tuple[Block, ...], time_s: np.ndarray) -> None:
+    """Let the wrist's temperature run about each block's level with the slope that was drawn."""
+    slope = values.pop("wrist_temperature_slope")
+    knots_s, offsets = [], []
+    for block in blocks:
+        middle, half = (block.start_s + block.end_s) / 2, (block.end_s - block.start_s) / 2 - 5
+        per_s = np.interp(middle, time_s, slope) / 1000
+        knots_s += [middle - half, middle + half]
+        offsets += [-half * per_s, half * per_s]
+    values["wrist_temperature"] = values["wrist_temperature"] + np.interp(time_s, knots_s, offsets)
+
+
+def _add_eda(values: dict, generator: np.random.Generator) -> None:
+    """Skin responses at random times of the drawn rate, and with them both devices' skin conductance."""
+    n = len(values["scr_rate"])
+    counts = generator.poisson(values["scr_rate"] / 60 / COURSE_RATE_HZ)
+    size = np.exp(generator.normal(0, 0.7, n))
+    kernel = _skin_response()
+    for device, gain in (("wrist", 1.0), ("chest", 0.5)):
+        tonic = np.exp(values[f"{device}_eda"])
+        # A response counts from 0.02 uS on, so that none is smaller at the wrist.
+        amplitude = gain * (0.025 + size * tonic * np.exp(values["scr_size"]))
+        phasic = fftconvolve(counts * amplitude, kernel)[:n]
+        values[f"{device}_eda_uS"] = tonic + phasic
+
+
+def _skin_response() -> np.ndarray:
+    """Bateman function of unit height: rise 0.75 s, decay 3 s (Boucsein, *Electrodermal Activity*, 2012)."""
+    time_s = np.arange(0, 30, 1 / COURSE_RATE_HZ)
+    shape = np.exp(-time_s / 3.0) - np.exp(-time_s / 0.75)
+    return shape / shape.max()
+
+
+def smooth_noise(
+    generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = COURSE_RATE_HZ
+) -> np.ndarray:
+    """Smooth stationary noise ``(time)`` of unit SD: white noise through two equal low-passes of time constant `tau_s`."""
+    decay = np.exp(-1 / (tau_s * rate_hz))
+    run_in = int(6 * tau_s * rate_hz)
+    noise = generator.normal(size=n + run_in)
+    for _ in range(2):
+        noise = lfilter([1 - decay], [1, -decay], noise)
+    variance = (1 - decay) ** 4 * (1 + decay**2) / (1 - decay**2) ** 3
+    return noise[run_in:] / np.sqrt(variance)
+
+
+@lru_cache
+def _spread_in_block(tau_s: float, block_s: int = 360, window_s: int = 60) -> float:
+    """SD of a block's minutes about the block's mean, for :func:`smooth_noise` of unit SD.
+
+    From its autocovariance ``(1 + t/tau) exp(-t/tau)``; slow noise moves whole blocks, and little of it is left within.
+    """
+    lag = np.abs(np.subtract.outer(np.arange(block_s), np.arange(block_s))) / tau_s
+    covariance = (1 + lag) * np.exp(-lag)
+    starts = np.arange(0, block_s - window_s + 1, window_s // 2)
+    average = (
+        np.array([(np.arange(block_s) - s >= 0) & (np.arange(block_s) - s < window_s) for s in starts])
+        / window_s
+    )
+    minutes = average @ covariance @ average.T
+    return float(np.sqrt((np.diag(minutes).mean() - minutes.mean()) * len(starts) / (len(starts) - 1)))

@@ -1,0 +1,211 @@
+"""People who do not exist: the one table of what differs between people, and drawing people from it.
+
+Everything that :mod:`wesadlib.data.simulate` writes follows from :data:`TABLE`. The wrist's rows repeat what 15 people
+showed in WESAD (Schmidt et al. 2018), minute by minute; of the chest only four people are known, so that its spreads are
+chosen, within what those four showed.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from wesadlib.data.questionnaires import Answers, draw_answers
+
+Shape = Literal["normal", "positive"]
+
+
+@dataclass(frozen=True)
+class Row:
+    """How one quantity is spread over people, states and minutes.
+
+    Attributes
+    ----------
+    unit : str
+        ``ln …`` marks a quantity whose numbers, all of them, are natural logarithms.
+    baseline, between : float
+        Mean over people of their baselines, and the SD of those.
+    within : float
+        SD of one person's minutes within one state; of a quantity in percent of its level, where `relative`.
+    response, spread : float
+        Mean and SD over people of stress − baseline.
+    amusement : tuple of float
+        Mean and SD over people of amusement − baseline.
+    level, change : {"normal", "positive"}
+        Distribution of baselines and of responses; ``positive`` is log-normal, so that nobody moves the other way.
+    reactivity : float
+        Correlation of the response with the person's reactivity, which is shared by all rows.
+    own_level : float
+        Correlation of the response with the person's own baseline.
+    tau_s : float
+        Time constant of the fluctuation within a state, s.
+    """
+
+    unit: str
+    baseline: float
+    between: float
+    within: float
+    response: float
+    spread: float
+    amusement: tuple[float, float] = (0.0, 0.0)
+    level: Shape = "normal"
+    change: Shape = "normal"
+    reactivity: float = 0.0
+    own_level: float = 0.0
+    tau_s: float = 60.0
+
+    @property
+    def other_way(self) -> float:
+        """Share of people expected to move against the mean."""
+        if self.change == "positive":
+            return 0.0
+        return 0.5 * math.erfc(abs(self.response) / self.spread / math.sqrt(2))
+
+
+#: quantity -> its row; the only source of every simulated person
+TABLE: dict[str, Row] = {
+    # one heart, one breathing, one skin for both devices
+    "heart_rate": Row(
+        "bpm", 72.4, 9.8, 6.7, 15.0, 12.9, (-0.3, 8.6), change="positive", reactivity=0.6, tau_s=45
+    ),
+    "rmssd": Row("ln ms", 3.5, 0.4, 0.25, -0.25, 0.35, (0.0, 0.2), reactivity=-0.4),
+    "respiration_rate": Row("1/min", 15.8, 1.8, 1.5, -0.6, 3.0, (0.3, 1.5)),
+    "respiration_depth": Row("ln %", 1.1, 0.35, 0.25, 0.5, 0.35, (0.0, 0.2), reactivity=0.2),
+    "scr_rate": Row(
+        "1/min",
+        2.3,
+        2.3,
+        2.1,
+        7.0,
+        5.5,
+        (0.5, 2.0),
+        level="positive",
+        change="positive",
+        reactivity=0.6,
+        tau_s=40,
+    ),
+    "scr_size": Row("ln of EDA level", -3.4, 0.3, 0.2, 0.1, 0.2, reactivity=0.3),
+    # wrist
+    "wrist_eda": Row(
+        "ln uS", -0.44, 1.1, 0.19, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.5, tau_s=250
+    ),
+    "wrist_temperature": Row("degC", 33.4, 1.6, 0.2, -0.70, 0.81, (-0.8, 1.0), reactivity=-0.4, tau_s=150),
+    "wrist_temperature_slope": Row("mdegC/s", 0.6, 0.7, 0.0, -1.7, 1.2, reactivity=-0.4),
+    "wrist_movement": Row(
+        "g", 0.031, 0.009, 0.7, 0.038, 0.035, (-0.013, 0.009), level="positive", reactivity=0.2, tau_s=20
+    ),
+    "pulse_size": Row("ln a.u.", 3.4, 0.35, 0.15, -0.25, 0.35, reactivity=-0.3),
+    # chest
+    "chest_eda": Row("ln uS", 0.8, 0.7, 0.10, 0.55, 0.55, (0.0, 0.2), reactivity=0.5, tau_s=250),
+    "chest_temperature": Row("degC", 33.9, 0.9, 0.12, 0.55, 0.45, (0.2, 0.4), tau_s=150),
+    "chest_movement": Row(
+        "g", 0.0085, 0.002, 0.5, 0.007, 0.005, (-0.001, 0.001), level="positive", reactivity=0.2, tau_s=20
+    ),
+    "posture": Row("deg", 0.0, 8.0, 1.0, 0.0, 6.0, (0.0, 2.0)),
+    "emg": Row("ln mV", -4.6, 0.3, 0.15, 0.2, 0.3, reactivity=0.1),
+}
+
+
+@dataclass(frozen=True)
+class Person:
+    """One drawn person: own levels, own responses, and what the readme and the questionnaires say.
+
+    Attributes
+    ----------
+    subject : str
+        Name in WESAD's numbering.
+    levels : dict of str to float
+        Baseline of every row of :data:`TABLE`.
+    responses : dict of str to dict of str to float
+        For the states stress, amusement and meditation, state − baseline of every row.
+    stress_first : bool
+        Whether stress comes before amusement.
+    facts : dict of str to str
+        Lines of the readme.
+    answers : Answers
+        Questionnaires, by condition.
+    """
+
+    subject: str
+    levels: dict[str, float]
+    responses: dict[str, dict[str, float]]
+    stress_first: bool
+    facts: dict[str, str]
+    answers: Answers
+
+
+def subject_name(index: int) -> str:
+    """Name of the person number `index`, counted from 0, in WESAD's numbering: S2 … S11, S13 and on (no S1, no S12)."""
+    return f"S{index + 2 if index < 10 else index + 3}"
+
+
+def draw_person(
+    seed: int, index: int, *, effect_size: float = 1.0, between_person_spread: float = 1.0
+) -> Person:
+    """Draw the person number `index` of the cohort `seed`; the same whatever the size of the cohort.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the cohort.
+    index : int
+        Number of the person, counted from 0.
+    effect_size : float
+        Factor on every response to stress; 0 leaves nothing to detect.
+    between_person_spread : float
+        Factor on the SD of levels and of responses; 0 makes everybody alike.
+    """
+    generator = np.random.default_rng([seed, index, 0])
+    reactivity = generator.normal()
+    levels, stress, amusement, meditation = {}, {}, {}, {}
+    for name, row in TABLE.items():
+        z_level, z_rest, z_amusement, z_meditation = generator.normal(size=4)
+        rest = math.sqrt(1 - row.reactivity**2 - row.own_level**2)
+        z_response = row.reactivity * reactivity + row.own_level * z_level + rest * z_rest
+        levels[name] = _value(row.baseline, row.between * between_person_spread, z_level, row.level)
+        stress[name] = effect_size * _value(
+            row.response, row.spread * between_person_spread, z_response, row.change
+        )
+        mean, spread = row.amusement
+        amusement[name] = mean + between_person_spread * spread * z_amusement
+        # Nobody's claims rest on meditation: half of amusement's spread, about baseline.
+        meditation[name] = 0.5 * between_person_spread * spread * z_meditation
+    return Person(
+        subject=subject_name(index),
+        levels=levels,
+        responses={"stress": stress, "amusement": amusement, "meditation": meditation},
+        stress_first=index % 2 == 0,
+        facts=_draw_facts(generator),
+        answers=draw_answers(generator, effect_size=effect_size),
+    )
+
+
+def _value(mean: float, spread: float, z: float, shape: Shape) -> float:
+    """A normal score as a value: normal, or log-normal with that mean and SD."""
+    if shape == "normal" or mean == 0:
+        return mean + spread * z
+    sigma = math.sqrt(math.log1p((spread / mean) ** 2))
+    return mean * math.exp(sigma * z - sigma**2 / 2)
+
+
+def _draw_facts(generator: np.random.Generator) -> dict[str, str]:
+    female = generator.random() < 0.2
+    height = generator.normal(168 if female else 179, 6)
+    weight = generator.normal(23, 2) * (height / 100) ** 2
+    questions = {
+        "Did you drink coffee today?": 0.4,
+        "Did you drink coffee within the last hour?": 0.1,
+        "Did you do any sports today?": 0.2,
+        "Are you a smoker?": 0.1,
+        "Did you smoke within the last hour?": 0.03,
+        "Do you feel ill today?": 0.03,
+    }
+    facts = {
+        "Age": str(generator.integers(24, 36)),
+        "Height (cm)": f"{height:.0f}",
+        "Weight (kg)": f"{weight:.0f}",
+        "Gender": "female" if female else "male",
+        "Dominant hand": "left" if generator.random() < 0.07 else "right",
+    }
+    return facts | {question: "YES" if generator.random() < p else "NO" for question, p in questions.items()}

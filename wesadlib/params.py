@@ -66,9 +66,9 @@ class Params(BaseModel):
     max_flat_fast_s: float = _field(
         1.0, "quality", "longest stretch without change in ECG, BVP, EMG and respiration, s", gt=0
     )
-    max_flat_s: float = _field(10.0, "quality", "the same in EDA and acceleration, s", gt=0)
-    max_flat_temperature_s: float = _field(
-        40.0, "quality", "the same in temperature, whose sensors count in steps of 0.01 to 0.02 degC, s", gt=0
+    max_flat_s: float = _field(10.0, "quality", "the same in EDA, s", gt=0)
+    max_flat_coarse_s: float = _field(
+        40.0, "quality", "the same in temperature and acceleration, whose sensors count in coarse steps, s", gt=0
     )
     max_saturated_share: float = _field(0.05, "quality", "largest share of samples at a rail", ge=0, le=1)
     min_in_range_share: float = _field(
@@ -78,7 +78,10 @@ class Params(BaseModel):
         0.1, "quality", "least share of a window's seconds without strong movement; 0 accepts any", ge=0, le=1
     )
     min_beat_plausibility: float = _field(
-        0.3, "quality", "least share of plausible beats in ECG and BVP", ge=0, le=1
+        0.5, "quality", "least share of a window covered by plausible beats, ECG", ge=0, le=1
+    )
+    min_pulse_plausibility: float = _field(
+        0.1, "quality", "the same in BVP, which movement blurs at the wrist", ge=0, le=1
     )
     fault_windows: int = _field(12, "quality", "good windows into which each fault is injected", ge=2, le=500)
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from wesadlib.errors import InputError
 from wesadlib.params import Params
-from wesadlib.quality.scores import STILL_G
+from wesadlib.quality.scores import STILL_G, TEMPLATE_CORRELATION
 
 SIGNALS = ("ecg", "bvp", "eda", "emg", "resp", "temp", "acc")
 
@@ -68,8 +68,8 @@ RULES: tuple[Rule, ...] = (
         "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis",
         {
             **_same("max_flat_fast_s", "ecg", "bvp", "emg", "resp"),
-            **_same("max_flat_s", "eda", "acc"),
-            "temp": "max_flat_temperature_s",
+            "eda": "max_flat_s",
+            **_same("max_flat_coarse_s", "temp", "acc"),
         },
         "clifford2012",
     ),
@@ -94,8 +94,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "beat plausibility",
         "share of the window covered by beats that come at 40 to 180 a minute, differ by at most a factor of 2.2, "
-        "and look like the window's mean beat (correlation 0.66 in ECG, 0.86 in BVP)",
-        _same("min_beat_plausibility", "ecg", "bvp"),
+        f"and look like the window's mean beat (correlation {TEMPLATE_CORRELATION})",
+        {"ecg": "min_beat_plausibility", "bvp": "min_pulse_plausibility"},
         "orphanidou2015",
     ),
 )

@@ -1,5 +1,6 @@
 """Renders a run's executed chapters with Jupyter Book."""
 
+import re
 import shutil
 import subprocess
 import sys
@@ -31,24 +32,15 @@ def render_book(run: artefacts.Run, root: Path) -> Path:
     with artefacts.replacing(run.folder / "stage") as stage:
         _stage(run, root, stage)
         log = run.folder / "render.log"
-        command = [
-            sys.executable,
-            "-m",
-            "jupyter_book",
-            "build",
-            str(stage),
-            "-W",
-            "-n",
-            "--keep-going",
-            "-q",
-        ]
+        program = Path(sys.executable).with_name("jupyter-book")
+        command = [str(program), "build", str(stage), "-W", "-n", "--keep-going", "-q"]
         with log.open("w", encoding="utf-8") as file:
             result = subprocess.run(command, stdout=file, stderr=subprocess.STDOUT, cwd=root, check=False)
         built = stage / "_build" / "html"
         missing = [page for page in list_pages(root) if not (built / f"{page}.html").is_file()]
         if result.returncode or missing:
             text = log.read_text(encoding="utf-8")
-            warnings = [line for line in text.splitlines() if "WARNING" in line or "ERROR" in line]
+            warnings = [line for line in text.splitlines() if re.search(r"WARNING|ERROR|exception:", line)]
             told = "\n".join(warnings[:20] or text.splitlines()[-20:])
             lacking = f" without {missing[0]}.html" if missing else ""
             raise BookError(f"rendering the book failed{lacking} (whole log: {log}):\n{told}")

@@ -16,11 +16,16 @@ import yaml
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
 from rich.markup import escape
+from traitlets.config import Config
 
 from wesadlib import artefacts
 from wesadlib.errors import BookError
 from wesadlib.params import Params
 from wesadlib.report.chapters import Chapter, chapter_key, code_digest, list_chapters, select_chapters
+
+
+# A kernel that talks over files of its own instead of open ports: no other user of the machine can listen or speak to it.
+KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 
 
 @dataclass
@@ -99,13 +104,12 @@ def run_chapters(
     run = artefacts.open_run(params.run, root)
     with artefacts.replacing(run.folder / "params.yaml") as partial:
         partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
-    records = read_records(run)
+    records = {name: {**record, "from_cache": True} for name, record in read_records(run).items()}
     code = code_digest(root)
     for chapter in select_chapters(list_chapters(root), only or [], start):
         key = chapter_key(chapter, params, run, code)
         record = records.get(chapter.name)
         if not force and record and record["key"] == key and _is_whole(chapter, run, record):
-            record["from_cache"] = True
             console.print(f"[dim]{chapter.name:<24} unchanged[/dim]")
         else:
             records[chapter.name] = _execute(chapter, params, run, root, key, console)
@@ -147,6 +151,7 @@ def _execute(
                 parameters={name: getattr(params, name) for name in chapter.parameters},
                 kernel_name="python3",
                 cwd=str(root),
+                config=KERNEL,
                 progress_bar={"desc": chapter.name, "leave": False} if console.is_terminal else False,
             )
         except PapermillExecutionError as error:

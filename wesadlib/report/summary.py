@@ -35,7 +35,7 @@ def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
         "commit": read_commit(root),
         "versions": read_versions(),
         "machine": describe_machine(),
-        "data": _data(run),
+        "data": describe_data(run),
         "windows": _windows(run),
         "results": _results(run, params),
         "chapters": chapters,
@@ -83,7 +83,8 @@ def _processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def _data(run: artefacts.Run) -> dict[str, Any]:
+def describe_data(run: artefacts.Run) -> dict[str, Any]:
+    """Digest, origin, device and subjects of a run's windows; empty before they are made."""
     if not run.path("windows").exists():
         return {}
     windows = run.read_dataset("windows")

@@ -1,0 +1,123 @@
+"""The runner on a small project of its own: two chapters, the second of which reads what the first wrote."""
+
+import json
+
+import nbformat
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+
+from wesadlib.errors import BookError, InputError
+from wesadlib.params import Params
+from wesadlib.report.chapters import list_chapters
+from wesadlib.report.runner import read_records, run_chapters
+
+SETUP = """
+import pandas as pd
+from wesadlib.artefacts import open_run
+from wesadlib.params import chapter_params
+params = chapter_params(globals())
+chapter = open_run(params.run)
+"""
+
+
+def write_chapter(root, name, cells, reads=(), writes=()):
+    notebook = new_notebook(
+        cells=[
+            new_markdown_cell(f"(ch:{name})=\n# {name}"),
+            *[new_code_cell(source, metadata={"tags": tags}) for source, tags in cells],
+        ],
+        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
+    )
+    notebook.metadata["wesad"] = {"reads": list(reads), "writes": list(writes)}
+    (root / "book").mkdir(exist_ok=True)
+    nbformat.write(notebook, root / "book" / f"{name}.ipynb")
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "_toc.yml").write_text(
+        "format: jb-book\nroot: book/intro\nparts:\n- caption: Part\n  chapters:\n"
+        "  - file: book/11_first\n  - file: book/12_second\n"
+    )
+    first = [('run = "smoke"\nwidth = 4', ["parameters"]), (SETUP, [])]
+    first += [('chapter.write_table("cohort", pd.DataFrame({"width": [params.width]}))', [])]
+    write_chapter(tmp_path, "11_first", first, writes=["cohort"])
+    second = [('run = "smoke"\nepochs = 3', ["parameters"]), (SETUP, [])]
+    second += [('table = chapter.read_table("cohort").assign(epochs=params.epochs)', [])]
+    second += [('chapter.write_table("history", table)', [])]
+    write_chapter(tmp_path, "12_second", second, reads=["cohort"], writes=["history"])
+    return tmp_path
+
+
+def executed(run):
+    return [name for name, record in read_records(run).items() if not record["from_cache"]]
+
+
+def test_chapters_run_in_order_and_again_only_what_depends_on_a_change(project):
+    run = run_chapters(Params(width=8), project)
+    assert executed(run) == ["11_first", "12_second"]
+    assert run.read_table("history").to_dict("records") == [{"width": 8, "epochs": 3}]
+    record = read_records(run)["11_first"]
+    assert record["seconds"] > 0 and record["peak_rss_mb"] > 10
+
+    assert executed(run_chapters(Params(width=8), project)) == []
+    # Only the second chapter names `epochs`.
+    assert executed(run_chapters(Params(width=8, epochs=5), project)) == ["12_second"]
+    # The second chapter reads what the first makes of `width`.
+    assert executed(run_chapters(Params(width=9, epochs=5), project)) == ["11_first", "12_second"]
+    assert run.read_table("history").to_dict("records") == [{"width": 9, "epochs": 5}]
+    # A parameter that no chapter names changes nothing; a damaged artefact is made again, and is then as it was.
+    assert executed(run_chapters(Params(width=9, epochs=5, dropout=0.5), project)) == []
+    run.path("history").write_bytes(b"damaged")
+    assert executed(run_chapters(Params(width=9, epochs=5), project)) == ["12_second"]
+    assert run.read_table("history").to_dict("records") == [{"width": 9, "epochs": 5}]
+
+
+def test_chosen_chapters_and_forcing(project):
+    with pytest.raises(InputError, match="chapter 11_cohort makes it"):
+        run_chapters(Params(), project, only=["12_second"])
+    run = run_chapters(Params(), project)
+    assert executed(run_chapters(Params(), project, force=True, only=["12"])) == ["12_second"]
+    assert executed(run_chapters(Params(), project, force=True, start="12_second")) == ["12_second"]
+    with pytest.raises(InputError, match="no chapter `13`; there are 11_first, 12_second"):
+        run_chapters(Params(), project, only=["13"])
+    assert run.folder == project / "outputs" / "smoke"
+
+
+def test_a_failing_chapter_tells_cell_error_and_notebook_and_keeps_the_rest(project):
+    cells = [('run = "smoke"', ["parameters"]), (SETUP, []), ("limit = 3\nassert limit > 5, 'too small'", [])]
+    write_chapter(project, "12_second", cells, reads=["cohort"])
+    with pytest.raises(BookError) as caught:
+        run_chapters(Params(), project)
+    told = str(caught.value)
+    assert "chapter 12_second" in told and "assert limit > 5" in told and "AssertionError: too small" in told
+    assert "12_second.failed.ipynb" in told
+    notebooks = project / "outputs" / "smoke" / "notebooks"
+    assert sorted(path.name for path in notebooks.iterdir()) == ["11_first.ipynb", "12_second.failed.ipynb"]
+    assert (project / "outputs" / "smoke" / "artefacts" / "cohort.parquet").exists()
+
+    # Mended, it runs, the first chapter is not run again, and the partial notebook is gone.
+    write_chapter(project, "12_second", cells[:2], reads=["cohort"])
+    assert executed(run_chapters(Params(), project)) == ["12_second"]
+    assert sorted(path.name for path in notebooks.iterdir()) == ["11_first.ipynb", "12_second.ipynb"]
+
+
+def test_a_chapter_that_does_not_write_what_it_declares_fails(project):
+    write_chapter(project, "11_first", [('run = "smoke"', ["parameters"]), (SETUP, [])], writes=["cohort"])
+    with pytest.raises(BookError, match=r"11_first ended without writing .*cohort\.parquet"):
+        run_chapters(Params(), project)
+
+
+def test_an_unknown_parameter_or_artefact_in_a_chapter_is_named(project):
+    write_chapter(project, "11_first", [("widht = 4", ["parameters"])])
+    with pytest.raises(InputError, match="unknown parameter `widht`"):
+        list_chapters(project)
+    write_chapter(project, "11_first", [("width = 4", ["parameters"])], reads=["horoscope"])
+    with pytest.raises(InputError, match="unknown artefact `horoscope`"):
+        list_chapters(project)
+
+
+def test_executed_notebooks_hold_no_times_of_day(project):
+    run = run_chapters(Params(), project)
+    text = json.dumps(nbformat.read(run.notebooks / "11_first.ipynb", as_version=4))
+    assert "start_time" not in text and "iopub" not in text

@@ -1,0 +1,88 @@
+import pytest
+import yaml
+
+from wesadlib.errors import InputError
+from wesadlib.params import Params, chapter_params, make_params, read_params, tabulate_params
+
+
+def write(tmp_path, text):
+    path = tmp_path / "profile.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_profile_names_only_what_differs_and_the_rest_is_default(tmp_path):
+    params = read_params(write(tmp_path, "run: mine\nwidth: 8\n"))
+    assert params.width == 8
+    assert params.model_dump(exclude={"run", "width"}) == Params().model_dump(exclude={"run", "width"})
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("widht: 8", "unknown parameter `widht`; did you mean `width`?"),
+        ("width: '8'", "parameter `width`"),
+        ("width: 1", "parameter `width`"),
+        ("width: true", "parameter `width`"),
+        ("device: ankle", "'chest' or 'wrist'"),
+        ("min_purity: .nan", "parameter `min_purity`"),
+        ("- width", "flat list"),
+        ("width: [", "not readable as YAML"),
+    ],
+)
+def test_a_bad_profile_is_one_sentence_with_file_and_parameter(tmp_path, text, told):
+    path = write(tmp_path, text)
+    with pytest.raises(InputError) as caught:
+        read_params(path)
+    assert str(path) in str(caught.value) and told in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_missing_profile_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent.yaml: no such parameter file"):
+        read_params(tmp_path / "absent.yaml")
+
+
+def test_overrides_win_over_the_file(tmp_path):
+    assert read_params(write(tmp_path, "width: 8"), {"width": 32}).width == 32
+
+
+def test_real_recordings_need_a_root(tmp_path, monkeypatch):
+    path = write(tmp_path, "source: wesad")
+    monkeypatch.delenv("WESAD_ROOT", raising=False)
+    with pytest.raises(InputError, match="WESAD_ROOT"):
+        read_params(path)
+    monkeypatch.setenv("WESAD_ROOT", str(tmp_path))
+    assert read_params(path).wesad_root == str(tmp_path.resolve())
+
+
+def test_every_profile_in_params_is_valid_and_names_only_differences(repository, monkeypatch, tmp_path):
+    monkeypatch.setenv("WESAD_ROOT", str(tmp_path))
+    profiles = sorted((repository / "params").glob("*.yaml"))
+    assert {profile.stem for profile in profiles} >= {"smoke", "demo", "wesad-wrist", "wesad-chest"}
+    defaults = Params().model_dump()
+    for profile in profiles:
+        assert read_params(profile).run == profile.stem
+        values = yaml.safe_load(profile.read_text(encoding="utf-8"))
+        assert [name for name, value in values.items() if name != "run" and value == defaults[name]] == []
+
+
+def test_a_chapter_sees_only_the_parameters_of_its_cell():
+    params = chapter_params({"width": 8, "run": "mine", "something": object()})
+    assert (params.width, params.run) == (8, "mine")
+    with pytest.raises(InputError, match="`epochs`"):
+        _ = params.epochs
+    with pytest.raises(InputError, match="`width`"):
+        chapter_params({"width": "wide"})
+
+
+def test_values_are_never_coerced():
+    with pytest.raises(InputError, match="`seeds`"):
+        make_params({"seeds": ["0"]})
+
+
+def test_table_lists_each_parameter_once_with_its_bounds_and_profiles(repository):
+    table = tabulate_params(repository / "params").set_index("parameter")
+    assert set(table.index) == set(Params.model_fields) and table.index.is_unique
+    assert table.loc["window_s", "bounds"] == "≥ 20, ≤ 300"
+    assert table.loc["width", "demo"] == "16" and table.loc["width", "smoke"] == ""

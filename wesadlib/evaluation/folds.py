@@ -38,7 +38,7 @@ class Job:
     fold: Fold
 
     def __str__(self) -> str:
-        return f"{self.model}, seed {self.seed}, {self.fold.held_out}"
+        return f"{self.fold.held_out} ({self.model}, seed {self.seed})"
 
 
 def task_name(classes: Sequence[str]) -> str:
@@ -48,6 +48,25 @@ def task_name(classes: Sequence[str]) -> str:
     'stress-baseline'
     """
     return "-".join(sorted(classes, key=lambda state: -STATES.index(state) if state in STATES else 1))
+
+
+def windows_of_classes(windows: xr.Dataset, classes: Sequence[str]) -> xr.Dataset:
+    """Windows of the states to tell apart, each with its ``position (window)`` among all.
+
+    Raises
+    ------
+    InputError
+        When a state has no window.
+    """
+    label = windows["label"].values.astype(str)
+    for state in classes:
+        if not (label == state).any():
+            raise InputError(
+                f"no window of `{state}` among the {len(label)} windows of "
+                f"{', '.join(subjects_of(windows)) or 'nobody'}; give more subjects or take it out of `classes`."
+            )
+    chosen = np.flatnonzero(np.isin(label, classes))
+    return windows.isel(window=chosen).assign_coords(position=("window", chosen))
 
 
 def accepted(windows: xr.Dataset) -> np.ndarray:
@@ -130,7 +149,7 @@ def run_fold(
         Predictions, a row a window; ``attrs["training"]`` is the fold's row of the training table.
     """
     fold, began = job.fold, time.perf_counter()
-    where = f"fold of {fold.held_out} ({job.model}, seed {job.seed})"
+    where = f"fold of {job}"
     train, validation = windows.isel(window=fold.train), windows.isel(window=fold.validation)
     model = fit_model(prototype, train, validation, seed=job.seed, where=where, progress=progress)
     seconds = time.perf_counter() - began
@@ -180,6 +199,17 @@ def _epochs(model: models.Model) -> dict[str, Any]:
         "train_loss": history["train_loss"].astype(float).tolist(),
         "validation_loss": history["validation_loss"].astype(float).tolist(),
     }
+
+
+class Show:
+    """A model's report of an epoch as one line, handed on to whatever shows it."""
+
+    def __init__(self, job: str, hand_on: Callable[[str], Any]):
+        self.job, self.hand_on = job, hand_on
+
+    def __call__(self, epoch: int, epochs: int, train_loss: float, validation_loss: float) -> None:
+        """Take the report of an epoch."""
+        self.hand_on(f"{self.job}: epoch {epoch}/{epochs}, loss {train_loss:.3f}, validation {validation_loss:.3f}")
 
 
 def windows_digest(windows: xr.Dataset) -> str:
@@ -243,3 +273,11 @@ def load_fold(path: Path) -> pd.DataFrame:
     except (OSError, ValueError, KeyError):
         raise InputError(f"{path}: not a finished fold; delete it, and it is computed again.") from None
     return table
+
+
+def gather(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Join the folds: predictions, a row a window, and training, a row a fold."""
+    training = pd.DataFrame([table.attrs["training"] for table in tables])
+    for table in tables:
+        table.attrs = {}
+    return pd.concat(tables, ignore_index=True), training

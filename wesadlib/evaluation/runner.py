@@ -1,7 +1,12 @@
 """Many folds: one after the other or as Ray tasks, resumed and retried, with the same numbers either way."""
 
+import logging
+import os
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,15 +18,30 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import (
     Job,
     Progress,
+    Show,
     fit_model,
     fold_file,
+    gather,
     load_fold,
     run_fold,
     save_fold,
     windows_digest,
+    windows_of_classes,
 )
 from wesadlib.evaluation.protocols import PROTOCOLS, draw_subjects, subjects_of
 from wesadlib.params import Params
+
+#: How often a fold whose worker died is started again.
+RETRIES = 2
+
+#: Ray sends nothing home, leaves no token file in the user's home, lets a worker see the accelerator that this process
+#: sees, and does not restart for ever what runs out of memory.
+RAY_ENVIRONMENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_AUTH_MODE": "disabled",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
+    "RAY_task_oom_retries": str(RETRIES),
+}
 
 
 def evaluate(
@@ -83,6 +103,8 @@ def evaluate(
         worker of a fold keeps dying; folds that were finished are kept in `folds`.
     """
     params = Params() if params is None else params
+    workers = params.workers if workers is None else workers
+    ray_address = params.ray_address if ray_address is None else ray_address
     if protocol not in PROTOCOLS:
         raise InputError(f"unknown protocol `{protocol}`; the protocols are {', '.join(PROTOCOLS)}.")
     prototypes = {name: models.create(name, params) for name in ([model] if isinstance(model, str) else model)}
@@ -100,12 +122,13 @@ def evaluate(
     tables = {k: load_fold(path) for k, path in files.items() if path.exists()}
     left = [k for k in range(len(jobs)) if k not in tables]
     with tqdm(total=len(jobs), initial=len(tables), desc="folds", unit="fold", disable=not progress) as bar:
-        for k, table in _run_serially(left, jobs, prototypes, windows, bar):
+        for k, table in _run(left, jobs, prototypes, windows, bar, workers, ray_address):
             tables[k] = table
             if files:
                 save_fold(files[k], table)
             bar.update()
-    return _gather([tables[k] for k in range(len(jobs))], return_training)
+    predictions, training = gather([tables[k] for k in range(len(jobs))])
+    return (predictions, training) if return_training else predictions
 
 
 def fit_final(
@@ -165,45 +188,109 @@ def fit_final(
     )
 
 
-def windows_of_classes(windows: xr.Dataset, classes: Sequence[str]) -> xr.Dataset:
-    """Windows of the states to tell apart, each with its ``position (window)`` among all.
-
-    Raises
-    ------
-    InputError
-        When a state has no window.
-    """
-    label = windows["label"].values.astype(str)
-    for state in classes:
-        if not (label == state).any():
-            raise InputError(
-                f"no window of `{state}` among the {len(label)} windows of "
-                f"{', '.join(subjects_of(windows)) or 'nobody'}; give more subjects or take it out of `classes`."
-            )
-    chosen = np.flatnonzero(np.isin(label, classes))
-    return windows.isel(window=chosen).assign_coords(position=("window", chosen))
-
-
-def _gather(tables: list[pd.DataFrame], return_training: bool) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
-    training = pd.DataFrame([table.attrs["training"] for table in tables])
-    for table in tables:
-        table.attrs = {}
-    predictions = pd.concat(tables, ignore_index=True)
-    return (predictions, training) if return_training else predictions
-
-
-def _run_serially(
-    left: list[int], jobs: list[Job], prototypes: dict[str, models.Model], windows: xr.Dataset, bar: tqdm
+def _run(
+    left: list[int],
+    jobs: list[Job],
+    prototypes: dict[str, models.Model],
+    windows: xr.Dataset,
+    bar: tqdm,
+    workers: int,
+    ray_address: str,
 ) -> Iterator[tuple[int, pd.DataFrame]]:
-    for k in left:
-        job = jobs[k]
-        bar.set_postfix_str(str(job))
+    # Yields each fold as soon as it is finished, so that the caller can keep it.
+    if workers and left:
+        with _ray_session(ray_address, workers, windows.nbytes) as ray:
+            yield from _run_on_ray(ray, left, jobs, prototypes, windows, bar, workers)
+    else:
+        for k in left:
+            progress = None if bar.disable else Show(str(jobs[k]), bar.set_postfix_str)
+            yield k, run_fold(prototypes[jobs[k].model], windows, jobs[k], progress)
 
-        def show(epoch: int, epochs: int, train_loss: float, validation_loss: float, job: Job = job) -> None:
-            bar.set_postfix_str(_line(job, epoch, epochs, train_loss, validation_loss))
 
-        yield k, run_fold(prototypes[job.model], windows, job, show)
+class _Board:
+    """Where Ray workers leave their latest line for the process that shows the bar."""
+
+    def __init__(self):
+        self.line = ""
+
+    def write(self, line: str) -> None:
+        self.line = line
+
+    def read(self) -> str:
+        return self.line
 
 
-def _line(job: Job, epoch: int, epochs: int, train_loss: float, validation_loss: float) -> str:
-    return f"{job}, epoch {epoch}/{epochs}, loss {train_loss:.3f}, validation {validation_loss:.3f}"
+def _fold_on_ray(prototype: models.Model, windows: xr.Dataset, job: Job, board: Any) -> pd.DataFrame:
+    import ray
+
+    progress = None if board is None else Show(str(job), board.write.remote)
+    return run_fold(prototype, windows, job, progress, node=ray.get_runtime_context().get_node_id())
+
+
+@contextmanager
+def _ray_session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
+    # A session that is open already is used and left open; what is started here is shut down here.
+    for name, value in RAY_ENVIRONMENT.items():
+        os.environ.setdefault(name, value)
+    import ray
+
+    if ray.is_initialized():
+        yield ray
+        return
+    here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(2 * nbytes, 200 << 20)}
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
+    except ConnectionError:
+        raise InputError(
+            f"ray_address={address!r}: no Ray cluster answers there; leave it empty for this machine."
+        ) from None
+    try:
+        yield ray
+    finally:
+        ray.shutdown()
+
+
+def _run_on_ray(
+    ray: Any,
+    left: list[int],
+    jobs: list[Job],
+    prototypes: dict[str, models.Model],
+    windows: xr.Dataset,
+    bar: tqdm,
+    workers: int,
+) -> Iterator[tuple[int, pd.DataFrame]]:
+    shared = ray.put(windows)
+    unfitted = {name: ray.put(prototype) for name, prototype in prototypes.items()}
+    board = None if bar.disable else ray.remote(num_cpus=0)(_Board).remote()
+    fold = ray.remote(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")(_fold_on_ray)
+    waiting, running, lost = iter(left), {}, {}
+    try:
+        while True:
+            for k in islice(waiting, workers - len(running)):
+                running[fold.remote(unfitted[jobs[k].model], shared, jobs[k], board)] = k
+            if not running:
+                break
+            finished, _ = ray.wait(list(running), timeout=0.5)
+            for reference in finished:
+                k = running.pop(reference)
+                try:
+                    yield k, ray.get(reference)
+                except ray.exceptions.RayTaskError as error:
+                    raise (error.cause if isinstance(error.cause, InputError) else error) from None
+                except ray.exceptions.RayError as error:
+                    lost[k] = error
+            if board is not None:
+                bar.set_postfix_str(ray.get(board.read.remote()))
+    finally:
+        for reference in running:
+            ray.cancel(reference, force=True)
+    if lost:
+        raise InputError(_sentence_on_lost(lost, jobs))
+
+
+def _sentence_on_lost(lost: dict[int, Exception], jobs: list[Job]) -> str:
+    causes = ", ".join(sorted({type(error).__name__ for error in lost.values()}))
+    return (
+        f"fold of {', '.join(str(jobs[k]) for k in lost)}: the worker died {RETRIES + 1} times ({causes}); lower "
+        "`workers` or free memory and run again, which resumes from the folds that were kept."
+    )

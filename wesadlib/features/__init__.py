@@ -53,17 +53,25 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
 
 def _block(windows: xr.Dataset, rows: slice) -> Block:
     samples = windows["signal"].transpose("window", "channel", "time").values[rows].astype(np.float64)
-    with np.errstate(invalid="ignore"):
-        flat = samples.max(axis=-1, initial=-np.inf) == samples.min(axis=-1, initial=np.inf)
-    samples[flat] = np.nan
+    names = [str(name) for name in windows["channel"].values]
+    samples[_dead(samples, names)] = np.nan
     beats = windows["beat_s"].transpose("window", "beat_source", "beat").values[rows].astype(np.float64)
     rate_hz = float(windows.attrs["rate_hz"])
     return Block(
-        signal={str(name): samples[:, k] for k, name in enumerate(windows["channel"].values)},
+        signal={name: samples[:, k] for k, name in enumerate(names)},
         beat_s={str(name): beats[:, k] for k, name in enumerate(windows["beat_source"].values)},
         rate_hz=rate_hz,
         window_s=float(windows.attrs.get("window_s", samples.shape[-1] / rate_hz)),
     )
+
+
+def _dead(samples: np.ndarray, names: list[str]) -> np.ndarray:
+    # A living sensor never gives one value for a whole window, except one axis of an accelerometer that lies still.
+    flat = ~(np.fmax.reduce(samples, axis=-1) > np.fmin.reduce(samples, axis=-1))
+    for device in {name.partition("_acc_")[0] for name in names if "_acc_" in name}:
+        axes = [k for k, name in enumerate(names) if name.startswith(f"{device}_acc_")]
+        flat[:, axes] = flat[:, axes].all(axis=-1, keepdims=True)
+    return flat
 
 
 def _extract_block(block: Block) -> dict[str, np.ndarray]:

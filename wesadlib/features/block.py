@@ -135,3 +135,18 @@ def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
     filled = np.where(present, values, 0)
     centred = np.where(present, filled - (filled.sum(axis=-1) / divisor)[:, None], 0)
     return (centred_time * centred).sum(axis=-1) / np.where(enough, (centred_time**2).sum(axis=-1), np.nan)
+
+
+def mean_of_present(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is not NaN; NaN where nothing is."""
+    count = np.isfinite(values).sum(axis=-1)
+    return np.nansum(values, axis=-1) / np.where(count > 0, count, np.nan)
+
+
+def median_of_present(values: np.ndarray) -> np.ndarray:
+    """Median over the last axis of what is not NaN; NaN where nothing is."""
+    # numpy's nanmedian takes one row after the other; sorting puts NaN last, so the middle can be looked up for all at once.
+    ordered = np.sort(values, axis=-1)
+    count = np.isfinite(ordered).sum(axis=-1)
+    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)], axis=-1)
+    return np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1)

@@ -10,8 +10,6 @@ MIN_PRESENT_SHARE = 0.5
 _NAMES = {
     "mean": ("{unit}", "mean"),
     "sd": ("{unit}", "standard deviation"),
-    "minimum": ("{unit}", "smallest sample"),
-    "maximum": ("{unit}", "largest sample"),
     "dynamic_range": ("{unit}", "largest minus smallest sample"),
     "interquartile_range": ("{unit}", "upper minus lower quartile"),
     "skewness": ("", "third standardised moment; above 0 where the long tail is upward"),
@@ -58,15 +56,12 @@ def describe(values: np.ndarray, rate_hz: float) -> dict[str, np.ndarray]:
     sd = np.sqrt(variance)
     varying = np.where(sd > 0, variance, np.nan)
     ordered = np.sort(values, axis=-1)
-    smallest, largest = _quantile(ordered, count, 0.0), _quantile(ordered, count, 1.0)
     peak = (centred[:, 1:-1] > centred[:, :-2]) & (centred[:, 1:-1] >= centred[:, 2:])
     peak &= (centred[:, 1:-1] > sd[:, None]) & present[:, :-2] & present[:, 2:]
     return {
         "mean": mean,
         "sd": sd,
-        "minimum": smallest,
-        "maximum": largest,
-        "dynamic_range": largest - smallest,
+        "dynamic_range": _quantile(ordered, count, 1.0) - _quantile(ordered, count, 0.0),
         "interquartile_range": _quantile(ordered, count, 0.75) - _quantile(ordered, count, 0.25),
         "skewness": (square * centred).sum(axis=-1) / count / varying**1.5,
         "kurtosis": (square**2).sum(axis=-1) / count / varying**2 - 3,

@@ -124,7 +124,7 @@ class Logistic:
 
     @property
     def weights_(self) -> pd.DataFrame:
-        """Weight of each feature, per standard deviation, for each state; of two states only the second has a column."""
+        """Weight of each feature, per standard deviation; a column a state, of two states only the second."""
         weight = self.pipeline_[-1].coef_
         columns = self.classes if len(weight) > 1 else self.classes[1:]
         return pd.DataFrame(weight.T, index=pd.Index(self.feature_names_, name="feature"), columns=columns)

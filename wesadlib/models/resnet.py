@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
-import pandas as pd
 import torch
 import xarray as xr
 from safetensors import SafetensorError
@@ -16,6 +15,7 @@ from torch import Tensor
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
+from wesadlib.models.contract import encode_labels, name_probabilities, refuse_absent_state, refuse_rest
 from wesadlib.models.network import ResNet1D
 from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, predict, seeded
 from wesadlib.models.training import train as train_network
@@ -103,7 +103,7 @@ class ResNet:
         InputError
             When a window's label is none of the model's classes, a class has no window, or a signal is infinite.
         """
-        _refuse_rest(rest)
+        refuse_rest(self.name, rest)
         self.channels_ = [str(channel) for channel in train["channel"].values]
         self.units_ = [str(unit) for unit in train["units"].values]
         self.rate_hz_ = float(train.attrs["rate_hz"])
@@ -111,9 +111,7 @@ class ResNet:
 
         device = choose_device()
         signal, target = (part.to(device) for part in self._tensors(train))
-        missing = sorted(set(range(len(self.classes))) - set(target.tolist()))
-        if missing:
-            raise InputError(f"no training window of the state `{self.classes[missing[0]]}`; train on all states.")
+        refuse_absent_state(target.cpu().numpy(), self.classes)
         held_back = None
         if validation is not None:
             held_back = tuple(part.to(device) for part in self._tensors(validation))
@@ -138,11 +136,10 @@ class ResNet:
         InputError
             When a channel is missing or rate or length are not those of training, or a signal is infinite.
         """
-        _refuse_rest(rest)
+        refuse_rest(self.name, rest)
         signal = self._signal(windows)
         probability = torch.softmax(predict(self.network_, signal).double(), dim=1).numpy()
-        coordinates = {name: value for name, value in windows.coords.items() if value.dims == ("window",)}
-        return xr.DataArray(probability, dims=("window", "state"), coords={**coordinates, "state": self.classes})
+        return name_probabilities(probability, windows, self.classes)
 
     def _signal(self, windows: xr.Dataset) -> Tensor:
         absent = [channel for channel in self.channels_ if channel not in windows["channel"].values]
@@ -162,11 +159,7 @@ class ResNet:
         return torch.from_numpy(values)
 
     def _tensors(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
-        target = pd.Index(self.classes).get_indexer(windows["label"].values)
-        if (target < 0).any():
-            label = windows["label"].values[target < 0][0]
-            raise InputError(f"a window of the state `{label}`; the model tells {', '.join(self.classes)} apart.")
-        return self._signal(windows), torch.from_numpy(target.astype(np.int64))
+        return self._signal(windows), torch.from_numpy(encode_labels(windows, self.classes))
 
     def save(self, folder: str | Path) -> None:
         """Write ``weights.safetensors`` and, last, ``model.json``; other files of the folder are left alone."""
@@ -213,8 +206,3 @@ class ResNet:
                 f"{folder / WEIGHTS_FILE}: missing, damaged or of another network than {MODEL_FILE} describes."
             ) from None
         return model
-
-
-def _refuse_rest(rest: xr.Dataset | None) -> None:
-    if rest is not None:
-        raise InputError("the model `resnet` has no use for windows of a person's rest; leave `rest` out.")

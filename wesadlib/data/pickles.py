@@ -17,11 +17,17 @@ def _encode_latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+def _no_bytes() -> bytes:
+    # How protocol 2 stores the bytes of an empty array.
+    return b""
+
+
 # Objects rather than import paths: numpy's old paths warn when they are imported, and one day will be gone.
 _PERMITTED: dict[tuple[str, str], Any] = {
     ("numpy", "ndarray"): np.ndarray,
     ("numpy", "dtype"): np.dtype,
     ("_codecs", "encode"): _encode_latin1,
+    ("__builtin__", "bytes"): _no_bytes,
     **{
         (f"numpy.{core}.{module}", name): getattr(home, name)
         for core in ("core", "_core")
@@ -83,3 +89,9 @@ def load_arrays(path: str | Path) -> Any:
             f"{path} is truncated or no pickle ({type(error).__name__}: {' '.join(str(error).split())}): "
             "copy or download it again."
         ) from None
+
+
+def save_arrays(path: str | Path, content: Any) -> None:
+    """Pickle plain containers, strings, numbers and numpy arrays, so that :func:`load_arrays` reads them."""
+    with open(path, "wb") as file:
+        pickle.dump(content, file, protocol=4)

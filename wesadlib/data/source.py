@@ -2,11 +2,15 @@
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from wesadlib.artefacts import digest, file_digest, project_root, replacing
+from wesadlib.artefacts import digest, file_digest, project_root
 from wesadlib.data.wesad import Cohort, open_wesad
 from wesadlib.errors import InputError
+
+#: Modules of this package that decide what a simulated person looks like.
+SIMULATOR_MODULES = ("simulate", "people", "questionnaires", "courses", "waveforms")
 
 
 def open_cohort(params: Any) -> Cohort:
@@ -29,8 +33,6 @@ def open_cohort(params: Any) -> Cohort:
         if not root:
             raise InputError("`source: wesad` needs the folder of the data set: set WESAD_ROOT or `wesad_root`.")
         return open_wesad(root, params.subjects)
-    from wesadlib.data import simulate
-
     knobs = {
         "n_subjects": params.simulated_subjects,
         "seed": params.simulation_seed,
@@ -39,11 +41,13 @@ def open_cohort(params: Any) -> Cohort:
         "artefact_rate": params.artefact_rate,
     }
     # The simulator's source belongs to the key: people drawn by an older one are other people.
-    key = digest({**knobs, "simulator": file_digest(simulate.__file__)})[:16]
-    folder = project_root() / "outputs" / "cohorts" / key
+    source = {module: file_digest(Path(__file__).with_name(f"{module}.py")) for module in SIMULATOR_MODULES}
+    folder = project_root() / "outputs" / "cohorts" / digest({**knobs, "source": source})[:16]
     if not folder.is_dir():
-        with replacing(folder) as partial:
-            simulate.simulate_cohort(partial, progress=True, **knobs)
+        # Needed only here, and slow to import.
+        from wesadlib.data.simulate import simulate_cohort
+
+        simulate_cohort(folder, progress=True, **knobs)
     return open_wesad(folder, params.subjects)
 
 

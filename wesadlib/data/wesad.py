@@ -229,8 +229,7 @@ def _device_signals(values: Any, device: str, n_labels: int, path: Path) -> dict
             samples = np.ascontiguousarray(array[:, column], dtype=np.float32)
             if (device, key) in _SCALE:
                 samples = samples * _SCALE[device, key]
-            if np.isnan(samples).all():
-                raise InputError(f"{path}: {channel} holds nothing but NaN; leave the subject out or repair the file.")
+            _check_values(samples, channel, path)
             signals[channel] = xr.DataArray(
                 samples,
                 dims="time",

@@ -1,0 +1,116 @@
+"""A made-up person in the official layout, small enough to be written for every test."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from wesadlib.data.pickles import save_arrays
+
+SECONDS = 400
+BLOCKS = {1: (40, 140), 2: (170, 250), 3: (270, 340), 4: (350, 390)}
+CROP_S = 131
+
+QUEST = """# Subj;S2;;;;;;;;;;;;;;;;;;;;;;;;;
+# ORDER;Base;TSST;Fun;Medi 1;sRead;;;;
+# START;{0};{1};{2};{3};9.5;;;;
+# END;{4};{5};{6};{7};10;;;;
+;;;;
+# PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;;
+# PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;2;3
+# PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;Nan;1;1;1;1;1;1;1;1;;
+# PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;;
+;;;;
+# STAI;4;1;1;4;1;4;;;;
+# STAI;1;4;4;1;4;1;;;;
+# STAI;3;2;1;4;2;3;;;;
+# STAI;3;1;1;3;1;3;;;;
+;;;;
+# DIM;7;2;;;;
+# DIM;4;8;;;;
+# DIM;8;3;;;;
+# DIM;7;1;;;;
+;;;;
+# SSSQ;5;4;3;2;1;5;;;;
+"""
+
+README = """### Personal information ###
+Age: 27
+Height (cm): 175
+Weight (kg): 80
+Gender: female
+Dominant hand: left
+
+### Study pre-requisites ###
+Did you drink coffee today? YES
+Did you drink coffee within the last hour? NO
+Did you do any sports today? NO
+Are you a smoker? NO
+Did you smoke within the last hour? NO
+Do you feel ill today? YES
+
+### Additional notes ###
+{notes}
+"""
+
+
+def minutes(seconds: int) -> str:
+    """The way a spreadsheet leaves minutes.seconds."""
+    return f"{seconds // 60}.{seconds % 60:02d}".rstrip("0").rstrip(".")
+
+
+def make_quest() -> str:
+    starts = [minutes(start - 10 + CROP_S) for start, _ in BLOCKS.values()]
+    ends = [minutes(end + 10 + CROP_S) for _, end in BLOCKS.values()]
+    return QUEST.format(*starts, *ends).replace("\n", "\r\n")
+
+
+def make_content(subject: str, devices: tuple[str, ...] = ("wrist",), seconds: int = SECONDS) -> dict[str, Any]:
+    generator = np.random.default_rng(int(subject[1:]))
+    keys = {
+        "chest": {
+            "ACC": (700, 3),
+            "ECG": (700, 1),
+            "EMG": (700, 1),
+            "EDA": (700, 1),
+            "Temp": (700, 1),
+            "Resp": (700, 1),
+        },
+        "wrist": {"ACC": (32, 3), "BVP": (64, 1), "EDA": (4, 1), "TEMP": (4, 1)},
+    }
+    signal = {
+        device: {key: generator.normal(size=(seconds * rate_hz, axes)) for key, (rate_hz, axes) in keys[device].items()}
+        for device in devices
+    }
+    if "wrist" in signal:
+        signal["wrist"]["ACC"] = generator.integers(-128, 128, (seconds * 32, 3)).astype(np.int8)
+    label = np.zeros(seconds * 700, np.int32)
+    for code, (start, end) in BLOCKS.items():
+        label[start * 700 : end * 700] = code
+    return {"subject": subject, "signal": signal, "label": label}
+
+
+@pytest.fixture
+def write_person(tmp_path) -> Callable[..., Path]:
+    """Write a person's folder into ``tmp_path``; `change` may edit the pickle's content before."""
+
+    def write(
+        subject: str = "S2",
+        devices: tuple[str, ...] = ("wrist",),
+        change: Callable[[dict[str, Any]], None] | None = None,
+        quest: str | None = None,
+        readme: str = README.format(notes="-"),
+    ) -> Path:
+        folder = tmp_path / subject
+        folder.mkdir()
+        content = make_content(subject, devices)
+        if change:
+            change(content)
+        save_arrays(folder / f"{subject}.pkl", content)
+        (folder / f"{subject}_quest.csv").write_bytes((make_quest() if quest is None else quest).encode())
+        (folder / f"{subject}_readme.txt").write_text(readme)
+        return folder
+
+    return write

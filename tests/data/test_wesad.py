@@ -1,0 +1,220 @@
+"""The official layout: what is read, and what is refused."""
+
+import numpy as np
+import pytest
+
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
+from wesadlib.data import wesad as layout
+from wesadlib.data.pickles import load_arrays, save_arrays
+from wesadlib.errors import InputError
+
+
+def test_subjects_are_sorted_by_number_and_other_things_left_alone(write_person, tmp_path):
+    for subject in ("S10", "S9", "S2"):
+        write_person(subject)
+    (tmp_path / "S1.txt").write_text("no folder")
+    (tmp_path / "SX").mkdir()
+    assert open_wesad(tmp_path).subjects == ["S2", "S9", "S10"]
+
+
+def test_a_choice_of_subjects(write_person, tmp_path):
+    for subject in ("S2", "S3", "S4"):
+        write_person(subject)
+    assert open_wesad(tmp_path, ["S4", "S2"]).subjects == ["S2", "S4"]
+    with pytest.raises(InputError, match="no subject S1; there are S2, S3, S4"):
+        open_wesad(tmp_path, ["S1"])
+
+
+def test_opening_loads_nothing_and_iterating_loads_one_at_a_time(write_person, tmp_path, monkeypatch):
+    for subject in ("S2", "S3"):
+        write_person(subject)
+    loaded = []
+    monkeypatch.setattr(layout, "load_arrays", lambda path: loaded.append(path.stem) or load_arrays(path))
+    cohort = open_wesad(tmp_path)
+    assert len(cohort) == 2 and "S3" in cohort and "S4" not in cohort and cohort[1:].subjects == ["S3"]
+    assert cohort.digest and loaded == []
+    recordings = iter(cohort)
+    assert next(recordings).subject == "S2"
+    assert loaded == ["S2"]
+    assert cohort["S3"].subject == "S3"
+
+
+def test_one_subject_is_a_cohort(write_person, tmp_path):
+    write_person()
+    (recording,) = open_wesad(tmp_path)
+    assert recording.subject == "S2"
+    assert recording.duration_s == 400
+    assert recording.labels.attrs["rate_hz"] == 700
+
+
+@pytest.mark.parametrize("devices", [("wrist",), ("chest",), ("chest", "wrist")])
+def test_either_device_may_be_missing(write_person, tmp_path, devices):
+    write_person(devices=devices)
+    (recording,) = open_wesad(tmp_path)
+    assert recording.devices == devices
+    assert list(recording.signals) == [channel for device in devices for channel in DEVICE_CHANNELS[device]]
+
+
+def test_signals_carry_units_rates_and_time(write_person, tmp_path):
+    folder = write_person(devices=("chest", "wrist"))
+    raw = load_arrays(folder / "S2.pkl")["signal"]
+    (recording,) = open_wesad(tmp_path)
+    for channel, values in recording.signals.items():
+        unit, rate_hz = CHANNELS[channel]
+        assert values.dims == ("time",) and values.name == channel and values.dtype == np.float32
+        assert values.attrs == {"units": unit, "rate_hz": rate_hz}
+        assert values.sizes["time"] == 400 * rate_hz
+        assert values["time"].values[-1] == pytest.approx(400 - 1 / rate_hz)
+    np.testing.assert_array_equal(recording.signals["chest_acc_y"], raw["chest"]["ACC"][:, 1].astype(np.float32))
+    np.testing.assert_array_equal(recording.signals["chest_resp"], raw["chest"]["Resp"][:, 0].astype(np.float32))
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32, np.float64])
+def test_wrist_acceleration_is_in_g_whatever_its_type(write_person, tmp_path, dtype):
+    def narrow(content):
+        acceleration = content["signal"]["wrist"]["ACC"]
+        acceleration[:2] = [[64, -64, 127], [32, 0, -128]]
+        content["signal"]["wrist"]["ACC"] = acceleration.astype(dtype)
+
+    write_person(change=narrow)
+    (recording,) = open_wesad(tmp_path)
+    first = [recording.signals[f"wrist_acc_{axis}"].values[:2].tolist() for axis in "xyz"]
+    assert first == [[1.0, 0.5], [-1.0, 0.0], [127 / 64, -2.0]]
+
+
+def test_what_the_files_say_of_the_person_comes_along(write_person, tmp_path):
+    write_person()
+    (recording,) = open_wesad(tmp_path)
+    assert recording.person["dominant_hand"] == "left"
+    assert recording.protocol.attrs["crop_s"] == 131
+    assert recording.protocol.set_index("condition").loc["stress", ["start_s", "end_s"]].tolist() == [160, 260]
+    assert recording.questionnaires["dim"].loc["stress", "arousal"] == 8
+
+
+def test_missing_text_files_leave_the_signals_readable(write_person, tmp_path):
+    folder = write_person()
+    (folder / "S2_quest.csv").unlink()
+    (folder / "S2_readme.txt").unlink()
+    (recording,) = open_wesad(tmp_path)
+    assert recording.person == {} and recording.protocol.empty and recording.questionnaires == {}
+
+
+def test_a_missing_and_an_empty_root(tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        open_wesad(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no subject's folder"):
+        open_wesad(tmp_path)
+
+
+def test_a_folder_without_its_pickle_is_named_at_once(write_person, tmp_path):
+    write_person()
+    (tmp_path / "S3").mkdir()
+    with pytest.raises(InputError, match=r"S3/S3\.pkl is missing"):
+        open_wesad(tmp_path)
+    assert open_wesad(tmp_path, ["S2"]).subjects == ["S2"]
+
+
+def shorten(content):
+    content["signal"]["wrist"]["EDA"] = content["signal"]["wrist"]["EDA"][:-4]
+
+
+def nothing_but_nan(content):
+    content["signal"]["wrist"]["TEMP"][:] = np.nan
+
+
+def infinite(content):
+    content["signal"]["wrist"]["BVP"][5] = np.inf
+
+
+def unknown_label(content):
+    content["label"][77] = 8
+
+
+def fractional_label(content):
+    content["label"] = content["label"] + 0.5
+
+
+def no_axis(content):
+    content["signal"]["wrist"]["BVP"] = content["signal"]["wrist"]["BVP"][:, 0]
+
+
+def words(content):
+    content["signal"]["wrist"]["BVP"] = content["signal"]["wrist"]["BVP"].astype("U8")
+
+
+def chest_spelling(content):
+    content["signal"]["wrist"]["Temp"] = content["signal"]["wrist"].pop("TEMP")
+
+
+def other_person(content):
+    content["subject"] = "S3"
+
+
+def no_label(content):
+    del content["label"]
+
+
+def no_device(content):
+    content["signal"] = {}
+
+
+def flat_label(content):
+    content["label"] = content["label"][:, None]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (shorten, "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples"),
+        (nothing_but_nan, "wrist_temp holds nothing but NaN"),
+        (infinite, "wrist_bvp holds infinite values"),
+        (unknown_label, "unknown code 8; codes are 0 to 7"),
+        (fractional_label, "unknown code 0.5"),
+        (no_axis, "wrist BVP has shape (25600,), not (samples, 1)"),
+        (words, "wrist BVP is no array of numbers"),
+        (chest_spelling, "`wrist` holds ['ACC', 'BVP', 'EDA', 'Temp'], not ['ACC', 'BVP', 'EDA', 'TEMP']"),
+        (other_person, "is the recording of S3, but lies in the folder of S2"),
+        (no_label, "`label` is missing"),
+        (no_device, "neither `chest` nor `wrist`"),
+        (flat_label, "`label` has shape (280000, 1)"),
+    ],
+)
+def test_a_damaged_recording_is_one_sentence_with_its_path(write_person, tmp_path, change, message):
+    folder = write_person(change=change)
+    cohort = open_wesad(tmp_path)
+    with pytest.raises(InputError) as raised:
+        cohort[0]
+    assert message in str(raised.value)
+    assert str(folder / "S2.pkl") in str(raised.value)
+    assert "\n" not in str(raised.value)
+
+
+def test_some_nan_are_kept_where_they_are(write_person, tmp_path):
+    def gap(content):
+        content["signal"]["wrist"]["TEMP"][40:60] = np.nan
+
+    write_person(change=gap)
+    (recording,) = open_wesad(tmp_path)
+    missing = np.isnan(recording.signals["wrist_temp"].values)
+    assert np.flatnonzero(missing).tolist() == list(range(40, 60))
+
+
+def test_labels_need_not_end_on_a_sample_of_a_slower_channel(write_person, tmp_path):
+    def cut(content):
+        content["label"] = content["label"][:-10]
+
+    write_person(change=cut)
+    assert open_wesad(tmp_path)[0].duration_s == pytest.approx(400 - 10 / 700)
+
+
+def test_a_content_that_is_no_recording(write_person, tmp_path):
+    save_arrays(write_person() / "S2.pkl", [1, 2])
+    with pytest.raises(InputError, match="holds a list, not a recording's mapping"):
+        open_wesad(tmp_path)[0]
+
+
+def test_simulated_people_are_marked(write_person, tmp_path):
+    write_person()
+    assert not open_wesad(tmp_path).simulated
+    (tmp_path / "SIMULATED.json").write_text("{}")
+    assert open_wesad(tmp_path).simulated

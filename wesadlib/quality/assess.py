@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.quality.rules import RAILS, RANGES, RULES, read_thresholds, signal_of
+from wesadlib.quality.rules import RAILS, RANGES, RULES, SPEEDS, read_thresholds, signal_of
 from wesadlib.quality.scores import beat_plausibility, in_range, off_rail, stillness
 
 NATIVE_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
@@ -132,7 +132,8 @@ def _scores(values: np.ndarray, names: Sequence[str], windows: xr.Dataset) -> np
     for channel, name in enumerate(names):
         signal, x = signal_of(name), values[:, channel]
         if signal in RANGES:
-            scores[:, channel, 2] = in_range(x, *RANGES[signal])
+            speed, over_s = SPEEDS.get(signal, (np.inf, 1.0))
+            scores[:, channel, 2] = in_range(x, *RANGES[signal], speed * over_s, max(round(over_s * rate_hz), 1))
         if signal in RAILS:
             scores[:, channel, 3] = off_rail(rail[:, channel], x, RAILS[signal])
         if (device := name.split("_")[0]) in still:

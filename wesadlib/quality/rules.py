@@ -24,6 +24,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "acc": (-8.0, 8.0),
 }
 
+#: How fast a body can move, in the signal's unit a second, over so many seconds: Kleckner (2018) for skin conductance; a
+#: temperature sensor that has come off cools by 0.2 degC a second, skin by a tenth of that.
+SPEEDS: dict[str, tuple[float, float]] = {"eda": (10.0, 1.0), "temp": (0.1, 5.0)}
+
 #: A repeated extreme counts as a rail from this absolute value on: slow, coarsely quantised signals repeat their
 #: extremes in perfect health, and an accelerometer of a hand at rest does nothing else.
 RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda": 20.0, "acc": 1.9}
@@ -75,7 +79,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "physiological range",
-        "share of the samples that lie where a body can be",
+        "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can",
         _same("min_in_range_share", *RANGES),
         "kleckner2018",
     ),

@@ -41,8 +41,8 @@ def stillness(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
     return np.where(read > 0, np.count_nonzero(spread < STILL_G, axis=1) / np.maximum(read, 1), np.nan)
 
 
-def in_range(values: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Share of the samples present that lie in [`low`, `high`].
+def in_range(values: np.ndarray, low: float, high: float, fastest: float = np.inf, lag: int = 1) -> np.ndarray:
+    """Share of the samples present that lie in [`low`, `high`] and are not part of too fast a change.
 
     Parameters
     ----------
@@ -50,6 +50,10 @@ def in_range(values: np.ndarray, low: float, high: float) -> np.ndarray:
         NaN where missing.
     low, high : float
         In the unit of `values`.
+    fastest : float
+        Largest change over `lag` samples, in the unit of `values`; the sample at its end counts as outside.
+    lag : int
+        At least 1.
 
     Returns
     -------
@@ -57,7 +61,10 @@ def in_range(values: np.ndarray, low: float, high: float) -> np.ndarray:
         NaN where every sample is missing.
     """
     present = np.count_nonzero(~np.isnan(values), axis=1)
-    inside = np.count_nonzero((values >= low) & (values <= high), axis=1)
+    possible = (values >= low) & (values <= high)
+    if np.isfinite(fastest):
+        possible[:, lag:] &= ~(np.abs(values[:, lag:] - values[:, :-lag]) > fastest)
+    inside = np.count_nonzero(possible, axis=1)
     return np.where(present > 0, inside / np.maximum(present, 1), np.nan)
 
 

@@ -1,0 +1,185 @@
+"""Faults of known kind and strength, to put into good minutes at the native rates and try the rules on."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.signal import butter, sosfiltfilt
+
+from wesadlib.errors import InputError
+from wesadlib.quality.rules import signal_of
+
+ROOM_DEGC, COOLING_S = 22.0, 60.0
+SHAKING_G = 0.5
+RAIL_G = 2.0
+MAINS_HZ = 50.0
+#: What a sensor that touches nobody reads: noise of this SD about zero, in the signal's unit.
+_LOOSE_NOISE = {"ecg": 0.02, "emg": 0.005, "resp": 0.1, "bvp": 0.5, "eda": 0.003}
+
+Generator = np.random.Generator
+_Inject = Callable[[np.ndarray, float, str, float, Generator], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A way in which a recording goes wrong.
+
+    Attributes
+    ----------
+    name : str
+        As it appears in tables.
+    strength : str
+        What a strength of 1 means; 0 changes nothing.
+    signals : tuple of str
+        The signals that it befalls.
+    whole_device : bool
+        Whether it befalls all of them at once.
+    inject : callable
+        ``(values (window, time), rate_hz, signal, strength, generator) -> values``.
+    """
+
+    name: str
+    strength: str
+    signals: tuple[str, ...]
+    inject: _Inject
+    whole_device: bool = False
+
+
+def _stretches(shape: tuple[int, int], strength: float, generator: Generator) -> np.ndarray:
+    """Mark one stretch of each window, at a random place, that is `strength` of it."""
+    length = round(strength * shape[1])
+    start = generator.integers(0, shape[1] - length + 1, size=shape[0])[:, None]
+    index = np.arange(shape[1])
+    return (index >= start) & (index < start + length)
+
+
+def _flat(values: np.ndarray, rate_hz: float, signal: str, strength: float, generator: Generator) -> np.ndarray:
+    inside = _stretches(values.shape, strength, generator)
+    held = values[np.arange(len(values)), inside.argmax(axis=1)][:, None]
+    return np.where(inside, held, values)
+
+
+def _detached(values: np.ndarray, rate_hz: float, signal: str, strength: float, generator: Generator) -> np.ndarray:
+    inside = _stretches(values.shape, strength, generator)
+    if signal == "temp":
+        since_s = np.cumsum(inside, axis=1) / rate_hz
+        loose = ROOM_DEGC + (values - ROOM_DEGC) * np.exp(-since_s / COOLING_S)
+    else:
+        loose = generator.normal(0, _LOOSE_NOISE[signal], values.shape)
+        loose = np.abs(loose) if signal == "eda" else loose
+    return np.where(inside, loose, values)
+
+
+def _saturated(values: np.ndarray, rate_hz: float, signal: str, strength: float, generator: Generator) -> np.ndarray:
+    if signal == "eda":
+        return np.minimum(values, np.quantile(values, 1 - strength, axis=1, keepdims=True))
+    if signal == "acc":
+        # Its rail is fixed, so it saturates by movement that is too strong for it.
+        largest = np.quantile(np.abs(values), 1 - strength, axis=1, keepdims=True)
+        return np.clip(values * RAIL_G / np.maximum(largest, 1e-3), -RAIL_G, RAIL_G)
+    low, high = np.quantile(values, (strength / 2, 1 - strength / 2), axis=1, keepdims=True)
+    return np.clip(values, low, high)
+
+
+def _moved(values: np.ndarray, rate_hz: float, signal: str, strength: float, generator: Generator) -> np.ndarray:
+    band = butter(2, (0.5, min(5.0, 0.4 * rate_hz)), "bandpass", fs=rate_hz, output="sos")
+    noise = sosfiltfilt(band, generator.normal(size=values.shape), axis=1)
+    noise /= noise.std(axis=1, keepdims=True)
+    scale = SHAKING_G if signal == "acc" else 3 * values.std(axis=1, keepdims=True)
+    return values + strength * scale * noise
+
+
+def _dropped(values: np.ndarray, rate_hz: float, signal: str, strength: float, generator: Generator) -> np.ndarray:
+    second = round(rate_hz)
+    block = np.arange(values.shape[1]) // second
+    rank = generator.random((len(values), block[-1] + 1)).argsort(axis=1).argsort(axis=1)
+    return np.where((rank < round(strength * (block[-1] + 1)))[:, block], np.nan, values)
+
+
+def _hummed(values: np.ndarray, rate_hz: float, signal: str, strength: float, generator: Generator) -> np.ndarray:
+    phase = generator.uniform(0, 2 * np.pi, (len(values), 1))
+    hum = np.sin(2 * np.pi * MAINS_HZ * np.arange(values.shape[1]) / rate_hz + phase)
+    return values + strength * 5 * values.std(axis=1, keepdims=True) * hum
+
+
+_SKIN = ("ecg", "bvp", "eda", "emg", "resp")
+FAULTS: dict[str, Fault] = {
+    fault.name: fault
+    for fault in (
+        Fault("flat line", "the whole minute stands still", (*_SKIN, "temp", "acc"), _flat),
+        Fault("detachment", "the sensor touches nobody for the whole minute", (*_SKIN, "temp"), _detached),
+        Fault("saturation", "every sample is clipped", (*_SKIN, "acc"), _saturated),
+        Fault(
+            "motion",
+            f"shaking of {SHAKING_G} g (SD) on each axis, and artefacts of 3 SD in what touches the skin",
+            (*_SKIN, "acc"),
+            _moved,
+            whole_device=True,
+        ),
+        Fault("dropped samples", "no sample arrives", (*_SKIN, "temp", "acc"), _dropped),
+        Fault("mains hum", f"{MAINS_HZ:g} Hz with an amplitude of 5 SD", _SKIN, _hummed),
+    )
+}
+
+
+def sensors_of(fault: str, channels: Sequence[str]) -> dict[str, list[str]]:
+    """What a fault can befall: sensor to its channels; the axes of an accelerometer are one sensor.
+
+    Raises
+    ------
+    InputError
+        On an unknown fault.
+    """
+    if fault not in FAULTS:
+        raise InputError(f"fault {fault}: unknown; there are {', '.join(FAULTS)}.")
+    sensors: dict[str, list[str]] = {}
+    for channel in channels:
+        if (signal := signal_of(channel)) in FAULTS[fault].signals:
+            device = channel.split("_")[0]
+            sensor = device if FAULTS[fault].whole_device else f"{device}_{signal}"
+            sensors.setdefault(sensor, []).append(channel)
+    return sensors
+
+
+def inject_fault(
+    fault: str,
+    channels: Mapping[str, np.ndarray],
+    rates_hz: Mapping[str, float],
+    strength: float,
+    generator: Generator,
+) -> dict[str, np.ndarray]:
+    """Put a fault into native samples.
+
+    Parameters
+    ----------
+    fault : str
+        One of :data:`FAULTS`.
+    channels : mapping of str to ndarray (window, time)
+        Native samples of the channels to befall; those that the fault cannot befall come back as they are.
+    rates_hz : mapping of str to float
+        Their rates.
+    strength : float
+        0 changes nothing, 1 is the fault's full strength.
+    generator : numpy Generator
+        Where and how.
+
+    Returns
+    -------
+    dict of str to ndarray (window, time)
+        Copies.
+
+    Raises
+    ------
+    InputError
+        On an unknown fault, or a strength outside [0, 1].
+    """
+    if not 0 <= strength <= 1:
+        raise InputError(f"strength {strength}: a fault's strength is between 0 and 1.")
+    befallen = {name for names in sensors_of(fault, list(channels)).values() for name in names}
+    result = {}
+    for name, values in channels.items():
+        values = np.array(values, float)
+        if name in befallen and strength > 0:
+            values = FAULTS[fault].inject(values, rates_hz[name], signal_of(name), strength, generator)
+        result[name] = values
+    return result

@@ -18,14 +18,13 @@ from threadpoolctl import threadpool_limits
 
 from wesadlib import __version__, models
 from wesadlib.artefacts import digest, replacing
+from wesadlib.data import STATES
 from wesadlib.errors import InputError
 from wesadlib.evaluation.protocols import Fold, subjects_of
 from wesadlib.params import Params
 
 #: What a model reports of an epoch: epoch (from 1), epochs at most, training loss, validation loss.
 Progress = Callable[[int, int, float, float], None]
-
-STATES = ("baseline", "stress", "amusement")
 
 
 @dataclass(frozen=True)

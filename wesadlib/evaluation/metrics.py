@@ -1,6 +1,6 @@
 """Scores of predictions, pooled and by person, with intervals over people."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import pandas as pd
@@ -65,7 +65,7 @@ def score(
     if by not in (None, "subject"):
         raise InputError(f'by={by!r}: scores are pooled (None) or by "subject".')
     rows = []
-    for keys, group in _groups(predictions, [*GROUP, by] if by else GROUP):
+    for keys, group in groups(predictions, [by] if by else []):
         scored = select(group, windows)
         seeds = [seed_of for seed_of, _ in group.groupby("seed", sort=True)]
         per_seed = [_scores(part) for _, part in scored.groupby("seed", sort=True)]
@@ -87,14 +87,21 @@ def score(
     return pd.DataFrame(rows)
 
 
-def _groups(predictions: pd.DataFrame, by: Sequence[str]):
+def groups(predictions: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Predictions that belong together, task by task, model by model, with the names that they share.
+
+    Raises
+    ------
+    InputError
+        When there is no prediction, or the seeds of a model cover different windows.
+    """
     if predictions.empty:
         raise InputError("no predictions to score; evaluate a model first.")
-    for keys, group in predictions.groupby(list(by), sort=False):
-        counts = group.groupby("seed")["window"].agg(frozenset)
-        if counts.nunique() > 1:
+    names = [*GROUP, *by]
+    for keys, group in predictions.groupby(names, sort=False):
+        if group.groupby("seed")["window"].agg(frozenset).nunique() > 1:
             raise InputError(f"{', '.join(keys)}: its seeds cover different windows; evaluate it again.")
-        yield dict(zip(by, keys, strict=True)), group
+        yield dict(zip(names, keys, strict=True)), group
 
 
 def select(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:

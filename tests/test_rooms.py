@@ -15,7 +15,6 @@ ORDER = (
     "data",
     "signals",
     "quality",
-    "faults",
     "features",
     "models",
     "evaluation",
@@ -32,11 +31,11 @@ HOMES = {
     "matplotlib": ("plots",),
     "seaborn": ("plots",),
     "fastapi": ("serving",),
-    "ray": ("serving", "evaluation/runner.py", "evaluation/ray_folds.py"),
+    "ray": ("serving", "evaluation/runner.py"),
     "torch": ("models", "explain.py"),
     "papermill": ("report",),
     "nbformat": ("report",),
-    "pickle": ("data/pickles.py",),
+    "pickle": ("data/pickles.py", "data/simulate.py"),
 }
 
 
@@ -85,7 +84,9 @@ def test_packages_are_imported_only_where_they_belong(repository, package, homes
 
 
 def test_importing_the_library_loads_nothing_heavy():
-    code = "import sys, wesadlib; print([m for m in ('torch','ray','matplotlib','pandas','xarray') if m in sys.modules])"
+    code = (
+        "import sys, wesadlib; print([m for m in ('torch','ray','matplotlib','pandas','xarray') if m in sys.modules])"
+    )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
 

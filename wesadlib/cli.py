@@ -18,18 +18,14 @@ from wesadlib.params import Params, read_params
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
-app = typer.Typer(
-    no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs."
-)
+app = typer.Typer(no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs.")
 console = Console()
 
 
 @app.command()
 def book(
     params: Annotated[Path, typer.Argument(help="A profile, such as params/demo.yaml.")],
-    only: Annotated[
-        list[str] | None, typer.Option(help="Execute only this chapter (may be given again).")
-    ] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Execute only this chapter (may be given again).")] = None,
     start: Annotated[str, typer.Option("--from", help="Execute this chapter and those after it.")] = "",
     force: Annotated[bool, typer.Option(help="Execute although nothing changed.")] = False,
     set_: Annotated[list[str] | None, typer.Option("-p", help="name=value, wins over the profile.")] = None,
@@ -58,9 +54,9 @@ def check(root: Annotated[Path, typer.Argument(help="Folder that holds S2, S3, â
     from wesadlib.data.check import check_cohort
 
     table, problems = check_cohort(root)
-    _print_table(table)
+    console.print(table.to_string(index=False, float_format="%.1f"), soft_wrap=True, markup=False, highlight=False)
     for problem in problems:
-        console.print(f"[red]{problem}[/red]", soft_wrap=True)
+        console.print(problem, style="red", soft_wrap=True, markup=False)
     if problems:
         raise typer.Exit(1)
 
@@ -122,13 +118,6 @@ def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
             raise InputError(f"-p {pair}: write name=value.")
         values[name] = yaml.safe_load(value)
     return values
-
-
-def _print_table(frame: Any) -> None:
-    table = Table(*map(str, frame.columns))
-    for row in frame.itertuples(index=False):
-        table.add_row(*map(str, row))
-    console.print(table)
 
 
 def main() -> None:

@@ -1,0 +1,58 @@
+import sys
+
+import pytest
+
+from wesadlib import cli
+from wesadlib.params import Params
+
+
+@pytest.fixture
+def wesad(monkeypatch, capsys):
+    """Run the command line in this process; returns exit status, output and error."""
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wesad", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return run
+
+
+def test_every_parameter_is_listed(wesad):
+    status, out, _ = wesad("params")
+    assert status == 0
+    assert [name for name in Params.model_fields if name[:20] not in out] == []
+
+
+def test_an_error_is_one_sentence_on_standard_error_and_exit_status_one(wesad, tmp_path):
+    profile = tmp_path / "profile.yaml"
+    profile.write_text("widht: 8")
+    for arguments, told in [
+        (("book", profile), "unknown parameter `widht`"),
+        (("book", tmp_path / "absent.yaml"), "absent.yaml"),
+        (("book", profile, "-p", "width"), "write name=value"),
+        (("check", tmp_path / "absent"), "absent"),
+        (("check", tmp_path), str(tmp_path)),
+        (("serve", tmp_path / "absent"), "absent"),
+        (("simulate", tmp_path), "exists already"),
+    ]:
+        status, out, error = wesad(*arguments)
+        assert status == 1 and out == "", arguments
+        assert error.startswith("wesad: ") and error.count("\n") == 1 and told in error, error
+
+
+@pytest.mark.real
+def test_real_recordings_have_a_row_a_person_and_no_problem(wesad, wesad_root):
+    status, out, _ = wesad("check", wesad_root)
+    rows = [line.split()[0] for line in out.splitlines() if line.split()[0].startswith("S")]
+    assert status == 0
+    assert rows == [f"S{number}" for number in (*range(2, 12), *range(13, 18))]
+
+
+def test_a_damaged_recording_is_reported_and_fails_the_check(wesad, tmp_path):
+    (tmp_path / "S2").mkdir()
+    (tmp_path / "S2" / "S2.pkl").write_bytes(b"\x80\x04")
+    status, out, error = wesad("check", tmp_path)
+    assert status == 1 and "S2.pkl" in out + error and "Traceback" not in out + error

@@ -24,8 +24,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "acc": (-8.0, 8.0),
 }
 
-#: How fast a body can move, in the signal's unit a second, over so many seconds: Kleckner (2018) for skin conductance; a
-#: temperature sensor that has come off cools by 0.2 degC a second, skin by a tenth of that.
+#: How fast a body can move, in the signal's unit a second, over so many seconds: Kleckner (2018) for skin conductance;
+#: a temperature sensor that has come off cools by 0.2 degC a second, skin by a tenth of that.
 SPEEDS: dict[str, tuple[float, float]] = {"eda": (10.0, 1.0), "temp": (0.1, 5.0)}
 
 #: A repeated extreme counts as a rail from this absolute value on: slow, coarsely quantised signals repeat their

@@ -1,0 +1,162 @@
+"""Faults put into good minutes, and the rules tried on them."""
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from wesadlib.data import Recording
+from wesadlib.errors import InputError
+from wesadlib.quality import assess_quality
+from wesadlib.quality.faults import FAULTS, inject_fault, sensors_of
+from wesadlib.quality.trials import choose_minutes, cut_minutes, summarise_faults, try_faults
+
+RATES = {
+    "wrist_bvp": 64.0,
+    "wrist_eda": 4.0,
+    "wrist_temp": 4.0,
+    "wrist_acc_x": 32.0,
+    "wrist_acc_y": 32.0,
+    "wrist_acc_z": 32.0,
+}
+
+
+def make_minutes(n: int = 5, window_s: float = 60.0) -> dict[str, np.ndarray]:
+    generator = np.random.default_rng(3)
+    time = {name: np.arange(int(rate * window_s)) / rate for name, rate in RATES.items()}
+    pulse = np.exp(2 * np.sin(2 * np.pi * 1.2 * time["wrist_bvp"]))
+    noise = {name: generator.normal(size=(n, len(time[name]))) for name in RATES}
+    return {
+        "wrist_bvp": 20 * pulse + noise["wrist_bvp"],
+        "wrist_eda": 2 + 0.01 * np.cumsum(noise["wrist_eda"], axis=1),
+        "wrist_temp": np.round(33 + 0.02 * noise["wrist_temp"], 2),
+        **{f"wrist_acc_{axis}": 0.58 + 0.01 * noise[f"wrist_acc_{axis}"] for axis in "xyz"},
+    }
+
+
+@pytest.fixture(scope="module")
+def minutes():
+    return make_minutes()
+
+
+@pytest.fixture(scope="module")
+def trials(minutes):
+    return try_faults(minutes, RATES, rate_hz=35.0, window_s=60.0, strengths=(0.0, 0.3, 1.0))
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_a_fault_grows_with_its_strength(minutes, fault):
+    befallen = [name for names in sensors_of(fault, list(minutes)).values() for name in names]
+
+    def touched(strength):
+        changed = inject_fault(fault, minutes, RATES, strength, np.random.default_rng(0))
+        assert list(changed) == list(minutes)
+        return [np.mean(changed[name] != minutes[name]) * 1.0 for name in minutes], changed
+
+    for name, share in zip(minutes, touched(0.0)[0], strict=True):
+        assert share == 0, name
+    for name, weak, strong in zip(minutes, touched(0.2)[0], touched(0.8)[0], strict=True):
+        assert (strong >= weak > 0) if name in befallen else (strong == weak == 0), name
+
+
+def test_a_flat_line_is_one_stretch_of_its_strength(minutes):
+    changed = inject_fault("flat line", minutes, RATES, 0.5, np.random.default_rng(1))["wrist_bvp"]
+    for before, after in zip(minutes["wrist_bvp"], changed, strict=True):
+        still = np.flatnonzero(np.diff(after) == 0)
+        assert len(still) == pytest.approx(0.5 * len(before), abs=3)
+        assert still[-1] - still[0] == len(still) - 1
+
+
+def test_dropped_samples_are_missing_not_zero(minutes):
+    changed = inject_fault("dropped samples", minutes, RATES, 0.25, np.random.default_rng(1))
+    for name, values in changed.items():
+        assert np.isnan(values).mean(axis=1) == pytest.approx(0.25, abs=0.01), name
+        present = ~np.isnan(values)
+        np.testing.assert_array_equal(values[present], minutes[name][present])
+
+
+def test_saturation_clips_its_share(minutes):
+    changed = inject_fault("saturation", minutes, RATES, 0.4, np.random.default_rng(1))
+    bvp = changed["wrist_bvp"]
+    clipped = (bvp == bvp.max(axis=1, keepdims=True)) | (bvp == bvp.min(axis=1, keepdims=True))
+    assert clipped.mean() == pytest.approx(0.4, abs=0.01)
+    assert np.abs(changed["wrist_acc_x"]).max() == 2.0
+
+
+def test_a_detached_sensor_reads_nobody(minutes):
+    changed = inject_fault("detachment", minutes, RATES, 1.0, np.random.default_rng(1))
+    assert changed["wrist_eda"].max() < 0.05
+    assert (np.diff(changed["wrist_temp"].mean(axis=0)[::20]) < 0).all()
+    assert changed["wrist_temp"][:, -1] == pytest.approx(22 + 11 * np.exp(-1), abs=0.2)
+
+
+def test_motion_moves_all_of_a_device_at_once(minutes):
+    assert list(sensors_of("motion", list(minutes))) == ["wrist"]
+    assert list(sensors_of("flat line", list(minutes))) == ["wrist_bvp", "wrist_eda", "wrist_temp", "wrist_acc"]
+    changed = inject_fault("motion", minutes, RATES, 0.5, np.random.default_rng(1))
+    added = changed["wrist_acc_x"] - minutes["wrist_acc_x"]
+    assert added.std() == pytest.approx(0.25, rel=0.02)
+
+
+def test_good_minutes_pass_and_strong_faults_do_not(trials):
+    caught = summarise_faults(trials).set_index(["fault", "sensor", "strength"])["caught"]
+    assert (caught.xs(0.0, level="strength") == 0).all()
+    full = caught.xs(1.0, level="strength")
+    full = full[full.index.get_level_values("fault") != "mains hum"]
+    assert (full == 1).all()
+    assert caught["flat line", "wrist_bvp", 0.3] == 1
+    assert caught["flat line", "wrist_temp", 0.3] == 0
+
+
+def test_the_reason_names_the_sensor_that_failed(trials):
+    caught = trials[trials["caught"] & (trials["fault"] != "motion")]
+    assert all(reason.startswith(sensor) for sensor, reason in zip(caught["sensor"], caught["reason"], strict=True))
+    flat = trials[(trials["fault"] == "flat line") & (trials["strength"] == 1)]
+    assert flat["reason"].str.endswith("flat line").all()
+    assert (trials["caught"] == (trials["reason"] != "")).all()
+
+
+def test_change_is_measured_in_spreads_of_the_good_minute(trials, minutes):
+    change = summarise_faults(trials).set_index(["fault", "sensor", "strength"])["change"]
+    assert (change.xs(0.0, level="strength") == 0).all()
+    assert change["motion", "wrist", 1.0] > change["motion", "wrist", 0.3] > 0
+    assert change["saturation", "wrist_bvp", 1.0] == pytest.approx(1.0, abs=0.2)
+
+
+def test_trials_repeat(minutes, trials):
+    again = try_faults(minutes, RATES, rate_hz=35.0, window_s=60.0, strengths=(0.0, 0.3, 1.0))
+    pd.testing.assert_frame_equal(trials, again)
+
+
+def test_bad_input_is_named(minutes):
+    with pytest.raises(InputError, match="lightning"):
+        inject_fault("lightning", minutes, RATES, 0.5, np.random.default_rng(0))
+    with pytest.raises(InputError, match=r"strength 1\.5"):
+        inject_fault("flat line", minutes, RATES, 1.5, np.random.default_rng(0))
+
+
+def test_minutes_are_chosen_among_the_accepted_and_from_several_people(toy_windows):
+    toy_windows["native"].values[::2, 1, 1] = 60.0
+    assessed = assess_quality(toy_windows)
+    chosen = choose_minutes(assessed, 8, people=4)
+    assert len(set(chosen)) == 8
+    assert assessed["verdict"].values[chosen].all()
+    assert np.unique(assessed["subject"].values[chosen], return_counts=True)[1].tolist() == [2, 2, 2, 2]
+    assert len(choose_minutes(assessed, 500, people=2)) == 12
+
+
+def test_minutes_are_cut_where_the_windows_were(toy_windows):
+    def recording(subject: str, offset: float) -> Recording:
+        signals = {
+            name: xr.DataArray(offset + np.arange(int(600 * rate)) / rate, dims="time", attrs={"rate_hz": rate})
+            for name, rate in RATES.items()
+        }
+        labels = xr.DataArray(np.zeros(1), dims="time", attrs={"rate_hz": 700.0})
+        return Recording(subject, signals, labels, {}, pd.DataFrame(), {})
+
+    cohort = {f"S{k}": recording(f"S{k}", 1000.0 * k) for k in range(2, 8)}
+    wanted = toy_windows.isel(window=[1, 14, 2])
+    channels, rates = cut_minutes(cohort, wanted)
+    assert rates == RATES
+    assert channels["wrist_bvp"].shape == (3, 3840)
+    assert channels["wrist_eda"][:, 0].tolist() == [2030.0, 3060.0, 2060.0]

@@ -1,0 +1,209 @@
+"""Rules, verdicts and reasons."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from wesadlib.errors import InputError
+from wesadlib.params import Params
+from wesadlib.quality import (
+    RULES,
+    THRESHOLDS,
+    assess_quality,
+    describe_rules,
+    list_reasons,
+    quality_only,
+    read_thresholds,
+)
+from wesadlib.signals import window_from_channels
+
+STATISTICS = ["missing_share", "longest_flat_s", "rail_share"]
+
+
+def _set_native(windows, channel, statistic, value, window=0):
+    row = list(windows["channel"].values).index(channel)
+    windows["native"].values[window, row, STATISTICS.index(statistic)] = value
+
+
+def test_healthy_windows_are_accepted(toy_windows):
+    assessed = assess_quality(toy_windows)
+    assert assessed["verdict"].all()
+    assert set(assessed["reason"].values) == {""}
+    assert float(assessed["quality"].min()) >= 0.5
+    scores = assessed["rule_score"].values
+    assert np.nanmin(scores) >= 0 and np.nanmax(scores) <= 1
+
+
+@pytest.mark.parametrize(
+    ("channel", "statistic", "refused", "accepted", "rule"),
+    [
+        ("wrist_eda", "missing_share", 0.06, 0.05, "completeness"),
+        ("wrist_bvp", "longest_flat_s", 1.1, 1.0, "flat line"),
+        ("wrist_eda", "longest_flat_s", 10.5, 10.0, "flat line"),
+        ("wrist_temp", "longest_flat_s", 41.0, 40.0, "flat line"),
+        ("wrist_bvp", "rail_share", 0.06, 0.05, "saturation"),
+    ],
+)
+def test_a_native_statistic_beyond_its_cutoff_refuses_the_window(
+    toy_windows, channel, statistic, refused, accepted, rule
+):
+    _set_native(toy_windows, channel, statistic, refused, window=0)
+    _set_native(toy_windows, channel, statistic, accepted, window=1)
+    assessed = assess_quality(toy_windows)
+    assert assessed["verdict"].values.tolist() == [False] + [True] * (toy_windows.sizes["window"] - 1)
+    assert assessed["reason"].values[0] == f"{channel}: {rule}"
+    assert float(assessed["quality"].sel(channel=channel)[0]) < 0.5
+    assert float(assessed["quality"].sel(channel=channel)[1]) >= 0.5
+
+
+def test_one_dead_sensor_is_not_averaged_away(toy_windows):
+    _set_native(toy_windows, "wrist_temp", "missing_share", 1.0)
+    toy_windows["signal"][0, 2] = np.nan
+    assessed = assess_quality(toy_windows)
+    assert not assessed["verdict"].values[0]
+    assert float(assessed["quality"][0].mean()) > 0.5
+    assert assessed["reason"].values[0] == "wrist_temp: completeness"
+    assert np.isnan(assessed["rule_score"].sel(channel="wrist_temp", rule="physiological range")[0])
+
+
+def test_only_modelled_channels_decide(toy_windows):
+    _set_native(toy_windows, "wrist_temp", "longest_flat_s", 60.0)
+    assert assess_quality(toy_windows, channels=["wrist_bvp", "wrist_eda"])["verdict"].all()
+    assert not assess_quality(toy_windows, channels=["wrist_temp"])["verdict"].values[0]
+    with pytest.raises(InputError, match="chest_ecg is not in the windows"):
+        assess_quality(toy_windows, channels=["chest_ecg"])
+
+
+def test_a_hand_at_rest_is_not_a_dead_accelerometer(toy_windows):
+    _set_native(toy_windows, "wrist_acc_y", "longest_flat_s", 60.0, window=0)
+    for axis in "xyz":
+        _set_native(toy_windows, f"wrist_acc_{axis}", "longest_flat_s", 60.0, window=1)
+        _set_native(toy_windows, f"wrist_acc_{axis}", "rail_share", 1.0, window=2)
+    assert assess_quality(toy_windows)["verdict"].values[:3].tolist() == [True, False, True]
+
+
+def test_an_accelerometer_at_its_range_is_saturated(toy_windows):
+    toy_windows["signal"][0, 3, 5] = 2.5
+    _set_native(toy_windows, "wrist_acc_x", "rail_share", 0.1)
+    assert assess_quality(toy_windows)["reason"].values[0] == "wrist_acc_x: saturation"
+
+
+def test_range_and_speed(toy_windows):
+    toy_windows["signal"][0, 2] = 22.0
+    toy_windows["signal"][1, 1] = 0.01
+    time = toy_windows["time"].values
+    toy_windows["signal"][2, 2] = 34 - 0.2 * np.clip(time - 30, 0, 12)
+    toy_windows["signal"][3, 2] = 34 - 0.02 * time
+    assessed = assess_quality(toy_windows)
+    assert assessed["reason"].values[:4].tolist() == [
+        "wrist_temp: physiological range",
+        "wrist_eda: physiological range",
+        "wrist_temp: physiological range",
+        "",
+    ]
+    assert float(assessed["rule_score"].sel(channel="wrist_temp", rule="physiological range")[0]) == 0
+
+
+def test_motion_is_the_share_of_seconds_without_it(toy_windows):
+    generator = np.random.default_rng(0)
+    half = toy_windows.sizes["time"] // 2
+    toy_windows["signal"][0, 3:, :half] += generator.normal(0, 1, (3, half)).astype(np.float32)
+    toy_windows["signal"][1, 3:] += generator.normal(0, 1, toy_windows["signal"].shape[2:]).astype(np.float32)
+    assessed = assess_quality(toy_windows)
+    score = assessed["rule_score"].sel(channel="wrist_bvp", rule="motion").values
+    assert score[0] == pytest.approx(0.5, abs=0.02)
+    assert score[1] == 0 and score[2] == 1
+    assert assessed["reason"].values[:3].tolist() == ["", "wrist_bvp: motion", ""]
+    assert assess_quality(toy_windows, {**read_thresholds(), "min_motion_score": 0.0})["reason"].values[1] == ""
+
+
+def test_beats_are_plausible_by_rate_rhythm_and_shape(toy_windows):
+    beats = toy_windows["beat_s"].values
+    beats[0] = np.nan
+    beats[1, 0, :] = np.nan
+    beats[1, 0, :150] = np.arange(150) * 0.25
+    beats[2, 0, 2:] = np.nan
+    rhythm = np.cumsum(np.tile([0.5, 1.3], 33))
+    beats[3, 0, :] = np.nan
+    beats[3, 0, : len(rhythm)] = rhythm
+    toy_windows["signal"][4, 0] = np.random.default_rng(1).normal(size=toy_windows.sizes["time"])
+    score = assess_quality(toy_windows)["rule_score"].sel(channel="wrist_bvp", rule="beat plausibility").values
+    assert score[:3].tolist() == [0, 0, 0]
+    assert score[3] < 0.1
+    assert score[4] < 0.1
+    assert (score[5:] > 0.95).all()
+
+
+def test_a_gap_in_the_beats_costs_its_length(toy_windows):
+    beats = toy_windows["beat_s"].values[0, 0]
+    inside = (beats > 20) & (beats < 35)
+    toy_windows["beat_s"].values[0, 0] = np.sort(np.where(inside, np.nan, beats))
+    score = assess_quality(toy_windows)["rule_score"].sel(channel="wrist_bvp", rule="beat plausibility").values
+    assert score[0] == pytest.approx(1 - 16 / 60, abs=0.03)
+
+
+def test_quality_is_half_at_the_cutoff(toy_windows):
+    for k, missing in enumerate((0.0, 0.025, 0.05, 0.525, 1.0)):
+        _set_native(toy_windows, "wrist_temp", "missing_share", missing, window=k)
+    quality = assess_quality(toy_windows)["quality"].sel(channel="wrist_temp").values[:5]
+    np.testing.assert_allclose(quality, [1, 0.75, 0.5, 0.25, 0], atol=1e-3)
+
+
+def test_a_lone_window_gets_what_it_gets_among_others(toy_windows):
+    _set_native(toy_windows, "wrist_eda", "longest_flat_s", 30.0, window=3)
+    together = assess_quality(toy_windows)
+    alone = assess_quality(toy_windows.isel(window=3).expand_dims("window"))
+    for name in ("rule_score", "quality", "verdict", "reason"):
+        np.testing.assert_array_equal(alone[name].values[0], together[name].values[3])
+
+
+def test_every_failure_is_listed_worst_first(toy_windows):
+    _set_native(toy_windows, "wrist_eda", "longest_flat_s", 20.0)
+    _set_native(toy_windows, "wrist_bvp", "missing_share", 0.9)
+    assessed = assess_quality(toy_windows)
+    assert list_reasons(assessed)[0] == ["wrist_bvp: completeness", "wrist_eda: flat line"]
+    assert list_reasons(assessed)[1] == []
+
+
+def test_what_is_kept_goes_to_disk_and_back(toy_windows, tmp_path):
+    kept = quality_only(assess_quality(toy_windows))
+    kept.to_netcdf(tmp_path / "quality.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "quality.nc", engine="h5netcdf") as read:
+        assert set(read.data_vars) == {"rule_score", "quality", "verdict", "reason"}
+        assert read.attrs["cohort_digest"] == toy_windows.attrs["cohort_digest"]
+        np.testing.assert_array_equal(read["reason"].values, kept["reason"].values)
+        assert read["verdict"].dtype == bool
+
+
+def test_the_rules_table_names_every_cutoff():
+    table = describe_rules(Params(min_completeness=0.8))
+    assert set(table["rule"]) == {rule.name for rule in RULES}
+    assert set(table["parameter"]) == set(THRESHOLDS)
+    assert table.set_index("parameter").loc["min_completeness", "cutoff"] == 0.8
+    assert (table["definition"].str.len() > 20).all()
+
+
+def test_bad_input_is_named(toy_windows):
+    with pytest.raises(InputError, match="min_motion_score"):
+        read_thresholds({name: 1.0 for name in THRESHOLDS if name != "min_motion_score"})
+    odd = toy_windows.assign_coords(channel=["wrist_gsr", *toy_windows["channel"].values[1:]])
+    with pytest.raises(InputError, match="wrist_gsr"):
+        assess_quality(odd)
+
+
+def test_native_samples_to_verdict():
+    rates = {"chest_ecg": 700.0, "chest_eda": 700.0}
+    generator = np.random.default_rng(0)
+    time = np.arange(42000) / 700
+    ecg = sum(np.exp(-0.5 * ((time - beat) / 0.01) ** 2) for beat in np.arange(0.4, 60, 0.8))
+    channels = {
+        "chest_ecg": ecg + generator.normal(0, 0.01, len(time)),
+        "chest_eda": 3 + generator.normal(0, 0.001, len(time)),
+    }
+    good = assess_quality(window_from_channels(channels, rates).expand_dims("window"))
+    assert good["verdict"].item()
+    assert good["rule_score"].sel(channel="chest_ecg", rule="beat plausibility").item() > 0.95
+    channels["chest_ecg"] = generator.normal(0, 0.01, len(time))
+    assert assess_quality(window_from_channels(channels, rates).expand_dims("window"))["reason"].item() == (
+        "chest_ecg: beat plausibility"
+    )

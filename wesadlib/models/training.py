@@ -149,6 +149,7 @@ def train(
     recipe: Recipe,
     generator: torch.Generator,
     hooks: Sequence[Hook] = (),
+    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
 ) -> nn.Module:
     """Train; every batch and every epoch is on this screen.
 
@@ -166,9 +167,11 @@ def train(
     recipe : Recipe
         Constants.
     generator : torch.Generator
-        Draws the order of the windows; initialisation and dropout are the caller's, by :func:`seeded`.
+        Draws the order of the windows and the augmentation; initialisation and dropout follow :func:`seeded`.
     hooks : sequence of Hook
         Called after each epoch and at the end.
+    augment : callable, optional
+        Makes other windows of a batch, by draws from the generator.
 
     Returns
     -------
@@ -190,8 +193,9 @@ def train(
         losses = []
         # Equal parts, so that no step rests on a handful of windows.
         for batch in torch.randperm(len(signal), generator=generator).tensor_split(steps):
+            shown = augment(signal[batch], generator) if augment else signal[batch]
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logits = network(signal[batch])
+                logits = network(shown)
             loss = functional.cross_entropy(logits.float(), target[batch], label_smoothing=recipe.label_smoothing)
             optimiser.zero_grad()
             loss.backward()

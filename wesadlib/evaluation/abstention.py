@@ -95,7 +95,9 @@ def confidence_gap(
     for keys, group in groups(predictions):
         scored = select(group, windows)
         decided = decide(scored)
-        by_person = (decided["confidence"] - decided["correct"]).groupby(scored["subject"]).agg(["sum", "size"])
+        by_person = (
+            (decided["confidence"] - decided["correct"]).groupby(scored["subject"], sort=False).agg(["sum", "size"])
+        )
         low, high = np.nan, np.nan
         if len(by_person) > 1:
             weights = bootstrap_weights(len(by_person), bootstrap, seed)

@@ -43,7 +43,7 @@ def timeline(windows: xr.Dataset, predictions: pd.DataFrame, subject: str, state
     Returns
     -------
     DataFrame
-        Indexed by window: ``minute`` (of the window's middle), ``label``, ``accepted``, ``eda`` (uS; the window's mean),
+        Indexed by window: ``minute`` (of the window's middle), ``label``, ``accepted``, ``eda`` (uS; its mean),
         ``heart_rate`` (per minute; NaN where no rate can be read, or the device has no beats) and, for each model,
         ``p_<model>``: the probability that it gives the state, mean of its seeds.
 

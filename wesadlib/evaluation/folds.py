@@ -1,14 +1,9 @@
-"""One fold, from its windows to its predictions, and the file that keeps it; the same code here and on a worker."""
+"""One fold, from its windows to its predictions; the same code here and on a worker."""
 
 import copy
-import functools
-import hashlib
-import inspect
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,12 +11,10 @@ import pandas as pd
 import xarray as xr
 from threadpoolctl import threadpool_limits
 
-from wesadlib import __version__, models
-from wesadlib.artefacts import digest, replacing
+from wesadlib import models
 from wesadlib.data import STATES
 from wesadlib.errors import InputError
 from wesadlib.evaluation.protocols import Fold, subjects_of
-from wesadlib.params import Params
 
 #: What a model reports of an epoch: epoch (from 1), epochs at most, training loss, validation loss.
 Progress = Callable[[int, int, float, float], None]
@@ -75,10 +68,34 @@ def accepted(windows: xr.Dataset) -> np.ndarray:
     return np.ones(windows.sizes["window"], dtype=bool)
 
 
+def divide(
+    prototype: models.Model, windows: xr.Dataset, train: np.ndarray, validation: np.ndarray
+) -> tuple[xr.Dataset, xr.Dataset | None]:
+    """Windows that a model learns from, and those that decide when it stops.
+
+    Windows that quality refused teach nothing. A model whose class says ``validates = False`` has nothing to stop or
+    to choose, so it learns from the validation people as well, and gets None.
+
+    Parameters
+    ----------
+    prototype : Model
+        The model, unfitted.
+    windows : Dataset
+        Windows.
+    train, validation : ndarray of int, (window,)
+        Positions in `windows`, of different people.
+    """
+    good = accepted(windows)
+    if not getattr(prototype, "validates", True):
+        together = np.union1d(train, validation)
+        return windows.isel(window=together[good[together]]), None
+    return windows.isel(window=train[good[train]]), windows.isel(window=validation[good[validation]])
+
+
 def fit_model(
     prototype: models.Model,
     train: xr.Dataset,
-    validation: xr.Dataset,
+    validation: xr.Dataset | None,
     *,
     seed: int,
     where: str,
@@ -86,15 +103,14 @@ def fit_model(
 ) -> models.Model:
     """Fit a copy of an unfitted model by the one recipe of folds and of the final model.
 
-    Windows that quality refused teach nothing; fitting runs on one thread, so that its sums, and with them
-    its numbers, are the same beside other workers and alone.
+    Fitting runs on one thread, so that its sums, and with them its numbers, are the same beside others and alone.
 
     Parameters
     ----------
     prototype : Model
         Unfitted; left as it is.
     train, validation : Dataset
-        Windows of different people.
+        What :func:`divide` gives.
     seed : int
         Seed of the fit.
     where : str
@@ -107,14 +123,13 @@ def fit_model(
     InputError
         When a state has no accepted window to train on, or no accepted window is left to validate on.
     """
-    train, validation = (part.isel(window=accepted(part)) for part in (train, validation))
     for state in prototype.classes:
         if not (train["label"].values == state).any():
             raise InputError(
                 f"{where}: no accepted window of `{state}` among the training people "
                 f"{', '.join(subjects_of(train)) or '(none left)'}; give more subjects or relax the quality thresholds."
             )
-    if not validation.sizes["window"]:
+    if validation is not None and not validation.sizes["window"]:
         raise InputError(
             f"{where}: no accepted window of the validation people; relax the quality thresholds or raise "
             "`validation_subjects`."
@@ -149,7 +164,7 @@ def run_fold(
     """
     fold, began = job.fold, time.perf_counter()
     where = f"fold of {job}"
-    train, validation = windows.isel(window=fold.train), windows.isel(window=fold.validation)
+    train, validation = divide(prototype, windows, fold.train, fold.validation)
     model = fit_model(prototype, train, validation, seed=job.seed, where=where, progress=progress)
     seconds = time.perf_counter() - began
 
@@ -177,9 +192,9 @@ def run_fold(
         "protocol": job.protocol,
         "seed": job.seed,
         "subject": fold.held_out,
-        "validation_subjects": subjects_of(validation),
-        "train_windows": int(accepted(train).sum()),
-        "validation_windows": int(accepted(validation).sum()),
+        "validation_subjects": [] if validation is None else subjects_of(validation),
+        "train_windows": train.sizes["window"],
+        "validation_windows": 0 if validation is None else validation.sizes["window"],
         **_epochs(model),
         "seconds": seconds,
         "node": node,
@@ -209,69 +224,6 @@ class Show:
     def __call__(self, epoch: int, epochs: int, train_loss: float, validation_loss: float) -> None:
         """Take the report of an epoch."""
         self.hand_on(f"{self.job}: epoch {epoch}/{epochs}, loss {train_loss:.3f}, validation {validation_loss:.3f}")
-
-
-def windows_digest(windows: xr.Dataset) -> str:
-    """SHA-256 of the content of windows: names, dimensions, types and values of every variable."""
-    content = hashlib.sha256()
-    for name in sorted(windows.variables, key=str):
-        variable = windows.variables[name]
-        values = np.asarray(variable.values)
-        values = values.astype("U") if values.dtype == object else values
-        content.update(repr((name, variable.dims, values.dtype.str, values.shape)).encode())
-        content.update(np.ascontiguousarray(values).data.cast("B") if values.size else b"")
-    return content.hexdigest()
-
-
-@functools.cache
-def _source_digest(*sources: Path) -> str:
-    return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in sources])
-
-
-def fold_file(folder: Path, job: Job, prototype: models.Model, content: str, params: Params) -> Path:
-    """File of a finished fold; its name holds a digest of everything that the fold's numbers follow from.
-
-    That is the windows' content, the split, the model's parameters and source, the seed, and the versions of
-    the libraries.
-    """
-    fields = [name for name, field in Params.model_fields.items() if field.json_schema_extra["group"] == "models"]
-    sources = {*Path(models.__file__).parent.glob("*.py"), Path(__file__), Path(inspect.getfile(type(prototype)))}
-    split = hashlib.sha256()
-    for part in (job.fold.train, job.fold.validation, job.fold.calibration, job.fold.test):
-        split.update(part.astype(np.int64).tobytes() + b"|")
-    key = {
-        "windows": content,
-        "split": split.hexdigest(),
-        "params": {name: getattr(params, name) for name in fields},
-        "model": job.model,
-        "protocol": job.protocol,
-        "seed": job.seed,
-        "source": _source_digest(*sorted(sources)),
-        "versions": [__version__, *map(version, ("numpy", "scikit-learn", "torch"))],
-    }
-    return folder / f"{job.model}-{job.protocol}-seed{job.seed}-{job.fold.held_out}-{digest(key)[:16]}.parquet"
-
-
-def save_fold(path: Path, table: pd.DataFrame) -> None:
-    """Keep a finished fold, whole or not at all."""
-    with replacing(path) as partial:
-        table.to_parquet(partial, index=False)
-
-
-def load_fold(path: Path) -> pd.DataFrame:
-    """Read a finished fold with its training row.
-
-    Raises
-    ------
-    InputError
-        When the file cannot be read.
-    """
-    try:
-        table = pd.read_parquet(path)
-        table.attrs["training"]
-    except (OSError, ValueError, KeyError):
-        raise InputError(f"{path}: not a finished fold; delete it, and it is computed again.") from None
-    return table
 
 
 def gather(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:

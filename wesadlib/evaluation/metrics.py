@@ -202,7 +202,7 @@ def confidence_bin(confidence: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
 def accuracy_interval(predictions: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -> tuple[float, float]:
     """Interval (2.5 to 97.5 %) over people of the pooled accuracy, mean of seeds; NaN for fewer than two people."""
     decided = decide(predictions)
-    right = decided["correct"].groupby(predictions["subject"]).sum().to_numpy(float)
-    count = decided["correct"].groupby(predictions["subject"]).size().to_numpy(float)
+    right = decided["correct"].groupby(predictions["subject"], sort=False).sum().to_numpy(float)
+    count = decided["correct"].groupby(predictions["subject"], sort=False).size().to_numpy(float)
     weights = bootstrap_weights(len(count), bootstrap, seed)
     return interval((weights @ right) / (weights @ count)) if len(count) > 1 else (np.nan, np.nan)

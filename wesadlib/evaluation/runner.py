@@ -15,20 +15,9 @@ from tqdm.auto import tqdm
 
 from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import (
-    Job,
-    Progress,
-    Show,
-    fit_model,
-    fold_file,
-    gather,
-    load_fold,
-    run_fold,
-    save_fold,
-    windows_digest,
-    windows_of_classes,
-)
+from wesadlib.evaluation.folds import Job, Progress, Show, divide, fit_model, gather, run_fold, windows_of_classes
 from wesadlib.evaluation.protocols import PROTOCOLS, draw_subjects, subjects_of
+from wesadlib.evaluation.resume import fold_file, load_fold, save_fold, windows_digest
 from wesadlib.params import Params
 
 #: How often a fold whose worker died is started again.
@@ -178,14 +167,9 @@ def fit_final(
             f"{params.validation_subjects} to validate on and one to train on; give more subjects."
         )
     validating = np.isin(windows["subject"].values, draw_subjects(people, params.validation_subjects, seed))
-    return fit_model(
-        prototype,
-        windows.isel(window=~validating),
-        windows.isel(window=validating),
-        seed=seed,
-        where=f"final model ({model}, seed {seed})",
-        progress=progress,
-    )
+    train, validation = divide(prototype, windows, np.flatnonzero(~validating), np.flatnonzero(validating))
+    where = f"final model ({model}, seed {seed})"
+    return fit_model(prototype, train, validation, seed=seed, where=where, progress=progress)
 
 
 def _run(

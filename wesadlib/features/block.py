@@ -145,7 +145,7 @@ def mean_of_present(values: np.ndarray) -> np.ndarray:
 
 def median_of_present(values: np.ndarray) -> np.ndarray:
     """Median over the last axis of what is not NaN; NaN where nothing is."""
-    # numpy's nanmedian takes one row after the other; sorting puts NaN last, so the middle can be looked up for all at once.
+    # numpy's nanmedian takes row after row; sorting puts NaN last, so the middle can be looked up for all rows at once.
     ordered = np.sort(values, axis=-1)
     count = np.isfinite(ordered).sum(axis=-1)
     middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)], axis=-1)

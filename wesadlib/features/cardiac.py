@@ -12,7 +12,7 @@ MAX_DEVIATION = 0.2
 NEIGHBOURS = 9
 #: Least share of the window that plausible intervals must cover, for the rate and for its variability.
 MIN_COVERED_RATE, MIN_COVERED_VARIABILITY = 0.3, 0.6
-#: Band in Hz, and the shortest window in s that holds enough of its cycles (Task Force 1996: 1 min for HF, 2 min for LF).
+#: Band in Hz, and the shortest window in s that holds enough of its cycles (Task Force 1996: HF 1 min, LF 2 min).
 BANDS = {"hf_power": (0.15, 0.4, 60.0), "lf_power": (0.04, 0.15, 120.0)}
 _TACHOGRAM_HZ = 4.0
 #: Stretch of signal that holds at least one beat, s.

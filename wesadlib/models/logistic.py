@@ -14,7 +14,7 @@ import xarray as xr
 from sklearn.impute import SimpleImputer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import FunctionTransformer, RobustScaler, StandardScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from wesadlib.artefacts import replacing, write_json
@@ -27,10 +27,10 @@ TRUSTED_TYPES = ["numpy.dtype"]
 
 
 class Logistic:
-    """Logistic regression: median imputation, scaling, class-balanced weights, one fixed strength of regularisation.
+    """Logistic regression: median imputation, robust scaling, class-balanced weights, fixed regularisation.
 
-    Everything is fitted on the training people alone and nothing is chosen by a score, so the validation people are not
-    used.
+    Nothing is stopped early and nothing is chosen by a score, so the people set aside for validation have no other use
+    and are learnt from as well.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ class Logistic:
         train : Dataset
             Windows with `feature` ``(window, feature_name)`` and `label`.
         validation : Dataset, optional
-            Not used: there is nothing to stop.
+            The same of other people, learnt from as well: there is nothing to stop.
         rest : Dataset, optional
             Not used by this model: it is refused.
         seed : int
@@ -90,21 +90,27 @@ class Logistic:
             When the windows have no features, a label is none of the model's classes, or a class has no window.
         """
         _refuse_rest(rest)
-        target = pd.Index(self.classes).get_indexer(train["label"].values)
+        parts = [_features(part) for part in (train, validation) if part is not None]
+        labels = np.concatenate([part["label"].values for part in parts])
+        target = pd.Index(self.classes).get_indexer(labels)
         if (target < 0).any():
-            label = train["label"].values[target < 0][0]
+            label = labels[target < 0][0]
             raise InputError(f"a window of the state `{label}`; the model tells {', '.join(self.classes)} apart.")
         missing = sorted(set(range(len(self.classes))) - set(target.tolist()))
         if missing:
             raise InputError(f"no training window of the state `{self.classes[missing[0]]}`; train on all states.")
-        self.feature_names_ = [str(name) for name in _features(train)["feature_name"].values]
-        self.pipeline_ = self._make_pipeline().fit(self._values(train), target)
+        self.feature_names_ = [str(name) for name in parts[0]["feature_name"].values]
+        values = np.concatenate([self._values(part) for part in parts])
+        self.pipeline_ = self._make_pipeline().fit(values, target)
         return self
 
     def _make_pipeline(self) -> Pipeline:
         return make_pipeline(
             # A feature that nobody in training shows is kept, as a constant, so that the columns stay the same.
             SimpleImputer(strategy="median", keep_empty_features=True),
+            # Linear near the median, logarithmic far from it: one burst of movement must not outvote all else.
+            RobustScaler(),
+            FunctionTransformer(np.arcsinh),
             StandardScaler(),
             LogisticRegression(C=self.regularisation, class_weight="balanced", max_iter=2000),
         )
@@ -118,7 +124,7 @@ class Logistic:
             When the windows have no features, or lack one that the model takes.
         """
         _refuse_rest(rest)
-        probability = self.pipeline_.predict_proba(self._values(windows))
+        probability = self.pipeline_.predict_proba(self._values(_features(windows)))
         coordinates = {name: value for name, value in windows.coords.items() if value.dims == ("window",)}
         return xr.DataArray(probability, dims=("window", "state"), coords={**coordinates, "state": self.classes})
 
@@ -129,8 +135,7 @@ class Logistic:
         columns = self.classes if len(weight) > 1 else self.classes[1:]
         return pd.DataFrame(weight.T, index=pd.Index(self.feature_names_, name="feature"), columns=columns)
 
-    def _values(self, windows: xr.Dataset) -> np.ndarray:
-        feature = _features(windows)
+    def _values(self, feature: xr.DataArray) -> np.ndarray:
         absent = sorted(set(self.feature_names_) - set(feature["feature_name"].values))
         if absent:
             raise InputError(f"the feature `{absent[0]}` is missing; the model was trained with it on another device.")

@@ -1,5 +1,6 @@
 """Files on disk become recordings."""
 
+from wesadlib.data.overview import CohortOverview, describe_cohort
 from wesadlib.data.protocol import label_blocks
 from wesadlib.data.quest import score_stai
 from wesadlib.data.recording import (
@@ -20,7 +21,9 @@ __all__ = [
     "LABELS",
     "STATES",
     "Cohort",
+    "CohortOverview",
     "Recording",
+    "describe_cohort",
     "describe_source",
     "label_blocks",
     "open_cohort",

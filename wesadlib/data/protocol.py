@@ -71,7 +71,7 @@ def align_protocol(order: pd.DataFrame, labels: xr.DataArray) -> pd.DataFrame:
     protocol = order[list(ORDER_COLUMNS)].copy()
     protocol[["start_s", "end_s"]] = protocol[["start_s", "end_s"]].astype(float) - crop_s
     protocol.attrs["crop_s"] = crop_s
-    protocol.attrs["crop_error_s"] = max((abs(shift - crop_s) for shift in shifts), default=float("nan"))
+    protocol.attrs["crop_error_s"] = max((abs(float(shift) - crop_s) for shift in shifts), default=float("nan"))
     return protocol
 
 

@@ -37,6 +37,9 @@ _README_QUESTIONS = {
     "do you feel ill today": "ill_today",
 }
 
+#: What a readme says of a person; see :func:`read_readme`.
+PERSON_FIELDS = (*_README_NUMBERS.values(), *_README_WORDS.values(), *_README_QUESTIONS.values(), "notes")
+
 
 def parse_minutes(text: str) -> float:
     """Seconds of a time written as minutes.seconds, the way a spreadsheet leaves it: a trailing zero is lost.

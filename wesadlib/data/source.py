@@ -52,16 +52,14 @@ def open_cohort(params: Any) -> Cohort:
 
 
 def describe_source(attrs: Mapping[str, Any]) -> str:
-    """One Markdown sentence that says whose data `attrs` belong to.
+    """One sentence that says whose data `attrs` belong to.
 
     Parameters
     ----------
     attrs : mapping
-        With ``simulated`` (1 or 0), such as the attributes of windows, and ``device`` where one is meant.
+        With ``simulated`` (1 or 0), such as the attributes of windows, and ``device`` where one is modelled.
     """
+    seen = f", seen through the {attrs['device']} device" if "device" in attrs else ""
     if attrs["simulated"]:
-        return (
-            "**Simulated people.** Nobody recorded these signals: this project's simulator drew them, "
-            "and no number on this page is a finding about people."
-        )
-    return "**Real people.** These are recordings of the WESAD data set (Schmidt et al., 2018)."
+        return f"Simulated people{seen}: no number on this page is a finding about people who exist."
+    return f"Real people{seen}: recordings of the WESAD data set (Schmidt et al., 2018)."

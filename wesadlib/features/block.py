@@ -107,8 +107,7 @@ def thin(values: np.ndarray, rate_hz: float, target_hz: float) -> tuple[np.ndarr
         Their rate.
     """
     length = max(1, round(rate_hz / target_hz))
-    n_blocks = values.shape[-1] // length
-    return values[:, : n_blocks * length].reshape(len(values), n_blocks, length).mean(axis=-1), rate_hz / length
+    return stretches(values, length).mean(axis=-1), rate_hz / length
 
 
 def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -150,3 +149,9 @@ def median_of_present(values: np.ndarray) -> np.ndarray:
     count = np.isfinite(ordered).sum(axis=-1)
     middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)], axis=-1)
     return np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1)
+
+
+def stretches(values: np.ndarray, length: int) -> np.ndarray:
+    """Cut the last axis into stretches of `length` samples, ``(…, stretch, sample)``, leaving out an incomplete one."""
+    count = values.shape[-1] // length
+    return values[..., : count * length].reshape(*values.shape[:-1], count, length)

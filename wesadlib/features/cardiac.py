@@ -1,9 +1,9 @@
 """Heart rate and its variability from the beats found in a window, and the strength of the pulse (Task Force 1996)."""
 
 import numpy as np
-from scipy.signal import detrend
+from scipy.interpolate import PchipInterpolator
 
-from wesadlib.features.block import Block, Description, mean_of_present, median_of_present
+from wesadlib.features.block import Block, Description, mean_of_present, median_of_present, slope, stretches
 
 #: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
 PLAUSIBLE_MS = (300.0, 2000.0)
@@ -106,20 +106,21 @@ def _tachogram(beat_s: np.ndarray, interval: np.ndarray, readable: np.ndarray, w
     tachogram = np.full((len(beat_s), len(grid)), np.nan)
     for row in np.flatnonzero(readable):
         kept = np.flatnonzero(np.isfinite(interval[row]))
-        tachogram[row] = np.interp(grid, beat_s[row, kept + 1], interval[row, kept])
+        time = beat_s[row, kept + 1]
+        tachogram[row] = PchipInterpolator(time, interval[row, kept])(np.clip(grid, time[0], time[-1]))
     return tachogram
 
 
 def _band_power(tachogram: np.ndarray, low: float, high: float) -> np.ndarray:
-    power = np.full(len(tachogram), np.nan)
-    readable = np.isfinite(tachogram).all(axis=-1)
-    taper = np.hanning(tachogram.shape[-1])
-    spectrum = np.abs(np.fft.rfft(taper * detrend(tachogram[readable], axis=-1), axis=-1)) ** 2
-    frequency = np.fft.rfftfreq(tachogram.shape[-1], 1 / _TACHOGRAM_HZ)
+    samples = tachogram.shape[-1]
+    centred_time = np.arange(samples) / _TACHOGRAM_HZ - (samples - 1) / (2 * _TACHOGRAM_HZ)
+    trend = tachogram.mean(axis=-1, keepdims=True) + slope(tachogram, _TACHOGRAM_HZ)[:, None] * centred_time
+    taper = np.hanning(samples)
+    spectrum = np.abs(np.fft.rfft(taper * (tachogram - trend), axis=-1)) ** 2
+    frequency = np.fft.rfftfreq(samples, 1 / _TACHOGRAM_HZ)
     inside = (frequency >= low) & (frequency <= high)
     # By Parseval: twice the one-sided sum, over the taper's own power, is the variance that lies in the band.
-    power[readable] = 2 * spectrum[:, inside].sum(axis=-1) / tachogram.shape[-1] / (taper**2).sum()
-    return power
+    return 2 * spectrum[:, inside].sum(axis=-1) / samples / (taper**2).sum()
 
 
 def pulse_amplitude(values: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -138,9 +139,8 @@ def pulse_amplitude(values: np.ndarray, rate_hz: float) -> np.ndarray:
         Median over stretches of 2 s of the largest minus the smallest sample, in the unit of `values`; NaN where fewer
         than half of the stretches are complete.
     """
-    length = round(_BEAT_S * rate_hz)
-    stretches = values[:, : values.shape[-1] // length * length].reshape(len(values), -1, length)
-    height = stretches.max(axis=-1) - stretches.min(axis=-1)
+    stretch = stretches(values, round(_BEAT_S * rate_hz))
+    height = stretch.max(axis=-1) - stretch.min(axis=-1)
     enough = np.isfinite(height).mean(axis=-1) >= 0.5
     return np.where(enough, median_of_present(height), np.nan)
 

@@ -14,58 +14,22 @@ CUTOFF_HZ = 0.05
 MAX_GAP_S = 3.0
 _RATE_HZ = 5.0
 
-DESCRIPTIONS = (
-    Description(
-        "electrodermal",
-        "skin conductance",
-        "log_level",
-        "ln uS",
-        "natural logarithm of the mean level",
-        "Boucsein 2012",
-    ),
-    Description(
-        "electrodermal", "skin conductance", "tonic_slope", "uS/min", "slope of the tonic level", "Boucsein 2012"
-    ),
-    Description(
-        "electrodermal",
-        "skin conductance",
-        "phasic_sd",
-        "uS",
-        f"standard deviation of the phasic part, above {CUTOFF_HZ} Hz",
-        "Makowski 2021",
-    ),
-    Description(
-        "electrodermal",
-        "skin conductance",
-        "relative_phasic_sd",
-        "",
-        "phasic standard deviation over the mean level",
-        "Boucsein 2012",
-    ),
-    Description(
-        "electrodermal",
-        "skin conductance",
-        "scr_rate",
-        "1/min",
-        f"responses that rise by at least {MIN_AMPLITUDE_US} uS within {MAX_RISE_S:g} s",
-        "Boucsein 2012",
-    ),
-    Description(
-        "electrodermal",
-        "skin conductance",
-        "scr_amplitude",
-        "uS",
-        "mean rise of a response; NaN without a response",
-        "Boucsein 2012",
-    ),
-    Description(
-        "electrodermal",
-        "skin conductance",
-        "scr_amplitude_sum",
-        "uS/min",
-        "sum of the rises of all responses, per minute",
-        "Boucsein 2012",
-    ),
+DESCRIPTIONS = tuple(
+    Description("electrodermal", "skin conductance", *row)
+    for row in (
+        ("log_level", "ln uS", "natural logarithm of the mean level", "Boucsein 2012"),
+        ("tonic_slope", "uS/min", "slope of the tonic level", "Boucsein 2012"),
+        ("phasic_sd", "uS", f"standard deviation of the phasic part, above {CUTOFF_HZ} Hz", "Makowski 2021"),
+        ("relative_phasic_sd", "", "phasic standard deviation over the mean level", "Makowski 2021"),
+        (
+            "scr_rate",
+            "1/min",
+            f"responses: rises of at least {MIN_AMPLITUDE_US} uS, reached within {MAX_RISE_S:g} s",
+            "Boucsein 2012",
+        ),
+        ("scr_amplitude", "uS", "mean rise of a response; NaN without a response", "Boucsein 2012"),
+        ("scr_amplitude_sum", "uS/min", "sum of the rises of all responses, per minute", "Boucsein 2012"),
+    )
 )
 
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from wesadlib.features.block import Block, Description, mean_of_present
+from wesadlib.features.block import Block, Description, mean_of_present, stretches
 from wesadlib.features.statistics import describe
 
 #: A second counts as active when the magnitude's standard deviation in it exceeds this, g.
@@ -54,16 +54,11 @@ def _jerk(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
 
 
 def _active_share(magnitude: np.ndarray, rate_hz: float) -> np.ndarray:
-    spread = _stretches(magnitude, round(rate_hz)).std(axis=-1)
+    spread = stretches(magnitude, round(rate_hz)).std(axis=-1)
     return mean_of_present(np.where(np.isnan(spread), np.nan, spread > ACTIVE_G))
 
 
 def _posture_change(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
-    gravity = _stretches(acceleration, round(_POSTURE_S * rate_hz)).mean(axis=-1)
+    gravity = stretches(acceleration, round(_POSTURE_S * rate_hz)).mean(axis=-1)
     deviation = gravity - mean_of_present(gravity)[..., None]
     return np.sqrt(mean_of_present((deviation**2).sum(axis=1)))
-
-
-def _stretches(values: np.ndarray, length: int) -> np.ndarray:
-    count = values.shape[-1] // length
-    return values[..., : count * length].reshape(*values.shape[:-1], count, length)

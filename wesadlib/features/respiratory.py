@@ -11,29 +11,14 @@ MAX_GAP_S = 1.0
 _RATE_HZ = 5.0
 _SOURCE = "Makowski 2021"
 
-DESCRIPTIONS = (
-    Description(
-        "respiratory",
-        "respiration",
-        "rate",
-        "1/min",
-        "60 s over the mean time from one end of inspiration to the next",
-        _SOURCE,
-    ),
-    Description(
-        "respiratory", "respiration", "rate_sd", "1/min", "standard deviation of the breath-by-breath rate", _SOURCE
-    ),
-    Description(
-        "respiratory",
-        "respiration",
-        "depth",
-        "{unit}",
-        "mean rise from the end of expiration to the end of inspiration",
-        _SOURCE,
-    ),
-    Description(
-        "respiratory", "respiration", "depth_variation", "", "standard deviation of the depth over its mean", _SOURCE
-    ),
+DESCRIPTIONS = tuple(
+    Description("respiratory", "respiration", *row, _SOURCE)
+    for row in (
+        ("rate", "1/min", "60 s over the mean time from one end of inspiration to the next"),
+        ("rate_sd", "1/min", "standard deviation of the breath-by-breath rate"),
+        ("depth", "{unit}", "mean rise from the end of expiration to the end of inspiration"),
+        ("depth_variation", "", "standard deviation of the depth over its mean"),
+    )
 )
 
 
@@ -47,24 +32,21 @@ def extract(block: Block) -> dict[str, np.ndarray]:
         readable = np.isfinite(values).all(axis=-1)
         sections = butter(2, BAND_HZ, "bandpass", fs=rate_hz, output="sos")
         filtered = sosfiltfilt(sections, np.where(readable[:, None], values, 0), axis=-1)
-        breaths = np.array(
-            [_breaths(row, rate_hz) if good else (np.nan,) * 4 for row, good in zip(filtered, readable, strict=True)]
-        )
+        breaths = np.full((len(values), 4), np.nan)
+        for row in np.flatnonzero(readable):
+            breaths[row] = _breaths(filtered[row], rate_hz)
         for column, name in enumerate(("rate", "rate_sd", "depth", "depth_variation")):
-            features[f"{channel}_{name}"] = breaths[:, column] if len(breaths) else np.empty(0)
+            features[f"{channel}_{name}"] = breaths[:, column]
     return features
 
 
 def _breaths(filtered: np.ndarray, rate_hz: float) -> tuple[float, float, float, float]:
     prominence = 0.5 * filtered.std()
-    if prominence == 0:
-        return (np.nan,) * 4
     inspired, _ = find_peaks(filtered, prominence=prominence)
     expired, _ = find_peaks(-filtered, prominence=prominence)
     if len(inspired) < 3:
         return (np.nan,) * 4
-    rate = 60 * rate_hz / np.diff(inspired)
+    interval_s = np.diff(inspired) / rate_hz
     before = np.searchsorted(expired, inspired) - 1
     depth = filtered[inspired[before >= 0]] - filtered[expired[before[before >= 0]]]
-    mean_rate = 60 * rate_hz / np.diff(inspired).mean()
-    return mean_rate, rate.std(), depth.mean(), depth.std() / depth.mean()
+    return 60 / interval_s.mean(), (60 / interval_s).std(), depth.mean(), depth.std() / depth.mean()

@@ -8,7 +8,7 @@ from wesadlib.features.block import Block, Description
 MIN_PRESENT_SHARE = 0.5
 
 _NAMES = {
-    "mean": ("{unit}", "mean"),
+    "mean": ("{unit}", "mean level"),
     "sd": ("{unit}", "standard deviation"),
     "dynamic_range": ("{unit}", "largest minus smallest sample"),
     "interquartile_range": ("{unit}", "upper minus lower quartile"),

@@ -96,9 +96,9 @@ class Logistic:
         if (target < 0).any():
             label = labels[target < 0][0]
             raise InputError(f"a window of the state `{label}`; the model tells {', '.join(self.classes)} apart.")
-        missing = sorted(set(range(len(self.classes))) - set(target.tolist()))
+        missing = [state for state in self.classes if state not in train["label"].values]
         if missing:
-            raise InputError(f"no training window of the state `{self.classes[missing[0]]}`; train on all states.")
+            raise InputError(f"no training window of the state `{missing[0]}`; train on all states.")
         self.feature_names_ = [str(name) for name in parts[0]["feature_name"].values]
         values = np.concatenate([self._values(part) for part in parts])
         self.pipeline_ = self._make_pipeline().fit(values, target)
@@ -183,8 +183,10 @@ class Logistic:
             raise InputError(f"{path}: holds a type that is not trusted ({error}); save the model again.") from None
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             raise InputError(f"{path}: missing or damaged; save the model again.") from None
-        if getattr(model.pipeline_, "n_features_in_", None) != len(model.feature_names_):
-            raise InputError(f"{path}: does not have the features that {MODEL_FILE} lists; save the model again.")
+        steps = [type(step) for step in getattr(model.pipeline_, "named_steps", {}).values()]
+        expected = [type(step) for step in model._make_pipeline().named_steps.values()]
+        if steps != expected or model.pipeline_.n_features_in_ != len(model.feature_names_):
+            raise InputError(f"{path}: not the pipeline that {MODEL_FILE} describes; save the model again.")
         return model
 
 

@@ -1,0 +1,95 @@
+import neurokit2 as nk
+import numpy as np
+import pytest
+
+from wesadlib.features.cardiac import describe, normal_intervals, pulse_amplitude
+from wesadlib.signals import find_beats
+
+
+def pad(*beat_s, length=240):
+    padded = np.full((len(beat_s), length), np.nan)
+    for row, beats in enumerate(beat_s):
+        padded[row, : len(beats)] = beats
+    return padded
+
+
+def breathing_beats(window_s=60.0, hz=0.25, depth_ms=40.0, seed=0, jitter_ms=0.0):
+    generator, beats = np.random.default_rng(seed), [0.2]
+    while beats[-1] < window_s:
+        wave = depth_ms * np.sin(2 * np.pi * hz * beats[-1])
+        beats.append(beats[-1] + (800 + wave + generator.normal(0, jitter_ms)) / 1000)
+    return np.array(beats[:-1])
+
+
+@pytest.mark.parametrize("rate", [45, 72, 150])
+def test_regular_beats_give_their_rate_and_no_variability(rate):
+    found = describe(pad(np.arange(0, 60, 60 / rate)), 60.0)
+    assert found["heart_rate"][0] == pytest.approx(rate)
+    assert found["rmssd"][0] == pytest.approx(0, abs=1e-6)
+    assert found["sdnn"][0] == pytest.approx(0, abs=1e-6)
+    assert found["regular_share"][0] > 0.95
+
+
+def test_variability_is_neurokits():
+    beats = breathing_beats(jitter_ms=15)
+    found = describe(pad(beats), 60.0)
+    theirs = nk.hrv_time(np.round(beats * 1000).astype(int), sampling_rate=1000)
+    count = len(beats) - 1
+    assert found["heart_rate"][0] == pytest.approx(60_000 / theirs["HRV_MeanNN"][0], rel=1e-3)
+    assert found["rmssd"][0] == pytest.approx(theirs["HRV_RMSSD"][0], rel=0.01)
+    assert found["sdnn"][0] * np.sqrt(count / (count - 1)) == pytest.approx(theirs["HRV_SDNN"][0], rel=0.01)
+    assert 100 * found["pnn50"][0] == pytest.approx(theirs["HRV_pNN50"][0], abs=2)
+
+
+def test_ecg_of_72_gives_72():
+    ecg = nk.ecg_simulate(duration=60, sampling_rate=700, heart_rate=72, random_state=1, method="simple")
+    found = describe(pad(find_beats(ecg, 700, "chest_ecg")), 60.0)
+    assert found["heart_rate"][0] == pytest.approx(72, abs=1)
+
+
+def test_a_missed_and_an_invented_beat_change_nothing():
+    clean = breathing_beats()
+    missed = np.delete(clean, 30)
+    invented = np.sort(np.append(clean, clean[40] + 0.3))
+    found = describe(pad(clean, missed, invented), 60.0)
+    assert found["rmssd"] == pytest.approx(found["rmssd"][0], rel=0.06)
+    assert found["heart_rate"] == pytest.approx(found["heart_rate"][0], rel=0.005)
+
+
+def test_intervals_beside_an_artefact_are_kept():
+    interval = normal_intervals(pad(np.delete(np.arange(0, 60, 0.8), 30)))[0]
+    assert np.isnan(interval[29])
+    assert interval[28] == pytest.approx(800)
+    assert interval[30] == pytest.approx(800)
+
+
+def test_too_few_beats_are_not_read():
+    few, none, part = np.arange(0, 12, 0.8), np.array([]), np.arange(0, 30, 0.8)
+    found = describe(pad(few, none, part), 60.0)
+    np.testing.assert_array_equal(np.isnan(found["heart_rate"]), [True, True, False])
+    assert np.isnan(found["rmssd"]).all()
+    assert np.isnan(found["hf_power"]).all()
+    assert np.isnan(found["regular_share"][1])
+
+
+def test_hf_power_is_the_variance_of_the_breathing():
+    found = describe(pad(breathing_beats(depth_ms=30), breathing_beats(depth_ms=30, hz=0.05)), 60.0)
+    assert found["hf_power"][0] == pytest.approx(30**2 / 2, rel=0.15)
+    assert found["hf_power"][1] < 0.05 * found["hf_power"][0]
+
+
+def test_lf_power_needs_two_minutes():
+    long = pad(breathing_beats(180, hz=0.1, depth_ms=30), length=720)
+    assert describe(long, 180.0)["lf_power"][0] == pytest.approx(30**2 / 2, rel=0.15)
+    assert "lf_power" not in describe(pad(breathing_beats()), 60.0)
+    assert "hf_power" not in describe(pad(breathing_beats(30), length=120), 30.0)
+
+
+def test_pulse_amplitude_ignores_bursts():
+    time = np.arange(0, 60, 1 / 35)
+    pulse = 20 * np.sin(2 * np.pi * 1.2 * time)[None].repeat(3, axis=0)
+    pulse[1, 400:500] *= 30
+    pulse[2, 200:1500] = np.nan
+    found = pulse_amplitude(pulse, 35.0)
+    np.testing.assert_allclose(found[:2], 40, rtol=0.01)
+    assert np.isnan(found[2])

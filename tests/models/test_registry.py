@@ -152,7 +152,7 @@ def test_a_model_refuses_states_that_it_cannot_learn(name, parts):
     with pytest.raises(InputError, match=r"`meditation`.*baseline, stress"):
         models.create(name, PARAMS).fit(unknown, validation, seed=0)
     with pytest.raises(InputError, match="no training window of the state `stress`"):
-        models.create(name, PARAMS).fit(train.isel(window=train["label"] == "baseline"), validation, seed=0)
+        models.create(name, PARAMS).fit(train.isel(window=train["label"] == "baseline"), None, seed=0)
 
 
 @pytest.mark.parametrize("name", NAMES)

@@ -15,6 +15,7 @@ from torch import Tensor
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
+from wesadlib.models.augmentation import Augmentation
 from wesadlib.models.contract import encode_labels, name_probabilities, refuse_absent_state, refuse_rest
 from wesadlib.models.network import ResNet1D
 from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, predict, seeded
@@ -32,6 +33,8 @@ class ResNet:
         States to tell apart.
     width, dropout, levels
         See :class:`~wesadlib.models.network.ResNet1D`.
+    augment : bool
+        Whether training sees windows altered by :class:`~wesadlib.models.augmentation.Augmentation`.
     patience : int
         Epochs without a better validation loss before training stops.
     **recipe
@@ -58,11 +61,13 @@ class ResNet:
         width: int = 16,
         dropout: float = 0.2,
         levels: bool = True,
+        augment: bool = True,
         patience: int = 10,
         **recipe: Any,
     ):
         self.classes = list(classes)
         self.architecture = {"width": width, "dropout": dropout, "levels": levels}
+        self.augment = augment
         self.patience = patience
         self.recipe = Recipe(**recipe)
 
@@ -108,25 +113,27 @@ class ResNet:
         self.units_ = [str(unit) for unit in train["units"].values]
         self.rate_hz_ = float(train.attrs["rate_hz"])
         self.samples_ = train.sizes["time"]
-
-        device = choose_device()
-        signal, target = (part.to(device) for part in self._tensors(train))
-        refuse_absent_state(target.cpu().numpy(), self.classes)
-        held_back = None
-        if validation is not None:
-            held_back = tuple(part.to(device) for part in self._tensors(validation))
+        signal, target = self._tensors(train)
+        refuse_absent_state(target.numpy(), self.classes)
+        held_back = None if validation is None else self._tensors(validation)
 
         curves, best = Curves(), BestWeights(self.patience)
-        hooks = [curves] + [best] * (validation is not None) + ([Progress(progress)] if progress else [])
+        hooks = [curves, *([best] if held_back else []), *([Progress(progress)] if progress else [])]
+        augment = Augmentation(self._mirrored()) if self.augment else None
+        device = choose_device()
         with seeded(seed, device) as generator:
-            network = ResNet1D(self.units_, len(self.classes), **self.architecture).to(device)
+            network = ResNet1D(self.units_, len(self.classes), **self.architecture)
             network.set_levels(signal)
-            self.network_ = (
-                train_network(network, signal, target, held_back, self.recipe, generator, hooks).cpu().eval()
+            network = train_network(
+                network.to(device), signal, target, held_back, self.recipe, generator, hooks, augment
             )
+        self.network_ = network.cpu().eval()
         self.history_ = curves.table()
         self.best_epoch_ = best.epoch or int(self.history_["epoch"].iloc[-1])
         return self
+
+    def _mirrored(self) -> tuple[int, ...]:
+        return tuple(position for position, channel in enumerate(self.channels_) if "_acc_" in channel)
 
     def predict_proba(self, windows: xr.Dataset, *, rest: xr.Dataset | None = None) -> xr.DataArray:
         """Probabilities ``(window, state)``, in float32.
@@ -174,6 +181,7 @@ class ResNet:
             "rate_hz": self.rate_hz_,
             "samples": self.samples_,
             "architecture": self.architecture,
+            "augment": self.augment,
             "patience": self.patience,
             "recipe": vars(self.recipe),
             "best_epoch": self.best_epoch_,
@@ -192,7 +200,8 @@ class ResNet:
         folder = Path(folder)
         try:
             saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-            model = cls(saved["classes"], patience=saved["patience"], **saved["architecture"], **saved["recipe"])
+            options = {name: saved[name] for name in ("augment", "patience")}
+            model = cls(saved["classes"], **options, **saved["architecture"], **saved["recipe"])
             model.channels_, model.units_ = saved["channels"], saved["units"]
             model.rate_hz_, model.samples_ = saved["rate_hz"], saved["samples"]
             model.best_epoch_ = saved["best_epoch"]

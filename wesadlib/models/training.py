@@ -159,7 +159,7 @@ def train(
     Parameters
     ----------
     network : nn.Module
-        On the device where it shall be trained.
+        On the device where it shall be trained; the tensors are brought there.
     signal, target : Tensor
         Windows ``(window, channel, time)`` and the numbers of their states ``(window,)``.
     validation : pair of Tensor, or None
@@ -178,7 +178,8 @@ def train(
     nn.Module
         The network with the kept weights.
     """
-    device = signal.device
+    device = next(network.parameters()).device
+    signal, target = signal.to(device), target.to(device)
     dtype = choose_dtype(recipe.precision, device)
     steps = -(-len(signal) // recipe.batch_size)
     decay = max(0.0, 1 - 1 / (recipe.averaging_epochs * steps))
@@ -206,7 +207,7 @@ def train(
             losses.append(loss.item() * len(batch))
         state.train_loss = sum(losses) / len(signal)
         if validation is not None:
-            state.validation_loss = evaluate_loss(average.module, *validation, recipe.label_smoothing)
+            state.validation_loss = evaluate_loss(state.network, *validation, recipe.label_smoothing)
         state.seconds = time.perf_counter() - started
         for hook in hooks:
             hook.on_epoch_end(state)
@@ -224,6 +225,7 @@ def evaluate_loss(network: nn.Module, signal: Tensor, target: Tensor, label_smoo
 
 @torch.no_grad()
 def predict(network: nn.Module, signal: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits ``(window, state)`` of ``(window, channel, time)``, in float32 and in batches."""
+    """Logits ``(window, state)`` of ``(window, channel, time)``, on the CPU; in float32 and in batches."""
+    device = next(network.parameters()).device
     network.eval()
-    return torch.cat([network(batch).float() for batch in signal.split(batch_size)])
+    return torch.cat([network(batch.to(device)).float().cpu() for batch in signal.split(batch_size)])

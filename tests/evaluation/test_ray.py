@@ -1,0 +1,77 @@
+import os
+
+import pandas as pd
+import pytest
+import stub_models
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.runner import RAY_ENVIRONMENT, evaluate
+from wesadlib.params import Params
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Two real nodes with one worker each, on this machine."""
+    os.environ.update(RAY_ENVIRONMENT)
+    import ray
+    from ray.cluster_utils import Cluster
+
+    # On a cluster everybody's models are importable; the tests' are not, so they travel with the task.
+    ray.cloudpickle.register_pickle_by_value(stub_models)
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    cluster.add_node(num_cpus=1)
+    yield cluster
+    cluster.shutdown()
+    ray.cloudpickle.unregister_pickle_by_value(stub_models)
+
+
+def test_a_cluster_gives_the_numbers_of_a_serial_run_and_uses_its_nodes(cluster, small_windows, capsys):
+    import ray
+
+    options = {"seeds": [0, 1], "return_training": True}
+    serial, of_serial = evaluate("slow", small_windows, workers=0, progress=False, **options)
+    capsys.readouterr()
+    parallel, of_parallel = evaluate("slow", small_windows, workers=2, ray_address=cluster.address, **options)
+    pd.testing.assert_frame_equal(serial, parallel)
+    timed = ["seconds", "node"]
+    pd.testing.assert_frame_equal(of_serial.drop(columns=timed), of_parallel.drop(columns=timed))
+    assert of_parallel["node"].nunique() == 2
+    assert "(slow, seed 1): epoch 2/2, loss" in capsys.readouterr().err
+    assert not ray.is_initialized()
+
+
+def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(
+    cluster, small_windows, tmp_path, monkeypatch
+):
+    deaths, kept = tmp_path / "deaths", tmp_path / "folds"
+    deaths.mkdir()
+    monkeypatch.setattr(stub_models.Fragile, "folder", deaths)
+    monkeypatch.setattr(stub_models.Fragile, "deaths", {"S3": 1, "S5": 99})
+    options = {"workers": 2, "ray_address": cluster.address, "folds": kept, "progress": False}
+    with pytest.raises(InputError, match=r"^fold of S5 \(fragile, seed 0\): the worker died 3 times .*run again"):
+        evaluate("fragile", small_windows, **options)
+    assert sorted(path.name for path in deaths.iterdir()) == [
+        "S2-0", "S3-0", "S3-1", "S4-0", "S5-0", "S5-1", "S5-2", "S6-0",
+    ]  # fmt: skip
+    assert sorted(path.name.split("-")[3] for path in kept.iterdir()) == ["S2", "S3", "S4", "S6"]
+
+    monkeypatch.setattr(stub_models.Fragile, "deaths", {})
+    predictions = evaluate("fragile", small_windows, **options)
+    assert len(list(deaths.iterdir())) == 9, "only the fold that failed ran again"
+    serial = evaluate("centroid", small_windows, workers=0, progress=False)
+    pd.testing.assert_frame_equal(predictions.drop(columns="model"), serial.drop(columns="model"))
+
+
+def test_what_is_wrong_in_a_worker_is_said_as_it_is_here(cluster, small_windows):
+    with pytest.raises(InputError, match=r"^fold of S\d \(diverged, seed 0\): probabilities that are not numbers"):
+        evaluate("diverged", small_windows, workers=2, ray_address=cluster.address, progress=False)
+
+
+def test_this_machine_is_used_and_left_as_it_was(make_windows_of_toys):
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(stub_models)
+    windows = make_windows_of_toys(n_subjects=3, per_subject=6, window_s=20.0)
+    local = evaluate("centroid", windows, params=Params(workers=1), progress=False)
+    assert not ray.is_initialized()
+    pd.testing.assert_frame_equal(local, evaluate("centroid", windows, workers=0, progress=False))

@@ -1,4 +1,4 @@
-"""A run's folder: the one place for every file name, and for writing so that nothing half-written keeps a final name."""
+"""A run's folder: one place for every file name, and for writing so that nothing half-written keeps its final name."""
 
 import hashlib
 import json
@@ -46,9 +46,7 @@ def project_root(start: str | Path | None = None) -> Path:
     for folder in (start, *start.parents):
         if (folder / "_toc.yml").is_file():
             return folder
-    raise InputError(
-        f"{start}: not inside the book's checkout (no _toc.yml here or above); change into it first."
-    )
+    raise InputError(f"{start}: not inside the book's checkout (no _toc.yml here or above); change into it first.")
 
 
 @dataclass(frozen=True)
@@ -167,17 +165,14 @@ def open_windows(run: Run) -> xr.Dataset:
         if run.path(artefact).exists():
             other = run.read_dataset(artefact)
             same = all(
-                other.attrs.get(key) == windows.attrs[key]
-                for key in ("cohort_digest", "window_s", "hop_s", "rate_hz")
+                other.attrs.get(key) == windows.attrs[key] for key in ("cohort_digest", "window_s", "hop_s", "rate_hz")
             )
             if not same or other.sizes["window"] != windows.sizes["window"]:
                 raise InputError(
                     f"{run.path(artefact)} belongs to other windows than {run.path('windows')}: "
                     f"run chapter {ARTEFACTS[artefact][1]} again."
                 )
-            windows = windows.merge(
-                other.drop_vars(list(windows.coords), errors="ignore"), combine_attrs="override"
-            )
+            windows = windows.merge(other.drop_vars(list(windows.coords), errors="ignore"), combine_attrs="override")
     return windows
 
 
@@ -209,9 +204,7 @@ def replacing(path: str | Path) -> Iterator[Path]:
 def write_json(path: str | Path, value: Any) -> Path:
     """Write a JSON document, whole or not at all; NaN is refused."""
     with replacing(path) as partial:
-        partial.write_text(
-            json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8"
-        )
+        partial.write_text(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
     return Path(path)
 
 

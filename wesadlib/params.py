@@ -1,7 +1,7 @@
 """The one description of every parameter: name, type, default, bounds and help.
 
-The command line, the parameter appendix of the book, the check of ``params/*.yaml`` and the check of values injected into
-a chapter all come from :class:`Params`.
+The command line, the parameter appendix of the book, the check of ``params/*.yaml`` and the check of values injected
+into a chapter all come from :class:`Params`.
 """
 
 import difflib
@@ -29,15 +29,13 @@ class Params(BaseModel):
     Raises
     ------
     pydantic.ValidationError
-        On an unknown name, a wrong type or a value out of bounds; :func:`read_params` and :func:`chapter_params` turn it
-        into an :class:`~wesadlib.errors.InputError` that names the parameter.
+        On an unknown name, a wrong type or a value out of bounds; :func:`read_params` and :func:`chapter_params` turn
+        it into an :class:`~wesadlib.errors.InputError` that names the parameter.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    run: str = _field(
-        "smoke", "run", "name of the run: its folder is outputs/<run>", pattern=r"^[a-z0-9][a-z0-9_-]*$"
-    )
+    run: str = _field("smoke", "run", "name of the run: its folder is outputs/<run>", pattern=r"^[a-z0-9][a-z0-9_-]*$")
 
     source: Literal["simulated", "wesad"] = _field("simulated", "recordings", "where recordings come from")
     wesad_root: str = _field(
@@ -47,15 +45,11 @@ class Params(BaseModel):
     subjects: list[str] = _field([], "recordings", "subjects to use, such as S2; empty: all")
     simulated_subjects: int = _field(4, "recordings", "how many people to simulate", ge=1, le=1000)
     simulation_seed: int = _field(7, "recordings", "seed of the simulated cohort", ge=0)
-    effect_size: float = _field(
-        1.0, "recordings", "simulated people: factor on every response to stress", ge=0, le=10
-    )
+    effect_size: float = _field(1.0, "recordings", "simulated people: factor on every response to stress", ge=0, le=10)
     between_person_spread: float = _field(
         1.0, "recordings", "simulated people: factor on the spread between people", ge=0, le=10
     )
-    artefact_rate: float = _field(
-        1.0, "recordings", "simulated people: factor on the rate of artefacts", ge=0, le=10
-    )
+    artefact_rate: float = _field(1.0, "recordings", "simulated people: factor on the rate of artefacts", ge=0, le=10)
 
     rate_hz: float = _field(35.0, "windows", "common rate of every channel, Hz", ge=8, le=256)
     window_s: float = _field(60.0, "windows", "length of a window, s", ge=20, le=300)
@@ -71,9 +65,7 @@ class Params(BaseModel):
         40.0, "quality", "the same in temperature and acceleration, whose sensors count in coarse steps, s", gt=0
     )
     max_saturated_share: float = _field(0.05, "quality", "largest share of samples at a rail", ge=0, le=1)
-    min_in_range_share: float = _field(
-        0.9, "quality", "least share of samples in the physiological range", ge=0, le=1
-    )
+    min_in_range_share: float = _field(0.9, "quality", "least share of samples in the physiological range", ge=0, le=1)
     min_motion_score: float = _field(
         0.1, "quality", "least share of a window's seconds without strong movement; 0 accepts any", ge=0, le=1
     )
@@ -90,15 +82,11 @@ class Params(BaseModel):
     dropout: float = _field(0.2, "models", "dropout in the network", ge=0, lt=1)
     levels: bool = _field(True, "models", "join each channel's mean and log-spread to the pooled vector")
     epochs: int = _field(3, "models", "most epochs of training", ge=1, le=500)
-    patience: int = _field(
-        10, "models", "epochs without a better validation loss before training stops", ge=1
-    )
+    patience: int = _field(10, "models", "epochs without a better validation loss before training stops", ge=1)
     batch_size: int = _field(64, "models", "windows a training step", ge=2, le=4096)
     learning_rate: float = _field(3e-3, "models", "peak learning rate of the one-cycle schedule", gt=0, le=1)
     weight_decay: float = _field(1e-2, "models", "AdamW's weight decay", ge=0, le=1)
-    label_smoothing: float = _field(
-        0.05, "models", "share of a label spread over the other states", ge=0, lt=1
-    )
+    label_smoothing: float = _field(0.05, "models", "share of a label spread over the other states", ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = _field(
         "auto", "models", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
     )
@@ -107,9 +95,7 @@ class Params(BaseModel):
     protocol: str = _field("cold_start", "evaluation", "what a model may see of the person it is tested on")
     seeds: list[int] = _field([0], "evaluation", "seeds of every model", min_length=1)
     validation_subjects: int = _field(1, "evaluation", "training subjects set aside for stopping", ge=1)
-    workers: int = _field(
-        2, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256
-    )
+    workers: int = _field(2, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
     ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
     bootstrap: int = _field(1000, "evaluation", "resamples of people for an interval", ge=100, le=100_000)
 
@@ -122,9 +108,7 @@ class Params(BaseModel):
     served_model: str = _field("resnet", "deployment", "the model that goes into the bundle")
     host: str = _field("127.0.0.1", "deployment", "address that the server listens on")
     port: int = _field(8000, "deployment", "port that the server listens on", ge=1, le=65535)
-    requests: int = _field(
-        40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000
-    )
+    requests: int = _field(40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000)
 
 
 def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
@@ -197,9 +181,7 @@ class ChapterParams:
         if name.startswith("_"):
             raise AttributeError(name)
         if name in Params.model_fields and name not in self._declared:
-            raise InputError(
-                f"this chapter uses the parameter `{name}`, which its parameter cell does not name."
-            )
+            raise InputError(f"this chapter uses the parameter `{name}`, which its parameter cell does not name.")
         return getattr(self._params, name)
 
 
@@ -223,7 +205,9 @@ def tabulate_params(folder: str | Path) -> pd.DataFrame:
     pandas.DataFrame
         A row a parameter: ``group parameter meaning bounds default`` and a column a profile, empty where the default holds.
     """
-    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.yaml"))}
+    profiles = {
+        path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.yaml"))
+    }
     properties = Params.model_json_schema()["properties"]
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     rows = []

@@ -1,4 +1,4 @@
-"""What a chapter declares: its parameters, the artefacts it reads and writes, and the digest that tells whether it must run."""
+"""What a chapter declares (parameters, what it reads and writes), and the digest that tells whether it must run."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,9 +73,7 @@ def read_chapter(path: Path, book: Path) -> Chapter:
     ):
         unknown = [name for name in names if name not in allowed]
         if unknown:
-            raise InputError(
-                f"{path}: unknown {kind} `{unknown[0]}`; allowed are {', '.join(sorted(allowed))}."
-            )
+            raise InputError(f"{path}: unknown {kind} `{unknown[0]}`; allowed are {', '.join(sorted(allowed))}.")
     return chapter
 
 
@@ -133,14 +131,12 @@ def chapter_key(chapter: Chapter, params: Params, run: artefacts.Run, code: str)
 
 
 def _recordings_stamp(values: dict[str, Any]) -> list[list[Any]]:
-    # Hashing gigabytes at every call would cost more than the chapters: size and time of change tell whether to look again.
+    # Hashing gigabytes at every call would cost more than the chapters: size and time of change tell enough.
     root = Path(values.get("wesad_root", ""))
     if not values.get("wesad_root") or not root.is_dir():
         return []
     files = sorted(path for path in root.rglob("*") if path.is_file())
-    return [
-        [path.relative_to(root).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files
-    ]
+    return [[path.relative_to(root).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
 
 
 def code_digest(root: Path) -> str:

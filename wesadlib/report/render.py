@@ -14,8 +14,8 @@ from wesadlib.report.chapters import list_pages
 def render_book(run: artefacts.Run, root: Path) -> Path:
     """Render the book into ``outputs/<run>/html``; any warning is an error.
 
-    The executed notebooks are staged beside ``_config.yml`` and ``_toc.yml`` in a folder of their own, so that a failed build
-    leaves nothing behind that would let the next one pass.
+    The executed notebooks are staged beside ``_config.yml`` and ``_toc.yml`` in a folder of their own, so that a failed
+    build leaves nothing behind that would let the next one pass.
 
     Returns
     -------
@@ -54,9 +54,7 @@ def _stage(run: artefacts.Run, root: Path, stage: Path) -> None:
     stage.mkdir()
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, stage / name)
-    shutil.copytree(
-        root / "book", stage / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "_build")
-    )
+    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "_build"))
     for page in list_pages(root):
         source = root / f"{page}.ipynb"
         if not source.is_file():

@@ -23,8 +23,7 @@ from wesadlib.errors import BookError
 from wesadlib.params import Params
 from wesadlib.report.chapters import Chapter, chapter_key, code_digest, list_chapters, select_chapters
 
-
-# A kernel that talks over files of its own instead of open ports: no other user of the machine can listen or speak to it.
+# A kernel that talks over files of its own instead of open ports, so that no other user of the machine can reach it.
 KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 
 
@@ -37,7 +36,7 @@ class MemoryPeak:
 
 @contextmanager
 def watch_memory(interval_s: float = 0.5) -> Iterator[MemoryPeak]:
-    """Sample the memory of this process and all its descendants; shared pages are counted once (proportional set size)."""
+    """Sample the memory of this process and its descendants; shared pages are counted once (proportional set size)."""
     peak, done = MemoryPeak(), threading.Event()
 
     def sample() -> None:
@@ -130,8 +129,7 @@ def _records_path(run: artefacts.Run) -> Path:
 def _is_whole(chapter: Chapter, run: artefacts.Run, record: dict[str, Any]) -> bool:
     paths = {name: run.path(name) for name in chapter.writes}
     return (run.notebooks / f"{chapter.name}.ipynb").is_file() and all(
-        path.exists() and artefacts.file_digest(path) == record["artefacts"].get(name)
-        for name, path in paths.items()
+        path.exists() and artefacts.file_digest(path) == record["artefacts"].get(name) for name, path in paths.items()
     )
 
 
@@ -182,7 +180,7 @@ def _describe_failure(chapter: Chapter, error: PapermillExecutionError, failed: 
 
 
 def _tidy(path: Path) -> None:
-    # Times of day would make every executed notebook differ from the last; the injected values are folded like the defaults.
+    # Times of day would make every executed notebook differ from the last; injected values are folded like the defaults.
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:

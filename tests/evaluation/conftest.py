@@ -4,32 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 import stub_models  # noqa: F401  (registers the models that the tests run)
+from known_predictions import make_predictions
 
 
 @pytest.fixture(scope="session")
 def small_windows(make_windows_of_toys):
     """Five wrist people with six windows of 20 s each, four of baseline and two of stress; not to be changed."""
     return make_windows_of_toys(n_subjects=5, per_subject=6, window_s=20.0)
-
-
-def make_predictions(rows, model="one", seed=0):
-    """Predictions of (subject, label, p_stress) rows; the last two may be lists."""
-    table = pd.DataFrame(rows, columns=["subject", "label", "p_stress"])
-    return pd.DataFrame(
-        {
-            "task": "stress-baseline",
-            "model": model,
-            "protocol": "cold_start",
-            "seed": seed,
-            "subject": table["subject"],
-            "window": np.arange(len(table)),
-            "start_s": 30.0 * np.arange(len(table)),
-            "label": table["label"],
-            "p_baseline": 1 - table["p_stress"],
-            "p_stress": table["p_stress"],
-            "accepted": True,
-        }
-    )
 
 
 @pytest.fixture

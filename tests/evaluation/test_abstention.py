@@ -1,0 +1,76 @@
+import numpy as np
+import pandas as pd
+import pytest
+from known_predictions import make_predictions
+
+from wesadlib.evaluation.abstention import answers, at_threshold, calibration_curve, confidence_gap, coverage_curve
+from wesadlib.evaluation.metrics import score
+
+
+def test_who_answers_what_is_counted(predictions):
+    table = answers(predictions, [0, 0.75, 0.95]).set_index(["threshold", "subject"])
+    assert table.loc[0, ["n_windows", "answered", "correct"]].to_numpy().tolist() == [[4, 4, 3], [2, 2, 1]]
+    # At least 0.75: S2's 0.9, 0.9 and 0.8, all right; S3's 0.8, which is wrong.
+    assert table.loc[0.75, ["n_windows", "answered", "correct"]].to_numpy().tolist() == [[4, 3, 3], [2, 1, 0]]
+    curve = coverage_curve(table.reset_index()).set_index("threshold")
+    assert curve["coverage"].tolist() == pytest.approx([1, 4 / 6, 0])
+    assert curve["accuracy"].tolist()[:2] == pytest.approx([4 / 6, 3 / 4]) and np.isnan(curve["accuracy"].iloc[2])
+    assert curve["silent"].tolist() == [0, 0, 2]
+    people = at_threshold(table.reset_index(), 0.75).set_index("subject")
+    assert people["coverage"].to_dict() == {"S2": 0.75, "S3": 0.5}
+    assert people["accuracy"].to_dict() == {"S2": 1.0, "S3": 0.0}
+    assert people["accuracy_of_all"].to_dict() == {"S2": 0.75, "S3": 0.5}
+
+
+def test_a_window_at_the_threshold_is_answered():
+    one = make_predictions([("S2", "stress", 0.7), ("S3", "stress", 0.69)])
+    assert answers(one, [0.7])["answered"].tolist() == [1, 0]
+
+
+def test_coverage_falls_and_full_coverage_is_the_score(random_predictions):
+    curve = coverage_curve(answers(random_predictions))
+    for model, part in curve.groupby("model"):
+        assert part["coverage"].is_monotonic_decreasing and part["coverage"].iloc[0] == 1
+        whole = score(random_predictions).set_index("model").loc[model]
+        assert part["accuracy"].iloc[0] == pytest.approx(whole["accuracy"])
+        assert part["accuracy_low"].iloc[0] == pytest.approx(whole["accuracy_low"])
+        assert part["accuracy"].iloc[80] > part["accuracy"].iloc[0], "confident answers are better here"
+    accepted = answers(random_predictions, [0], windows="accepted").query("model == 'one'")
+    assert accepted["n_windows"].sum() == 8 * 14 - 23
+
+
+def test_nobody_to_answer_is_nan_and_not_zero():
+    silent = at_threshold(answers(make_predictions([("S2", "stress", 0.6)]), [0, 0.7]), 0.7)
+    assert silent["coverage"].item() == 0 and np.isnan(silent["accuracy"].item())
+
+
+def test_the_calibration_curve_sums_to_the_error(random_predictions):
+    one = random_predictions.query("seed == 3")
+    curve = calibration_curve(one, bins=15)
+    ece = (curve["share"] * (curve["accuracy"] - curve["confidence"]).abs()).groupby(curve["model"]).sum()
+    assert ece.to_dict() == pytest.approx(score(one).set_index("model")["ece"].to_dict())
+    assert curve.groupby("model")["share"].sum().tolist() == pytest.approx([1, 1])
+    assert curve["confidence"].between(curve["low_edge"], curve["high_edge"]).all()
+    several = curve[curve["people"] > 1]
+    assert several["accuracy"].between(several["accuracy_low"], several["accuracy_high"]).all()
+    assert curve.loc[curve["people"] == 1, "accuracy_low"].isna().all()
+
+
+@pytest.mark.parametrize(
+    ("claimed", "right", "verdict"),
+    [(0.95, 0.7, "over-confident"), (0.6, 0.9, "under-confident"), (0.8, 0.8, "undecided")],
+)
+def test_the_verdict_on_confidence_follows_the_data(claimed, right, verdict):
+    rows = []
+    for person in range(10):
+        correct = np.arange(20) < 20 * right + (person % 3 - 1)
+        rows += [(f"S{person}", "stress", claimed if good else 1 - claimed) for good in correct]
+    (row,) = confidence_gap(make_predictions(rows)).to_dict("records")
+    assert row["verdict"] == verdict
+    assert row["gap"] == pytest.approx(row["confidence"] - row["accuracy"])
+    assert row["gap_low"] <= row["gap"] <= row["gap_high"]
+
+
+def test_one_person_decides_nothing():
+    row = confidence_gap(make_predictions([("S2", "stress", 0.99), ("S2", "stress", 0.1)])).iloc[0]
+    assert row["verdict"] == "undecided" and pd.isna(row["gap_low"])

@@ -1,0 +1,56 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.failures import hardest, timeline
+from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.runner import evaluate
+
+
+@pytest.fixture(scope="module")
+def evaluated(small_windows):
+    rate = np.arange(60.0, 60.0 + small_windows.sizes["window"])
+    feature = np.column_stack([rate * 0, rate])
+    windows = small_windows.assign(feature=(("window", "feature_name"), feature))
+    windows = windows.assign_coords(feature_name=["wrist_eda_mean", "wrist_bvp_heart_rate"])
+    return windows, evaluate(["centroid", "plain"], windows, seeds=[0, 1], workers=0, progress=False)
+
+
+def test_the_hardest_people_come_first(evaluated):
+    _, predictions = evaluated
+    by_subject = score(predictions, by="subject")
+    worst = hardest(by_subject, 3)
+    means = by_subject.groupby("subject")["accuracy"].mean()
+    assert worst["mean"].tolist() == sorted(means)[:3]
+    assert set(worst.columns) == {"centroid", "plain", "mean"}
+
+
+def test_a_timeline_joins_signals_and_predictions_of_the_same_windows(evaluated):
+    windows, predictions = evaluated
+    table = timeline(windows, predictions.sample(frac=1, random_state=0), "S4")
+    own = np.flatnonzero(windows["subject"].values == "S4")
+    assert table.index.tolist() == own.tolist()
+    assert table["minute"].tolist() == ((windows["start_s"].values[own] + 10) / 60).tolist()
+    assert table["heart_rate"].tolist() == (60.0 + own).tolist()
+    assert table["eda"].to_numpy() == pytest.approx(windows["signal"].values[own, 1].mean(-1))
+    assert table["label"].tolist() == windows["label"].values[own].tolist()
+    seeds = predictions.query("subject == 'S4' and model == 'plain'").pivot(
+        index="window", columns="seed", values="p_stress"
+    )
+    assert table["p_plain"].to_numpy() == pytest.approx(seeds.mean(axis=1).to_numpy())
+    calm = timeline(windows, predictions, "S4", state="baseline")
+    assert (calm["p_plain"] + table["p_plain"]).to_numpy() == pytest.approx(1.0)
+
+
+def test_a_device_without_a_channel_gives_nan(evaluated):
+    windows, predictions = evaluated
+    bare = windows.isel(channel=[2, 3], feature_name=[0])
+    table = timeline(bare, predictions, "S4")
+    assert table[["eda", "heart_rate"]].isna().all(axis=None)
+
+
+def test_an_unknown_person_is_named(evaluated):
+    with pytest.raises(InputError, match="no prediction of S99; there are those of S2, S3"):
+        timeline(*evaluated, "S99")
+    assert isinstance(evaluated[1], pd.DataFrame)

@@ -1,0 +1,153 @@
+import numpy as np
+import pandas as pd
+import pytest
+from known_predictions import make_predictions
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.intervals import intervals
+from wesadlib.evaluation.metrics import METRICS, confidence_bin, decide, expected_calibration_error, score
+
+SUMMARY = [
+    "task", "model", "protocol", "seeds", "windows", "n_windows", "coverage", "accuracy",
+    "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "roc_auc", "ece", "brier",
+]  # fmt: skip
+
+
+def test_scores_are_those_computed_by_hand(predictions):
+    (row,) = score(predictions).to_dict("records")
+    assert list(row) == SUMMARY
+    assert row["seeds"] == [0] and row["n_windows"] == 6 and row["coverage"] == 1
+    assert row["accuracy"] == pytest.approx(4 / 6)
+    assert row["balanced_accuracy"] == pytest.approx(2 / 3)
+    # Both states: two of three found, two of three claims right.
+    assert row["macro_f1"] == pytest.approx(2 / 3)
+    # Of nine pairs, 0.9 and 0.8 win all three each, 0.2 wins against 0.1 alone.
+    assert row["roc_auc"] == pytest.approx(7 / 9)
+    # Confidences 0.9 0.6 0.9 0.8 0.7 0.8 lie in bins 13, 8, 13, 11 or 12, 10 and 11 or 12.
+    gap = abs(2 - 1.8) + abs(0 - 0.6) + abs(1 - 1.6) + abs(1 - 0.7)
+    assert row["ece"] == pytest.approx(gap / 6)
+    squares = np.array([0.1, 0.6, 0.1, 0.2, 0.3, 0.8]) ** 2
+    assert row["brier"] == pytest.approx(squares.mean())
+
+
+def test_scores_of_one_person_have_no_interval_and_no_rank_without_both_states(predictions):
+    table = score(predictions, by="subject").set_index("subject")
+    assert table.columns.drop(["windows"]).tolist() == [name for name in SUMMARY if name != "windows"]
+    assert table["accuracy"].to_dict() == {"S2": 0.75, "S3": 0.5}
+    assert table["roc_auc"].to_dict() == {"S2": 1.0, "S3": 0.0}
+    assert table[["accuracy_low", "accuracy_high"]].isna().all(axis=None)
+    calm = score(predictions[predictions["label"] == "baseline"], by="subject").set_index("subject")
+    assert calm["accuracy"].to_dict() == {"S2": 0.5, "S3": 1.0}
+    assert calm[["roc_auc", "balanced_accuracy", "macro_f1"]].isna().all(axis=None)
+
+
+def test_accepted_windows_and_their_coverage(predictions):
+    predictions["accepted"] = [True, False, True, True, False, False]
+    (row,) = score(predictions, windows="accepted").to_dict("records")
+    assert (row["n_windows"], row["coverage"], row["accuracy"], row["windows"]) == (3, 0.5, 1.0, "accepted")
+    by_subject = score(predictions, by="subject", windows="accepted").set_index("subject")
+    assert by_subject.loc["S3", "n_windows"] == 0 and by_subject.loc["S3", "coverage"] == 0
+    assert by_subject.loc["S3", METRICS].isna().all()
+    assert score(predictions, windows="all")["n_windows"].item() == 6
+
+
+def test_seeds_are_scored_apart_and_averaged(predictions):
+    other = predictions.assign(seed=4, p_stress=1 - predictions["p_stress"], p_baseline=predictions["p_stress"])
+    both = score(pd.concat([other, predictions]))
+    assert both["seeds"].item() == [0, 4]
+    assert both["n_windows"].item() == 6
+    alone = [score(part)[METRICS].iloc[0] for part in (predictions, other)]
+    for metric in METRICS:
+        assert both[metric].item() == pytest.approx((alone[0][metric] + alone[1][metric]) / 2)
+    with pytest.raises(InputError, match="stress-baseline, one, cold_start: its seeds cover different windows"):
+        score(pd.concat([predictions, other.iloc[1:]]))
+
+
+def test_three_states_beside_two(predictions):
+    three = pd.DataFrame(
+        {
+            **{name: predictions[name] for name in predictions},
+            "task": "amusement-stress-baseline",
+            "label": ["baseline", "stress", "amusement"] * 2,
+            "p_baseline": [0.6, 0.2, 0.3, 0.1, 0.3, 0.2],
+            "p_stress": [0.3, 0.7, 0.3, 0.1, 0.5, 0.2],
+            "p_amusement": [0.1, 0.1, 0.4, 0.8, 0.2, 0.6],
+        }
+    )
+    table = score(pd.concat([predictions, three])).set_index("task")
+    assert table.loc["stress-baseline", "accuracy"] == pytest.approx(4 / 6)
+    row = table.loc["amusement-stress-baseline"]
+    assert row["accuracy"] == pytest.approx(5 / 6)
+    assert row["balanced_accuracy"] == pytest.approx((0.5 + 1 + 1) / 3)
+    # Pairs that each state wins against the other two, of eight: four, all, six.
+    assert row["roc_auc"] == pytest.approx((4 / 8 + 1 + 6 / 8) / 3)
+    errors = [0.26, 0.14, 0.54, 0.81 + 0.01 + 0.64, 0.09 + 0.25 + 0.04, 0.04 + 0.04 + 0.16]
+    assert row["brier"] == pytest.approx(np.mean(errors))
+
+
+def test_calibration_error_of_known_cases():
+    assert expected_calibration_error([1.0, 1.0], [True, True]) == 0
+    assert expected_calibration_error([1.0, 1.0], [False, False]) == 1
+    # Over-confident and under-confident windows cancel within a bin and not between bins.
+    assert expected_calibration_error([0.91, 0.91], [True, False], bins=10) == pytest.approx(0.41)
+    assert expected_calibration_error([0.6, 0.9], [True, False], bins=10) == pytest.approx((0.4 + 0.9) / 2)
+    assert np.isnan(expected_calibration_error([], []))
+    generator = np.random.default_rng(0)
+    confidence = generator.uniform(0.5, 1, 200_000)
+    assert expected_calibration_error(confidence, generator.random(200_000) < confidence) < 0.01
+
+
+def test_bins_are_closed_on_the_right():
+    assert confidence_bin(np.array([0.0, 0.1, 0.1000001, 0.5, 1.0]), 10).tolist() == [0, 0, 1, 4, 9]
+
+
+def test_the_interval_comes_from_people_and_not_from_windows():
+    # Eight people of whom half are all right and half all wrong: windows would give a narrow interval, people do not.
+    rows = [(f"S{k}", "baseline", 0.1 if k % 2 else 0.9) for k in range(8) for _ in range(100)]
+    rows += [(f"S{k}", "stress", 0.9 if k % 2 else 0.1) for k in range(8) for _ in range(100)]
+    (row,) = score(make_predictions(rows), bootstrap=4000).to_dict("records")
+    assert row["accuracy"] == 0.5
+    # The number of good people among eight drawn is binomial: P(0) = 0.4 % and P(0 or 1) = 3.5 % enclose 2.5 %.
+    assert (row["accuracy_low"], row["accuracy_high"]) == (1 / 8, 7 / 8)
+    alike = make_predictions([(f"S{k}", "baseline", p) for k in range(8) for p in (0.1, 0.2, 0.9)])
+    assert score(alike)[["accuracy_low", "accuracy_high"]].to_numpy() == pytest.approx(2 / 3)
+
+
+def test_fast_intervals_agree_with_scikit_learn_on_every_score(random_predictions):
+    for windows in ("all", "accepted"):
+        fast = intervals(random_predictions, windows, bootstrap=300, seed=2).pivot(
+            index="model", columns="metric", values="value"
+        )
+        table = score(random_predictions, windows=windows, bootstrap=300, seed=2).set_index("model")
+        pd.testing.assert_frame_equal(fast[METRICS], table[METRICS], check_names=False)
+        low = intervals(random_predictions, windows, bootstrap=300, seed=2).query("metric == 'accuracy'")
+        assert low["low"].tolist() == pytest.approx(table["accuracy_low"].tolist())
+
+
+def test_fast_intervals_agree_with_drawing_people_one_by_one(random_predictions):
+    one = random_predictions.query("model == 'one' and seed == 3")
+    people, draws = one["subject"].unique(), 60
+    weights = np.random.default_rng(9).multinomial(8, np.full(8, 1 / 8), size=draws)
+    slow = []
+    for weight in weights:
+        drawn = [one[one["subject"] == who] for who, times in zip(people, weight, strict=True) for _ in range(times)]
+        sample = pd.concat(drawn).assign(window=np.arange(sum(map(len, drawn))))
+        slow.append(score(sample, bootstrap=100)[METRICS].iloc[0])
+    slow = pd.DataFrame(slow)
+    for row in intervals(one, bootstrap=draws, seed=9).itertuples():
+        assert (row.low, row.high) == pytest.approx(tuple(slow[row.metric].quantile([0.025, 0.975])))
+
+
+def test_what_cannot_be_scored_is_one_sentence(predictions):
+    with pytest.raises(InputError, match="by='window': scores are pooled"):
+        score(predictions, by="window")
+    with pytest.raises(InputError, match="windows='good'"):
+        score(predictions, windows="good")
+    with pytest.raises(InputError, match="no predictions to score"):
+        score(predictions.iloc[:0])
+
+
+def test_decisions_keep_the_order_and_index_of_the_rows(predictions):
+    decided = decide(predictions.iloc[::-1])
+    assert decided.index.tolist() == [5, 4, 3, 2, 1, 0]
+    assert decided.loc[1].tolist() == ["stress", 0.6, False]

@@ -1,0 +1,74 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.statistics import bootstrap_weights, paired_test
+
+
+def scores(values):
+    return pd.Series(values, [f"S{k + 2}" for k in range(len(values))])
+
+
+def test_each_draw_has_as_many_people_as_there_are_and_all_are_alike():
+    weights = bootstrap_weights(15, 20_000, seed=1)
+    assert (weights.sum(axis=1) == 15).all()
+    assert weights.mean(axis=0) == pytest.approx(np.ones(15), abs=0.05)
+    assert (weights == 0).mean() == pytest.approx((14 / 15) ** 15, abs=0.01)
+
+
+def test_sign_flips_are_counted_exactly():
+    # Differences 1, 2, 3, −1 sum to 5: how many of the 16 assignments of signs give a sum as far from zero?
+    first, second = scores([0.0, 0.0, 0.0, 0.0]), scores([1.0, 2.0, 3.0, -1.0])
+    signs = np.array(np.meshgrid(*[[-1, 1]] * 4)).reshape(4, -1).T
+    expected = (np.abs(signs @ np.array([1, 2, 3, 1])) >= 5).mean()
+    result = paired_test(first, second)
+    assert result.p_permutation == pytest.approx(expected)
+    assert (result.better, result.worse, result.equal, result.people) == (3, 1, 0, 4)
+    assert result.difference == 1.25
+    assert result.smallest_p == 2 / 16
+
+
+def test_it_is_symmetric_and_people_are_matched_by_name():
+    generator = np.random.default_rng(3)
+    first, second = scores(generator.random(9)), scores(generator.random(9))
+    forth, back = paired_test(first, second), paired_test(second, first.sample(frac=1, random_state=1))
+    assert forth.p_permutation == back.p_permutation and forth.p_wilcoxon == pytest.approx(back.p_wilcoxon)
+    assert forth.difference == pytest.approx(-back.difference)
+    assert forth.low < forth.difference < forth.high
+
+
+def test_the_same_scores_show_nothing():
+    result = paired_test(scores([0.5, 0.7, 0.9]), scores([0.5, 0.7, 0.9 + 1e-16]))
+    assert (result.p_permutation, result.p_wilcoxon, result.equal, result.detectable) == (1, 1, 3, 0)
+
+
+def test_false_alarms_are_as_rare_as_claimed():
+    generator = np.random.default_rng(0)
+    people = [f"S{k}" for k in range(9)]
+    values = [
+        paired_test(pd.Series(0.0, people), pd.Series(generator.normal(size=9), people), bootstrap=10).p_permutation
+        for _ in range(300)
+    ]
+    assert np.mean(np.array(values) <= 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_the_detectable_difference_is_found_in_four_of_five_studies():
+    from scipy import stats
+
+    generator = np.random.default_rng(0)
+    people = [f"S{k}" for k in range(15)]
+    spread = paired_test(pd.Series(0.0, people), pd.Series(np.linspace(-1, 1, 15), people))
+    sample = np.linspace(-1, 1, 15).std(ddof=1)
+    studies = generator.normal(spread.detectable, sample, size=(4000, 15))
+    found = stats.ttest_1samp(studies, 0, axis=1).pvalue < 0.05
+    assert found.mean() == pytest.approx(0.8, abs=0.03)
+
+
+def test_people_without_a_score_are_left_out_and_too_few_refused():
+    first, second = scores([0.5, np.nan, 0.7, 0.9]), scores([0.6, 0.9, 0.9, np.nan])
+    assert paired_test(first, second).people == 2
+    with pytest.raises(InputError, match=r"1 subject\(s\) with a score of both"):
+        paired_test(first.iloc[:2], second.iloc[:2])
+    with pytest.raises(InputError, match="scores of different people: S5"):
+        paired_test(first.iloc[:3], second)

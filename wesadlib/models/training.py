@@ -228,4 +228,6 @@ def predict(network: nn.Module, signal: Tensor, batch_size: int = 64) -> Tensor:
     """Logits ``(window, state)`` of ``(window, channel, time)``, on the CPU; in float32 and in batches."""
     device = next(network.parameters()).device
     network.eval()
-    return torch.cat([network(batch.to(device)).float().cpu() for batch in signal.split(batch_size)])
+    # Also where the caller computes in another precision.
+    with torch.autocast(device.type, enabled=False):
+        return torch.cat([network(batch.to(device)).cpu() for batch in signal.split(batch_size)])

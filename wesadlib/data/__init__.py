@@ -1,6 +1,6 @@
 """Files on disk become recordings."""
 
-from wesadlib.data.overview import CohortOverview, describe_cohort
+from wesadlib.data.overview import REPORTS, CohortOverview, describe_cohort
 from wesadlib.data.protocol import label_blocks
 from wesadlib.data.quest import score_stai
 from wesadlib.data.recording import (
@@ -19,6 +19,7 @@ __all__ = [
     "DEVICE_CHANNELS",
     "IGNORED_LABELS",
     "LABELS",
+    "REPORTS",
     "STATES",
     "Cohort",
     "CohortOverview",

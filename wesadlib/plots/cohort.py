@@ -21,7 +21,7 @@ def plot_protocol(blocks: pd.DataFrame, people: pd.DataFrame) -> Figure:
         As :func:`~wesadlib.data.overview.describe_cohort` gives them.
     """
     subjects = people["subject"].tolist()
-    figure, axes = plt.subplots(figsize=(7, 0.9 + 0.26 * len(subjects)))
+    figure, axes = plt.subplots(figsize=(7, _height(len(subjects))))
     axes.hlines(subjects, 0, people["duration_s"] / 60, color=NEUTRAL, linewidth=1)
     for state, rows in blocks.groupby("state"):
         axes.barh(
@@ -38,7 +38,7 @@ def plot_protocol(blocks: pd.DataFrame, people: pd.DataFrame) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     _name_states(axes, [state for state in STATE_COLORS if (blocks["state"] == state).any()])
-    return figure
+    return _closed(figure)
 
 
 def plot_windows(people: pd.DataFrame) -> Figure:
@@ -50,19 +50,20 @@ def plot_windows(people: pd.DataFrame) -> Figure:
         With ``subject`` and ``windows_<state>``.
     """
     counts = people.set_index("subject").filter(like="windows_").rename(columns=lambda name: name.split("_")[1])
-    figure, axes = plt.subplots(figsize=(7, 0.9 + 0.26 * len(counts)))
+    figure, axes = plt.subplots(figsize=(7, _height(len(counts))))
     left = np.zeros(len(counts))
     for state in counts:
         bars = axes.barh(counts.index, counts[state], left=left, height=0.8, color=STATE_COLORS[state])
         numbers = [str(count) if count else "" for count in counts[state]]
-        axes.bar_label(bars, numbers, label_type="center", color="white", fontsize=9, fontweight="bold")
+        ink = "black" if state == "amusement" else "white"
+        axes.bar_label(bars, numbers, label_type="center", color=ink, fontsize=9, fontweight="bold")
         left += counts[state].to_numpy()
     axes.set_ylim(len(counts) - 0.4, -0.6)
     axes.set_xlabel("windows")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     _name_states(axes, list(counts))
-    return figure
+    return _closed(figure)
 
 
 def plot_reports(reports: pd.DataFrame) -> Figure:
@@ -86,7 +87,17 @@ def plot_reports(reports: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(states)), states, rotation=40, ha="right", rotation_mode="anchor")
         for tick, state in zip(axes.get_xticklabels(), states, strict=True):
             tick.set_color(STATE_COLORS[state])
+    return _closed(figure)
+
+
+def _closed(figure: Figure) -> Figure:
+    # A notebook shows what a cell returns, and every figure still open besides: twice the same.
+    plt.close(figure)
     return figure
+
+
+def _height(n_people: int) -> float:
+    return min(0.9 + 0.26 * n_people, 12)
 
 
 def _name_states(axes: Axes, states: list[str]) -> None:

@@ -1,0 +1,70 @@
+"""A cohort in three tables."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wesadlib.data import describe_cohort, open_wesad
+
+
+@pytest.fixture
+def overview(write_person, tmp_path):
+    write_person("S2")
+    write_person("S3")
+    for name in ("S3_quest.csv", "S3_readme.txt"):
+        (tmp_path / "S3" / name).unlink()
+    return describe_cohort(open_wesad(tmp_path))
+
+
+def test_a_row_a_person(overview):
+    people = overview.people.set_index("subject")
+    assert people.index.tolist() == ["S2", "S3"]
+    assert people.loc["S2", ["age_years", "gender", "smoker", "coffee_today"]].tolist() == [27, "female", False, True]
+    assert people.loc["S2", ["windows_baseline", "windows_stress", "windows_amusement"]].tolist() == [3, 3, 3]
+    # Items 4 1 1 4 1 4 after baseline, 1 4 4 1 4 1 after stress: the ends of the scale.
+    assert people.loc["S2", ["stai_baseline", "stai_stress", "arousal_stress", "valence_amusement"]].tolist() == [
+        6,
+        24,
+        8,
+        8,
+    ]
+
+
+def test_what_is_not_known_is_nan_and_never_zero(overview):
+    unknown = overview.people.set_index("subject").loc["S3"]
+    assert unknown[["age_years", "gender", "notes", "stai_stress", "valence_baseline"]].isna().all()
+    assert unknown["windows_stress"] == 3
+    assert overview.reports.query("subject == 'S3'")[["stai", "arousal", "valence"]].isna().all(axis=None)
+
+
+def test_blocks_without_the_transients(overview):
+    blocks = overview.blocks.query("subject == 'S2'").drop(columns="subject")
+    assert blocks.values.tolist() == [
+        ["baseline", 40, 140],
+        ["stress", 170, 250],
+        ["amusement", 270, 340],
+        ["meditation", 350, 390],
+    ]
+
+
+def test_the_table_survives_a_parquet_file(overview, tmp_path):
+    overview.people.to_parquet(tmp_path / "cohort.parquet")
+    back = pd.read_parquet(tmp_path / "cohort.parquet")
+    assert back["age_years"].tolist()[0] == 27 and np.isnan(back["age_years"].iloc[1])
+    assert back["windows_stress"].tolist() == [3, 3]
+
+
+def test_two_meditations_are_averaged(write_person, tmp_path):
+    folder = write_person("S2")
+    path = folder / "S2_quest.csv"
+    text = path.read_text().replace("Fun;Medi 1", "Medi 2;Medi 1")
+    path.write_text(text)
+    reports = describe_cohort(open_wesad(tmp_path)).reports.set_index("state")
+    assert reports.loc["meditation", ["arousal", "valence"]].tolist() == [2, 7.5]
+    assert reports.loc["amusement"].drop("subject").isna().all()
+
+
+def test_other_windows(write_person, tmp_path):
+    write_person("S2")
+    people = describe_cohort(open_wesad(tmp_path), window_s=20, hop_s=20).people
+    assert people["windows_baseline"].tolist() == [5]

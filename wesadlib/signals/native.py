@@ -9,30 +9,48 @@ _RAIL_RUN = 3
 
 
 def native_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Missing samples, the longest flat line and the share at a rail, of native samples.
+    """Missing samples, the longest flat line and the share at a rail, of rows of native samples.
+
+    *Flat* is exactly equal, with no tolerance: a tolerance would have to know each sensor's noise, and sensors that are
+    stuck repeat a number to the last bit. Coarse sensors are flat in health too: in the windows of a wrist band the
+    longest flat line is, at the 99th percentile of 1,105, 0.05 s in BVP, 2 s in EDA, 13 s in temperature (steps of 0.02
+    degC) and 26 to 44 s on one axis of acceleration (steps of 1/64 g, a hand at rest); who judges it has to ask by the
+    sensor.
+
+    *At a rail* is a run of at least three equal samples at the window's own largest or smallest value: rails differ
+    from device to device, and clipping shows as just that. A slow coarse signal does it in health as well.
 
     Parameters
     ----------
-    values : ndarray (time,)
+    values : ndarray (row, time)
         Native samples, NaN where missing.
     rate_hz : float
         Native rate.
 
     Returns
     -------
-    ndarray (native_statistic,)
-        ``missing_share`` in [0, 1]; ``longest_flat_s``, the longest run of exactly equal samples, in seconds;
-        ``rail_share`` in [0, 1], samples in runs of at least three at the window's own largest or smallest value.
-        The last two are NaN where no sample is present.
+    ndarray (row, native_statistic)
+        ``missing_share`` and ``rail_share`` as shares of all samples, ``longest_flat_s`` in seconds, 0 where no two
+        neighbours are equal. The last two are NaN where no sample is present.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> native_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
+    [[0.125, 1.0, 0.5]]
     """
-    present = ~np.isnan(values)
-    if not present.any():
-        return np.array([1.0, np.nan, np.nan])
-    edges = np.flatnonzero(np.diff(values) != 0) + 1
-    starts = np.concatenate(([0], edges))
-    lengths = np.diff(np.concatenate((starts, [len(values)])))
-    levels = values[starts]
-    kept = ~np.isnan(levels)
-    longest = lengths[kept].max()
-    rail = kept & (lengths >= _RAIL_RUN) & ((levels == np.nanmax(values)) | (levels == np.nanmin(values)))
-    return np.array([1 - present.mean(), longest / rate_hz if longest > 1 else 0.0, lengths[rail].sum() / len(values)])
+    missing = np.isnan(values)
+    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
+    result = np.zeros((len(values), len(NATIVE_STATISTICS)))
+    result[:, 0] = missing.mean(axis=1)
+    result[missing.all(axis=1), 1:] = np.nan
+    equal = values[:, 1:] == values[:, :-1]
+    for row in np.flatnonzero(equal.any(axis=1)):
+        # A run of k equal samples is k - 1 equal neighbours, between two changes.
+        change = np.diff(equal[row].astype(np.int8), prepend=0, append=0)
+        start = np.flatnonzero(change == 1)
+        length = np.flatnonzero(change == -1) - start + 1
+        level = values[row, start]
+        at_rail = (length >= _RAIL_RUN) & ((level == low[row]) | (level == high[row]))
+        result[row, 1:] = length.max() / rate_hz, length[at_rail].sum() / values.shape[1]
+    return result

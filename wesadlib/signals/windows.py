@@ -1,11 +1,13 @@
 """Sliding windows over recordings, cut at the native rates, with label and purity."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import xarray as xr
 from tqdm.auto import tqdm
 
 import wesadlib
-from wesadlib.data import DEVICE_CHANNELS, LABELS, STATES
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, LABELS, STATES, Recording
 from wesadlib.errors import InputError
 from wesadlib.signals.beats import BEAT_SOURCES
 from wesadlib.signals.harmonise import window_arrays
@@ -13,7 +15,7 @@ from wesadlib.signals.native import NATIVE_STATISTICS
 
 
 def make_windows(
-    cohort,
+    cohort: Sequence[Recording],
     *,
     device: str,
     rate_hz: float = 35.0,
@@ -24,10 +26,16 @@ def make_windows(
 ) -> xr.Dataset:
     """Cut a cohort's recordings into labelled windows.
 
+    Windows start at the recording's first sample and every `hop_s` from there; one that would reach beyond the end is
+    not made. Each is cut at the native rates and then made by itself, as
+    :func:`~wesadlib.signals.window_from_channels` makes a lone one. Its label is the state of most of its label
+    samples (of several with as many, the one of the smallest code); it is kept if that is baseline, stress or
+    amusement. One recording is in memory at a time.
+
     Parameters
     ----------
     cohort : Cohort
-        Recordings, loaded one at a time.
+        Recordings, in the order in which the windows shall be.
     device : str
         ``wrist`` or ``chest``.
     rate_hz : float
@@ -35,44 +43,42 @@ def make_windows(
     window_s, hop_s : float
         Length of a window, and from one window's start to the next, in seconds.
     min_purity : float
-        Least share of a window that carries its label.
+        Least share of a window's label samples that carry its label.
     progress : bool
         Show a progress bar.
 
     Returns
     -------
     Dataset (window, channel, time)
-        The windows in order of subject and time.
+        Variables ``signal`` (window, channel, time) float32 in the channels' ``units``; ``beat_s`` (window,
+        beat_source, beat) in seconds from the window's start, padded with NaN; ``native`` (window, channel,
+        native_statistic). Coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds from the
+        recording's start). Ordered by subject, then time.
 
     Raises
     ------
     InputError
-        When the device or one of its channels is missing, or no window remains.
+        When the device is unknown, a recording lacks one of its channels, or a recording yields no window.
     """
-    parts = [
-        subject_windows(recording, device, rate_hz, window_s, hop_s, min_purity)
-        for recording in tqdm(cohort, desc="windows", unit="subject", disable=not progress)
-    ]
-    if not sum(len(part["label"]) for part in parts):
-        raise InputError(f"{cohort.root}: no window of {', '.join(STATES)} in any recording.")
+    if device not in DEVICE_CHANNELS:
+        raise InputError(f"device {device!r} is unknown; there are {', '.join(DEVICE_CHANNELS)}.")
+    channels = DEVICE_CHANNELS[device]
+    parts = []
+    for k in tqdm(range(len(cohort)), desc="windows", unit="person", disable=not progress):
+        parts.append(_subject_windows(cohort[k], cohort.root, channels, rate_hz, window_s, hop_s, min_purity))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-    channels = list(DEVICE_CHANNELS[device])
-    from wesadlib.data import CHANNELS
-
     return xr.Dataset(
         {
             "signal": (("window", "channel", "time"), joined["signal"]),
-            "beat_s": (("window", "beat_source", "beat"), joined["beat_s"]),
+            "beat_s": (("window", "beat_source", "beat"), joined["beat_s"], {"units": "s"}),
             "native": (("window", "channel", "native_statistic"), joined["native"]),
         },
         coords={
-            "subject": ("window", joined["subject"]),
-            "label": ("window", joined["label"]),
-            "purity": ("window", joined["purity"]),
-            "start_s": ("window", joined["start_s"]),
-            "channel": channels,
+            **{name: ("window", joined[name]) for name in ("subject", "label", "purity")},
+            "start_s": ("window", joined["start_s"], {"units": "s"}),
+            "channel": list(channels),
             "units": ("channel", [CHANNELS[name][0] for name in channels]),
-            "time": np.arange(joined["signal"].shape[-1]) / rate_hz,
+            "time": ("time", np.arange(joined["signal"].shape[-1]) / rate_hz, {"units": "s"}),
             "beat_source": [source for source in BEAT_SOURCES if source in channels],
             "native_statistic": list(NATIVE_STATISTICS),
         },
@@ -80,6 +86,7 @@ def make_windows(
             "rate_hz": rate_hz,
             "window_s": window_s,
             "hop_s": hop_s,
+            "min_purity": min_purity,
             "cohort_digest": cohort.digest,
             "wesadlib_version": wesadlib.__version__,
             "device": device,
@@ -88,34 +95,83 @@ def make_windows(
     )
 
 
-def subject_windows(recording, device, rate_hz, window_s, hop_s, min_purity) -> dict[str, np.ndarray]:
-    """The arrays of one recording's windows."""
-    codes = recording.labels.to_numpy()
-    label_rate = recording.labels.attrs["rate_hz"]
-    starts_s = np.arange(0, len(codes) / label_rate - window_s + 1e-9, hop_s)
-    width = round(window_s * label_rate)
-    code, purity = np.empty(len(starts_s), int), np.empty(len(starts_s))
-    for k, start in enumerate(starts_s):
-        first = round(start * label_rate)
-        counts = np.bincount(codes[first : first + width], minlength=8)
-        code[k], purity[k] = counts.argmax(), counts.max() / width
-    names = np.array([LABELS.get(c, "") for c in code])
-    kept = np.isin(names, STATES) & (purity >= min_purity)
-    starts_s = starts_s[kept]
-    channels, rates = {}, {}
-    for name in DEVICE_CHANNELS[device]:
-        values = recording.signals[name]
-        rate = rates[name] = values.attrs["rate_hz"]
-        values, width = values.to_numpy(), round(window_s * rate)
-        first = np.rint(starts_s * rate).astype(int)
-        channels[name] = values[first[:, None] + np.arange(width)]
-    signal, beat_s, native = window_arrays(channels, rates, rate_hz, window_s)
+def label_windows(codes: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> tuple[np.ndarray, ...]:
+    """Label every window of a recording by majority.
+
+    Parameters
+    ----------
+    codes : ndarray (time,)
+        Label codes of the data set.
+    rate_hz : float
+        Their rate.
+    window_s, hop_s : float
+        Length of a window, and from one window's start to the next.
+
+    Returns
+    -------
+    start_s : ndarray (window,)
+        Seconds from the recording's start; also of the windows that belong to no state.
+    code : ndarray (window,)
+        The most frequent code in the window.
+    purity : ndarray (window,)
+        Its share.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> start_s, code, purity = label_windows(np.repeat([0, 1, 2], 4), rate_hz=1, window_s=4, hop_s=3)
+    >>> start_s.tolist(), code.tolist(), purity.tolist()
+    ([0.0, 3.0, 6.0], [0, 1, 1], [1.0, 0.75, 0.5])
+    """
+    width = round(window_s * rate_hz)
+    first = np.arange(0, max(int((len(codes) / rate_hz - window_s) / hop_s + 1e-9) + 1, 0)) * hop_s
+    first = np.rint(first * rate_hz).astype(int)
+    first = first[first + width <= len(codes)]
+    present = np.unique(codes)
+    passed = np.cumsum(codes == present[:, None], axis=1, dtype=np.int64)
+    passed = np.pad(passed, ((0, 0), (1, 0)))
+    count = passed[:, first + width] - passed[:, first]
+    return first / rate_hz, present[count.argmax(axis=0)], count.max(axis=0) / width
+
+
+def _subject_windows(
+    recording: Recording,
+    root: object,
+    channels: Sequence[str],
+    rate_hz: float,
+    window_s: float,
+    hop_s: float,
+    min_purity: float,
+) -> dict[str, np.ndarray]:
+    where = f"{root}/{recording.subject}"
+    for name in channels:
+        if name not in recording.signals:
+            raise InputError(f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}.")
+    labels = recording.labels
+    start_s, code, purity = label_windows(labels.to_numpy(), labels.attrs["rate_hz"], window_s, hop_s)
+    state = np.array([LABELS.get(int(value), "") for value in code], dtype=str)
+    kept = np.isin(state, STATES) & (purity >= min_purity)
+    if not kept.any():
+        raise InputError(
+            f"{where}: no window of {window_s:g} s in {', '.join(STATES)} with a purity of {min_purity:g} or more; "
+            f"leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
+        )
+    rates = {name: float(recording.signals[name].attrs["rate_hz"]) for name in channels}
+    values = {name: recording.signals[name].to_numpy() for name in channels}
+    made = []
+    for start in start_s[kept]:
+        cut = {}
+        for name, rate in rates.items():
+            first = round(start * rate)
+            cut[name] = values[name][None, first : first + round(window_s * rate)]
+        made.append(window_arrays(cut, rates, rate_hz, window_s))
+    signal, beat_s, native = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
     return {
         "signal": signal,
         "beat_s": beat_s,
         "native": native,
-        "subject": np.full(len(starts_s), recording.subject),
-        "label": names[kept],
+        "subject": np.full(len(signal), recording.subject),
+        "label": state[kept],
         "purity": purity[kept],
-        "start_s": starts_s,
+        "start_s": start_s[kept],
     }

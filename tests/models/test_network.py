@@ -13,6 +13,7 @@ from wesadlib.models.network import (
     WindowNormalisation,
     count_multiply_accumulates,
     count_parameters,
+    describe_blocks,
     describe_layers,
     quantisation_noise,
 )
@@ -72,6 +73,18 @@ def test_multiply_accumulates_agree_with_the_counter_of_torch(network):
         network(torch.zeros(1, *SHAPE))
     # That counter leaves out the biases' addition as we do, and calls a multiplication with addition two operations.
     assert count_multiply_accumulates(network, SHAPE) == counter.get_total_flops() / 2
+
+
+def test_blocks_hold_all_that_their_layers_hold(network):
+    layers = describe_layers(network, SHAPE)
+    blocks = describe_blocks(layers).set_index("block")
+    assert blocks.index.tolist() == ["normalisation", "stem", *(f"stages.{k}" for k in range(4)), "pool", "head"]
+    assert blocks["maps"].tolist() == [7, 8, 8, 16, 16, 32, 32, 2]
+    assert blocks["samples"].tolist() == [2100, 525, 525, 263, 263, 132, 1, 1]
+    assert blocks.loc["stem":"stages.3", "kernel"].tolist() == [15, 7, 7, 5, 5]
+    assert blocks.loc["stem":"stages.3", "stride"].tolist() == [2, 1, 2, 1, 2]
+    assert blocks["parameters"].sum() == layers["parameters"].sum()
+    assert blocks["multiply_accumulates"].sum() == layers["multiply_accumulates"].sum()
 
 
 def test_describing_leaves_the_network_as_it_was(network):

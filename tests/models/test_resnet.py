@@ -11,7 +11,7 @@ import xarray as xr
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.models.network import count_parameters
-from wesadlib.models.resnet import ResNet
+from wesadlib.models.resnet import ResNet, tabulate_levels
 from wesadlib.params import Params
 
 
@@ -191,3 +191,20 @@ def test_predictions_are_the_same_inside_an_autocast_of_the_caller(model, parts)
     plain = model.predict_proba(parts[2])
     with torch.autocast("cpu", torch.bfloat16):
         assert np.array_equal(model.predict_proba(parts[2]), plain)
+
+
+def test_levels_in_a_table_are_those_of_the_signal(windows):
+    gone = windows.copy(deep=True)
+    gone["signal"][0, 1] = np.nan
+    table = tabulate_levels(gone)
+    assert list(table.columns) == ["subject", "label", "channel", "units", "mean", "log_spread"]
+    assert len(table) == 60 * 6
+    temperature = table[table["channel"] == "wrist_temp"]
+    signal = windows["signal"].sel(channel="wrist_temp")
+    assert np.allclose(temperature["mean"], signal.mean("time"), atol=1e-3)
+    # The spread holds the quantisation noise of the unit as well.
+    spread = np.hypot(signal.std("time"), 0.02 / 12**0.5)
+    assert np.allclose(temperature["log_spread"], np.log(spread), atol=1e-3)
+    assert set(temperature["units"]) == {"degC"}
+    assert (temperature["subject"].values == windows["subject"].values).all()
+    assert table.loc[table["mean"].isna(), ["subject", "channel"]].values.tolist() == [["S2", "wrist_eda"]]

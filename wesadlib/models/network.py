@@ -155,6 +155,7 @@ class ResNet1D(nn.Module):
                 )
             )
         )
+        self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.levels = levels
         self.register_buffer("level_mean", torch.zeros(2 * channels))
         self.register_buffer("level_spread", torch.ones(2 * channels))
@@ -166,7 +167,7 @@ class ResNet1D(nn.Module):
         """Logits ``(window, state)`` of ``(window, channel, time)``, which may hold NaN."""
         normal, levels = self.normalisation(signal)
         maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
-        pooled = self.stages(self.stem(maps)).mean((2, 3))
+        pooled = self.pool(self.stages(self.stem(maps)))
         if self.levels:
             # A channel without a sample stands at the training windows' mean.
             standard = torch.nan_to_num((levels - self.level_mean) / self.level_spread, nan=0.0)
@@ -234,6 +235,35 @@ def describe_layers(network: nn.Module, shape: Sequence[int]) -> pd.DataFrame:
         for hook in hooks:
             hook.remove()
     return pd.DataFrame(rows)
+
+
+def describe_blocks(layers: pd.DataFrame) -> pd.DataFrame:
+    """Sum a network's layers up to what is drawn as one block: normalisation, stem, each stage, pool, head.
+
+    Parameters
+    ----------
+    layers : DataFrame
+        As :func:`describe_layers` gives it.
+
+    Returns
+    -------
+    DataFrame
+        block; kernel and stride of its first convolution; maps and samples that leave it; parameters,
+        multiply_accumulates.
+    """
+    block = layers["layer"].str.extract(r"^(stages\.\d+|\w+)", expand=False).replace("dropout", "head")
+    return (
+        layers.groupby(block.rename("block"), sort=False)
+        .agg(
+            kernel=("kernel", "first"),
+            stride=("stride", "first"),
+            maps=("maps", "last"),
+            samples=("samples", "last"),
+            parameters=("parameters", "sum"),
+            multiply_accumulates=("multiply_accumulates", "sum"),
+        )
+        .reset_index()
+    )
 
 
 def _describe(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 import torch
 import xarray as xr
 from safetensors import SafetensorError
@@ -17,7 +18,7 @@ from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
 from wesadlib.models.contract import encode_labels, name_probabilities, refuse_absent_state, refuse_rest
-from wesadlib.models.network import ResNet1D
+from wesadlib.models.network import ResNet1D, WindowNormalisation, quantisation_noise
 from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, predict, seeded
 from wesadlib.models.training import train as train_network
 
@@ -215,3 +216,27 @@ class ResNet:
                 f"{folder / WEIGHTS_FILE}: missing, damaged or of another network than {MODEL_FILE} describes."
             ) from None
         return model
+
+
+def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
+    """What the network's normalisation takes away from each window.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with `signal` ``(window, channel, time)``, `subject` and `label`.
+
+    Returns
+    -------
+    DataFrame
+        A row a window and channel: subject, label, channel, units, mean (in these units), log_spread (natural logarithm
+        of the spread in these units); NaN where the channel has no sample.
+    """
+    signal = windows["signal"].transpose("window", "channel", "time")
+    normalisation = WindowNormalisation(quantisation_noise([str(unit) for unit in windows["units"].values]))
+    values = normalisation(torch.from_numpy(signal.values.astype(np.float32)))[1].numpy()
+    mean, log_spread = np.split(values, 2, axis=1)
+    levels = xr.Dataset({"mean": (("window", "channel"), mean), "log_spread": (("window", "channel"), log_spread)})
+    levels = levels.assign_coords({name: windows[name] for name in ("subject", "label", "channel", "units")})
+    columns = ["subject", "label", "channel", "units", "mean", "log_spread"]
+    return levels.to_dataframe().reset_index()[columns]

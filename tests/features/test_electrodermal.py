@@ -36,14 +36,13 @@ def test_small_responses_and_slow_drift_are_no_responses():
     assert found["tonic_slope"][1] == pytest.approx(0.2, rel=0.15)
 
 
-def test_a_slow_rise_counts_only_its_last_five_seconds():
+def test_a_response_stands_out_and_a_slow_wave_does_not():
     time = np.arange(0, 60, 0.2)
-    slow = np.interp(time, [0, 10, 50, 60], [1, 1, 1.08, 1.08])[None]
-    assert not responses(slow, 5.0)[0].any()
-    fast = np.interp(time, [0, 10, 13, 60], [1, 1, 1.08, 1.0])[None]
-    peak, amplitude = responses(fast, 5.0)
-    assert peak.sum() == 1
-    assert amplitude.sum() == pytest.approx(0.08)
+    slow = np.interp(time, [0, 30, 60], [1, 1.05, 1])
+    assert len(responses(slow, 5.0)) == 0
+    fast = np.interp(time, [0, 10, 13, 25, 60], [1, 1, 1.08, 1.0, 1.0])
+    assert responses(fast, 5.0) == pytest.approx([0.08], rel=0.05)
+    assert len(responses(np.interp(time, [0, 10, 13, 25, 60], [1, 1, 1.015, 1.0, 1.0]), 5.0)) == 0
 
 
 def test_number_of_responses_is_neurokits():

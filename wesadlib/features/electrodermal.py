@@ -1,14 +1,14 @@
 """Skin conductance: tonic level, phasic activity and single responses (Boucsein 2012)."""
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
+from scipy.signal import butter, find_peaks, sosfiltfilt
 
 from wesadlib.features.block import Block, Description, bridge, slope, thin
 
-#: Smallest rise that counts as a skin conductance response, uS.
+#: Smallest amplitude that counts as a skin conductance response, uS.
 MIN_AMPLITUDE_US = 0.02
-#: A response rises for at most this long; what rises more slowly is the tonic level, s.
-MAX_RISE_S = 5.0
+#: A response stands out from what lies within this on either side; what changes more slowly is the tonic level, s.
+REACH_S = 10.0
 #: Border between tonic and phasic activity, Hz.
 CUTOFF_HZ = 0.05
 MAX_GAP_S = 3.0
@@ -24,10 +24,10 @@ DESCRIPTIONS = tuple(
         (
             "scr_rate",
             "1/min",
-            f"responses: rises of at least {MIN_AMPLITUDE_US} uS, reached within {MAX_RISE_S:g} s",
+            f"responses: peaks that stand out by at least {MIN_AMPLITUDE_US} uS within {REACH_S:g} s on either side",
             "Boucsein 2012",
         ),
-        ("scr_amplitude", "uS", "mean rise of a response; NaN without a response", "Boucsein 2012"),
+        ("scr_amplitude", "uS", "mean rise to a response's peak; NaN without a response", "Boucsein 2012"),
         ("scr_amplitude_sum", "uS/min", "sum of the rises of all responses, per minute", "Boucsein 2012"),
     )
 )
@@ -53,34 +53,23 @@ def split(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
     return tonic, values - tonic
 
 
-def responses(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Skin conductance responses: rises from a trough to the next peak.
+def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Amplitudes of the skin conductance responses of one window, which are its peaks of sufficient prominence.
 
     Parameters
     ----------
-    values : ndarray, (window, time)
+    values : ndarray, (time,)
         Skin conductance without gaps, uS, smooth at the scale of a second.
     rate_hz : float
         Sampling rate.
 
     Returns
     -------
-    peak : ndarray of bool, (window, time)
-        Where a response peaks.
-    amplitude : ndarray, (window, time)
-        Rise up to each peak, from the trough before it or from 5 s before, whichever is later; 0 elsewhere.
+    ndarray, (response,)
+        Rise to each peak from the trough before it, uS.
     """
-    change = np.diff(values, axis=-1)
-    position = np.arange(values.shape[-1])
-    peak = np.zeros(values.shape, bool)
-    peak[:, 1:-1] = (change[:, :-1] > 0) & (change[:, 1:] <= 0)
-    trough = np.zeros(values.shape, bool)
-    trough[:, 1:-1] = (change[:, :-1] <= 0) & (change[:, 1:] > 0)
-    last_trough = np.maximum.accumulate(np.where(trough, position, 0), axis=-1)
-    foot = np.maximum(last_trough, position - round(MAX_RISE_S * rate_hz))
-    rise = values - np.take_along_axis(values, foot, axis=-1)
-    peak &= rise >= MIN_AMPLITUDE_US
-    return peak, np.where(peak, rise, 0)
+    peak, found = find_peaks(values, prominence=MIN_AMPLITUDE_US, wlen=round(2 * REACH_S * rate_hz) + 1)
+    return values[peak] - values[found["left_bases"]]
 
 
 def _smooth(values: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -98,9 +87,11 @@ def extract(block: Block) -> dict[str, np.ndarray]:
         readable = np.isfinite(values).all(axis=-1)
         values = np.where(readable[:, None], values, 0)
         tonic, phasic = split(values, rate_hz)
-        peak, amplitude = responses(_smooth(values, rate_hz), rate_hz)
+        amplitudes = [responses(row, rate_hz) for row in _smooth(values, rate_hz)]
+        count = np.array([len(amplitude) for amplitude in amplitudes], float)
+        total = np.array([amplitude.sum() for amplitude in amplitudes], float)
         minutes = values.shape[-1] / rate_hz / 60
-        level, spread, count = values.mean(axis=-1), phasic.std(axis=-1), peak.sum(axis=-1)
+        level, spread = values.mean(axis=-1), phasic.std(axis=-1)
         positive = np.where(level > 0, level, np.nan)
         found = {
             "log_level": np.log(positive),
@@ -108,8 +99,8 @@ def extract(block: Block) -> dict[str, np.ndarray]:
             "phasic_sd": spread,
             "relative_phasic_sd": spread / positive,
             "scr_rate": count / minutes,
-            "scr_amplitude": amplitude.sum(axis=-1) / np.where(count > 0, count, np.nan),
-            "scr_amplitude_sum": amplitude.sum(axis=-1) / minutes,
+            "scr_amplitude": total / np.where(count > 0, count, np.nan),
+            "scr_amplitude_sum": total / minutes,
         }
         features |= {f"{channel}_{name}": np.where(readable, value, np.nan) for name, value in found.items()}
     return features

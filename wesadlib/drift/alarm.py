@@ -97,10 +97,11 @@ def null_distribution(reference: pd.DataFrame, people: int, *, splits: int = SPL
         When a person has too few windows.
     """
     _, distributions = person_distributions(reference, make_grid(reference))
-    return _null(distributions, people, splits, np.random.default_rng(seed))
+    return null_of(distributions, people, splits, np.random.default_rng(seed))
 
 
-def _null(distributions: np.ndarray, people: int, splits: int, generator: np.random.Generator) -> np.ndarray:
+def null_of(distributions: np.ndarray, people: int, splits: int, generator: np.random.Generator) -> np.ndarray:
+    """As :func:`null_distribution`, from the distributions (person, feature, point)."""
     if len(distributions) < 2 * people + 1:
         return np.empty(0)
     batches = choose_batches(len(distributions), people, splits, generator)
@@ -182,7 +183,7 @@ def report(reference: pd.DataFrame, current: Any, threshold: dict[str, Any]) -> 
         there is no threshold; ``note``, a sentence; ``table``, a row a feature, worst first: ``feature``,
         ``distance`` (person-weighted, whose largest is the statistic), ``ks`` and ``p`` of the two-sample test over
         windows, ``p_holm`` (which nothing rests on: windows are not independent), ``effect_size`` (difference of the
-        people's means, in SDs between people of the reference), ``missing_reference`` and ``missing_current`` (shares
+        people's medians, in SDs between people of the reference), ``missing_reference`` and ``missing_current`` (shares
         that could not be read).
 
     Raises
@@ -225,7 +226,8 @@ def _sentence(feature: str, statistic: float, limit: float, alarm: bool, thresho
     found = "Drift" if alarm else "No drift"
     return (
         f"{found}: the largest distance, {statistic:.2f} ({feature}), is {'above' if alarm else 'not above'} "
-        f"{limit:.2f}, which {threshold['false_alarm_rate']:g} of healthy batches of {threshold['people']} people exceed."
+        f"{limit:.2f}, which {threshold['false_alarm_rate']:g} of healthy batches of {threshold['people']} people "
+        "exceed."
     )
 
 
@@ -243,28 +245,31 @@ def compare_windows(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFr
         A row a feature: ``feature ks p p_holm effect_size missing_reference missing_current``, as in :func:`report`;
         NaN where one side has no reading.
     """
-    # Imported here because it takes half a second, which whoever only judges a batch's alarm need not wait for.
-    from statsmodels.stats.multitest import multipletests
-
+    features = feature_columns(reference)
+    of_people = reference.groupby("subject")[features].median()
+    between = of_people.std().replace(0, np.nan)
+    effect = (current.groupby("subject")[features].median().mean() - of_people.mean()) / between
     rows = []
-    for name in feature_columns(reference):
+    for name in features:
         here, there = current[name].dropna(), reference[name].dropna()
-        test = stats.ks_2samp(here, there) if len(here) and len(there) else None
-        of_people = reference.groupby("subject")[name].mean()
-        shift = current.groupby("subject")[name].mean().mean() - of_people.mean()
-        rows.append(
-            {
-                "feature": name,
-                "ks": test.statistic if test else np.nan,
-                "p": test.pvalue if test else np.nan,
-                "p_holm": np.nan,
-                "effect_size": shift / of_people.std() if of_people.std() > 0 else np.nan,
-                "missing_reference": reference[name].isna().mean(),
-                "missing_current": current[name].isna().mean(),
-            }
-        )
-    table = pd.DataFrame(rows)
-    tested = table["p"].notna().to_numpy()
-    if tested.any():
-        table.loc[tested, "p_holm"] = multipletests(table.loc[tested, "p"], method="holm")[1]
+        # The asymptotic p: the exact one takes 40 times as long and differs where nothing is significant anyway.
+        test = stats.ks_2samp(here, there, method="asymp") if len(here) and len(there) else None
+        rows.append((name, test.statistic, test.pvalue) if test else (name, np.nan, np.nan))
+    table = pd.DataFrame(rows, columns=["feature", "ks", "p"])
+    table["p_holm"] = correct_by_holm(table["p"].to_numpy())
+    table["effect_size"] = effect.to_numpy()
+    table["missing_reference"] = reference[features].isna().mean().to_numpy()
+    table["missing_current"] = current[features].isna().mean().to_numpy()
     return table
+
+
+def correct_by_holm(p: np.ndarray) -> np.ndarray:
+    """Holm's step-down correction of p-values; NaN is no test and stays NaN.
+
+    Written out because statsmodels' takes 0.2 s a call, most of it for collecting garbage.
+    """
+    corrected = np.full(len(p), np.nan)
+    tested = np.flatnonzero(~np.isnan(p))
+    order = tested[np.argsort(p[tested], kind="stable")]
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return corrected

@@ -123,12 +123,17 @@ def person_distributions(table: pd.DataFrame, grid: np.ndarray) -> tuple[list[st
     features = feature_columns(table)
     distributions = np.empty((len(people), *grid.shape))
     for row, person in enumerate(people):
-        values = np.sort(table.loc[table["subject"] == person, features].to_numpy(float), axis=0)
+        values = table.loc[table["subject"] == person, features].to_numpy(float)
         if len(values) < LEAST_WINDOWS:
             raise InputError(
                 f"{person} has {len(values)} windows; drift is judged on people with at least {LEAST_WINDOWS}."
             )
-        for column in range(len(features)):
-            count = np.searchsorted(values[:, column], grid[column], side="right")
-            distributions[row, column] = count / len(values)
+        distributions[row] = cumulative(values, grid)
     return people, distributions
+
+
+def cumulative(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Share (feature, point) of the windows in `values` (window, feature) at or below each point; NaN is above all."""
+    ordered = np.sort(values, axis=0)
+    counts = [np.searchsorted(ordered[:, k], points, side="right") for k, points in enumerate(grid)]
+    return np.array(counts) / len(values)

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.statistics import bootstrap_weights, paired_test
+from wesadlib.evaluation.statistics import bootstrap_weights, in_words, paired_test
 
 
 def scores(values):
@@ -72,3 +72,17 @@ def test_people_without_a_score_are_left_out_and_too_few_refused():
         paired_test(first.iloc[:2], second.iloc[:2])
     with pytest.raises(InputError, match="scores of different people: S5"):
         paired_test(first.iloc[:3], second)
+
+
+@pytest.mark.parametrize(
+    ("second", "words"),
+    [
+        ([0.6] * 8, "these 8 people show that accuracy is higher with B."),
+        ([0.4] * 8, "these 8 people show that accuracy is lower with B."),
+        ([0.6, 0.4] * 4, "do not show that accuracy differs; only a mean difference of about"),
+        ([0.6] * 4, "nor could they: 4 people never give a p below 0.12."),
+    ],
+)
+def test_the_words_follow_the_numbers(second, words):
+    test = paired_test(scores([0.5] * len(second)), scores(second))
+    assert words in in_words(test, "A", "B")

@@ -12,6 +12,9 @@ from wesadlib.errors import InputError
 #: Up to this many assignments of signs a permutation test is exact: 17 people.
 PERMUTATIONS = 2**17
 
+#: Below this p, a difference counts as shown.
+SIGNIFICANCE = 0.05
+
 
 def bootstrap_weights(people: int, draws: int, seed: int = 0) -> np.ndarray:
     """How often each person is drawn, in draws of as many people with replacement; float (draw, person)."""
@@ -113,6 +116,29 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000, s
         smallest_p=2 / 2.0**people,
         detectable=float(quantiles.sum() * spread / np.sqrt(people)),
     )
+
+
+def in_words(test: PairedTest, first: str, second: str, unit: str = "accuracy") -> str:
+    """What a paired test shows and what it leaves open, in a sentence or two that are true of its numbers.
+
+    >>> people = ["S2", "S3", "S4"]
+    >>> test = paired_test(pd.Series([0.8, 0.9, 0.7], people), pd.Series([0.9, 0.9, 0.8], people))
+    >>> in_words(test, "A", "B").split(". ")[0]
+    'B does better than A on 2 of 3 people, worse on 0 and the same on 1'
+    """
+    people = f"{test.people} people"
+    counts = f"{second} does better than {first} on {test.better} of {people}, worse on {test.worse} and the same"
+    counts += f" on {test.equal}."
+    p = f"{test.p_permutation:.2f}" if test.p_permutation >= 0.01 else f"{test.p_permutation:.1g}"
+    chance = f"had the two been alike, a mean difference this large would arise by chance with probability {p}"
+    if test.p_permutation < SIGNIFICANCE:
+        direction = "higher" if test.difference > 0 else "lower"
+        return f"{counts} H{chance[1:]}: these {people} show that {unit} is {direction} with {second}."
+    if test.smallest_p >= SIGNIFICANCE:
+        limit = f"nor could they: {people} never give a p below {test.smallest_p:.2g}."
+    else:
+        limit = f"only a mean difference of about {test.detectable:.3f} would be found in four of five such studies."
+    return f"{counts} But {chance}, so these {people} do not show that {unit} differs; {limit}"
 
 
 def _sign_flips(difference: np.ndarray, seed: int) -> float:

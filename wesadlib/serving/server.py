@@ -1,7 +1,13 @@
-"""Start a server and be sure that it ends: in the foreground until Ctrl-C, or in a process of its own for a while."""
+"""Start a server and be sure that it ends: in the foreground until Ctrl-C, or for a while beside other work.
+
+The server is always a process of its own, in a session of its own: a signal to whoever started it (Ctrl-C reaches the
+terminal's whole group) cannot end Ray's parts in a wrong order. It ends when its standard input does, which the kernel
+closes even where the starter is killed.
+"""
 
 import argparse
 import atexit
+import logging
 import os
 import shutil
 import signal
@@ -12,19 +18,19 @@ import tempfile
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import httpx
 import psutil
 
-from wesadlib.bundle.folder import read_config
+from wesadlib.bundle import load_bundle, read_config
 from wesadlib.errors import InputError
 from wesadlib.serving.client import Client, RequestRefused
 
-START_S = 120.0
-STOP_S = 60.0
+#: Seconds that a server may take to its first answer; that Serve may take to end; that all of it may take to end.
+START_S, DRAIN_S, STOP_S = 120.0, 15.0, 60.0
 
 #: Ray reads these when it is imported: no report to its makers, no token file in the user's home.
 _RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
@@ -44,35 +50,28 @@ def serve(bundle: str | Path, host: str = "127.0.0.1", port: int = 8000) -> None
     ------
     InputError
         When the bundle is not whole, or the port is taken.
+    RuntimeError
+        When the server does not come up, or ends by itself.
     """
-    stop = threading.Event()
-    _serve(bundle, host, port, stop)
-
-
-def _serve(bundle: str | Path, host: str, port: int, stop: threading.Event) -> None:
-    config = read_config(bundle)
-    require_free_port(host, port)
-    with _listening_to_signals(stop) as listen, _ray(listen):
-        from ray import serve as ray_serve
-
-        from wesadlib.serving.app import build
-
-        ray_serve.start(http_options={"host": host, "port": port}, logging_config={"enable_access_log": False})
-        if not stop.is_set():
-            ray_serve.run(build(bundle), name="wesad", route_prefix="/")
-            print(f"{config['model']} answers at http://{host}:{port} (description: /docs); Ctrl-C ends it", flush=True)
-        stop.wait()
-        print("ending", flush=True)
-        ray_serve.shutdown()
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    try:
+        with _process(bundle, host, port, None) as process, Client(f"http://{host}:{port}") as client:
+            _wait_until_ready(client, process, bundle, None, START_S)
+            print(f"Answering at {client.url}, described at {client.url}/docs; Ctrl-C ends it.", flush=True)
+            raise RuntimeError(f"the server ended by itself with status {process.wait()}")
+    except KeyboardInterrupt:
+        print("Ended.", flush=True)
+    finally:
+        for number, handler in zip(numbers, previous, strict=True):
+            signal.signal(number, handler)
 
 
 @contextmanager
 def running_server(
     bundle: str | Path, host: str = "127.0.0.1", port: int | None = None, start_s: float = START_S
 ) -> Iterator[Client]:
-    """Serve a bundle in a process of its own while the block runs, and give a client for it.
-
-    The server ends with the block, whatever happens in it, and also when the process that started it dies.
+    """Serve a bundle while the block runs, and give a client for it; the server ends with the block, however that ends.
 
     Parameters
     ----------
@@ -92,33 +91,25 @@ def running_server(
     RuntimeError
         When the server does not come up.
     """
-    version = read_config(bundle)["version"]
-    port = port or free_port(host)
-    require_free_port(host, port)
-    command = [sys.executable, "-m", __name__, str(bundle), "--host", host, "--port", str(port)]
-    with tempfile.TemporaryFile("w+", encoding="utf-8") as log:
-        # The server ends when its standard input does: the kernel closes that also when this process is killed.
-        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=log, stderr=log, env=os.environ | _RAY)
-        atexit.register(_end, process)
-        try:
-            with Client(f"http://{host}:{port}") as client:
-                _wait_until_ready(client, process, version, log, start_s)
-                yield client
-        finally:
-            atexit.unregister(_end)
-            _end(process)
+    port = free_port(host) if port is None else port
+    with (
+        tempfile.TemporaryFile("w+", encoding="utf-8") as log,
+        _process(bundle, host, port, log) as process,
+        Client(f"http://{host}:{port}") as client,
+    ):
+        _wait_until_ready(client, process, bundle, log, start_s)
+        yield client
 
 
 def require_free_port(host: str, port: int) -> None:
     """Raise :class:`InputError` where nothing can listen at `port` of `host`."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
+        except socket.gaierror:
+            raise InputError(f"host {host}: not an address of this machine; use 127.0.0.1.") from None
         except OSError as error:
-            if isinstance(error, socket.gaierror):
-                raise InputError(f"host {host}: no address of this machine; use 127.0.0.1.") from None
             raise InputError(
                 f"port {port} of {host} cannot be had ({os.strerror(error.errno).lower()}): end what listens there, "
                 "or choose another with --port."
@@ -127,29 +118,89 @@ def require_free_port(host: str, port: int) -> None:
 
 def free_port(host: str = "127.0.0.1") -> int:
     """A port of `host` at which nothing listens."""
-    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
 
 
 @contextmanager
-def _listening_to_signals(stop: threading.Event) -> Iterator[Any]:
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-
-    def listen() -> None:
-        for number in previous:
-            signal.signal(number, lambda *_: stop.set())
-
-    listen()
+def _process(bundle: str | Path, host: str, port: int, log: IO[str] | None) -> Iterator[subprocess.Popen]:
+    read_config(bundle)
+    require_free_port(host, port)
+    process = subprocess.Popen(
+        [sys.executable, "-m", __name__, str(bundle), "--host", host, "--port", str(port)],
+        stdin=subprocess.PIPE,
+        stdout=log,
+        stderr=log,
+        env=os.environ | _RAY,
+        start_new_session=True,
+    )
+    # For an interpreter that ends inside the block, such as a notebook's kernel.
+    atexit.register(_end, process)
     try:
-        yield listen
+        yield process
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        atexit.unregister(_end)
+        _end(process)
+
+
+def _end(process: subprocess.Popen) -> None:
+    if process.poll() is not None:
+        return
+    started = psutil.Process(process.pid).children(recursive=True)
+    process.stdin.close()
+    try:
+        process.wait(STOP_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+    for child in psutil.wait_procs(started, timeout=5)[1]:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
+
+
+def _wait_until_ready(
+    client: Client, process: subprocess.Popen, bundle: str | Path, log: IO[str] | None, start_s: float
+) -> None:
+    version = read_config(bundle)["version"]
+    deadline = time.monotonic() + start_s
+    while time.monotonic() < deadline and process.poll() is None:
+        with suppress(httpx.HTTPError, RequestRefused):
+            # Another server may have taken the port meanwhile: ours knows this bundle.
+            if client.health().model_version == version:
+                return
+        time.sleep(0.1)
+    # Where the bundle is the cause, one sentence says so.
+    load_bundle(bundle)
+    tail = []
+    if log is not None:
+        log.seek(0)
+        tail = log.read().strip().splitlines()[-20:]
+    raise RuntimeError("\n".join([f"the server did not come up within {start_s:g} s", *tail]))
+
+
+def _serve_until(stop: threading.Event, bundle: str, host: str, port: int) -> None:
+    with _ray():
+        from ray import serve as ray_serve
+
+        from wesadlib.serving.app import build
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        quiet = {"enable_access_log": False, "log_level": "WARNING"}
+        ray_serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
+        if not stop.is_set():
+            ray_serve.run(build(bundle), name="wesad", route_prefix="/", logging_config=quiet)
+        stop.wait()
+        # Ray warns that the controller died of being ended.
+        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
+        # Bounded: Serve waits half a minute for a controller that is gone.
+        ending = threading.Thread(target=ray_serve.shutdown, daemon=True)
+        ending.start()
+        ending.join(DRAIN_S)
 
 
 @contextmanager
-def _ray(listen: Any) -> Iterator[None]:
+def _ray() -> Iterator[Any]:
     """Ray on this machine, alone and quiet, with all its processes and files gone afterwards."""
     os.environ.update(_RAY)
     import ray
@@ -165,49 +216,20 @@ def _ray(listen: Any) -> Iterator[None]:
             object_store_memory=100 * 2**20,
             _temp_dir=folder,
         )
-        listen()  # Ray has put its own handlers in place.
-        yield
+        yield ray
     finally:
         started = psutil.Process().children(recursive=True)
         ray.shutdown()
         # Some of Ray's agents outlive it.
         for process in psutil.wait_procs(started, timeout=5)[1]:
-            process.kill()
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _wait_until_ready(client: Client, process: subprocess.Popen, version: str, log: Any, start_s: float) -> None:
-    deadline = time.monotonic() + start_s
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            # Another server may have taken the port meanwhile: ours knows this bundle.
-            if client.health().model_version == version:
-                return
-        except (httpx.HTTPError, RequestRefused):
-            pass
-        time.sleep(0.1)
-    log.seek(0)
-    lines = log.read().strip().splitlines()[-20:]
-    raise RuntimeError("the server did not come up:\n" + "\n".join(lines))
-
-
-def _end(process: subprocess.Popen) -> None:
-    if process.poll() is not None:
-        return
-    started = psutil.Process(process.pid).children(recursive=True)
-    process.terminate()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for child in psutil.wait_procs(started, timeout=5)[1]:
-        child.kill()
-
-
 def main() -> None:
-    """Serve until standard input ends; what :func:`running_server` starts."""
-    parser = argparse.ArgumentParser()
+    """Serve until standard input ends: the process that :func:`serve` and :func:`running_server` start."""
+    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}")
     parser.add_argument("bundle")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
@@ -219,7 +241,15 @@ def main() -> None:
         stop.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    _serve(arguments.bundle, arguments.host, arguments.port, stop)
+    try:
+        _serve_until(stop, arguments.bundle, arguments.host, arguments.port)
+    except RuntimeError:
+        # Ray says only that a replica failed. Where the bundle does not load, the starter says that in its own words.
+        try:
+            load_bundle(arguments.bundle)
+        except InputError:
+            sys.exit(1)
+        raise
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from wesadlib.features import cardiac, electrodermal, motion, respiratory, stati
 from wesadlib.features.block import Block
 
 GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
-_CHUNK = 64
+_CHUNK = 32
 
 __all__ = ["describe_features", "extract_features"]
 

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
+from scipy.signal import butter, sosfiltfilt
 
 
 @dataclass(frozen=True)
@@ -155,3 +157,29 @@ def stretches(values: np.ndarray, length: int) -> np.ndarray:
     """Cut the last axis into stretches of `length` samples, ``(…, stretch, sample)``, leaving out an incomplete one."""
     count = values.shape[-1] // length
     return values[..., : count * length].reshape(*values.shape[:-1], count, length)
+
+
+def zero_phase(values: np.ndarray, rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> np.ndarray:
+    """Butterworth filter of second order along the last axis, forward and backward, so that nothing is delayed.
+
+    Parameters
+    ----------
+    values : ndarray, (…, time)
+        Samples without gaps.
+    rate_hz : float
+        Sampling rate.
+    kind : str
+        ``lowpass``, ``highpass`` or ``bandpass``.
+    cutoff_hz : float or pair of float
+        Border, or borders, of the pass band.
+
+    Returns
+    -------
+    ndarray, (…, time)
+    """
+    return sosfiltfilt(_sections(rate_hz, kind, cutoff_hz), values, axis=-1)
+
+
+@lru_cache(maxsize=32)
+def _sections(rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> np.ndarray:
+    return butter(2, cutoff_hz, kind, fs=rate_hz, output="sos")

@@ -1,9 +1,9 @@
 """Skin conductance: tonic level, phasic activity and single responses (Boucsein 2012)."""
 
 import numpy as np
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Description, bridge, slope, thin
+from wesadlib.features.block import Block, Description, bridge, slope, thin, zero_phase
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
 MIN_AMPLITUDE_US = 0.02
@@ -11,6 +11,9 @@ MIN_AMPLITUDE_US = 0.02
 REACH_S = 10.0
 #: Border between tonic and phasic activity, Hz.
 CUTOFF_HZ = 0.05
+#: Responses are looked for below this: slower than the sensor's steps, faster than any response's rise, Hz.
+_SMOOTH_HZ = 1.0
+#: Longest gap that is bridged, s.
 MAX_GAP_S = 3.0
 _RATE_HZ = 5.0
 
@@ -48,8 +51,7 @@ def split(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
     tonic, phasic : ndarray, (window, time)
         Their sum is `values`.
     """
-    sections = butter(2, CUTOFF_HZ, "lowpass", fs=rate_hz, output="sos")
-    tonic = sosfiltfilt(sections, values, axis=-1)
+    tonic = zero_phase(values, rate_hz, "lowpass", CUTOFF_HZ)
     return tonic, values - tonic
 
 
@@ -72,11 +74,6 @@ def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
     return values[peak] - values[found["left_bases"]]
 
 
-def _smooth(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    # One second: shorter than any response's rise, longer than the sensor's steps.
-    return sosfiltfilt(butter(2, 1.0, "lowpass", fs=rate_hz, output="sos"), values, axis=-1)
-
-
 def extract(block: Block) -> dict[str, np.ndarray]:
     """Tonic level, phasic activity and responses of every skin conductance channel."""
     features = {}
@@ -87,7 +84,8 @@ def extract(block: Block) -> dict[str, np.ndarray]:
         readable = np.isfinite(values).all(axis=-1)
         values = np.where(readable[:, None], values, 0)
         tonic, phasic = split(values, rate_hz)
-        amplitudes = [responses(row, rate_hz) for row in _smooth(values, rate_hz)]
+        smooth = zero_phase(values, rate_hz, "lowpass", _SMOOTH_HZ)
+        amplitudes = [responses(row, rate_hz) for row in smooth]
         count = np.array([len(amplitude) for amplitude in amplitudes], float)
         total = np.array([amplitude.sum() for amplitude in amplitudes], float)
         minutes = values.shape[-1] / rate_hz / 60

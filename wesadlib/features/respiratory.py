@@ -1,12 +1,13 @@
 """Breathing from the chest's respiration belt: rate, depth and their variability."""
 
 import numpy as np
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Description, bridge, thin
+from wesadlib.features.block import Block, Description, bridge, thin, zero_phase
 
 #: Breathing lies between these, Hz (3 to 60 breaths per minute), as in NeuroKit2's `rsp_clean`.
 BAND_HZ = (0.05, 1.0)
+#: Longest gap that is bridged, s.
 MAX_GAP_S = 1.0
 _RATE_HZ = 5.0
 _SOURCE = "Makowski 2021"
@@ -30,8 +31,7 @@ def extract(block: Block) -> dict[str, np.ndarray]:
             continue
         values, rate_hz = thin(bridge(samples, block.rate_hz, MAX_GAP_S), block.rate_hz, _RATE_HZ)
         readable = np.isfinite(values).all(axis=-1)
-        sections = butter(2, BAND_HZ, "bandpass", fs=rate_hz, output="sos")
-        filtered = sosfiltfilt(sections, np.where(readable[:, None], values, 0), axis=-1)
+        filtered = zero_phase(np.where(readable[:, None], values, 0), rate_hz, "bandpass", BAND_HZ)
         breaths = np.full((len(values), 4), np.nan)
         for row in np.flatnonzero(readable):
             breaths[row] = _breaths(filtered[row], rate_hz)

@@ -55,34 +55,39 @@ def describe(values: np.ndarray, rate_hz: float) -> dict[str, np.ndarray]:
     variance = square.sum(axis=-1) / count
     sd = np.sqrt(variance)
     varying = np.where(sd > 0, variance, np.nan)
-    ordered = np.sort(values, axis=-1)
+    smallest, lower, upper, largest = _quantiles(values, count, np.array([0, 0.25, 0.75, 1]))
     peak = (centred[:, 1:-1] > centred[:, :-2]) & (centred[:, 1:-1] >= centred[:, 2:])
     peak &= (centred[:, 1:-1] > sd[:, None]) & present[:, :-2] & present[:, 2:]
     return {
         "mean": mean,
         "sd": sd,
-        "dynamic_range": _quantile(ordered, count, 1.0) - _quantile(ordered, count, 0.0),
-        "interquartile_range": _quantile(ordered, count, 0.75) - _quantile(ordered, count, 0.25),
+        "dynamic_range": largest - smallest,
+        "interquartile_range": upper - lower,
         "skewness": (square * centred).sum(axis=-1) / count / varying**1.5,
         "kurtosis": (square**2).sum(axis=-1) / count / varying**2 - 3,
         "peak_rate": np.where(np.isnan(varying), np.nan, peak.sum(axis=-1) / count * rate_hz * 60),
     }
 
 
-def _quantile(ordered: np.ndarray, count: np.ndarray, level: float) -> np.ndarray:
+def _quantiles(values: np.ndarray, count: np.ndarray, levels: np.ndarray) -> np.ndarray:
     # Sorting puts NaN last, so the samples that are present are the first `count` of a row.
-    position = level * (np.nan_to_num(count, nan=1) - 1)
+    ordered = np.sort(values, axis=-1)
+    position = levels[:, None] * (np.where(np.isnan(count), 1, count) - 1)
     below = np.floor(position).astype(int)
-    above = np.ceil(position).astype(int)
-    rows = np.arange(len(ordered))
-    value = ordered[rows, below] + (position - below) * (ordered[rows, above] - ordered[rows, below])
-    return np.where(np.isnan(count), np.nan, value)
+    rows = np.arange(len(values))
+    low, high = ordered[rows, below], ordered[rows, np.ceil(position).astype(int)]
+    return np.where(np.isnan(count), np.nan, low + (position - below) * (high - low))
 
 
 def extract(block: Block) -> dict[str, np.ndarray]:
     """Statistics of every channel, named ``<channel>_<statistic>``."""
+    if not block.signal:
+        return {}
+    channels = np.stack(list(block.signal.values()))
+    found = describe(channels.reshape(-1, channels.shape[-1]), block.rate_hz)
+    by_channel = {statistic: value.reshape(channels.shape[:2]) for statistic, value in found.items()}
     return {
-        f"{channel}_{statistic}": value
-        for channel, values in block.signal.items()
-        for statistic, value in describe(values, block.rate_hz).items()
+        f"{channel}_{statistic}": value[k]
+        for k, channel in enumerate(block.signal)
+        for statistic, value in by_channel.items()
     }

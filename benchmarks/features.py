@@ -1,0 +1,80 @@
+"""Milliseconds that the features of a window cost: ``python benchmarks/features.py``."""
+
+import argparse
+import time
+
+import numpy as np
+import xarray as xr
+from rich.console import Console
+from rich.table import Table
+from threadpoolctl import threadpool_limits
+
+from wesadlib.artefacts import project_root, write_json
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS
+from wesadlib.features import GROUPS, extract_features
+from wesadlib.features.block import Block
+from wesadlib.signals import window_from_channels
+
+RATE_HZ, WINDOW_S = 35.0, 60.0
+
+
+def simulate_windows(device: str, n_windows: int) -> xr.Dataset:
+    generator = np.random.default_rng(0)
+    windows = []
+    for _ in range(n_windows):
+        channels, rates = {}, {}
+        for name in DEVICE_CHANNELS[device]:
+            rates[name] = CHANNELS[name][1]
+            channels[name] = 2 + np.cumsum(generator.normal(0, 0.01, int(rates[name] * WINDOW_S)))
+        beat = f"{device}_{'ecg' if device == 'chest' else 'bvp'}"
+        phase = 2 * np.pi * 1.2 * np.arange(len(channels[beat])) / rates[beat]
+        channels[beat] = np.exp(8 * (np.cos(phase) - 1)) + generator.normal(0, 0.02, len(phase))
+        windows.append(window_from_channels(channels, rates, rate_hz=RATE_HZ, window_s=WINDOW_S))
+    return xr.concat(windows, "window").assign_attrs(rate_hz=RATE_HZ, window_s=WINDOW_S)
+
+
+def milliseconds(work, n_windows: int, repeats: int) -> float:
+    best = float("inf")
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return 1000 * best / n_windows
+
+
+def measure(device: str, n_windows: int, repeats: int) -> list[dict]:
+    windows = simulate_windows(device, n_windows)
+    lone = windows.isel(window=[0])
+    rows = [
+        ("all, in a batch", milliseconds(lambda: extract_features(windows), n_windows, repeats)),
+        ("all, one window alone", milliseconds(lambda: extract_features(lone), 1, 5 * repeats)),
+    ]
+    block = Block(
+        signal={str(k): windows["signal"].sel(channel=k).values.astype(float) for k in windows["channel"].values},
+        beat_s={str(k): windows["beat_s"].sel(beat_source=k).values for k in windows["beat_source"].values},
+        rate_hz=RATE_HZ,
+        window_s=WINDOW_S,
+    )
+    for group in GROUPS:
+        name = group.__name__.rpartition(".")[2]
+        rows.append((name, milliseconds(lambda group=group: group.extract(block), n_windows, repeats)))
+    return [{"device": device, "what": what, "ms_per_window": value} for what, value in rows]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--windows", type=int, default=256)
+    parser.add_argument("--repeats", type=int, default=5)
+    arguments = parser.parse_args()
+    with threadpool_limits(limits=1):
+        rows = [row for device in DEVICE_CHANNELS for row in measure(device, arguments.windows, arguments.repeats)]
+    table = Table("device", "features", "ms per window", title="Cost of features, one thread, best of the repeats")
+    for row in rows:
+        table.add_row(row["device"], row["what"], f"{row['ms_per_window']:.3f}")
+    Console().print(table)
+    path = write_json(project_root() / "outputs/bench/features.json", {"windows": arguments.windows, "rows": rows})
+    Console().print(f"written to {path}")
+
+
+if __name__ == "__main__":
+    main()

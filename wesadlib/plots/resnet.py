@@ -10,82 +10,110 @@ from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
 from wesadlib.plots import NEUTRAL, STATE_COLORS
 
-FILL = {"fixed": "#EFEFEF", "learned": "#E3EEF7", "levels": "#FBEBD9"}
+FIXED, LEARNED, AROUND = "#EFEFEF", "#E1EDF6", "#D55E00"
 TRAIN, VALIDATION = "#444444", "#CC79A7"
 
 
-def plot_architecture(blocks: pd.DataFrame, shortcuts: Sequence[tuple[int, int]] = ()) -> Figure:
-    """Draw a network as blocks from top to bottom, each as wide as it has feature maps and labelled with its output.
+def plot_architecture(blocks: pd.DataFrame, *, levels: bool, states: Sequence[str]) -> Figure:
+    """Draw a network from top to bottom: a box a block, wider with more feature maps, and what leaves it.
 
     Parameters
     ----------
     blocks : DataFrame
-        A row a block, in order: title, text, output, parameters, maps, kind (``fixed``, ``learned``, ``levels``).
-    shortcuts : sequence of pair of int
-        Rows between which something goes round the blocks between.
+        A row a block, in order: block, kernel, stride, maps, samples, parameters.
+    levels : bool
+        Whether the channels' levels go round the convolutions.
+    states : sequence of str
+        What the head tells apart.
     """
-    figure, axes = plt.subplots(figsize=(7.0, 0.72 * len(blocks) + 0.4))
-    widths = 2.2 + 1.8 * (blocks["maps"] / blocks["maps"].max()) ** 0.5
-    for row, (block, width) in enumerate(zip(blocks.itertuples(), widths, strict=True)):
-        y = -row
-        axes.add_patch(
-            FancyBboxPatch(
-                (-width / 2, y - 0.31), width, 0.62, boxstyle="round,pad=0,rounding_size=0.08",
-                facecolor=FILL[block.kind], edgecolor=NEUTRAL, linewidth=0.8,
-            )
-        )  # fmt: skip
-        axes.text(0, y + 0.11, block.title, ha="center", va="center", weight="bold")
-        axes.text(0, y - 0.13, block.text, ha="center", va="center", fontsize=9)
-        axes.text(2.35, y, block.output, ha="left", va="center", fontsize=9)
-        axes.text(4.75, y, f"{block.parameters:,}" if block.parameters else "–", ha="right", va="center", fontsize=9)
+    figure, axes = plt.subplots(figsize=(7.0, 0.68 * len(blocks) + 0.3))
+    half = 1.25 + 0.75 * (blocks["maps"] / blocks["maps"].max()) ** 0.5
+    for row, (block, width) in enumerate(zip(blocks.itertuples(), half, strict=True)):
+        title, text = _name_block(block, states)
+        box = FancyBboxPatch((-width, -row - 0.32), 2 * width, 0.64, boxstyle="round,pad=0,rounding_size=0.08")
+        axes.add_patch(box)
+        box.set(facecolor=LEARNED if block.parameters else FIXED, edgecolor=NEUTRAL, linewidth=0.8)
+        axes.text(0, -row + 0.13, title, ha="center", va="center", weight="bold")
+        axes.text(0, -row - 0.14, text, ha="center", va="center", fontsize=9)
+        shape = f"{block.maps} × {block.samples}" if block.samples > 1 else f"{block.maps}"
+        axes.text(3.1, -row, shape, ha="right", va="center", fontsize=9)
+        axes.text(4.3, -row, f"{block.parameters:,}" if block.parameters else "0", ha="right", va="center", fontsize=9)
+        if block.block.startswith("stages"):
+            _draw_shortcut(axes, row, width)
         if row:
-            axes.annotate("", (0, y + 0.31), (0, y + 0.69), arrowprops={"arrowstyle": "-|>", "color": NEUTRAL})
-    for start, end in shortcuts:
-        path = FancyArrowPatch(
-            (-widths.iloc[start] / 2, -start), (-widths.iloc[end] / 2, -end),
-            connectionstyle="bar,fraction=-0.14", arrowstyle="-|>", mutation_scale=10, color=STATE_COLORS["amusement"],
-        )  # fmt: skip
-        axes.add_patch(path)
-    axes.text(2.35, 0.75, "output", ha="left", va="center", fontsize=9, color=NEUTRAL)
-    axes.text(4.75, 0.75, "parameters", ha="right", va="center", fontsize=9, color=NEUTRAL)
-    axes.set(xlim=(-3.1, 4.8), ylim=(-len(blocks) + 0.5, 1.0))
+            axes.annotate("", (0, -row + 0.32), (0, -row + 0.68), arrowprops={"arrowstyle": "-|>", "color": NEUTRAL})
+    axes.text(3.1, 0.75, "maps × samples", ha="right", va="center", fontsize=9, color=NEUTRAL)
+    axes.text(4.3, 0.75, "parameters", ha="right", va="center", fontsize=9, color=NEUTRAL)
+    if levels:
+        _draw_way_round(axes, half, len(blocks))
+    axes.set(xlim=(-3.4 if levels else -2.1, 4.35), ylim=(-len(blocks) + 0.6, 0.95))
     axes.axis("off")
-    return figure
+    return _closed(figure)
+
+
+def _draw_shortcut(axes: Axes, row: int, width: float) -> None:
+    # Round the box, from the arrow that enters it to the arrow that leaves it.
+    x, top, bottom = width + 0.12, -row + 0.48, -row - 0.4
+    axes.plot([0, x, x], [top, top, bottom], color=NEUTRAL, linewidth=0.9, zorder=0)
+    style = {"arrowstyle": "-|>", "mutation_scale": 8, "shrinkA": 0, "shrinkB": 0}
+    axes.add_patch(FancyArrowPatch((x, bottom), (0.04, bottom), color=NEUTRAL, linewidth=0.9, **style))
+
+
+def _name_block(block: tuple, states: Sequence[str]) -> tuple[str, str]:
+    if block.block == "normalisation":
+        return "normalisation", "each channel: mean 0, spread 1"
+    if block.block == "stem":
+        return "stem", f"convolution {block.kernel}, stride {block.stride}; max-pool"
+    if block.block == "pool":
+        return "pool", "mean over time"
+    if block.block == "head":
+        return "head", " or ".join(states)
+    number = int(block.block.rpartition(".")[2]) + 1
+    return f"residual stage {number}", f"2 × convolution {block.kernel}, stride {block.stride}"
+
+
+def _draw_way_round(axes: Axes, half: pd.Series, rows: int) -> None:
+    x, last = -half.max() - 0.35, rows - 1
+    line = {"color": AROUND, "linewidth": 1.6}
+    axes.plot([-half.iloc[0], x, x], [0, 0, -last], solid_joinstyle="round", **line)
+    axes.add_patch(FancyArrowPatch((x, -last), (-half.iloc[last], -last), arrowstyle="-|>", mutation_scale=12, **line))
+    text = "levels: mean and\nlog-spread of\neach channel"
+    axes.text(x - 0.1, -last / 2, text, ha="right", va="center", fontsize=9, color=AROUND)
 
 
 def plot_levels(levels: pd.DataFrame) -> Figure:
-    """Distribution of each channel's level by state: what normalisation throws away.
+    """Each channel's level by state, over all windows: what normalisation throws away.
 
     Parameters
     ----------
     levels : DataFrame
-        A row a window and channel: channel, state, mean (with its unit in `units`), log_spread.
+        A row a window and channel: label, channel, units, mean, log_spread.
     """
     channels = list(dict.fromkeys(levels["channel"]))
-    states = [state for state in STATE_COLORS if state in set(levels["state"])]
-    figure, axes = plt.subplots(len(channels), 2, figsize=(7.0, 0.85 * len(channels) + 0.8), squeeze=False)
+    states = [state for state in STATE_COLORS if state in set(levels["label"])]
+    height = 0.3 * len(states) * len(channels) + 0.9
+    figure, axes = plt.subplots(len(channels), 2, figsize=(7.0, height), squeeze=False)
     for channel, row in zip(channels, axes, strict=True):
         part = levels[levels["channel"] == channel]
         for statistic, panel in zip(("mean", "log_spread"), row, strict=True):
-            _draw_boxes(panel, [part.loc[part["state"] == state, statistic].dropna() for state in states], states)
+            _draw_boxes(panel, [part.loc[part["label"] == state, statistic].dropna() for state in states], states)
         row[0].set_ylabel(f"{channel}\n{part['units'].iloc[0]}", rotation=0, ha="right", va="center", fontsize=9)
-    axes[0, 0].set_title("mean of the window")
-    axes[0, 1].set_title("ln of its spread")
-    for state, place in zip(states, (0.62, 0.8, 0.98), strict=False):
-        axes[0, 1].text(
-            place, 1.28, state, transform=axes[0, 1].transAxes, color=STATE_COLORS[state], ha="right", weight="bold"
-        )
-    return figure
+    axes[0, 0].set_title("mean")
+    axes[0, 1].set_title("ln(spread)")
+    for place, state in enumerate(reversed(states)):
+        figure.text(0.99 - 0.15 * place, 0.985, state, color=STATE_COLORS[state], ha="right", va="top", weight="bold")
+    return _closed(figure)
 
 
 def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str]) -> None:
-    drawn = panel.boxplot(
-        values, orientation="horizontal", widths=0.65, whis=(5, 95), showfliers=False, patch_artist=True
-    )
+    style = {"orientation": "horizontal", "widths": 0.7, "whis": (5, 95), "showfliers": False, "patch_artist": True}
+    drawn = panel.boxplot(values, **style)
     for box, state in zip(drawn["boxes"], states, strict=True):
-        box.set(facecolor=STATE_COLORS[state], alpha=0.75, linewidth=0.6)
+        box.set(facecolor=STATE_COLORS[state], edgecolor=STATE_COLORS[state], alpha=0.8)
+    for line in [*drawn["whiskers"], *drawn["caps"]]:
+        line.set(color=NEUTRAL, linewidth=0.8)
     for median in drawn["medians"]:
-        median.set(color="white", linewidth=1.6)
+        median.set(color="white", linewidth=1.8)
     panel.set_yticks([])
     panel.invert_yaxis()
     panel.spines["left"].set_visible(False)
@@ -103,22 +131,27 @@ def plot_learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
         The epoch whose weights were kept.
     """
     figure, (losses, rate) = plt.subplots(2, 1, figsize=(7.0, 4.2), sharex=True, height_ratios=(3, 1))
-    for column, color, name in (
-        ("train_loss", TRAIN, "training people"),
-        ("validation_loss", VALIDATION, "validation people"),
-    ):
+    lines = (("train_loss", TRAIN, "training people"), ("validation_loss", VALIDATION, "validation people"))
+    for column, color, name in lines:
         losses.plot(history["epoch"], history[column], color=color, marker="o", markersize=3)
-        losses.annotate(
-            name, (history["epoch"].iloc[-1], history[column].iloc[-1]), xytext=(6, 0),
-            textcoords="offset points", va="center", color=color, annotation_clip=False,
-        )  # fmt: skip
+        above = history[column].iloc[-1] == history[["train_loss", "validation_loss"]].iloc[-1].max()
+        offset = {"xytext": (10, 3 if above else -3), "textcoords": "offset points", "ha": "left"}
+        end = (history["epoch"].iloc[-1], history[column].iloc[-1])
+        losses.annotate(name, end, va="bottom" if above else "top", color=color, **offset)
     best = history.loc[history["epoch"] == best_epoch, "validation_loss"].iloc[0]
     losses.plot(best_epoch, best, marker="o", markersize=10, markerfacecolor="none", color=VALIDATION)
-    losses.annotate(
-        "kept", (best_epoch, best), xytext=(0, 10), textcoords="offset points", ha="center", color=VALIDATION
-    )
-    losses.set_ylabel("loss (cross-entropy)")
+    losses.set_title(f"circle: the epoch whose weights are kept ({best_epoch})", color=VALIDATION, fontsize=10)
+    first, last = history["epoch"].iloc[[0, -1]]
+    losses.set_xlim(first - 0.03 * (last - first + 1), last + 0.33 * (last - first + 1))
+    losses.margins(y=0.15)
+    losses.set_ylabel("loss")
     rate.plot(history["epoch"], history["learning_rate"], color=NEUTRAL)
-    rate.set(xlabel="epoch", ylabel="learning rate", ylim=(0, None))
+    rate.set(xlabel="epoch", ylabel="learning\nrate", ylim=(0, None))
     rate.xaxis.get_major_locator().set_params(integer=True)
+    return _closed(figure)
+
+
+def _closed(figure: Figure) -> Figure:
+    # A cell shows the figure that it ends with; an open one would be shown a second time.
+    plt.close(figure)
     return figure

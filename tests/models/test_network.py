@@ -78,11 +78,12 @@ def test_multiply_accumulates_agree_with_the_counter_of_torch(network):
 def test_blocks_hold_all_that_their_layers_hold(network):
     layers = describe_layers(network, SHAPE)
     blocks = describe_blocks(layers).set_index("block")
-    assert blocks.index.tolist() == ["normalisation", "stem", *(f"stages.{k}" for k in range(4)), "pool", "head"]
+    stages = [f"residual stage {number}" for number in (1, 2, 3, 4)]
+    assert blocks.index.tolist() == ["normalisation", "stem", *stages, "pool", "head"]
     assert blocks["maps"].tolist() == [7, 8, 8, 16, 16, 32, 32, 2]
     assert blocks["samples"].tolist() == [2100, 525, 525, 263, 263, 132, 1, 1]
-    assert blocks.loc["stem":"stages.3", "kernel"].tolist() == [15, 7, 7, 5, 5]
-    assert blocks.loc["stem":"stages.3", "stride"].tolist() == [2, 1, 2, 1, 2]
+    assert blocks.loc["stem":"residual stage 4", "kernel"].tolist() == [15, 7, 7, 5, 5]
+    assert blocks.loc["stem":"residual stage 4", "stride"].tolist() == [2, 1, 2, 1, 2]
     assert blocks["parameters"].sum() == layers["parameters"].sum()
     assert blocks["multiply_accumulates"].sum() == layers["multiply_accumulates"].sum()
 

@@ -248,10 +248,11 @@ def describe_blocks(layers: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        block; kernel and stride of its first convolution; maps and samples that leave it; parameters,
+        block, its name; kernel and stride of its first convolution; maps and samples that leave it; parameters,
         multiply_accumulates.
     """
     block = layers["layer"].str.extract(r"^(stages\.\d+|\w+)", expand=False).replace("dropout", "head")
+    block = block.str.replace(r"stages\.(\d+)", lambda match: f"residual stage {int(match[1]) + 1}", regex=True)
     return (
         layers.groupby(block.rename("block"), sort=False)
         .agg(

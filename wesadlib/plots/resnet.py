@@ -29,16 +29,15 @@ def plot_architecture(blocks: pd.DataFrame, *, levels: bool, states: Sequence[st
     figure, axes = plt.subplots(figsize=(7.0, 0.68 * len(blocks) + 0.3))
     half = 1.25 + 0.75 * (blocks["maps"] / blocks["maps"].max()) ** 0.5
     for row, (block, width) in enumerate(zip(blocks.itertuples(), half, strict=True)):
-        title, text = _name_block(block, states)
         box = FancyBboxPatch((-width, -row - 0.32), 2 * width, 0.64, boxstyle="round,pad=0,rounding_size=0.08")
         axes.add_patch(box)
         box.set(facecolor=LEARNED if block.parameters else FIXED, edgecolor=NEUTRAL, linewidth=0.8)
-        axes.text(0, -row + 0.13, title, ha="center", va="center", weight="bold")
-        axes.text(0, -row - 0.14, text, ha="center", va="center", fontsize=9)
+        axes.text(0, -row + 0.13, block.block, ha="center", va="center", weight="bold")
+        axes.text(0, -row - 0.14, _explain(block, states), ha="center", va="center", fontsize=9)
         shape = f"{block.maps} × {block.samples}" if block.samples > 1 else f"{block.maps}"
         axes.text(3.1, -row, shape, ha="right", va="center", fontsize=9)
         axes.text(4.3, -row, f"{block.parameters:,}" if block.parameters else "0", ha="right", va="center", fontsize=9)
-        if block.block.startswith("stages"):
+        if block.block.startswith("residual"):
             _draw_shortcut(axes, row, width)
         if row:
             axes.annotate("", (0, -row + 0.32), (0, -row + 0.68), arrowprops={"arrowstyle": "-|>", "color": NEUTRAL})
@@ -59,17 +58,14 @@ def _draw_shortcut(axes: Axes, row: int, width: float) -> None:
     axes.add_patch(FancyArrowPatch((x, bottom), (0.04, bottom), color=NEUTRAL, linewidth=0.9, **style))
 
 
-def _name_block(block: tuple, states: Sequence[str]) -> tuple[str, str]:
-    if block.block == "normalisation":
-        return "normalisation", "each channel: mean 0, spread 1"
-    if block.block == "stem":
-        return "stem", f"convolution {block.kernel}, stride {block.stride}; max-pool"
-    if block.block == "pool":
-        return "pool", "mean over time"
-    if block.block == "head":
-        return "head", " or ".join(states)
-    number = int(block.block.rpartition(".")[2]) + 1
-    return f"residual stage {number}", f"2 × convolution {block.kernel}, stride {block.stride}"
+def _explain(block: tuple, states: Sequence[str]) -> str:
+    text = {
+        "normalisation": "each channel: mean 0, spread 1",
+        "stem": f"convolution {block.kernel}, stride {block.stride}; max-pool",
+        "pool": "mean over time",
+        "head": " or ".join(states),
+    }
+    return text.get(block.block, f"2 × convolution {block.kernel}, stride {block.stride}")
 
 
 def _draw_way_round(axes: Axes, half: pd.Series, rows: int) -> None:

@@ -8,6 +8,9 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.runner import RAY_ENVIRONMENT, evaluate
 from wesadlib.params import Params
 
+# One after the other, where tests are spread over processes.
+pytestmark = pytest.mark.xdist_group("ray")
+
 
 @pytest.fixture(scope="module")
 def cluster():

@@ -32,6 +32,31 @@ def intervals(predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int
     return pd.DataFrame(rows)
 
 
+#: Score -> what a reader calls it.
+NAMES = {
+    "accuracy": "accuracy",
+    "balanced_accuracy": "balanced accuracy",
+    "macro_f1": "macro-F1",
+    "roc_auc": "area under ROC",
+    "ece": "calibration error (ECE)",
+    "brier": "Brier score",
+}
+
+
+def tabulate(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores with intervals as text, to be read: a row a score, a column a model and choice of windows.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        As :func:`intervals` returns, of one task and protocol.
+    """
+    text = [f"{row.value:.3f} [{row.low:.3f}, {row.high:.3f}]" for row in scores.itertuples()]
+    table = scores.assign(text=text).pivot(index="metric", columns=["model", "windows"], values="text")
+    order = pd.MultiIndex.from_frame(scores[["model", "windows"]].drop_duplicates().sort_values("model", kind="stable"))
+    return table.reindex(index=list(NAMES), columns=order).rename(index=NAMES).rename_axis(index=None)
+
+
 def _weighted(part: pd.DataFrame, people: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
     # Every score of predictions of one seed, for each row of weights (draw, person).
     states, probability = probabilities(part)

@@ -114,6 +114,16 @@ def test_every_feature_is_described_and_every_description_computed(toy_windows, 
     assert (table["definition"].str.len() > 5).all()
 
 
+def test_features_of_windows_are_described_with_their_units(featured):
+    table = describe_features(featured).set_index("name")
+    assert list(table.index) == list(featured["feature_name"].values)
+    assert table.loc["wrist_eda_mean", ["group", "unit"]].tolist() == ["statistics", "uS"]
+    assert table.loc["wrist_bvp_heart_rate", ["group", "unit"]].tolist() == ["cardiac", "1/min"]
+    assert table.loc["wrist_bvp_pulse_amplitude", "unit"] == "a.u."
+    assert table.loc["wrist_acc_magnitude_sd", ["group", "unit"]].tolist() == ["motion", "g"]
+    assert not table["unit"].str.contains("{", regex=False).any()
+
+
 def test_features_are_replaced_not_doubled(featured):
     again = extract_features(featured)
     xr.testing.assert_identical(again["feature"], featured["feature"])

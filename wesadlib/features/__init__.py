@@ -6,12 +6,20 @@ import xarray as xr
 
 from wesadlib.errors import InputError
 from wesadlib.features import cardiac, electrodermal, motion, respiratory, statistics, thermal
-from wesadlib.features.block import Block
+from wesadlib.features.block import Block, Description
+from wesadlib.features.effects import correlate, headline_features, measure_effects, responses_by_person
 
 GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
 _CHUNK = 32
 
-__all__ = ["describe_features", "extract_features"]
+__all__ = [
+    "correlate",
+    "describe_features",
+    "extract_features",
+    "headline_features",
+    "measure_effects",
+    "responses_by_person",
+]
 
 
 def extract_features(windows: xr.Dataset) -> xr.Dataset:
@@ -81,16 +89,44 @@ def _extract_block(block: Block) -> dict[str, np.ndarray]:
     return features
 
 
-def describe_features() -> pd.DataFrame:
-    """Every feature: group, what it applies to, name pattern, unit, definition, source; a row a feature."""
-    rows = [description for group in GROUPS for description in group.DESCRIPTIONS]
-    return pd.DataFrame(
-        {
-            "group": [row.group for row in rows],
-            "applies to": [row.applies_to for row in rows],
-            "name": [f"<channel>_{row.statistic}" for row in rows],
-            "unit": [row.unit for row in rows],
-            "definition": [row.definition for row in rows],
-            "source": [row.source for row in rows],
-        }
-    )
+def describe_features(windows: xr.Dataset | None = None) -> pd.DataFrame:
+    """What every feature is: its group, unit, definition and source.
+
+    Parameters
+    ----------
+    windows : xr.Dataset, optional
+        Windows with features: then a row for each of theirs, in their order, with the channel's own unit. Without them,
+        a row for each kind of feature.
+
+    Returns
+    -------
+    DataFrame
+        ``name group applies_to unit definition source``; without windows, `name` is ``<channel>_<statistic>`` and
+        ``{unit}`` stands for the channel's unit.
+    """
+    kinds = [description for group in GROUPS for description in group.DESCRIPTIONS]
+    if windows is None:
+        return pd.DataFrame([_describe(kind, f"<channel>_{kind.statistic}", kind.unit) for kind in kinds])
+    units = {
+        str(name): str(unit) for name, unit in zip(windows["channel"].values, windows["units"].values, strict=True)
+    }
+    # Beats may have been found in a channel that is not among these, and the three axes together are no channel.
+    channels = {**dict.fromkeys(map(str, windows["beat_source"].values), ""), **units}
+    channels |= {name.removesuffix("_x"): unit for name, unit in units.items() if name.endswith("_acc_x")}
+    known = {f"{channel}_{kind.statistic}": (kind, unit) for kind in kinds for channel, unit in channels.items()}
+    rows = []
+    for name in map(str, windows["feature_name"].values):
+        kind, unit = known[name]
+        rows.append(_describe(kind, name, kind.unit.replace("{unit}", unit)))
+    return pd.DataFrame(rows)
+
+
+def _describe(kind: Description, name: str, unit: str) -> dict[str, str]:
+    return {
+        "name": name,
+        "group": kind.group,
+        "applies_to": kind.applies_to,
+        "unit": unit,
+        "definition": kind.definition,
+        "source": kind.source,
+    }

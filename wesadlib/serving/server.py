@@ -130,7 +130,7 @@ def _process(bundle: str | Path, host: str, port: int, log: IO[str] | None) -> I
     process = subprocess.Popen(
         [sys.executable, "-m", __name__, str(bundle), "--host", host, "--port", str(port)],
         stdin=subprocess.PIPE,
-        stdout=log,
+        stdout=subprocess.DEVNULL,  # Ray's core warns there that what was ended has ended.
         stderr=log,
         env=os.environ | _RAY,
         start_new_session=True,
@@ -191,8 +191,6 @@ def _serve_until(stop: threading.Event, bundle: str, host: str, port: int) -> No
         if not stop.is_set():
             ray_serve.run(build(bundle), name="wesad", route_prefix="/", logging_config=quiet)
         stop.wait()
-        # Ray warns that the controller died of being ended.
-        sys.stderr = open(os.devnull, "w")  # noqa: SIM115
         # Bounded: Serve waits half a minute for a controller that is gone.
         ending = threading.Thread(target=ray_serve.shutdown, daemon=True)
         ending.start()

@@ -1,0 +1,132 @@
+"""One path from a window to an answer, whether it was cut from a recording or arrives by itself."""
+
+import minutes
+import numpy as np
+import pytest
+
+from wesadlib import models
+from wesadlib.bundle import load_bundle
+from wesadlib.errors import InputError
+from wesadlib.signals import make_windows
+
+
+@pytest.fixture(scope="session")
+def bundle(saved_bundle):
+    return load_bundle(saved_bundle)
+
+
+@pytest.mark.parametrize("name", models.MODELS)
+def test_every_model_answers_from_a_bundle_as_before_it_was_saved(name, tmp_path, toy_windows, monkeypatch):
+    fitted = []
+    home = models.MODELS[name].split(":")
+    save = getattr(__import__(home[0], fromlist=[home[1]]), home[1]).save
+    monkeypatch.setattr(f"{home[0]}.{home[1]}.save", lambda model, to: (fitted.append(model), save(model, to)))
+    loaded = load_bundle(minutes.save_toy_bundle(name, tmp_path / "bundle", toy_windows))
+    answers = loaded.predict(toy_windows)
+    expected = fitted[0].predict_proba(minutes.extract_features(toy_windows)).transpose("window", "state").values
+    assert [answer.status for answer in answers] == ["ok"] * len(expected)
+    np.testing.assert_allclose([list(answer.probabilities.values()) for answer in answers], expected, atol=1e-6)
+
+
+def test_an_answer_agrees_with_itself(bundle, toy_windows):
+    for answer in bundle.predict(toy_windows):
+        assert sum(answer.probabilities.values()) == pytest.approx(1)
+        assert answer.state == max(answer.probabilities, key=answer.probabilities.get)
+        assert answer.confidence == answer.probabilities[answer.state]
+        assert answer.abstained == (answer.confidence < 0.7)
+        assert answer.model_version == bundle.version
+        assert set(answer.quality) == set(minutes.RATES_HZ)
+
+
+def test_the_model_abstains_where_it_is_not_sure(bundle, toy_windows):
+    answers = bundle.predict(toy_windows)
+    surest = max(answer.confidence for answer in answers)
+    strict = type(bundle)(bundle.folder, bundle.config | {"min_confidence": surest}, bundle.model)
+    abstained = [answer.abstained for answer in strict.predict(toy_windows)]
+    assert abstained == [answer.confidence < surest for answer in answers]
+    assert 0 < sum(abstained) < len(abstained)
+
+
+def test_a_refused_window_is_no_guess_and_spoils_no_other(bundle, toy_windows):
+    whole = bundle.predict(toy_windows)
+    eda = list(toy_windows["channel"].values).index("wrist_eda")
+    toy_windows["signal"][3, eda] = 0.0
+    answers = bundle.predict(toy_windows)
+    refused = answers[3]
+    assert (refused.status, refused.state, refused.probabilities, refused.confidence) == ("rejected", None, None, None)
+    assert not refused.abstained
+    assert any(reason.startswith("wrist_eda: ") for reason in refused.reasons)
+    assert refused.quality["wrist_eda"] < 0.5 <= refused.quality["wrist_bvp"]
+    for k in (2, 4):
+        assert answers[k].probabilities == pytest.approx(whole[k].probabilities, abs=1e-9)
+        assert answers[k].reasons == []
+
+
+def test_thresholds_are_the_bundles_and_not_the_defaults(bundle, toy_windows):
+    restless = toy_windows.isel(window=[0])
+    restless["signal"][0, 3:, ::40] += 3.0
+    answers = {}
+    for least in (0.0, 1.0):
+        config = bundle.config | {"quality": bundle.config["quality"] | {"min_motion_score": least}}
+        (answers[least],) = type(bundle)(bundle.folder, config, bundle.model).predict(restless)
+    assert answers[0.0].status == "ok"
+    assert answers[1.0].status == "rejected"
+    assert "wrist_bvp: motion" in answers[1.0].reasons
+
+
+def test_a_lone_minute_and_the_same_minute_of_a_recording_get_the_same_answer(bundle):
+    recording = minutes.wrist_recording(240)
+    windows = make_windows(minutes.ToyCohort([recording]), device="wrist")
+    assert windows.sizes["window"] == 7
+    expected = bundle.predict(windows)
+    for k, start in enumerate(windows["start_s"].values):
+        cut = {
+            name: signal.values[round(start * rate) : round((start + 60) * rate)]
+            for (name, rate), signal in zip(
+                minutes.RATES_HZ.items(), map(recording.signals.get, minutes.RATES_HZ), strict=True
+            )
+        }
+        answer = bundle.predict_window(cut, minutes.RATES_HZ)
+        assert answer.status == expected[k].status == "ok"
+        assert answer.probabilities == pytest.approx(expected[k].probabilities, abs=1e-6)
+
+
+def test_the_order_of_channels_does_not_matter(bundle):
+    minute = minutes.wrist_signals()
+    turned = dict(reversed(minute.items()))
+    assert bundle.predict_window(turned, minutes.RATES_HZ) == bundle.predict_window(minute, minutes.RATES_HZ)
+
+
+def test_other_rates_are_harmonised(bundle):
+    minute = minutes.wrist_signals()
+    thinned = minute | {"wrist_acc_x": minute["wrist_acc_x"][::2]}
+    answer = bundle.predict_window(thinned, minutes.RATES_HZ | {"wrist_acc_x": 16.0})
+    assert answer.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("change", "problem"),
+    [
+        ({"wrist_eda": None}, "wrist_eda: missing channel"),
+        ({"wrist_hum": np.zeros(60)}, "wrist_hum: unknown channel, this model uses wrist_bvp, wrist_eda"),
+        ({"wrist_eda": np.ones(239)}, "wrist_eda: 60 s at 4 Hz are 240 samples, not 239"),
+        ({"wrist_eda": np.ones(0)}, "wrist_eda: 60 s at 4 Hz are 240 samples, not 0"),
+    ],
+)
+def test_an_unusable_window_is_refused_by_name(bundle, change, problem):
+    channels = {name: v for name, v in (minutes.wrist_signals() | change).items() if v is not None}
+    with pytest.raises(InputError, match=problem):
+        bundle.predict_window(channels, minutes.RATES_HZ | {"wrist_hum": 1.0})
+
+
+@pytest.mark.parametrize("rate", [0.0, -4.0, float("nan"), float("inf"), 1e6])
+def test_an_impossible_rate_is_refused_by_name(bundle, rate):
+    with pytest.raises(InputError, match="wrist_eda: rate_hz must be above 0"):
+        bundle.predict_window(minutes.wrist_signals(), minutes.RATES_HZ | {"wrist_eda": rate})
+
+
+def test_windows_of_another_cut_are_refused(bundle, toy_windows, make_windows_of_toys):
+    with pytest.raises(InputError, match="have the channels wrist_bvp, wrist_eda; the bundle needs wrist_bvp"):
+        bundle.predict(toy_windows.isel(channel=[0, 1]))
+    with pytest.raises(InputError, match=r"have 1050 samples; the bundle needs 2100, that is 60 s at 35 Hz"):
+        bundle.predict(make_windows_of_toys(n_subjects=1, window_s=30.0))

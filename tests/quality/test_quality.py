@@ -104,6 +104,18 @@ def test_range_and_speed(toy_windows):
     assert float(assessed["rule_score"].sel(channel="wrist_temp", rule="physiological range")[0]) == 0
 
 
+def test_ten_seconds_of_noise_are_a_flat_line_and_a_pause_is_not(toy_windows):
+    rate = round(toy_windows.attrs["rate_hz"])
+    noise = np.random.default_rng(0).uniform(-1, 1, 60 * rate).astype(np.float32)
+    toy_windows["signal"][0, 0, 5 * rate : 17 * rate] = noise[: 12 * rate]
+    toy_windows["signal"][1, 0, 5 * rate : 13 * rate] = noise[: 8 * rate]
+    toy_windows["signal"][2, 0] = noise
+    assessed = assess_quality(toy_windows)
+    score = assessed["rule_score"].sel(channel="wrist_bvp", rule="flat line").values
+    np.testing.assert_allclose(score[:4], [0.8, 1, 0, 1], atol=1e-6)
+    assert assessed["reason"].values[:2].tolist() == ["wrist_bvp: flat line", ""]
+
+
 def test_motion_is_the_share_of_seconds_without_it(toy_windows):
     generator = np.random.default_rng(0)
     half = toy_windows.sizes["time"] // 2
@@ -203,7 +215,7 @@ def test_native_samples_to_verdict():
     good = assess_quality(window_from_channels(channels, rates).expand_dims("window"))
     assert good["verdict"].item()
     assert good["rule_score"].sel(channel="chest_ecg", rule="beat plausibility").item() > 0.95
-    channels["chest_ecg"] = generator.normal(0, 0.01, len(time))
+    channels["chest_ecg"] = generator.normal(0, 0.5, len(time))
     assert assess_quality(window_from_channels(channels, rates).expand_dims("window"))["reason"].item() == (
         "chest_ecg: beat plausibility"
     )

@@ -7,8 +7,8 @@ import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.quality.rules import RAILS, RANGES, RULES, SPEEDS, read_thresholds, signal_of
-from wesadlib.quality.scores import beat_plausibility, in_range, off_rail, stillness
+from wesadlib.quality.rules import NOISE_FLOORS, RAILS, RANGES, RULES, SPEEDS, read_thresholds, signal_of
+from wesadlib.quality.scores import beat_plausibility, in_range, longest_quiet_s, off_rail, stillness
 
 NATIVE_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
 
@@ -131,6 +131,9 @@ def _scores(values: np.ndarray, names: Sequence[str], windows: xr.Dataset) -> np
     still = _stillness_by_device(values, names, rate_hz)
     for channel, name in enumerate(names):
         signal, x = signal_of(name), values[:, channel]
+        if signal in NOISE_FLOORS:
+            quiet = 1 - longest_quiet_s(x, rate_hz, NOISE_FLOORS[signal]) / window_s
+            scores[:, channel, 1] = np.fmin(scores[:, channel, 1], np.clip(quiet, 0, 1))
         if signal in RANGES:
             speed, over_s = SPEEDS.get(signal, (np.inf, 1.0))
             scores[:, channel, 2] = in_range(x, *RANGES[signal], speed * over_s, max(round(over_s * rate_hz), 1))

@@ -28,6 +28,10 @@ RANGES: dict[str, tuple[float, float]] = {
 #: a temperature sensor that has come off cools by 0.2 degC a second, skin by a tenth of that.
 SPEEDS: dict[str, tuple[float, float]] = {"eda": (10.0, 1.0), "temp": (0.1, 5.0)}
 
+#: A second in which the signal's range is below this, in its unit, is quiet, and ten of them in a row are a flat line:
+#: a sensor that touches nobody reads noise, which never stands still. Hearts and breathing chests do not fall below.
+NOISE_FLOORS: dict[str, float] = {"ecg": 0.1, "bvp": 4.0, "resp": 0.3}
+
 #: A repeated extreme counts as a rail from this absolute value on: slow, coarsely quantised signals repeat their
 #: extremes in perfect health, and an accelerometer of a hand at rest does nothing else.
 RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda": 20.0, "acc": 1.9}
@@ -69,7 +73,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "flat line",
-        "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis",
+        "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis; in "
+        "ECG, BVP and respiration ten seconds or more of nothing but noise are no change",
         {
             **_same("max_flat_fast_s", "ecg", "bvp", "emg", "resp"),
             "eda": "max_flat_s",

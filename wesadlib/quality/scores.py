@@ -7,6 +7,8 @@ import numpy as np
 
 #: Acceleration's magnitude varies by less than this, in g (SD over a second), where a wearer is still.
 STILL_G = 0.1
+#: Shorter stretches of nothing but noise are no flat line, s.
+LEAST_QUIET_S = 10.0
 #: Beats come at 40 to 180 a minute (Orphanidou 2015).
 SHORTEST_BEAT_S, LONGEST_BEAT_S = 60 / 180, 60 / 40
 #: The longest interval between beats is at most this many times the shortest (Orphanidou 2015).
@@ -39,6 +41,34 @@ def stillness(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
     spread = magnitude.reshape(len(magnitude), whole, second).std(axis=2)
     read = np.count_nonzero(~np.isnan(spread), axis=1)
     return np.where(read > 0, np.count_nonzero(spread < STILL_G, axis=1) / np.maximum(read, 1), np.nan)
+
+
+def longest_quiet_s(values: np.ndarray, rate_hz: float, floor: float) -> np.ndarray:
+    """Longest stretch of seconds in each of which the signal's range stays below `floor`.
+
+    Parameters
+    ----------
+    values : ndarray (window, time)
+        NaN where missing; a second with a missing sample is not quiet.
+    rate_hz : float
+        Samples a second.
+    floor : float
+        In the unit of `values`.
+
+    Returns
+    -------
+    ndarray (window,)
+        In seconds; 0 below :data:`LEAST_QUIET_S`, because a heart rests between beats and a chest between breaths.
+    """
+    second = max(round(rate_hz), 2)
+    whole = values.shape[1] // second
+    quiet = np.ptp(values[:, : whole * second].reshape(len(values), whole, second), axis=2) < floor
+    run = longest = np.zeros(len(values))
+    for k in range(whole):
+        run = np.where(quiet[:, k], run + 1, 0)
+        longest = np.maximum(longest, run)
+    longest_s = longest * second / rate_hz
+    return np.where(longest_s >= LEAST_QUIET_S, longest_s, 0.0)
 
 
 def in_range(values: np.ndarray, low: float, high: float, fastest: float = np.inf, lag: int = 1) -> np.ndarray:

@@ -38,10 +38,13 @@ class Model(Protocol):
         The registered name.
     classes : list of str
         States that the model tells apart, in the order of its probabilities.
+    validates : bool
+        Whether validation people decide when to stop; a model that has nothing to decide learns from them as well.
     """
 
     name: str
     classes: list[str]
+    validates: bool
 
     @classmethod
     def from_params(cls, params: Any) -> "Model":

@@ -54,6 +54,7 @@ class ResNet:
     """
 
     name = "resnet"
+    validates = True
 
     def __init__(
         self,

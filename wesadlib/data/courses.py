@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
+from scipy.ndimage import uniform_filter1d
 from scipy.signal import fftconvolve, lfilter
 
 from wesadlib.data.people import TABLE, Person
@@ -33,6 +34,8 @@ _RECOVERY_S = {
     "chest_temperature": 60,
 }
 _RISE_S = 20
+# What a minute shows of these is a root mean square.
+_STRENGTHS = ("wrist_movement", "chest_movement")
 
 
 @dataclass(frozen=True)
@@ -85,20 +88,14 @@ def make_course(person: Person, generator: np.random.Generator) -> Course:
     time_s = np.arange(duration_s * COURSE_RATE_HZ) / COURSE_RATE_HZ
     values = {name: _state_level(person, name, blocks, time_s) for name in TABLE}
     _add_slope(values, person, blocks, time_s)
-    noise = {
-        name: smooth_noise(generator, len(time_s), row.tau_s) * row.within / _spread_in_block(row.tau_s)
-        for name, row in TABLE.items()
-    }
-    # One skin: what the wrist's tonic level does, the chest's does in large part as well.
-    share = TABLE["chest_eda"].within / TABLE["wrist_eda"].within
-    noise["chest_eda"] = 0.7 * noise["chest_eda"] + 0.7 * share * noise["wrist_eda"]
-    for name in values:
-        if name in ("scr_rate", "wrist_movement", "chest_movement"):
-            relative = TABLE[name].within
-            values[name] = np.maximum(values[name], 0.3 * person.levels[name])
-            values[name] = values[name] * np.exp(noise[name] - 0.5 * relative**2)
+    for name, noise in _fluctuations(values, person, generator).items():
+        row = TABLE[name]
+        if row.level == "positive":
+            factor = np.exp(noise)
+            mean = _block_trends(_minute_rms(factor) if name in _STRENGTHS else factor, blocks, time_s)
+            values[name] = np.maximum(values[name], 0.3 * person.levels[name]) * factor / mean
         else:
-            values[name] = values[name] + noise[name]
+            values[name] = values[name] + noise - _block_trends(noise, blocks, time_s, degree=_degree(name))
     values["heart_rate"] = np.clip(values["heart_rate"], 42, 170)
     values["respiration_rate"] = np.clip(values["respiration_rate"], 6, 30)
     _add_eda(values, generator)
@@ -146,31 +143,77 @@ def _add_slope(values: dict, person: Person, blocks: tuple[Block, ...], time_s: 
     values["wrist_temperature"] = values["wrist_temperature"] + np.interp(time_s, knots_s, offsets)
 
 
+def _fluctuations(values: dict, person: Person, generator: np.random.Generator) -> dict[str, np.ndarray]:
+    """What a person does within a state, for every row that is still in `values`."""
+    noise = {}
+    for name in values:
+        row = TABLE[name]
+        gain = row.within / _spread_in_block(row.tau_s, _degree(name))
+        noise[name] = gain * smooth_noise(generator, len(values[name]), row.tau_s)
+    # The drier a skin, the larger its drifts are beside its level.
+    noise["wrist_eda"] *= np.exp(-0.2 * (values["wrist_eda"] - TABLE["wrist_eda"].baseline))
+    # One skin: what the wrist's level does, the chest's does in large part as well.
+    share = TABLE["chest_eda"].within / TABLE["wrist_eda"].within
+    noise["chest_eda"] = 0.7 * noise["chest_eda"] + 0.7 * share * noise["wrist_eda"]
+    return noise
+
+
+def _degree(name: str) -> int:
+    # The wrist's temperature has its slope from a row of its own.
+    return 1 if name == "wrist_temperature" else 0
+
+
+def _block_trends(
+    values: np.ndarray, blocks: tuple[Block, ...], time_s: np.ndarray, degree: int = 0
+) -> np.ndarray:
+    """Each block's mean, or its line, and a line from block to block.
+
+    Fluctuations are measured from it, so that a person's level in a state is the one that was drawn.
+    """
+    knots_s, knots = [], []
+    for block in blocks:
+        ends_s = np.array([block.start_s + MARGIN_S, block.end_s - MARGIN_S])
+        inside = (time_s >= ends_s[0]) & (time_s < ends_s[1])
+        line = np.polynomial.Polynomial.fit(time_s[inside], values[inside], degree)
+        knots_s += [block.start_s, block.end_s]
+        knots += list(line(ends_s))
+    return np.interp(time_s, knots_s, knots)
+
+
+def _minute_rms(values: np.ndarray) -> np.ndarray:
+    return np.sqrt(uniform_filter1d(values**2, 60 * COURSE_RATE_HZ))
+
+
 def _add_eda(values: dict, generator: np.random.Generator) -> None:
     """Skin responses at random times of the drawn rate, and with them both devices' skin conductance."""
     n = len(values["scr_rate"])
-    counts = generator.poisson(values["scr_rate"] / 60 / COURSE_RATE_HZ)
-    size = np.exp(generator.normal(0, 0.7, n))
+    # Intervals of a gamma distribution in the rate's own time: skin responses seldom follow at once on another.
+    passed = np.cumsum(values["scr_rate"]) / 60 / COURSE_RATE_HZ
+    events = np.cumsum(generator.gamma(2, 1 / 2, size=int(passed[-1] * 2) + 40))
+    at = np.searchsorted(passed, events[events < passed[-1]])
+    size = np.zeros(n)
+    size[at] = np.exp(generator.normal(0, 0.6, len(at)))
+    happened = size > 0
     kernel = _skin_response()
-    for device, gain in (("wrist", 1.0), ("chest", 0.5)):
+    for device, gain in (("wrist", 1.0), ("chest", 0.3)):
         tonic = np.exp(values[f"{device}_eda"])
         # A response counts from 0.02 uS on, so that none is smaller at the wrist.
-        amplitude = gain * (0.025 + size * tonic * np.exp(values["scr_size"]))
-        phasic = fftconvolve(counts * amplitude, kernel)[:n]
+        amplitude = gain * happened * (0.03 + size * np.sqrt(tonic) * np.exp(values["scr_size"]))
+        phasic = fftconvolve(amplitude, kernel)[:n]
         values[f"{device}_eda_uS"] = tonic + phasic
 
 
 def _skin_response() -> np.ndarray:
-    """Bateman function of unit height: rise 0.75 s, decay 3 s (Boucsein, *Electrodermal Activity*, 2012)."""
+    """Bateman function of unit height: rise 0.7 s, decay 2 s (Boucsein, *Electrodermal Activity*, 2012)."""
     time_s = np.arange(0, 30, 1 / COURSE_RATE_HZ)
-    shape = np.exp(-time_s / 3.0) - np.exp(-time_s / 0.75)
+    shape = np.exp(-time_s / 2.0) - np.exp(-time_s / 0.7)
     return shape / shape.max()
 
 
 def smooth_noise(
     generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = COURSE_RATE_HZ
 ) -> np.ndarray:
-    """Smooth stationary noise ``(time)`` of unit SD: white noise through two equal low-passes of time constant `tau_s`."""
+    """Smooth stationary noise ``(time)`` of unit SD: white noise, twice low-passed with time constant `tau_s`."""
     decay = np.exp(-1 / (tau_s * rate_hz))
     run_in = int(6 * tau_s * rate_hz)
     noise = generator.normal(size=n + run_in)
@@ -181,17 +224,17 @@ def smooth_noise(
 
 
 @lru_cache
-def _spread_in_block(tau_s: float, block_s: int = 360, window_s: int = 60) -> float:
-    """SD of a block's minutes about the block's mean, for :func:`smooth_noise` of unit SD.
+def _spread_in_block(tau_s: float, degree: int, block_s: int = 360, window_s: int = 60) -> float:
+    """SD of a block's minutes about the block's mean (degree 0) or line (1), for :func:`smooth_noise` of unit SD.
 
-    From its autocovariance ``(1 + t/tau) exp(-t/tau)``; slow noise moves whole blocks, and little of it is left within.
+    From its autocovariance ``(1 + t/tau) exp(-t/tau)``: slow noise moves whole blocks, and little of it is left within.
     """
     lag = np.abs(np.subtract.outer(np.arange(block_s), np.arange(block_s))) / tau_s
-    covariance = (1 + lag) * np.exp(-lag)
     starts = np.arange(0, block_s - window_s + 1, window_s // 2)
-    average = (
-        np.array([(np.arange(block_s) - s >= 0) & (np.arange(block_s) - s < window_s) for s in starts])
-        / window_s
-    )
-    minutes = average @ covariance @ average.T
-    return float(np.sqrt((np.diag(minutes).mean() - minutes.mean()) * len(starts) / (len(starts) - 1)))
+    inside = np.arange(block_s) - starts[:, None]
+    average = ((inside >= 0) & (inside < window_s)) / window_s
+    minutes = average @ ((1 + lag) * np.exp(-lag)) @ average.T
+    trend, _ = np.linalg.qr(np.vander(starts, degree + 1).astype(float))
+    rest = np.eye(len(starts)) - trend @ trend.T
+    # A tenth less, since of few minutes that depend on each other the SD is below the root of the variance.
+    return 0.9 * float(np.sqrt(np.trace(rest @ minutes @ rest) / (len(starts) - 1)))

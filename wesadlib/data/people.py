@@ -1,17 +1,25 @@
 """People who do not exist: the one table of what differs between people, and drawing people from it.
 
 Everything that :mod:`wesadlib.data.simulate` writes follows from :data:`TABLE`. The wrist's rows repeat what 15 people
-showed in WESAD (Schmidt et al. 2018), minute by minute; of the chest only four people are known, so that its spreads are
-chosen, within what those four showed.
+showed in WESAD (Schmidt et al. 2018), minute by minute; of the chest only four people are known, so that its spreads
+are chosen, within what those four showed.
 """
 
 import math
+import zlib
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+from scipy.special import ndtr, ndtri
 
 from wesadlib.data.questionnaires import Answers, draw_answers
+
+# People among whom scores are spread evenly.
+_GROUP = 6
+
+# SD of a standard normal cut at ±2.
+_SD_WITHIN_2 = 0.8796
 
 Shape = Literal["normal", "positive"]
 
@@ -27,7 +35,7 @@ class Row:
     baseline, between : float
         Mean over people of their baselines, and the SD of those.
     within : float
-        SD of one person's minutes within one state; of a quantity in percent of its level, where `relative`.
+        SD of one person's minutes within one state; a share of that state's level where `level` is ``positive``.
     response, spread : float
         Mean and SD over people of stress − baseline.
     amusement : tuple of float
@@ -65,45 +73,36 @@ class Row:
 
 #: quantity -> its row; the only source of every simulated person
 TABLE: dict[str, Row] = {
-    # one heart, one breathing, one skin for both devices
+    # One heart, one breathing, one skin for both devices.
     "heart_rate": Row(
         "bpm", 72.4, 9.8, 6.7, 15.0, 12.9, (-0.3, 8.6), change="positive", reactivity=0.6, tau_s=45
     ),
-    "rmssd": Row("ln ms", 3.5, 0.4, 0.25, -0.25, 0.35, (0.0, 0.2), reactivity=-0.4),
-    "respiration_rate": Row("1/min", 15.8, 1.8, 1.5, -0.6, 3.0, (0.3, 1.5)),
-    "respiration_depth": Row("ln %", 1.1, 0.35, 0.25, 0.5, 0.35, (0.0, 0.2), reactivity=0.2),
+    "rmssd": Row("ln ms", 3.5, 0.45, 0.13, -0.25, 0.4, (0.0, 0.2), reactivity=-0.4),
+    "respiration_rate": Row("1/min", 15.8, 2.0, 1.0, -0.6, 3.3, (0.3, 1.5)),
+    "respiration_depth": Row("ln %", 1.1, 0.4, 0.15, 0.5, 0.4, (0.0, 0.2), reactivity=0.2),
     "scr_rate": Row(
-        "1/min",
-        2.3,
-        2.3,
-        2.1,
-        7.0,
-        5.5,
-        (0.5, 2.0),
-        level="positive",
-        change="positive",
-        reactivity=0.6,
-        tau_s=40,
+        "1/min", 2.3, 2.5, 0.4, 8.0, 7.0, (0.5, 1.0), "positive", "positive", reactivity=0.6, tau_s=40
     ),
-    "scr_size": Row("ln of EDA level", -3.4, 0.3, 0.2, 0.1, 0.2, reactivity=0.3),
-    # wrist
+    "scr_size": Row("ln sqrt(uS)", -3.4, 0.3, 0.2, 0.1, 0.2, reactivity=0.3),
+    # The wrist's. Drifts are those of WESAD's blocks, which last twice as long: less of them is seen within these.
     "wrist_eda": Row(
-        "ln uS", -0.44, 1.1, 0.19, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.5, tau_s=250
+        "ln uS", -0.40, 1.16, 0.2, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.7, tau_s=300
     ),
-    "wrist_temperature": Row("degC", 33.4, 1.6, 0.2, -0.70, 0.81, (-0.8, 1.0), reactivity=-0.4, tau_s=150),
+    "wrist_temperature": Row("degC", 33.4, 1.6, 0.06, -0.70, 0.81, (-0.8, 1.0), reactivity=-0.4, tau_s=150),
     "wrist_temperature_slope": Row("mdegC/s", 0.6, 0.7, 0.0, -1.7, 1.2, reactivity=-0.4),
     "wrist_movement": Row(
-        "g", 0.031, 0.009, 0.7, 0.038, 0.035, (-0.013, 0.009), level="positive", reactivity=0.2, tau_s=20
+        "g", 0.031, 0.009, 0.72, 0.038, 0.035, (-0.013, 0.009), "positive", reactivity=0.2, tau_s=20
     ),
     "pulse_size": Row("ln a.u.", 3.4, 0.35, 0.15, -0.25, 0.35, reactivity=-0.3),
-    # chest
-    "chest_eda": Row("ln uS", 0.8, 0.7, 0.10, 0.55, 0.55, (0.0, 0.2), reactivity=0.5, tau_s=250),
-    "chest_temperature": Row("degC", 33.9, 0.9, 0.12, 0.55, 0.45, (0.2, 0.4), tau_s=150),
+    # The chest's.
+    "chest_eda": Row("ln uS", 0.8, 0.9, 0.05, 0.6, 0.55, (0.0, 0.2), reactivity=0.5, tau_s=250),
+    "chest_temperature": Row("degC", 33.9, 1.2, 0.10, 0.6, 0.5, (0.2, 0.4), tau_s=150),
     "chest_movement": Row(
-        "g", 0.0085, 0.002, 0.5, 0.007, 0.005, (-0.001, 0.001), level="positive", reactivity=0.2, tau_s=20
+        "g", 0.0085, 0.0025, 0.22, 0.009, 0.006, (-0.001, 0.001), "positive", reactivity=0.2, tau_s=20
     ),
-    "posture": Row("deg", 0.0, 8.0, 1.0, 0.0, 6.0, (0.0, 2.0)),
-    "emg": Row("ln mV", -4.6, 0.3, 0.15, 0.2, 0.3, reactivity=0.1),
+    "posture": Row("deg", 0.0, 18.0, 0.7, 0.0, 14.0, (0.0, 2.0)),
+    "r_size": Row("ln mV", 0.05, 0.2, 0.04, 0.0, 0.15, (0.0, 0.05)),
+    "emg": Row("ln mV", -4.6, 0.45, 0.07, 0.2, 0.45, reactivity=0.1),
 }
 
 
@@ -156,11 +155,10 @@ def draw_person(
     between_person_spread : float
         Factor on the SD of levels and of responses; 0 makes everybody alike.
     """
-    generator = np.random.default_rng([seed, index, 0])
-    reactivity = generator.normal()
+    (reactivity,) = _scores(seed, index, "reactivity", 1)
     levels, stress, amusement, meditation = {}, {}, {}, {}
     for name, row in TABLE.items():
-        z_level, z_rest, z_amusement, z_meditation = generator.normal(size=4)
+        z_level, z_rest, z_amusement, z_meditation = _scores(seed, index, name, 4)
         rest = math.sqrt(1 - row.reactivity**2 - row.own_level**2)
         z_response = row.reactivity * reactivity + row.own_level * z_level + rest * z_rest
         levels[name] = _value(row.baseline, row.between * between_person_spread, z_level, row.level)
@@ -171,6 +169,7 @@ def draw_person(
         amusement[name] = mean + between_person_spread * spread * z_amusement
         # Nobody's claims rest on meditation: half of amusement's spread, about baseline.
         meditation[name] = 0.5 * between_person_spread * spread * z_meditation
+    generator = np.random.default_rng([seed, index, 0])
     return Person(
         subject=subject_name(index),
         levels=levels,
@@ -181,8 +180,23 @@ def draw_person(
     )
 
 
+def _scores(seed: int, index: int, name: str, n: int) -> np.ndarray:
+    """Normal scores of one person for one row, spread evenly over each group of people (a Latin hypercube).
+
+    So a dozen people are as mixed as hundreds are, and a row more or less leaves the other rows as they were.
+    McKay, Beckman and Conover, Technometrics 21 (1979) 239-245.
+    """
+    group, member = divmod(index, _GROUP)
+    generator = np.random.default_rng([seed, group, zlib.crc32(name.encode())])
+    strata = generator.permuted(np.tile(np.arange(_GROUP), (n, 1)), axis=1)
+    return ndtri((strata + generator.random((n, _GROUP))) / _GROUP)[:, member]
+
+
 def _value(mean: float, spread: float, z: float, shape: Shape) -> float:
-    """A normal score as a value: normal, or log-normal with that mean and SD."""
+    """A normal score as a value: normal, or log-normal with that mean and SD; nobody is further out than 2.3 SD."""
+    # Extremes are cut, as those of 15 people are, and the SD kept: a log-normal's tail would set every mean.
+    tail = ndtr(-2.0)
+    z = float(ndtri(tail + (1 - 2 * tail) * ndtr(z))) / _SD_WITHIN_2
     if shape == "normal" or mean == 0:
         return mean + spread * z
     sigma = math.sqrt(math.log1p((spread / mean) ** 2))

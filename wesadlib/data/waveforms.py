@@ -46,7 +46,7 @@ class Body:
         return np.interp(self.time_s, self.course.time_s, self.course.values[name])
 
     def _beats(self, generator: np.random.Generator) -> np.ndarray:
-        """Beats where the integral of the momentary rate passes an integer; variability by breath, slow waves, chance."""
+        """Beats where the integral of the momentary rate passes an integer; varied by breath, slow waves, chance."""
         interval = 60 / self.at("heart_rate")
         # Each part's share of RMSSD²: sinusoid of amplitude a at frequency f gives a √2 sin(pi f RR).
         rmssd = np.exp(self.at("rmssd")) / 1000
@@ -81,8 +81,8 @@ def chest_signals(
     wander = 0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ)
     breath_mv = 0.012 * np.interp(motion_s, body.time_s, body.breath)
     disturbance = 6.0 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
-    height = generator.uniform(0.9, 1.3)
-    ecg = _ecg(time_s, body.beats_s, height) + upsampled(wander + breath_mv + disturbance, _MOTION_HZ)
+    height = upsampled(np.exp(course.values["r_size"]), COURSE_RATE_HZ)
+    ecg = height * _ecg(time_s, body.beats_s) + upsampled(wander + breath_mv + disturbance, _MOTION_HZ)
     ecg += white(0.012) + np.float32(generator.uniform(0, 0.02)) * np.sin(2 * np.pi * 50 * time_s).astype(
         np.float32
     )
@@ -145,8 +145,8 @@ def wrist_signals(
     }
 
 
-def _ecg(time_s: np.ndarray, beats_s: np.ndarray, height: float) -> np.ndarray:
-    """P, Q, R, S, T as Gaussians about each beat (the shape of McSharry et al., IEEE TBME 50, 2003)."""
+def _ecg(time_s: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
+    """ECG of unit R peak: P, Q, R, S, T as Gaussians about each beat (the shape of McSharry et al., IEEE TBME 50, 2003)."""
     n = len(time_s)
     coming = np.searchsorted(beats_s, time_s)
     padded = np.concatenate([[-10.0], beats_s, [time_s[-1] + 10]])
@@ -161,7 +161,7 @@ def _ecg(time_s: np.ndarray, beats_s: np.ndarray, height: float) -> np.ndarray:
         _add_wave(values, since - np.float32(at), width, size)
     at, width, size = _T_WAVE
     _add_wave(values, since - np.float32(at) * np.sqrt(interval), width, size)
-    return np.float32(height) * values
+    return values
 
 
 def _add_wave(values: np.ndarray, distance_s: np.ndarray, width_s: float, size: float) -> None:

@@ -32,11 +32,11 @@ def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataF
     -------
     DataFrame
         A row a feature, by falling size of the pooled effect: ``reference_mean`` and ``between_sd`` (mean and spread of
-        people's means in the reference state), ``within_sd`` (spread of one person's windows in the reference state,
-        mean over people), ``response`` and ``response_sd`` (mean and spread of people's differences), ``people`` (who
-        show both states), ``other_way`` (of them, who move against the mean), ``pooled_effect`` (response over the spread
-        of all reference windows, people and minutes together: what is seen without knowing the person), ``own_effect``
-        (response over ``within_sd``: what is seen knowing the person's own rest). Spreads are NaN for a single person.
+        people's means in the reference state), ``within_sd`` (spread of one person's windows in it, mean over people),
+        ``response`` and ``response_sd`` (mean and spread of people's differences), ``people`` (who show both states),
+        ``other_way`` (of them, who move against the mean), ``pooled_effect`` (response over the spread of all reference
+        windows, people and minutes together: what is seen without knowing the person), ``own_effect`` (response over
+        ``within_sd``: what is seen knowing the person's own rest). Spreads are NaN for a single person.
 
     Raises
     ------

@@ -28,6 +28,7 @@ class PeakMemory(threading.Thread):
         self.mib, self.done = 0.0, threading.Event()
 
     def run(self):
+        """Watch until told that it is done."""
         while not self.done.wait(0.25):
             own, shared = 0, 0
             for process in [psutil.Process(), *psutil.Process().children(recursive=True)]:

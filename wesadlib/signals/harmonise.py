@@ -166,7 +166,7 @@ def window_from_channels(
     Examples
     --------
     >>> import numpy as np
-    >>> pulse = np.sin(2 * np.pi * 1.2 * np.arange(60 * 64) / 64)
+    >>> pulse = np.cos(2 * np.pi * 1.2 * np.arange(60 * 64) / 64)
     >>> window = window_from_channels({"wrist_bvp": pulse}, {"wrist_bvp": 64.0})
     >>> dict(window.sizes)["time"], int(window.beat_s.notnull().sum())
     (2100, 72)

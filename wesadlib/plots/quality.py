@@ -65,12 +65,13 @@ def plot_cutoffs(sweep: pd.DataFrame, cutoff: float, rule: str) -> Figure:
     for position, label in enumerate(dict.fromkeys(sweep["label"])):
         axes.text(
             0.02,
-            0.95 - 0.09 * position,
+            0.95 - 0.1 * position,
             label,
             transform=axes.transAxes,
             color=STATE_COLORS[label],
             fontweight="bold",
             va="top",
+            bbox={"facecolor": "white", "edgecolor": "none", "pad": 1},
         )
     axes.axvline(cutoff, color=NEUTRAL, linewidth=1, linestyle="--")
     axes.text(cutoff, 101, "in force", color=NEUTRAL, fontsize=9, ha="center", va="bottom")

@@ -114,6 +114,7 @@ def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str])
     panel.invert_yaxis()
     panel.spines["left"].set_visible(False)
     panel.tick_params(labelsize=9)
+    panel.locator_params(axis="x", nbins=4)
 
 
 def plot_learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:

@@ -8,14 +8,14 @@ from scipy.spatial.distance import squareform
 
 from wesadlib.errors import InputError
 
-#: One or two features of each group, to look at; those that a device has are shown.
-HEADLINE = ("heart_rate", "eda_log_level", "eda_scr_rate", "resp_rate", "temp_mean", "temp_slope", "acc_magnitude_sd")
+#: One or two features of each group, to look at first: the first six that a device has.
+HEADLINE = ("heart_rate", "eda_log_level", "eda_scr_rate", "resp_rate", "temp_mean", "acc_magnitude_sd", "temp_slope")
 
 
 def headline_features(windows: xr.Dataset) -> list[str]:
-    """Names of the features to look at first, in the order of :data:`HEADLINE`."""
+    """Names of the six features to look at first, in the order of :data:`HEADLINE`."""
     names = [str(name) for name in windows["feature_name"].values]
-    return [name for statistic in HEADLINE for name in names if name.endswith(f"_{statistic}")]
+    return [name for statistic in HEADLINE for name in names if name.endswith(f"_{statistic}")][:6]
 
 
 def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataFrame:

@@ -14,7 +14,10 @@ _NAMES = {
     "interquartile_range": ("{unit}", "upper minus lower quartile"),
     "skewness": ("", "third standardised moment; above 0 where the long tail is upward"),
     "kurtosis": ("", "fourth standardised moment less 3; above 0 where rare samples stand far out"),
-    "peak_rate": ("1/min", "local maxima that stand above the mean by more than one standard deviation"),
+    "peak_rate": (
+        "1/min",
+        "local maxima above the mean by more than one standard deviation; noise, where a channel is slow",
+    ),
 }
 DESCRIPTIONS = tuple(
     Description("statistics", "every channel", statistic, unit, definition)

@@ -127,21 +127,27 @@ def answers(predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS,
         ``task model protocol subject threshold n_windows answered correct``; numbers of windows, mean over
         seeds.
     """
+    thresholds = np.asarray(thresholds, float)
     tables = []
     for keys, group in groups(predictions):
         scored = select(group, windows)
-        decided = decide(scored).assign(subject=scored["subject"], n_windows=1)
         n_seeds = group["seed"].nunique()
-        for threshold in thresholds:
-            answered = decided["confidence"] >= threshold
-            counts = (
-                decided.assign(answered=answered, correct=answered & decided["correct"].astype(bool))
-                .groupby("subject", sort=False)[["n_windows", "answered", "correct"]]
-                .sum()
-            )
-            tables.append((counts / n_seeds).reset_index().assign(**keys, threshold=float(threshold)))
-    table = pd.concat(tables, ignore_index=True)
-    return table[[*GROUP, "subject", "threshold", "n_windows", "answered", "correct"]]
+        for subject, decided in decide(scored).groupby(scored["subject"], sort=False):
+            correct = decided["correct"].to_numpy(bool)
+            confidence = decided["confidence"].to_numpy()
+            table = {
+                "threshold": thresholds,
+                "n_windows": len(decided) / n_seeds,
+                "answered": _at_least(confidence, thresholds) / n_seeds,
+                "correct": _at_least(confidence[correct], thresholds) / n_seeds,
+            }
+            tables.append(pd.DataFrame({**keys, "subject": subject, **table}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
+    # How many values reach each threshold.
+    return len(values) - np.searchsorted(np.sort(values), thresholds, side="left")
 
 
 def coverage_curve(answered: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
@@ -160,25 +166,38 @@ def coverage_curve(answered: pd.DataFrame, *, bootstrap: int = 1000, seed: int =
         ``task model protocol threshold coverage accuracy accuracy_low accuracy_high silent``; `silent` counts
         people of whom not one window is answered. `accuracy` is NaN where nothing is answered.
     """
-    rows = []
-    for keys, part in answered.groupby([*GROUP, "threshold"], sort=False):
-        right, count = part["correct"].to_numpy(), part["answered"].to_numpy()
-        low, high = np.nan, np.nan
-        if (count > 0).sum() > 1:
-            weights = bootstrap_weights(len(part), bootstrap, seed)
-            drawn = weights @ count
-            low, high = interval((weights @ right)[drawn > 0] / drawn[drawn > 0])
-        rows.append(
-            {
-                **dict(zip([*GROUP, "threshold"], keys, strict=True)),
-                "coverage": count.sum() / part["n_windows"].sum(),
-                "accuracy": right.sum() / count.sum() if count.sum() else np.nan,
-                "accuracy_low": low,
-                "accuracy_high": high,
-                "silent": int((count == 0).sum()),
-            }
+    tables = []
+    for keys, part in answered.groupby(GROUP, sort=False):
+        # (person, threshold)
+        right, count, windows = (
+            part.pivot(index="subject", columns="threshold", values=name).loc[part["subject"].unique()]
+            for name in ("correct", "answered", "n_windows")
         )
-    return pd.DataFrame(rows)
+        weights = bootstrap_weights(len(right), bootstrap, seed)
+        low, high = _columns_interval(weights @ right.to_numpy(), weights @ count.to_numpy())
+        silent = (count == 0).sum()
+        # Of the answers of one person nothing follows for others.
+        alone = (len(count) - silent < 2).to_numpy()
+        table = {
+            "coverage": count.sum() / windows.sum(),
+            "accuracy": (right.sum() / count.sum()).where(count.sum() > 0),
+            "accuracy_low": np.where(alone, np.nan, low),
+            "accuracy_high": np.where(alone, np.nan, high),
+            "silent": silent,
+        }
+        names = dict(zip(GROUP, keys, strict=True))
+        tables.append(pd.DataFrame(table).reset_index().assign(**names)[[*GROUP, "threshold", *table]])
+    return pd.concat(tables, ignore_index=True)
+
+
+def _columns_interval(right: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    # Intervals of right / count, column by column; draws without an answer are left out.
+    bounds = np.full((2, right.shape[1]), np.nan)
+    for k in range(right.shape[1]):
+        some = count[:, k] > 0
+        if some.any():
+            bounds[:, k] = interval(right[some, k] / count[some, k])
+    return bounds[0], bounds[1]
 
 
 def at_threshold(answered: pd.DataFrame, threshold: float) -> pd.DataFrame:

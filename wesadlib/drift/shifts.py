@@ -126,6 +126,30 @@ def notice_shifts(
     return pd.DataFrame(rows, columns=["kind", "sensor", "size", "distance", "noticed"])
 
 
+def smallest_noticed(shifts: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
+    """The smallest size of each shift from which on at least a `share` of the batches raise the alarm.
+
+    Parameters
+    ----------
+    shifts : DataFrame
+        From :func:`notice_shifts`.
+    share : float
+        In (0, 1].
+
+    Returns
+    -------
+    DataFrame
+        ``kind sensor size``; `size` is NaN where no size that was tried is noticed so often.
+    """
+    rows = []
+    for (kind, sensor), sizes in shifts[shifts["kind"] != "none"].groupby(["kind", "sensor"], sort=False):
+        sizes = sizes.sort_values("size")
+        # From the largest down: a small shift that is noticed by chance says nothing where a larger one is not.
+        often = (sizes["noticed"] >= share)[::-1].cummin()[::-1]
+        rows.append((kind, sensor, sizes.loc[often, "size"].min()))
+    return pd.DataFrame(rows, columns=["kind", "sensor", "size"])
+
+
 def sensors_in(windows: xr.Dataset) -> list[str]:
     """Sensors of the windows: their channels, the axes of an accelerometer as one."""
     return list(dict.fromkeys("_".join(str(name).split("_")[:2]) for name in windows["channel"].values))

@@ -56,6 +56,29 @@ def naive_alarms(
     return pd.DataFrame(rows, columns=["subject", "least_distance", "features", "alarm"])
 
 
+def nulls_by_size(reference: pd.DataFrame, sizes: Sequence[int], *, splits: int = 300, seed: int = 0) -> pd.DataFrame:
+    """How far healthy batches lie from the rest of the cohort, for batches of several sizes.
+
+    Parameters
+    ----------
+    reference : DataFrame
+        From :func:`~wesadlib.drift.make_reference`.
+    sizes : sequence of int
+        People in a batch.
+    splits, seed : int
+        At most so many batches of each size, and which.
+
+    Returns
+    -------
+    DataFrame
+        ``people distance``, a row a batch; none of a size whose batch the people left would not outnumber.
+    """
+    _, distributions = person_distributions(reference, make_grid(reference))
+    generator = np.random.default_rng(seed)
+    nulls = [(size, null_of(distributions, size, splits, generator)) for size in sizes]
+    return pd.concat([pd.DataFrame({"people": size, "distance": null}) for size, null in nulls], ignore_index=True)
+
+
 def apart(table: pd.DataFrame, window_s: float) -> pd.DataFrame:
     """Rows of windows that do not overlap, the earliest first, of each person."""
     kept, last = [], {}

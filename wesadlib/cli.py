@@ -53,7 +53,7 @@ def check(root: Annotated[Path, typer.Argument(help="Folder that holds S2, S3, â
     """Check recordings: a table per subject, and a non-zero exit on a problem."""
     from wesadlib.data.check import check_cohort
 
-    table, problems = check_cohort(root)
+    table, problems = check_cohort(root, progress=console.is_terminal)
     console.print(table.to_string(index=False, float_format="%.1f"), soft_wrap=True, markup=False, highlight=False)
     for problem in problems:
         console.print(problem, style="red", soft_wrap=True, markup=False)

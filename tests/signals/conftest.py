@@ -1,0 +1,13 @@
+"""A small cohort in memory."""
+
+import numpy as np
+import pytest
+
+from signal_toys import ListedCohort, make_recording
+
+
+@pytest.fixture
+def cohort() -> ListedCohort:
+    """Two wrists: transient, baseline, stress, meditation for some minutes each."""
+    codes = np.repeat([0, 1, 2, 4], [45 * 700, 150 * 700, 105 * 700, 60 * 700])
+    return ListedCohort([make_recording(codes, seed=2, subject="S2"), make_recording(codes, seed=10, subject="S10")])

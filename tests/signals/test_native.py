@@ -1,0 +1,71 @@
+"""What only the native samples can tell: gaps, flat lines, rails."""
+
+import numpy as np
+import pytest
+
+from wesadlib.signals import NATIVE_STATISTICS, window_from_channels
+from wesadlib.signals.native import native_statistics
+
+NOISE = np.random.default_rng(0).normal(size=3840)
+
+
+def of(values, rate_hz=64.0):
+    return dict(zip(NATIVE_STATISTICS, native_statistics(np.asarray(values)[None], rate_hz)[0], strict=True))
+
+
+def test_a_live_signal_has_nothing_to_report():
+    assert of(NOISE) == {"missing_share": 0, "longest_flat_s": 0, "rail_share": 0}
+
+
+def test_missing_samples_are_counted_and_do_not_make_a_flat_line():
+    values = NOISE.copy()
+    values[100:868] = np.nan
+    assert of(values) == {"missing_share": 0.2, "longest_flat_s": 0, "rail_share": 0}
+
+
+def test_a_flat_line_is_as_long_as_its_samples():
+    values = NOISE.copy()
+    values[640:1280] = 0.1234
+    values[2000:2064] = 0.1
+    assert of(values)["longest_flat_s"] == 10
+    assert of(values)["rail_share"] == 0
+
+
+def test_a_gap_ends_a_flat_line():
+    values = np.zeros(3840)
+    values[1920] = np.nan
+    assert of(values)["longest_flat_s"] == 1920 / 64
+
+
+def test_clipping_is_found_on_both_sides():
+    values = 10 * np.sin(2 * np.pi * 1.2 * np.arange(3840) / 64)
+    clipped = np.clip(values, -8, 8)
+    assert of(values)["rail_share"] == 0
+    assert of(clipped)["rail_share"] == pytest.approx((np.abs(values) >= 8).mean(), abs=1e-3)
+    assert of(np.minimum(values, 8))["rail_share"] == pytest.approx((values >= 8).mean(), abs=1e-3)
+
+
+def test_a_pair_at_the_extreme_is_chance():
+    values = NOISE.copy()
+    values[[100, 101, 500]] = 9
+    assert of(values)["rail_share"] == 0
+    values[102] = 9
+    assert of(values)["rail_share"] == 3 / 3840
+
+
+def test_a_dead_channel_has_no_flat_line_and_no_rail():
+    found = of(np.full(240, np.nan), 4)
+    assert found["missing_share"] == 1
+    assert np.isnan(found["longest_flat_s"])
+    assert np.isnan(found["rail_share"])
+
+
+def test_rows_do_not_mix_and_windows_carry_them():
+    rows = np.stack([NOISE, np.zeros(3840)])
+    np.testing.assert_array_equal(native_statistics(rows, 64)[1], [0, 60, 1])
+    np.testing.assert_array_equal(native_statistics(rows, 64)[0], [0, 0, 0])
+    window = window_from_channels(
+        {"wrist_bvp": rows[0], "wrist_acc_x": rows[1]}, dict.fromkeys(("wrist_bvp", "wrist_acc_x"), 64.0)
+    )
+    assert float(window.native.sel(channel="wrist_acc_x", native_statistic="longest_flat_s")) == 60
+    assert float(window.native.sel(channel="wrist_bvp", native_statistic="longest_flat_s")) == 0

@@ -1,0 +1,151 @@
+"""Windows: where they are cut, what they are called, and that each is made by itself."""
+
+import weakref
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from signal_toys import ListedCohort, make_recording
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
+from wesadlib.errors import InputError
+from wesadlib.signals import make_windows, window_from_channels
+from wesadlib.signals.windows import label_windows
+
+
+@pytest.fixture
+def windows(cohort):
+    return make_windows(cohort, device="wrist")
+
+
+def test_states_and_starts_follow_the_labels(windows):
+    first = windows.isel(window=windows.subject == "S2")
+    # Transient to 45 s, baseline to 195 s, stress to 300 s, then meditation to 360 s.
+    assert first.start_s.values.tolist() == [30, 60, 90, 120, 150, 180, 210, 240, 270]
+    assert first.label.values.tolist() == ["baseline"] * 5 + ["stress"] * 4
+    np.testing.assert_allclose(first.purity, [0.75, 1, 1, 1, 0.75, 0.75, 1, 1, 0.5])
+
+
+def test_subjects_follow_in_the_cohorts_order(windows):
+    assert windows.subject.values.tolist() == ["S2"] * 9 + ["S10"] * 9
+
+
+def test_every_window_equals_the_same_minute_sent_alone(cohort, windows):
+    for row in (0, 5, 13):
+        window = windows.isel(window=row)
+        recording = next(one for one in cohort if one.subject == str(window.subject.values))
+        alone = {}
+        for name in DEVICE_CHANNELS["wrist"]:
+            rate = CHANNELS[name][1]
+            first = round(float(window.start_s) * rate)
+            alone[name] = recording.signals[name].values[first : first + round(60 * rate)].copy()
+        sent = window_from_channels(alone, {name: CHANNELS[name][1] for name in alone})
+        for variable in ("signal", "beat_s", "native"):
+            np.testing.assert_allclose(sent[variable], window[variable], rtol=0, atol=1e-6)
+
+
+def test_nothing_outside_the_minute_reaches_it(cohort, windows):
+    for values in cohort[0].signals.values():
+        # All but the minute from 60 s on.
+        rate = int(values.attrs["rate_hz"])
+        values[: 60 * rate] += 100
+        values[120 * rate :] -= 100
+    changed = make_windows(cohort, device="wrist").isel(window=1)
+    assert changed.start_s == 60
+    for variable in ("signal", "beat_s", "native"):
+        np.testing.assert_array_equal(changed[variable], windows[variable].isel(window=1))
+
+
+def test_order_of_channels_units_and_attributes(windows):
+    assert windows.channel.values.tolist() == list(DEVICE_CHANNELS["wrist"])
+    assert windows.units.values.tolist() == [CHANNELS[name][0] for name in DEVICE_CHANNELS["wrist"]]
+    expected = {
+        "rate_hz": 35.0,
+        "window_s": 60.0,
+        "hop_s": 30.0,
+        "cohort_digest": "0" * 64,
+        "device": "wrist",
+        "simulated": 1,
+    }
+    assert {key: windows.attrs[key] for key in expected} == expected
+    assert windows.attrs["wesadlib_version"]
+    assert windows.signal.dtype == np.float32
+
+
+def test_windows_survive_the_disk(windows, tmp_path):
+    windows.to_netcdf(tmp_path / "windows.nc", engine="h5netcdf")
+    with xr.open_dataset(tmp_path / "windows.nc", engine="h5netcdf") as read:
+        xr.testing.assert_identical(read.load(), windows)
+
+
+def test_purity_can_be_asked_for(cohort):
+    pure = make_windows(cohort, device="wrist", min_purity=1.0)
+    assert pure.start_s.values[pure.subject == "S2"].tolist() == [60, 90, 120, 210, 240]
+    assert make_windows(cohort, device="wrist", min_purity=0.75).sizes["window"] == 16
+
+
+def test_other_lengths_hops_and_rates(cohort):
+    windows = make_windows(cohort, device="wrist", window_s=30, hop_s=7.5, rate_hz=20)
+    assert windows.signal.shape[1:] == (6, 600)
+    assert set(np.diff(windows.start_s.values[windows.subject == "S10"])) == {7.5}
+
+
+def test_the_chest_is_a_device_too():
+    cohort = ListedCohort([make_recording(np.ones(61 * 700), device="chest")])
+    windows = make_windows(cohort, device="chest")
+    assert windows.signal.shape == (1, 8, 2100)
+    assert windows.beat_source.values.tolist() == ["chest_ecg"]
+    assert int(windows.beat_s.notnull().sum()) == 72
+
+
+def test_a_window_that_reaches_beyond_the_end_is_not_made():
+    codes = np.ones(89 * 700 + 699)
+    assert label_windows(codes, 700, 60, 30)[0].tolist() == [0]
+    assert label_windows(np.append(codes, 1), 700, 60, 30)[0].tolist() == [0, 30]
+    assert len(label_windows(codes[: 59 * 700], 700, 60, 30)[0]) == 0
+
+
+def test_a_tie_goes_to_the_smaller_code():
+    _, code, purity = label_windows(np.repeat([2, 1], 30), 1, 60, 30)
+    assert (code.tolist(), purity.tolist()) == ([1], [0.5])
+
+
+def test_one_recording_is_in_memory_at_a_time(cohort):
+    loaded, alive = [], []
+
+    class Loading(ListedCohort):
+        def __getitem__(self, index):
+            recording = make_recording(np.ones(90 * 700), subject=super().__getitem__(index).subject)
+            alive.append(sum(earlier() is not None for earlier in loaded))
+            loaded.append(weakref.ref(recording))
+            return recording
+
+    make_windows(Loading(cohort * 2), device="wrist")
+    assert alive == [0, 0, 0, 0]
+
+
+def test_errors_name_the_person_and_what_to_do(cohort):
+    with pytest.raises(InputError, match="'ankle' is unknown; there are chest, wrist"):
+        make_windows(cohort, device="ankle")
+    with pytest.raises(InputError, match="toys/S2: the recording has no chest_ecg"):
+        make_windows(cohort, device="chest")
+    cohort.append(make_recording(np.zeros(90 * 700), subject="S11"))
+    with pytest.raises(InputError, match=r"toys/S11: no window .* leave S11 out"):
+        make_windows(cohort, device="wrist")
+
+
+PEOPLE = ["S2", "S3", "S4", "S5", "S6", "S7", "S8", "S9", "S10", "S11", "S13", "S14", "S15", "S16", "S17"]
+BASELINE = [38, 38, 39, 40, 39, 39, 39, 39, 39, 40, 40, 40, 39, 39, 39]
+STRESS = [21, 22, 21, 21, 22, 21, 23, 21, 24, 23, 22, 22, 23, 22, 24]
+
+
+@pytest.mark.real
+def test_real_windows_are_as_many_as_published(wesad_root):
+    windows = make_windows(open_wesad(wesad_root), device="wrist")
+    count = {state: int((windows.label == state).sum()) for state in ("baseline", "stress", "amusement")}
+    assert count == {"baseline": 587, "stress": 332, "amusement": 186}
+    for person, baseline, stress in zip(PEOPLE, BASELINE, STRESS, strict=True):
+        label = windows.label.values[windows.subject == person]
+        assert ((label == "baseline").sum(), (label == "stress").sum()) == (baseline, stress), person
+    assert not windows.signal.isnull().any()
+    assert list(dict.fromkeys(windows.subject.values)) == PEOPLE

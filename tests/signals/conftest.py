@@ -2,7 +2,6 @@
 
 import numpy as np
 import pytest
-
 from signal_toys import ListedCohort, make_recording
 
 

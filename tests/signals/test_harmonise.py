@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
-
 from signal_toys import native_minutes
+
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
 from wesadlib.signals import NATIVE_STATISTICS, harmonise, window_from_channels

@@ -5,8 +5,8 @@ import weakref
 import numpy as np
 import pytest
 import xarray as xr
-
 from signal_toys import ListedCohort, make_recording
+
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
 from wesadlib.errors import InputError
 from wesadlib.signals import make_windows, window_from_channels

@@ -54,16 +54,15 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
     chunks = [_extract_block(_block(windows, slice(start, start + _CHUNK))) for start in starts]
     names = list(chunks[0])
     values = np.concatenate([np.column_stack([chunk[name] for name in names]) for chunk in chunks])
-    return windows.drop_dims("feature_name", errors="ignore").assign(
-        feature=xr.DataArray(values, dims=("window", "feature_name"), coords={"feature_name": names})
-    )
+    bare = windows.drop_dims("feature_name") if "feature_name" in windows.dims else windows
+    return bare.assign({"feature": (("window", "feature_name"), values), "feature_name": names})
 
 
 def _block(windows: xr.Dataset, rows: slice) -> Block:
-    samples = windows["signal"].transpose("window", "channel", "time").values[rows].astype(np.float64)
+    samples = windows["signal"].variable.transpose("window", "channel", "time").values[rows].astype(np.float64)
     names = [str(name) for name in windows["channel"].values]
     samples[_dead(samples, names)] = np.nan
-    beats = windows["beat_s"].transpose("window", "beat_source", "beat").values[rows].astype(np.float64)
+    beats = windows["beat_s"].variable.transpose("window", "beat_source", "beat").values[rows].astype(np.float64)
     rate_hz = float(windows.attrs["rate_hz"])
     return Block(
         signal={name: samples[:, k] for k, name in enumerate(names)},

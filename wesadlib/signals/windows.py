@@ -101,7 +101,7 @@ def label_windows(codes: np.ndarray, rate_hz: float, window_s: float, hop_s: flo
     Parameters
     ----------
     codes : ndarray (time,)
-        Label codes of the data set.
+        Label codes of the data set, 0 to 7.
     rate_hz : float
         Their rate.
     window_s, hop_s : float
@@ -127,11 +127,8 @@ def label_windows(codes: np.ndarray, rate_hz: float, window_s: float, hop_s: flo
     first = np.arange(0, max(int((len(codes) / rate_hz - window_s) / hop_s + 1e-9) + 1, 0)) * hop_s
     first = np.rint(first * rate_hz).astype(int)
     first = first[first + width <= len(codes)]
-    present = np.unique(codes)
-    passed = np.cumsum(codes == present[:, None], axis=1, dtype=np.int64)
-    passed = np.pad(passed, ((0, 0), (1, 0)))
-    count = passed[:, first + width] - passed[:, first]
-    return first / rate_hz, present[count.argmax(axis=0)], count.max(axis=0) / width
+    count = np.array([np.bincount(codes[start : start + width], minlength=8) for start in first]).reshape(-1, 8)
+    return first / rate_hz, count.argmax(axis=1), count.max(axis=1) / width
 
 
 def _subject_windows(

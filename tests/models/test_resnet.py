@@ -208,3 +208,7 @@ def test_levels_in_a_table_are_those_of_the_signal(windows):
     assert set(temperature["units"]) == {"degC"}
     assert (temperature["subject"].values == windows["subject"].values).all()
     assert table.loc[table["mean"].isna(), ["subject", "channel"]].values.tolist() == [["S2", "wrist_eda"]]
+
+
+def test_no_windows_have_no_probabilities(model, parts):
+    assert model.predict_proba(parts[2].isel(window=slice(0))).shape == (0, 2)

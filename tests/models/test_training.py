@@ -222,3 +222,11 @@ def test_bfloat16_trains_to_about_the_same_weights():
     assert not torch.equal(*weights)
     assert torch.allclose(*weights, atol=0.02)
     assert weights[1].dtype == torch.float32
+
+
+def test_weight_decay_pulls_the_weights_to_zero():
+    norms = []
+    for decay in (0.0, 1.0):
+        recipe = Recipe(epochs=20, batch_size=16, learning_rate=3e-2, weight_decay=decay, precision="float32")
+        norms.append(run(recipe).layer.weight.norm().item())
+    assert norms[1] < 0.8 * norms[0]

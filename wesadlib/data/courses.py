@@ -1,4 +1,4 @@
-"""A simulated person over time, slowly sampled: the protocol, and what heart, skin, breathing and movement do in it.
+"""A simulated person over time: the protocol, and what heart, skin, breath and movement do in it.
 
 These courses are what the waveforms of both devices follow. They are cheap, so that the table of
 :mod:`wesadlib.data.people` can be checked on hundreds of people.
@@ -25,7 +25,7 @@ _CONDITIONS = {
     "amusement": ("Fun", 3),
     "meditation": ("Medi", 4),
 }
-# Recovery after a condition, as long as its slowest part is known to take; heart and movement are there at once.
+# Skin recovers slowly after a condition, heart and movement at once.
 _RECOVERY_S = {
     "wrist_eda": 60,
     "chest_eda": 60,
@@ -60,8 +60,8 @@ class Course:
     duration_s : int
         Length of the recording.
     values : dict of str to ndarray
-        Rows of the table, and ``wrist_eda_uS`` and ``chest_eda_uS`` (skin responses included), each ``(time)`` at
-        :data:`COURSE_RATE_HZ`.
+        Rows of the table, and ``wrist_eda_uS`` and ``chest_eda_uS``, which include skin responses; each
+        ``(time)`` at :data:`COURSE_RATE_HZ`.
     """
 
     blocks: tuple[Block, ...]
@@ -93,9 +93,11 @@ def make_course(person: Person, generator: np.random.Generator) -> Course:
         if row.level == "positive":
             factor = np.exp(noise)
             mean = _block_trends(_minute_rms(factor) if name in _STRENGTHS else factor, blocks, time_s)
+            # A response that goes down leaves some of what can only be positive.
             values[name] = np.maximum(values[name], 0.3 * person.levels[name]) * factor / mean
         else:
             values[name] = values[name] + noise - _block_trends(noise, blocks, time_s, degree=_degree(name))
+    # Whatever the knobs say, these stay what a body can do.
     values["heart_rate"] = np.clip(values["heart_rate"], 42, 170)
     values["respiration_rate"] = np.clip(values["respiration_rate"], 6, 30)
     _add_eda(values, generator)
@@ -151,7 +153,7 @@ def _fluctuations(values: dict, person: Person, generator: np.random.Generator) 
         gain = row.within / _spread_in_block(row.tau_s, _degree(name))
         noise[name] = gain * smooth_noise(generator, len(values[name]), row.tau_s)
     # The drier a skin, the larger its drifts are beside its level.
-    noise["wrist_eda"] *= np.exp(-0.2 * (values["wrist_eda"] - TABLE["wrist_eda"].baseline))
+    noise["wrist_eda"] *= np.exp(-0.3 * (values["wrist_eda"] - TABLE["wrist_eda"].baseline))
     # One skin: what the wrist's level does, the chest's does in large part as well.
     share = TABLE["chest_eda"].within / TABLE["wrist_eda"].within
     noise["chest_eda"] = 0.7 * noise["chest_eda"] + 0.7 * share * noise["wrist_eda"]
@@ -187,9 +189,9 @@ def _minute_rms(values: np.ndarray) -> np.ndarray:
 def _add_eda(values: dict, generator: np.random.Generator) -> None:
     """Skin responses at random times of the drawn rate, and with them both devices' skin conductance."""
     n = len(values["scr_rate"])
-    # Intervals of a gamma distribution in the rate's own time: skin responses seldom follow at once on another.
+    # Gamma-distributed intervals in the rate's own time: a skin response seldom follows at once on another.
     passed = np.cumsum(values["scr_rate"]) / 60 / COURSE_RATE_HZ
-    events = np.cumsum(generator.gamma(2, 1 / 2, size=int(passed[-1] * 2) + 40))
+    events = np.cumsum(generator.gamma(1.5, 1 / 1.5, size=int(passed[-1] * 2) + 40))
     at = np.searchsorted(passed, events[events < passed[-1]])
     size = np.zeros(n)
     size[at] = np.exp(generator.normal(0, 0.6, len(at)))
@@ -197,23 +199,23 @@ def _add_eda(values: dict, generator: np.random.Generator) -> None:
     kernel = _skin_response()
     for device, gain in (("wrist", 1.0), ("chest", 0.3)):
         tonic = np.exp(values[f"{device}_eda"])
-        # A response counts from 0.02 uS on, so that none is smaller at the wrist.
-        amplitude = gain * happened * (0.03 + size * np.sqrt(tonic) * np.exp(values["scr_size"]))
+        # A skin response counts from 0.02 uS on; at the wrist none is smaller.
+        amplitude = gain * happened * (0.035 + size * np.sqrt(tonic) * np.exp(values["scr_size"]))
         phasic = fftconvolve(amplitude, kernel)[:n]
         values[f"{device}_eda_uS"] = tonic + phasic
 
 
 def _skin_response() -> np.ndarray:
-    """Bateman function of unit height: rise 0.7 s, decay 2 s (Boucsein, *Electrodermal Activity*, 2012)."""
+    """Bateman function of unit height: rise 0.5 s, decay 1.6 s (Boucsein, *Electrodermal Activity*, 2012)."""
     time_s = np.arange(0, 30, 1 / COURSE_RATE_HZ)
-    shape = np.exp(-time_s / 2.0) - np.exp(-time_s / 0.7)
+    shape = np.exp(-time_s / 1.6) - np.exp(-time_s / 0.5)
     return shape / shape.max()
 
 
 def smooth_noise(
     generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = COURSE_RATE_HZ
 ) -> np.ndarray:
-    """Smooth stationary noise ``(time)`` of unit SD: white noise, twice low-passed with time constant `tau_s`."""
+    """Stationary noise ``(time)`` of unit SD: white noise, twice low-passed with time constant `tau_s`, s."""
     decay = np.exp(-1 / (tau_s * rate_hz))
     run_in = int(6 * tau_s * rate_hz)
     noise = generator.normal(size=n + run_in)
@@ -225,9 +227,10 @@ def smooth_noise(
 
 @lru_cache
 def _spread_in_block(tau_s: float, degree: int, block_s: int = 360, window_s: int = 60) -> float:
-    """SD of a block's minutes about the block's mean (degree 0) or line (1), for :func:`smooth_noise` of unit SD.
+    """SD of a block's minutes about its mean (degree 0) or its line (1), for :func:`smooth_noise` of unit SD.
 
-    From its autocovariance ``(1 + t/tau) exp(-t/tau)``: slow noise moves whole blocks, and little of it is left within.
+    From the noise's autocovariance ``(1 + t/tau) exp(-t/tau)``: slow noise moves whole blocks, and little of
+    it is left within.
     """
     lag = np.abs(np.subtract.outer(np.arange(block_s), np.arange(block_s))) / tau_s
     starts = np.arange(0, block_s - window_s + 1, window_s // 2)

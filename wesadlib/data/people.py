@@ -1,8 +1,8 @@
 """People who do not exist: the one table of what differs between people, and drawing people from it.
 
-Everything that :mod:`wesadlib.data.simulate` writes follows from :data:`TABLE`. The wrist's rows repeat what 15 people
-showed in WESAD (Schmidt et al. 2018), minute by minute; of the chest only four people are known, so that its spreads
-are chosen, within what those four showed.
+Everything that :mod:`wesadlib.data.simulate` writes follows from :data:`TABLE`. The wrist's rows make people
+like the 15 of WESAD (Schmidt et al. 2018), minute by minute. Of the chest's only the means are known; its
+spreads are chosen so that telling the stress of a stranger is about as hard as it was there.
 """
 
 import math
@@ -35,13 +35,13 @@ class Row:
     baseline, between : float
         Mean over people of their baselines, and the SD of those.
     within : float
-        SD of one person's minutes within one state; a share of that state's level where `level` is ``positive``.
+        SD of one person's minutes within a state; a share of the state's level where `level` is ``positive``.
     response, spread : float
         Mean and SD over people of stress − baseline.
     amusement : tuple of float
         Mean and SD over people of amusement − baseline.
     level, change : {"normal", "positive"}
-        Distribution of baselines and of responses; ``positive`` is log-normal, so that nobody moves the other way.
+        Distribution of baselines and of responses; ``positive`` is log-normal: nobody moves the other way.
     reactivity : float
         Correlation of the response with the person's reactivity, which is shared by all rows.
     own_level : float
@@ -80,13 +80,14 @@ TABLE: dict[str, Row] = {
     "rmssd": Row("ln ms", 3.5, 0.45, 0.13, -0.25, 0.4, (0.0, 0.2), reactivity=-0.4),
     "respiration_rate": Row("1/min", 15.8, 2.0, 1.0, -0.6, 3.3, (0.3, 1.5)),
     "respiration_depth": Row("ln %", 1.1, 0.4, 0.15, 0.5, 0.4, (0.0, 0.2), reactivity=0.2),
+    # More skin responses happen than are seen, since the next may come on the slope of the last.
     "scr_rate": Row(
-        "1/min", 2.3, 2.5, 0.4, 8.0, 7.0, (0.5, 1.0), "positive", "positive", reactivity=0.6, tau_s=40
+        "1/min", 2.4, 2.6, 0.5, 8.5, 8.0, (0.5, 1.0), "positive", "positive", reactivity=0.6, tau_s=40
     ),
-    "scr_size": Row("ln sqrt(uS)", -3.4, 0.3, 0.2, 0.1, 0.2, reactivity=0.3),
-    # The wrist's. Drifts are those of WESAD's blocks, which last twice as long: less of them is seen within these.
+    "scr_size": Row("ln sqrt(uS)", -3.3, 0.25, 0.2, 0.35, 0.2, reactivity=0.3),
+    # The wrist's. Skin drifts as in WESAD, whose blocks last twice as long: less is seen within one.
     "wrist_eda": Row(
-        "ln uS", -0.40, 1.16, 0.2, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.7, tau_s=300
+        "ln uS", -0.40, 1.16, 0.2, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.75, tau_s=300
     ),
     "wrist_temperature": Row("degC", 33.4, 1.6, 0.06, -0.70, 0.81, (-0.8, 1.0), reactivity=-0.4, tau_s=150),
     "wrist_temperature_slope": Row("mdegC/s", 0.6, 0.7, 0.0, -1.7, 1.2, reactivity=-0.4),
@@ -135,7 +136,7 @@ class Person:
 
 
 def subject_name(index: int) -> str:
-    """Name of the person number `index`, counted from 0, in WESAD's numbering: S2 … S11, S13 and on (no S1, no S12)."""
+    """Name of the person number `index`, counted from 0, in WESAD's numbering, which has no S1 and no S12."""
     return f"S{index + 2 if index < 10 else index + 3}"
 
 
@@ -193,7 +194,7 @@ def _scores(seed: int, index: int, name: str, n: int) -> np.ndarray:
 
 
 def _value(mean: float, spread: float, z: float, shape: Shape) -> float:
-    """A normal score as a value: normal, or log-normal with that mean and SD; nobody is further out than 2.3 SD."""
+    """A normal score as a value: normal, or log-normal with that mean and SD; 2.3 SD is the furthest out."""
     # Extremes are cut, as those of 15 people are, and the SD kept: a log-normal's tail would set every mean.
     tail = ndtr(-2.0)
     z = float(ndtri(tail + (1 - 2 * tail) * ndtr(z))) / _SD_WITHIN_2

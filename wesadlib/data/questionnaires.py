@@ -1,10 +1,10 @@
-"""What simulated people answer: STAI, DIM (valence, arousal), PANAS and SSSQ, each condition, as WESAD's people did."""
+"""What simulated people answer after each condition: STAI, DIM (valence, arousal), PANAS and SSSQ."""
 
 from dataclasses import dataclass
 
 import numpy as np
 
-#: condition -> mean sum of the six STAI items, mean arousal, mean valence (meditation: somewhat calmer than baseline)
+# condition -> mean STAI sum, arousal and valence of WESAD's people; meditation is a guess
 _MEANS = {
     "baseline": (10.8, 2.5, 6.7),
     "stress": (18.5, 6.8, 4.5),
@@ -39,7 +39,7 @@ class Answers:
 
 
 def draw_answers(generator: np.random.Generator, *, effect_size: float) -> Answers:
-    """Draw a person's answers; with any effect at all, STAI and arousal rise from baseline to stress in everybody.
+    """Draw a person's answers; with any effect, STAI and arousal rise from baseline to stress in everybody.
 
     Parameters
     ----------

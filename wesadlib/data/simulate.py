@@ -100,7 +100,7 @@ def _write_person(folder: Path, person: Person, seed: int, index: int, artefact_
     course = make_course(person, np.random.default_rng([seed, index, 1]))
     recording = {
         "subject": person.subject,
-        "signal": make_signals(person, course, seed, index, artefact_rate),
+        "signal": make_signals(course, seed, index, artefact_rate),
         "label": _labels(course),
     }
     with open(folder / f"{person.subject}.pkl", "wb") as file:
@@ -112,13 +112,13 @@ def _write_person(folder: Path, person: Person, seed: int, index: int, artefact_
 
 
 def make_signals(
-    person: Person, course: Course, seed: int, index: int, artefact_rate: float
+    course: Course, seed: int, index: int, artefact_rate: float
 ) -> dict[str, dict[str, np.ndarray]]:
     """Signals of both devices, each ``(time, axis)``, by the data set's keys."""
     body = Body(course, np.random.default_rng([seed, index, 2]))
     return {
-        "chest": chest_signals(person, course, body, np.random.default_rng([seed, index, 3]), artefact_rate),
-        "wrist": wrist_signals(person, course, body, np.random.default_rng([seed, index, 4]), artefact_rate),
+        "chest": chest_signals(course, body, np.random.default_rng([seed, index, 3]), artefact_rate),
+        "wrist": wrist_signals(course, body, np.random.default_rng([seed, index, 4]), artefact_rate),
     }
 
 

@@ -4,14 +4,15 @@ import numpy as np
 from scipy.signal import lfilter
 
 from wesadlib.data.courses import COURSE_RATE_HZ, Course, smooth_noise
-from wesadlib.data.people import Person
 
 CHEST_HZ = 700
 # Movement, speech and muscle noise below 12 Hz are made here and interpolated.
 _MOTION_HZ = 70
+# Where the amplifier clips; from R peak to the pulse at the wrist.
 _RAIL_MV = 1.5
-# ECG: seconds from the R peak, width, height relative to R; the first two belong to the coming beat.
-_WAVES_BEFORE = ((-0.17, 0.025, 0.12), (-0.035, 0.011, -0.12), (0.0, 0.011, 1.0))
+_PULSE_ARRIVAL_S = 0.22
+# ECG: seconds before or after the R peak, width in s, height relative to R.
+_WAVES_BEFORE = ((0.17, 0.025, 0.12), (0.035, 0.011, -0.12), (0.0, 0.011, 1.0))
 _WAVES_AFTER = ((0.0, 0.011, 1.0), (0.035, 0.012, -0.22))
 _T_WAVE = (0.32, 0.05, 0.27)
 
@@ -46,7 +47,7 @@ class Body:
         return np.interp(self.time_s, self.course.time_s, self.course.values[name])
 
     def _beats(self, generator: np.random.Generator) -> np.ndarray:
-        """Beats where the integral of the momentary rate passes an integer; varied by breath, slow waves, chance."""
+        """Beats, where the integral of the rate passes an integer; varied by breath, slow waves, chance."""
         interval = 60 / self.at("heart_rate")
         # Each part's share of RMSSD²: sinusoid of amplitude a at frequency f gives a √2 sin(pi f RR).
         rmssd = np.exp(self.at("rmssd")) / 1000
@@ -62,79 +63,70 @@ class Body:
 
 
 def chest_signals(
-    person: Person, course: Course, body: Body, generator: np.random.Generator, artefact_rate: float
+    course: Course, body: Body, generator: np.random.Generator, artefact_rate: float
 ) -> dict[str, np.ndarray]:
     """The chest device's signals, float32 ``(time, axis)`` at 700 Hz, by the data set's keys."""
     n = course.duration_s * CHEST_HZ
-    time_s = np.arange(n, dtype=np.float64) / CHEST_HZ
     motion_s = np.arange(course.duration_s * _MOTION_HZ) / _MOTION_HZ
 
     def white(sd: float) -> np.ndarray:
         return np.float32(sd) * generator.standard_normal(n, dtype=np.float32)
 
-    def upsampled(values: np.ndarray, rate_hz: float) -> np.ndarray:
-        return np.interp(time_s, np.arange(len(values)) / rate_hz, values).astype(np.float32)
+    def slow(name: str) -> np.ndarray:
+        return _at_chest_rate(course.values[name], COURSE_RATE_HZ)
 
-    movement = np.interp(motion_s, course.time_s, course.values["chest_movement"])
     bursts = _bursts(generator, motion_s, 0.1 * artefact_rate)
-    strength = movement + 0.02 * bursts
-    wander = 0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ)
-    breath_mv = 0.012 * np.interp(motion_s, body.time_s, body.breath)
-    disturbance = 6.0 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
-    height = upsampled(np.exp(course.values["r_size"]), COURSE_RATE_HZ)
-    ecg = height * _ecg(time_s, body.beats_s) + upsampled(wander + breath_mv + disturbance, _MOTION_HZ)
-    ecg += white(0.012) + np.float32(generator.uniform(0, 0.02)) * np.sin(2 * np.pi * 50 * time_s).astype(
-        np.float32
+    strength = np.interp(motion_s, course.time_s, course.values["chest_movement"]) + 0.02 * bursts
+    breath = np.interp(motion_s, body.time_s, body.breath)
+    # A moved electrode's potential wanders; the chest's own turning with each breath adds to it.
+    potential = (
+        0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ) + 0.012 * breath
     )
-    muscle = np.exp(np.interp(motion_s, course.time_s, course.values["emg"])) * (1 + 3 * bursts)
-    emg = upsampled(muscle, _MOTION_HZ) * white(1.0)
-    breath = np.interp(motion_s, body.time_s, body.breath) + 150 * strength * _band_noise(
-        generator, len(motion_s), _MOTION_HZ
-    )
+    potential += 4 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
+    ecg = np.exp(slow("r_size")) * _ecg(n, body.beats_s) + _at_chest_rate(potential, _MOTION_HZ)
+    ecg += white(0.012) + generator.uniform(0, 0.02) * _mains(n)
+    breath = breath + 150 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
     drift = 1 + 0.03 * artefact_rate * smooth_noise(generator, len(course.time_s), 120.0)
-    eda = upsampled(course.values["chest_eda_uS"] * drift, COURSE_RATE_HZ) + white(0.004)
-    temperature = upsampled(course.values["chest_temperature"], COURSE_RATE_HZ) + white(0.03)
-    acc = np.stack(
-        [
-            upsampled(axis, _MOTION_HZ) + white(0.003)
-            for axis in _acceleration(
-                generator, course, strength, _MOTION_HZ, posture=course.values["posture"]
-            )
-        ],
-        axis=1,
-    )
+    axes = _acceleration(generator, course, strength, _MOTION_HZ, posture=course.values["posture"])
     signals = {
-        "ACC": acc,
+        "ACC": np.stack([_at_chest_rate(axis, _MOTION_HZ) + white(0.003) for axis in axes], axis=1),
         "ECG": np.clip(ecg, -_RAIL_MV, _RAIL_MV),
-        "EMG": emg,
-        "EDA": np.maximum(eda, 0),
-        "Temp": temperature,
-        "Resp": upsampled(breath, _MOTION_HZ) + white(0.1),
+        "EMG": np.exp(slow("emg")) * _at_chest_rate(1 + 3 * bursts, _MOTION_HZ) * white(1.0),
+        "EDA": np.maximum(
+            _at_chest_rate(course.values["chest_eda_uS"] * drift, COURSE_RATE_HZ) + white(0.004), 0
+        ),
+        "Temp": slow("chest_temperature") + white(0.03),
+        "Resp": _at_chest_rate(breath, _MOTION_HZ) + white(0.1),
     }
     _detach(generator, signals, ("ECG", "EDA", "Temp", "Resp"), CHEST_HZ, course.duration_s, artefact_rate)
     return {key: np.ascontiguousarray(value.reshape(n, -1), np.float32) for key, value in signals.items()}
 
 
 def wrist_signals(
-    person: Person, course: Course, body: Body, generator: np.random.Generator, artefact_rate: float
+    course: Course, body: Body, generator: np.random.Generator, artefact_rate: float
 ) -> dict[str, np.ndarray]:
     """The wrist device's signals ``(time, axis)`` at 32, 64, 4 and 4 Hz, by the data set's keys."""
-    acc_s, bvp_s = (np.arange(course.duration_s * rate) / rate for rate in (32, 64))
-    movement = np.interp(acc_s, course.time_s, course.values["wrist_movement"])
-    strength = movement + 0.06 * _bursts(generator, acc_s, 0.1 * artefact_rate)
-    axes = _acceleration(generator, course, strength, 32, posture=course.values["posture"] * 3)
-    acc = np.stack(axes, axis=1) * 64 + generator.normal(0, 0.3, (len(acc_s), 3))
+    acc_s, bvp_s = (np.arange(course.duration_s * rate_hz) / rate_hz for rate_hz in (32, 64))
+    strength = np.interp(acc_s, course.time_s, course.values["wrist_movement"])
+    strength = strength + 0.06 * _bursts(generator, acc_s, 0.1 * artefact_rate)
+    # An arm turns further than a trunk.
+    axes = _acceleration(generator, course, strength, 32, posture=3 * course.values["posture"])
+    acc = 64 * np.stack(axes, axis=1) + generator.normal(0, 0.3, (len(acc_s), 3))
     size = np.exp(np.interp(bvp_s, course.time_s, course.values["pulse_size"]))
-    noise = np.interp(bvp_s, acc_s, strength * _band_noise(generator, len(acc_s), 32))
-    bvp = size * _pulse(bvp_s, body.beats_s + 0.22) + 400 * noise + generator.normal(0, 1.0, len(bvp_s))
+    motion = np.interp(bvp_s, acc_s, strength * _band_noise(generator, len(acc_s), 32))
+    bvp = (
+        size * _pulse(bvp_s, body.beats_s + _PULSE_ARRIVAL_S)
+        + 400 * motion
+        + generator.normal(0, 1, len(bvp_s))
+    )
     drift = 1 + 0.02 * artefact_rate * smooth_noise(generator, len(course.time_s), 120.0)
     eda = course.values["wrist_eda_uS"] * drift + generator.normal(0, 0.001, len(course.time_s))
     temperature = course.values["wrist_temperature"] + generator.normal(0, 0.01, len(course.time_s))
     signals = {
+        # Both in the device's own steps: 1/64 g up to 2 g, and 0.02 degC.
         "ACC": np.clip(np.round(acc), -128, 127),
         "BVP": bvp,
         "EDA": np.maximum(eda, 0),
-        # The device's step.
         "TEMP": np.round(temperature / 0.02) * 0.02,
     }
     _detach(generator, signals, ("EDA",), 4, course.duration_s, artefact_rate)
@@ -145,19 +137,30 @@ def wrist_signals(
     }
 
 
-def _ecg(time_s: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
-    """ECG of unit R peak: P, Q, R, S, T as Gaussians about each beat (the shape of McSharry et al., IEEE TBME 50, 2003)."""
-    n = len(time_s)
+def _at_chest_rate(values: np.ndarray, rate_hz: float) -> np.ndarray:
+    n = round(len(values) / rate_hz * CHEST_HZ)
+    return np.interp(np.arange(n) / CHEST_HZ, np.arange(len(values)) / rate_hz, values).astype(np.float32)
+
+
+def _mains(n: int) -> np.ndarray:
+    # One period of 50 Hz is 14 samples, so that nothing needs computing twice.
+    period = np.sin(2 * np.pi * np.arange(CHEST_HZ // 50) * 50 / CHEST_HZ).astype(np.float32)
+    return np.resize(period, n)
+
+
+def _ecg(n: int, beats_s: np.ndarray) -> np.ndarray:
+    """ECG of unit R peak: P, Q, R, S, T as Gaussians about each beat (McSharry et al., IEEE TBME, 2003)."""
+    time_s = np.arange(n) / CHEST_HZ
     coming = np.searchsorted(beats_s, time_s)
     padded = np.concatenate([[-10.0], beats_s, [time_s[-1] + 10]])
     since = (time_s - padded[coming]).astype(np.float32)
-    until = (time_s - padded[coming + 1]).astype(np.float32)
+    until = (padded[coming + 1] - time_s).astype(np.float32)
     interval = np.clip(np.diff(padded), 0.35, 1.5)[coming].astype(np.float32)
     values = np.zeros(n, np.float32)
+    # The R peak's two flanks belong to two beats' intervals, and meet at it.
     for at, width, size in _WAVES_BEFORE:
         _add_wave(values, until - np.float32(at), width, size)
     for at, width, size in _WAVES_AFTER:
-        # The R peak's two flanks belong to two beats, and meet at it.
         _add_wave(values, since - np.float32(at), width, size)
     at, width, size = _T_WAVE
     _add_wave(values, since - np.float32(at) * np.sqrt(interval), width, size)
@@ -200,7 +203,7 @@ def _bursts(generator: np.random.Generator, time_s: np.ndarray, per_minute: floa
 def _acceleration(
     generator: np.random.Generator, course: Course, strength: np.ndarray, rate_hz: float, posture: np.ndarray
 ) -> list[np.ndarray]:
-    """Three axes, g: gravity turning with posture, and movement whose share along gravity has SD `strength`."""
+    """Three axes, g: gravity that turns with posture, and movement of SD `strength` along each."""
     tilt = np.deg2rad(np.interp(np.arange(len(strength)) / rate_hz, course.time_s, posture))
     roll = generator.normal(0, 0.15) + 0.3 * tilt
     gravity = [np.cos(tilt) * np.cos(roll), np.sin(roll), np.sin(tilt) * np.cos(roll)]

@@ -12,8 +12,8 @@ from statsmodels.stats.multitest import multipletests
 from wesadlib.drift import find_threshold, make_reference, null_distribution, people_for, report
 from wesadlib.drift.alarm import choose_batches, correct_by_holm, distances, quantile_of_null
 from wesadlib.drift.reference import feature_columns, make_grid, person_distributions
-from wesadlib.drift.shifts import notice_shifts, sensors_in, shift_windows
-from wesadlib.drift.trials import apart, naive_alarms, verify_rate
+from wesadlib.drift.shifts import describe_noticed, notice_shifts, sensors_in, shift_windows, smallest_noticed
+from wesadlib.drift.trials import apart, leave_batches_out, naive_alarms, nulls_by_size, verify_rate
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 
@@ -182,6 +182,14 @@ def test_the_rate_is_verified_on_batches_the_threshold_has_not_seen():
     assert (table["independent"] == 4).all()
 
 
+def test_a_left_out_batch_takes_no_part_in_its_own_threshold(cohort):
+    _, distributions = person_distributions(cohort, make_grid(cohort))
+    for batch, null in leave_batches_out(distributions, 2, 4, 1000, np.random.default_rng(0)):
+        rest = distributions[~batch]
+        expected = distances(rest, choose_batches(10, 2, 1000, np.random.default_rng(1))).max(axis=1)
+        np.testing.assert_allclose(null, np.sort(expected))
+
+
 def test_a_reference_holds_what_drift_is_judged_on(toys):
     reference = make_reference(toys)
     features = feature_columns(reference)
@@ -243,3 +251,20 @@ def test_larger_shifts_are_noticed_and_none_is_not(make_windows_of_toys):
 def test_shifts_in_a_cohort_too_small_for_the_rate(toys):
     table = notice_shifts(toys.isel(window=slice(0, 48)), people=2, false_alarm_rate=0.05, sizes={"gain": (3.0,)})
     assert table["noticed"].isna().all() and table["distance"].notna().all()
+
+
+def test_the_smallest_size_noticed_counts_from_the_largest_down():
+    rows = [("gain", "wrist_eda", s, 0.5, n) for s, n in ((1.1, 0.6), (1.5, 0.1), (2.0, 0.5), (4.0, 0.9))]
+    rows += [("offset", "wrist_eda", s, 0.5, n) for s, n in ((1.0, 0.9), (2.0, 0.4))]
+    rows += [("none", "", 0.0, 0.4, 1.0)]
+    table = pd.DataFrame(rows, columns=["kind", "sensor", "size", "distance", "noticed"])
+    found = smallest_noticed(table)
+    assert found["kind"].tolist() == ["gain", "offset"]
+    assert found["size"][0] == 2.0 and np.isnan(found["size"][1])
+    assert describe_noticed(found) == ["gain: wrist eda from 2", "offset: at no size tried: wrist eda"]
+
+
+def test_larger_healthy_batches_lie_closer(cohort):
+    nulls = nulls_by_size(cohort, range(1, 8))
+    assert nulls["people"].unique().tolist() == [1, 2, 3, 4, 5]
+    assert (nulls.groupby("people")["distance"].median().diff().dropna() < 0).all()

@@ -15,6 +15,7 @@ from wesadlib.quality import (
     quality_only,
     read_thresholds,
 )
+from wesadlib.quality.scores import beat_plausibility
 from wesadlib.signals import window_from_channels
 
 STATISTICS = ["missing_share", "longest_flat_s", "rail_share"]
@@ -144,6 +145,19 @@ def test_beats_are_plausible_by_rate_rhythm_and_shape(toy_windows):
     assert score[3] < 0.1
     assert score[4] < 0.1
     assert (score[5:] > 0.95).all()
+
+
+@pytest.mark.parametrize(
+    ("intervals", "expected"),
+    [([1.0] * 59, 1.0), ([2.0] * 29, 0.0), ([1.0, 1.0, 0.6] * 22, 2 / 2.6), ([1.0] * 29 + [0.6], 0.52)],
+)
+def test_intervals_count_by_rate_and_by_the_window_s_own_rhythm(intervals, expected):
+    time = np.arange(2100) / 35
+    beats = 0.7 + np.concatenate([[0], np.cumsum(intervals)])
+    beats = beats[beats < 59.5]
+    pulse = sum(np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for beat in beats)
+    score = beat_plausibility(np.pad(beats, (0, 50), constant_values=np.nan)[None], pulse[None], 35.0, 60.0)
+    assert score[0] == pytest.approx(expected, abs=0.04)
 
 
 def test_a_gap_in_the_beats_costs_its_length(toy_windows):

@@ -150,6 +150,19 @@ def smallest_noticed(shifts: pd.DataFrame, share: float = 0.5) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["kind", "sensor", "size"])
 
 
+def describe_noticed(smallest: pd.DataFrame) -> list[str]:
+    """Say in words what :func:`smallest_noticed` found: a phrase a kind, what is noticed first named first."""
+    phrases = []
+    for kind, rows in smallest.groupby("kind", sort=False):
+        rows = rows.sort_values("size", kind="stable").assign(sensor=rows["sensor"].str.replace("_", " "))
+        found, never = rows[rows["size"].notna()], rows[rows["size"].isna()]
+        parts = [f"{row.sensor} from {row.size:g}".strip() for row in found.itertuples()]
+        if len(never):
+            parts.append(f"at no size tried: {', '.join(never['sensor'])}".removesuffix(": "))
+        phrases.append(f"{kind}: {'; '.join(parts)}")
+    return phrases
+
+
 def sensors_in(windows: xr.Dataset) -> list[str]:
     """Sensors of the windows: their channels, the axes of an accelerometer as one."""
     return list(dict.fromkeys("_".join(str(name).split("_")[:2]) for name in windows["channel"].values))

@@ -30,6 +30,7 @@ def test_scores_are_those_computed_by_hand(predictions):
     assert row["brier"] == pytest.approx(squares.mean())
 
 
+@pytest.mark.filterwarnings("error")
 def test_scores_of_one_person_have_no_interval_and_no_rank_without_both_states(predictions):
     table = score(predictions, by="subject").set_index("subject")
     assert table.columns.drop(["windows"]).tolist() == [name for name in SUMMARY if name != "windows"]

@@ -70,6 +70,12 @@ def test_what_is_wrong_in_a_worker_is_said_as_it_is_here(cluster, small_windows)
         evaluate("diverged", small_windows, workers=2, ray_address=cluster.address, progress=False)
 
 
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
+def test_an_address_where_no_cluster_is_is_named(small_windows, address):
+    with pytest.raises(InputError, match=rf"^ray_address='{address}': no Ray cluster answers there"):
+        evaluate("centroid", small_windows, workers=1, ray_address=address, progress=False)
+
+
 def test_this_machine_is_used_and_left_as_it_was(make_windows_of_toys):
     import ray
 

@@ -2,9 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 import stub_models
+from threadpoolctl import threadpool_info, threadpool_limits
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import task_name
+from wesadlib.evaluation.folds import fit_model, task_name
 from wesadlib.evaluation.runner import evaluate, fit_final
 from wesadlib.params import Params
 
@@ -176,8 +177,17 @@ def test_the_final_model_is_trained_by_the_recipe_of_the_folds(small_windows):
         fit_final("centroid", small_windows.isel(window=slice(12)), params=Params(validation_subjects=2))
 
 
+def test_fitting_leaves_the_unfitted_model_as_it_was(small_windows):
+    prototype = stub_models.Centroid(["baseline", "stress"])
+    fitted = fit_model(prototype, small_windows, small_windows, seed=0, where="here")
+    assert vars(prototype) == {"classes": ["baseline", "stress"]}
+    assert fitted.trained_on_
+
+
 def test_fitting_runs_on_one_thread(small_windows):
-    model = fit_final("centroid", small_windows)
+    with threadpool_limits(limits=2):
+        model = fit_final("centroid", small_windows)
+        assert {pool["num_threads"] for pool in threadpool_info()} == {2}
     assert model.threads_ and set(model.threads_) == {1}
 
 

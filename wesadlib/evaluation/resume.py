@@ -35,7 +35,7 @@ def _source_digest(*sources: Path) -> str:
 
 
 def fold_file(folder: Path, job: folds.Job, prototype: models.Model, content: str, params: Params) -> Path:
-    """File of a finished fold; its name holds a digest of everything that the fold's numbers follow from.
+    """File of a finished fold; its name holds all that the fold's numbers follow from.
 
     That is the windows' content, the split, the model's parameters and source, the seed, and the versions of
     the libraries.
@@ -49,9 +49,6 @@ def fold_file(folder: Path, job: folds.Job, prototype: models.Model, content: st
         "windows": content,
         "split": split.hexdigest(),
         "params": {name: getattr(params, name) for name in fields},
-        "model": job.model,
-        "protocol": job.protocol,
-        "seed": job.seed,
         "source": _source_digest(*sorted(sources)),
         "versions": [__version__, *map(version, ("numpy", "scikit-learn", "torch"))],
     }

@@ -2,11 +2,13 @@
 
 import logging
 import os
+import socket
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -221,17 +223,31 @@ def _ray_session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    _refuse_silent(address)
     here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(2 * nbytes, 200 << 20)}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
     except ConnectionError:
-        raise InputError(
-            f"ray_address={address!r}: no Ray cluster answers there; leave it empty for this machine."
-        ) from None
+        raise _no_cluster(address) from None
     try:
         yield ray
     finally:
         ray.shutdown()
+
+
+def _refuse_silent(address: str) -> None:
+    # Ray would knock for minutes at a door where nobody is.
+    if address in ("", "auto"):
+        return
+    try:
+        parts = urlsplit(address if "//" in address else f"//{address}")
+        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
+    except (OSError, ValueError):
+        raise _no_cluster(address) from None
+
+
+def _no_cluster(address: str) -> InputError:
+    return InputError(f"ray_address={address!r}: no Ray cluster answers there; leave it empty for this machine.")
 
 
 def _run_on_ray(

@@ -99,7 +99,7 @@ def test_the_chest_is_a_device_too():
 
 
 def test_a_window_that_reaches_beyond_the_end_is_not_made():
-    codes = np.ones(89 * 700 + 699)
+    codes = np.ones(89 * 700 + 699, int)
     assert label_windows(codes, 700, 60, 30)[0].tolist() == [0]
     assert label_windows(np.append(codes, 1), 700, 60, 30)[0].tolist() == [0, 30]
     assert len(label_windows(codes[: 59 * 700], 700, 60, 30)[0]) == 0

@@ -3,13 +3,18 @@
 from wesadlib.signals.beats import BEAT_SOURCES, find_beats
 from wesadlib.signals.harmonise import harmonise, window_from_channels
 from wesadlib.signals.native import NATIVE_STATISTICS
-from wesadlib.signals.windows import make_windows
+from wesadlib.signals.views import beat_loss, describe_course, power_spectrum
+from wesadlib.signals.windows import cut_window, make_windows
 
 __all__ = [
     "BEAT_SOURCES",
     "NATIVE_STATISTICS",
+    "beat_loss",
+    "cut_window",
+    "describe_course",
     "find_beats",
     "harmonise",
     "make_windows",
+    "power_spectrum",
     "window_from_channels",
 ]

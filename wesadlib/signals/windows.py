@@ -131,6 +131,36 @@ def label_windows(codes: np.ndarray, rate_hz: float, window_s: float, hop_s: flo
     return first / rate_hz, count.argmax(axis=1), count.max(axis=1) / width
 
 
+def cut_window(
+    recording: Recording, channels: Sequence[str], start_s: float, window_s: float
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Cut one window's native samples out of a recording: what :func:`window_from_channels` is given.
+
+    Parameters
+    ----------
+    recording : Recording
+        With `channels` among its signals.
+    channels : sequence of str
+        In the order in which the window shall have them.
+    start_s, window_s : float
+        Start, in seconds from the recording's start, and length.
+
+    Returns
+    -------
+    minute : dict of str to ndarray (time,)
+        Native samples of each channel; the first is the one nearest to `start_s`.
+    rates_hz : dict of str to float
+        Their rates.
+    """
+    minute, rates_hz = {}, {}
+    for name in channels:
+        signal = recording.signals[name]
+        rate = rates_hz[name] = float(signal.attrs["rate_hz"])
+        first = round(start_s * rate)
+        minute[name] = signal.to_numpy()[first : first + round(window_s * rate)]
+    return minute, rates_hz
+
+
 def _subject_windows(
     recording: Recording,
     root: object,
@@ -153,15 +183,11 @@ def _subject_windows(
             f"{where}: no window of {window_s:g} s in {', '.join(STATES)} with a purity of {min_purity:g} or more; "
             f"leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
         )
-    rates = {name: float(recording.signals[name].attrs["rate_hz"]) for name in channels}
-    values = {name: recording.signals[name].to_numpy() for name in channels}
     made = []
     for start in start_s[kept]:
-        cut = {}
-        for name, rate in rates.items():
-            first = round(start * rate)
-            cut[name] = values[name][None, first : first + round(window_s * rate)]
-        made.append(window_arrays(cut, rates, rate_hz, window_s))
+        minute, rates = cut_window(recording, channels, start, window_s)
+        arrays = {name: values[None] for name, values in minute.items()}
+        made.append(window_arrays(arrays, rates, rate_hz, window_s))
     signal, beat_s, native = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
     return {
         "signal": signal,

@@ -123,7 +123,7 @@ def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, wi
 
     An interval counts when it is a rate of 40 to 180 a minute, lies within a factor of the square root of 2.2 of the
     window's median interval (so that the longest is at most 2.2 times the shortest), and the beats at both its ends
-    look like the window's mean beat [1]_. The stretches before the first beat and after the last count too, up to the
+    look like the window's mean beat. The stretches before the first beat and after the last count too, up to the
     longest plausible interval.
 
     Parameters
@@ -142,8 +142,8 @@ def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, wi
 
     References
     ----------
-    .. [1] Orphanidou et al., "Signal-quality indices for the electrocardiogram and photoplethysmogram", IEEE Journal of
-       Biomedical and Health Informatics 19 (2015).
+    Orphanidou et al., "Signal-quality indices for the electrocardiogram and photoplethysmogram", IEEE Journal of
+    Biomedical and Health Informatics 19 (2015).
     """
     most = max(int(np.count_nonzero(~np.isnan(beat_s), axis=1).max(initial=0)), 1)
     beat_s = beat_s[:, :most]

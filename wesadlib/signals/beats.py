@@ -36,7 +36,7 @@ _REFRACTORY = 0.65
 def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
     """Find the beats in a window.
 
-    A pulse is timed by its upstroke, the sum of rising slopes over 128 ms [1]_, which movement and the shape of the
+    A pulse is timed by its upstroke, the sum of rising slopes over 128 ms, which movement and the shape of the
     wave disturb less than its crest; a QRS complex by its R wave. Movement: into clean minutes of real wrists, the band
     of real minutes without a visible pulse was mixed. At equal amplitude heart rate was off by 0.8 bpm on average, and
     by 5.0 with a finder of crests; at twice the amplitude by 2.5 and 9.2.
@@ -63,8 +63,8 @@ def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
 
     References
     ----------
-    .. [1] Zong, Heldt, Moody, Mark, "An open-source algorithm to detect onset of arterial blood pressure pulses",
-       Computers in Cardiology 30 (2003).
+    Zong, Heldt, Moody, Mark, "An open-source algorithm to detect onset of arterial blood pressure pulses",
+    Computers in Cardiology 30 (2003).
 
     Examples
     --------

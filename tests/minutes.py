@@ -11,22 +11,33 @@ from wesadlib.data import CHANNELS, DEVICE_CHANNELS, Recording
 from wesadlib.features import extract_features
 from wesadlib.params import Params
 from wesadlib.quality import assess_quality
+from wesadlib.signals import make_windows
 
 RATES_HZ = {name: CHANNELS[name][1] for name in DEVICE_CHANNELS["wrist"]}
 
 
-def wrist_signals(duration_s: float = 60.0, seed: int = 0, heart_rate: float = 72.0) -> dict[str, np.ndarray]:
-    """A wrist at rest, at the native rates."""
-    generator = np.random.default_rng(seed)
+def wrist_signals(duration_s: float = 60.0, seed: int = 0, arousal: float = 0.0) -> dict[str, np.ndarray]:
+    """The wrist of the person of that seed at the native rates, at rest (`arousal` 0) or under stress (1)."""
+    person, noise = np.random.default_rng(seed), np.random.default_rng([seed, round(100 * arousal)])
     time = {name: np.arange(round(duration_s * rate)) / rate for name, rate in RATES_HZ.items()}
-    level = {"wrist_eda": 1.5, "wrist_temp": 33.0}
-    signals = {name: level.get(name, 0.58) + generator.normal(0, 0.01, len(time[name])) for name in RATES_HZ}
-    phase = 2 * np.pi * heart_rate / 60 * time["wrist_bvp"]
-    signals["wrist_bvp"] = 50 * np.sin(phase) + 15 * np.sin(2 * phase) + generator.normal(0, 1, len(phase))
+    signals = {name: noise.normal(0, 1, len(time[name])) for name in RATES_HZ}
+    heart_rate = person.normal(70, 8) + person.normal(6, 8) * arousal
+    phase = 2 * np.pi * heart_rate / 60 * time["wrist_bvp"] + 0.5 * np.cumsum(signals["wrist_bvp"]) / 64
+    height, rate = person.uniform(30, 60), person.uniform(0.03, 0.08)
+    signals["wrist_bvp"] = height * (np.sin(phase) + 0.2 * np.sin(2 * phase)) + signals["wrist_bvp"]
+    wave = np.sin(2 * np.pi * rate * time["wrist_eda"])
+    level = np.exp(person.normal(0.2, 0.8) + person.normal(0.4, 0.5) * arousal)
+    signals["wrist_eda"] = level + (0.05 + 0.1 * arousal) * wave + 0.01 * signals["wrist_eda"]
+    level = person.normal(33, 1) - person.normal(0.3, 0.5) * arousal
+    signals["wrist_temp"] = level + 0.1 * wave + 0.02 * signals["wrist_temp"]
+    movement = np.exp(person.normal(-4, 0.4) + person.normal(0.3, 0.4) * arousal)
+    for axis in "xyz":
+        name = f"wrist_acc_{axis}"
+        signals[name] = person.normal(0.5, 0.2) + movement * signals[name]
     return signals
 
 
-def wrist_recording(duration_s: float = 240.0, seed: int = 0) -> Recording:
+def wrist_recording(seed: int = 0, duration_s: float = 240.0) -> Recording:
     """Somebody who rests for half of the time and is stressed for the other."""
 
     def array(values: np.ndarray, rate: float, **attrs: str) -> xr.DataArray:
@@ -34,15 +45,16 @@ def wrist_recording(duration_s: float = 240.0, seed: int = 0) -> Recording:
             values, dims="time", coords={"time": np.arange(len(values)) / rate}, attrs={"rate_hz": rate, **attrs}
         )
 
-    signals = wrist_signals(duration_s, seed)
-    labels = np.repeat(np.array([1, 2], np.int8), round(duration_s * 700 / 2))
+    halves = [wrist_signals(duration_s / 2, seed, arousal) for arousal in (0.0, 1.0)]
     return Recording(
-        subject="S2",
+        subject=f"S{seed + 2}",
         signals={
-            name: array(values.astype(np.float32), RATES_HZ[name], units=CHANNELS[name][0])
-            for name, values in signals.items()
+            name: array(
+                np.concatenate([half[name] for half in halves]).astype(np.float32), rate, units=CHANNELS[name][0]
+            )
+            for name, rate in RATES_HZ.items()
         },
-        labels=array(labels, 700.0),
+        labels=array(np.repeat(np.array([1, 2], np.int8), round(duration_s * 700 / 2)), 700.0),
     )
 
 
@@ -54,11 +66,34 @@ class ToyCohort(list):
     simulated = True
 
 
-def save_toy_bundle(name: str, folder: Path, windows: xr.Dataset, **keywords) -> Path:
-    """Fit a model on windows of toys and save it."""
+def wrist_windows(people: int = 6, first: int = 100) -> xr.Dataset:
+    """Windows of several people, seven each, who are not easily told stressed from at rest."""
+    return make_windows(ToyCohort(wrist_recording(first + k) for k in range(people)), device="wrist")
+
+
+def save_small_bundle(name: str, folder: Path, people: int = 6, **keywords) -> Path:
+    """Fit a model on :func:`wrist_windows` and save it."""
     params = Params(device="wrist", width=2, epochs=2)
-    windows = extract_features(assess_quality(windows))
+    windows = extract_features(assess_quality(wrist_windows(people), params))
     people = windows["subject"].values
     last = people == people[-1]
     model = models.create(name, params).fit(windows.isel(window=~last), windows.isel(window=last), seed=0)
     return save_bundle(model, folder, windows=windows, params=params, **keywords)
+
+
+def cut(recording: Recording, start_s: float, duration_s: float = 60.0) -> dict[str, np.ndarray]:
+    """A stretch of a recording's wrist, at the native rates."""
+    return {
+        name: recording.signals[name].values[round(start_s * rate) :][: round(duration_s * rate)]
+        for name, rate in RATES_HZ.items()
+    }
+
+
+def request_body(channels: dict[str, np.ndarray]) -> dict:
+    """What is posted to `/predict`."""
+    return {
+        "channels": {
+            name: {"rate_hz": RATES_HZ[name], "samples": np.asarray(values, float).tolist()}
+            for name, values in channels.items()
+        }
+    }

@@ -29,7 +29,7 @@ def test_the_configuration_says_what_the_model_needs(saved_bundle):
         "digest": "0" * 64,
         "simulated": True,
         "subjects": 6,
-        "windows": {"baseline": 48, "stress": 24},
+        "windows": {"baseline": 24, "stress": 18},
     }
     assert config["metrics"][0]["protocol"] == "cold_start"
     assert config["metrics"][0]["ece"] is None
@@ -104,16 +104,15 @@ def test_no_bundle_is_one_sentence(tmp_path):
         load_bundle(tmp_path / "nothing")
 
 
-def test_a_bundle_is_replaced_whole_or_not_at_all(copied, make_windows_of_toys, monkeypatch):
+def test_a_bundle_is_replaced_whole_or_not_at_all(copied, monkeypatch):
     before = read_config(copied)
-    windows = make_windows_of_toys(n_subjects=3)
     home = models.MODELS["logistic"].split(":")
     with monkeypatch.context() as patch:
         patch.setattr(f"{home[0]}.{home[1]}.save", lambda model, folder: 1 / 0)
         with pytest.raises(ZeroDivisionError):
-            minutes.save_toy_bundle("logistic", copied, windows)
+            minutes.save_small_bundle("logistic", copied, people=3)
     assert read_config(copied) == before
-    minutes.save_toy_bundle("logistic", copied, windows)
+    minutes.save_small_bundle("logistic", copied, people=3)
     assert read_config(copied)["data"]["subjects"] == 3
     assert load_bundle(copied).reference is None
     assert [path.name for path in copied.parent.iterdir()] == [copied.name]
@@ -122,7 +121,7 @@ def test_a_bundle_is_replaced_whole_or_not_at_all(copied, make_windows_of_toys, 
 def test_the_card_says_whose_data_and_under_which_protocol(saved_bundle):
     config = read_config(saved_bundle)
     card = (saved_bundle / "MODEL_CARD.md").read_text()
-    assert "6 simulated people: 48 baseline, 24 stress windows" in card
+    assert "6 simulated people: 24 baseline, 18 stress windows" in card
     assert "nothing about real people" in card
     assert "| stress-baseline | cold_start | all | 0.900 | not defined |" in card
     assert "`min_completeness` 0.95" in card

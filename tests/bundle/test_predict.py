@@ -16,20 +16,20 @@ def bundle(saved_bundle):
 
 
 @pytest.mark.parametrize("name", models.MODELS)
-def test_every_model_answers_from_a_bundle_as_before_it_was_saved(name, tmp_path, toy_windows, monkeypatch):
+def test_every_model_answers_from_a_bundle_as_before_it_was_saved(name, tmp_path, windows, monkeypatch):
     fitted = []
     home = models.MODELS[name].split(":")
     save = getattr(__import__(home[0], fromlist=[home[1]]), home[1]).save
     monkeypatch.setattr(f"{home[0]}.{home[1]}.save", lambda model, to: (fitted.append(model), save(model, to)))
-    loaded = load_bundle(minutes.save_toy_bundle(name, tmp_path / "bundle", toy_windows))
-    answers = loaded.predict(toy_windows)
-    expected = fitted[0].predict_proba(minutes.extract_features(toy_windows)).transpose("window", "state").values
+    loaded = load_bundle(minutes.save_small_bundle(name, tmp_path / "bundle"))
+    answers = loaded.predict(windows)
+    expected = fitted[0].predict_proba(minutes.extract_features(windows)).transpose("window", "state").values
     assert [answer.status for answer in answers] == ["ok"] * len(expected)
     np.testing.assert_allclose([list(answer.probabilities.values()) for answer in answers], expected, atol=1e-6)
 
 
-def test_an_answer_agrees_with_itself(bundle, toy_windows):
-    for answer in bundle.predict(toy_windows):
+def test_an_answer_agrees_with_itself(bundle, windows):
+    for answer in bundle.predict(windows):
         assert sum(answer.probabilities.values()) == pytest.approx(1)
         assert answer.state == max(answer.probabilities, key=answer.probabilities.get)
         assert answer.confidence == answer.probabilities[answer.state]
@@ -38,20 +38,20 @@ def test_an_answer_agrees_with_itself(bundle, toy_windows):
         assert set(answer.quality) == set(minutes.RATES_HZ)
 
 
-def test_the_model_abstains_where_it_is_not_sure(bundle, toy_windows):
-    answers = bundle.predict(toy_windows)
+def test_the_model_abstains_where_it_is_not_sure(bundle, windows):
+    answers = bundle.predict(windows)
     surest = max(answer.confidence for answer in answers)
     strict = type(bundle)(bundle.folder, bundle.config | {"min_confidence": surest}, bundle.model)
-    abstained = [answer.abstained for answer in strict.predict(toy_windows)]
+    abstained = [answer.abstained for answer in strict.predict(windows)]
     assert abstained == [answer.confidence < surest for answer in answers]
     assert 0 < sum(abstained) < len(abstained)
 
 
-def test_a_refused_window_is_no_guess_and_spoils_no_other(bundle, toy_windows):
-    whole = bundle.predict(toy_windows)
-    eda = list(toy_windows["channel"].values).index("wrist_eda")
-    toy_windows["signal"][3, eda] = 0.0
-    answers = bundle.predict(toy_windows)
+def test_a_refused_window_is_no_guess_and_spoils_no_other(bundle, windows):
+    whole = bundle.predict(windows)
+    eda = list(windows["channel"].values).index("wrist_eda")
+    windows["signal"][3, eda] = 0.0
+    answers = bundle.predict(windows)
     refused = answers[3]
     assert (refused.status, refused.state, refused.probabilities, refused.confidence) == ("rejected", None, None, None)
     assert not refused.abstained
@@ -62,8 +62,8 @@ def test_a_refused_window_is_no_guess_and_spoils_no_other(bundle, toy_windows):
         assert answers[k].reasons == []
 
 
-def test_thresholds_are_the_bundles_and_not_the_defaults(bundle, toy_windows):
-    restless = toy_windows.isel(window=[0])
+def test_thresholds_are_the_bundles_and_not_the_defaults(bundle, windows):
+    restless = windows.isel(window=[0])
     restless["signal"][0, 3:, ::40] += 3.0
     answers = {}
     for least in (0.0, 1.0):
@@ -75,20 +75,21 @@ def test_thresholds_are_the_bundles_and_not_the_defaults(bundle, toy_windows):
 
 
 def test_a_lone_minute_and_the_same_minute_of_a_recording_get_the_same_answer(bundle):
-    recording = minutes.wrist_recording(240)
+    recording = minutes.wrist_recording(3)
     windows = make_windows(minutes.ToyCohort([recording]), device="wrist")
     assert windows.sizes["window"] == 7
     expected = bundle.predict(windows)
     for k, start in enumerate(windows["start_s"].values):
-        cut = {
-            name: signal.values[round(start * rate) : round((start + 60) * rate)]
-            for (name, rate), signal in zip(
-                minutes.RATES_HZ.items(), map(recording.signals.get, minutes.RATES_HZ), strict=True
-            )
-        }
-        answer = bundle.predict_window(cut, minutes.RATES_HZ)
+        answer = bundle.predict_window(*bundle.cut(recording, start))
         assert answer.status == expected[k].status == "ok"
         assert answer.probabilities == pytest.approx(expected[k].probabilities, abs=1e-6)
+
+
+def test_a_recording_without_a_channel_cannot_be_cut(bundle):
+    recording = minutes.wrist_recording(3)
+    del recording.signals["wrist_temp"]
+    with pytest.raises(InputError, match="S5: the recording has no channel wrist_temp"):
+        bundle.cut(recording, 0.0)
 
 
 def test_the_order_of_channels_does_not_matter(bundle):
@@ -125,8 +126,8 @@ def test_an_impossible_rate_is_refused_by_name(bundle, rate):
         bundle.predict_window(minutes.wrist_signals(), minutes.RATES_HZ | {"wrist_eda": rate})
 
 
-def test_windows_of_another_cut_are_refused(bundle, toy_windows, make_windows_of_toys):
+def test_windows_of_another_cut_are_refused(bundle, windows):
     with pytest.raises(InputError, match="have the channels wrist_bvp, wrist_eda; the bundle needs wrist_bvp"):
-        bundle.predict(toy_windows.isel(channel=[0, 1]))
+        bundle.predict(windows.isel(channel=[0, 1]))
     with pytest.raises(InputError, match=r"have 1050 samples; the bundle needs 2100, that is 60 s at 35 Hz"):
-        bundle.predict(make_windows_of_toys(n_subjects=1, window_s=30.0))
+        bundle.predict(windows.isel(time=slice(0, 1050)))

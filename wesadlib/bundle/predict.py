@@ -12,6 +12,7 @@ import xarray as xr
 from pydantic import BaseModel, ConfigDict, Field
 
 from wesadlib.bundle.folder import read_config
+from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 from wesadlib.models import Model
@@ -126,6 +127,35 @@ class Bundle:
             window_s=self.config["window_s"],
         )
         return self.predict(window.expand_dims("window"))[0]
+
+    def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
+
+        Parameters
+        ----------
+        recording : Recording
+        start_s : float
+            Where the window starts, seconds from the recording's start.
+
+        Returns
+        -------
+        channels : dict of str to ndarray (time)
+        rates_hz : dict of str to float
+
+        Raises
+        ------
+        InputError
+            When the recording lacks a channel.
+        """
+        channels, rates_hz = {}, {}
+        for name in self.config["channels"]:
+            if name not in recording.signals:
+                raise InputError(f"{recording.subject}: the recording has no channel {name}, which the bundle needs.")
+            rates_hz[name] = float(recording.signals[name].attrs["rate_hz"])
+            first = round(start_s * rates_hz[name])
+            stop = first + round(self.config["window_s"] * rates_hz[name])
+            channels[name] = recording.signals[name].values[first:stop]
+        return channels, rates_hz
 
     def problems(self, channels: Mapping[str, Any], rates_hz: Mapping[str, float]) -> dict[str, str]:
         """What keeps one window from being used: channel name to problem, empty where nothing does."""

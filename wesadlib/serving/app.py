@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Callable
+from functools import partial
 from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 #: Largest body, bytes: a chest window at 700 Hz in full-precision JSON is about 7 MB.
 MAX_BODY = 16 * 2**20
 
-_PROBLEM = {"model": Problem, "content": {"application/problem+json": {}}}
+_PROBLEM = {"model": Problem}
 
 
 def make_app(current_bundle: Callable[[], Bundle]) -> FastAPI:
@@ -61,7 +62,7 @@ def make_app(current_bundle: Callable[[], Bundle]) -> FastAPI:
         config = current_bundle().config
         return ModelDescription(**{name: value for name, value in config.items() if name != "files"})
 
-    @app.post("/predict", responses={413: _PROBLEM, 422: _PROBLEM})
+    @app.post("/predict", responses={413: _PROBLEM, 415: _PROBLEM, 422: _PROBLEM})
     def predict(window: Window) -> Answer:
         """Answer one window: a state with probabilities, or `rejected` with the reasons where its quality is poor."""
         bundle = current_bundle()
@@ -75,7 +76,19 @@ def make_app(current_bundle: Callable[[], Bundle]) -> FastAPI:
         except InputError as error:
             return _problem(422, str(error))
 
+    app.openapi = partial(_describe, app.openapi)
     return app
+
+
+def _describe(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    # FastAPI gives every described response the type of the good one.
+    description = openapi()
+    for operations in description["paths"].values():
+        for operation in operations.values():
+            for status, response in operation["responses"].items():
+                if status >= "4" and "application/json" in response["content"]:
+                    response["content"]["application/problem+json"] = response["content"].pop("application/json")
+    return description
 
 
 class LimitBody:
@@ -110,6 +123,8 @@ def _problem(
 
 
 def _answer_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        return _problem(415, "A window is sent as JSON: say so with `content-type: application/json`.")
     # What was sent is not repeated: it may be long, it may be NaN, and it is a person's.
     items = [ProblemItem(name=_name(entry["loc"]), detail=entry["msg"]) for entry in error.errors()[:20]]
     return _problem(422, "This request is not one window in the form that /openapi.json describes.", items)

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 import numpy as np
+from pydantic_core import to_json
 
 from wesadlib.serving.schemas import Answer, Health, ModelDescription, Problem
 
@@ -68,7 +69,9 @@ class Client:
             name: {"rate_hz": float(rates_hz[name]), "samples": np.asarray(samples, float).tolist()}
             for name, samples in channels.items()
         }
-        return Answer(**self.request("POST", "/predict", json={"channels": window}))
+        # A minute of eight channels at 700 Hz is a third of a million numbers: the standard library takes ten times longer.
+        body = to_json({"channels": window})
+        return Answer(**self.request("POST", "/predict", content=body, headers={"content-type": "application/json"}))
 
     def health(self) -> Health:
         """Ask whether the server answers."""

@@ -128,7 +128,7 @@ def _process(bundle: str | Path, host: str, port: int, log: IO[str] | None) -> I
     read_config(bundle)
     require_free_port(host, port)
     process = subprocess.Popen(
-        [sys.executable, "-m", __name__, str(bundle), "--host", host, "--port", str(port)],
+        _command(bundle, host, port),
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,  # Ray's core warns there that what was ended has ended.
         stderr=log,
@@ -144,10 +144,13 @@ def _process(bundle: str | Path, host: str, port: int, log: IO[str] | None) -> I
         _end(process)
 
 
+def _command(bundle: str | Path, host: str, port: int) -> list[str]:
+    return [sys.executable, "-m", __name__, str(bundle), "--host", host, "--port", str(port)]
+
+
 def _end(process: subprocess.Popen) -> None:
-    if process.poll() is not None:
-        return
-    started = psutil.Process(process.pid).children(recursive=True)
+    ended = process.poll() is not None
+    started = [] if ended else psutil.Process(process.pid).children(recursive=True)
     process.stdin.close()
     try:
         process.wait(STOP_S)

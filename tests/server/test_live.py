@@ -1,0 +1,129 @@
+"""A running server: the same numbers as the book, refusals over the wire, and an end without remains."""
+
+import os
+import signal
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import httpx
+import minutes
+import psutil
+import pytest
+
+from wesadlib.bundle import load_bundle
+from wesadlib.data import open_wesad
+from wesadlib.serving import Client, RequestRefused
+from wesadlib.serving.server import free_port, require_free_port
+from wesadlib.signals import make_windows
+
+WESAD = Path(sys.executable).with_name("wesad")
+
+pytestmark = pytest.mark.xdist_group("server")
+
+
+def test_server_and_book_give_the_same_probabilities(server, served_bundle):
+    recording = minutes.wrist_recording(3)
+    windows = make_windows(minutes.ToyCohort([recording]), device="wrist")
+    book = load_bundle(served_bundle).predict(windows)
+    assert len(book) == 7
+    for answer, start in zip(book, windows["start_s"].values, strict=True):
+        served = server.predict(minutes.cut(recording, start), minutes.RATES_HZ)
+        assert served.status == "ok"
+        assert served.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+
+
+@pytest.mark.real
+def test_server_and_book_agree_on_real_minutes(server, served_bundle, wesad_root):
+    cohort = open_wesad(wesad_root, ["S2"])
+    windows = make_windows(cohort, device="wrist").isel(window=slice(None, None, 12))
+    book = load_bundle(served_bundle).predict(windows)
+    for answer, start in zip(book, windows["start_s"].values, strict=True):
+        served = server.predict(minutes.cut(cohort[0], start), minutes.RATES_HZ)
+        assert (served.status, served.state) == (answer.status, answer.state)
+        assert served.quality == pytest.approx(answer.quality, abs=1e-6)
+        if answer.status == "ok":
+            assert served.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+    assert "ok" in {answer.status for answer in book}
+
+
+def test_refusals_come_over_the_wire_and_the_server_lives_on(server):
+    minute = minutes.wrist_signals()
+    rejected = server.predict(minute | {"wrist_temp": [0.0] * 240}, minutes.RATES_HZ)
+    assert rejected.status == "rejected"
+    with pytest.raises(RequestRefused, match=r"422 This window cannot be used\. wrist_eda: missing channel"):
+        server.predict({name: values for name, values in minute.items() if name != "wrist_eda"}, minutes.RATES_HZ)
+    with pytest.raises(RequestRefused, match=r"422 .*channels\.wrist_eda\.samples\.0"):
+        body = minutes.request_body(minute)
+        body["channels"]["wrist_eda"]["samples"][0] = "NaN"
+        server.request("POST", "/predict", json=body)
+    with pytest.raises(RequestRefused, match="413"):
+        server.request("POST", "/predict", content=b" " * (17 * 2**20), headers={"content-type": "application/json"})
+    assert server.predict(minute, minutes.RATES_HZ).status == "ok"
+
+
+def test_requests_at_the_same_time_do_not_mix(server, served_bundle):
+    bundle = load_bundle(served_bundle)
+    signals = [minutes.wrist_signals(seed=seed) for seed in range(8)]
+    expected = [bundle.predict_window(signal, minutes.RATES_HZ).probabilities["stress"] for signal in signals]
+    assert len({round(value, 6) for value in expected}) == 8
+    with ThreadPoolExecutor(8) as threads:
+        answers = list(threads.map(lambda signal: server.predict(signal, minutes.RATES_HZ), signals))
+    assert [answer.probabilities["stress"] for answer in answers] == pytest.approx(expected, abs=1e-6)
+
+
+def test_health_model_and_docs_answer(server, served_bundle):
+    bundle = load_bundle(served_bundle)
+    assert server.health().model_version == bundle.version
+    assert server.model().states == bundle.config["states"]
+    assert "/predict" in server.request("GET", "/openapi.json")["paths"]
+    assert httpx.get(f"{server.url}/docs", trust_env=False).status_code == 200
+
+
+def test_the_port_of_a_running_server_is_taken(server, served_bundle):
+    port = int(server.url.rpartition(":")[2])
+    result = subprocess.run([WESAD, "serve", served_bundle, "--port", str(port)], capture_output=True, text=True)
+    assert result.returncode == 1
+    assert result.stderr.startswith(f"wesad: port {port} of 127.0.0.1 cannot be had")
+
+
+def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle):
+    port = free_port()
+    # A session of its own, as a terminal gives: Ctrl-C is a signal to all of its foreground processes.
+    command = subprocess.Popen(
+        [WESAD, "serve", served_bundle, "--port", str(port)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        start_new_session=True,
+    )
+    try:
+        assert f"http://127.0.0.1:{port}" in command.stdout.readline()
+        with Client(f"http://127.0.0.1:{port}") as client:
+            assert client.health().status == "ok"
+        started = psutil.Process(command.pid).children(recursive=True)
+        os.killpg(command.pid, signal.SIGINT)
+        printed, _ = command.communicate(timeout=60)
+    finally:
+        command.kill()
+    assert (command.returncode, printed) == (0, "Ended.\n")
+    assert len(started) > 5
+    assert [process for process in started if process.is_running()] == []
+    require_free_port("127.0.0.1", port)
+
+
+def test_the_server_ends_when_its_starter_is_killed(served_bundle):
+    code = (
+        "import sys, time; from wesadlib.serving import running_server\n"
+        "with running_server(sys.argv[1]) as client: print(client.url, flush=True); time.sleep(600)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, served_bundle], stdout=subprocess.PIPE, text=True)
+    url = starter.stdout.readline().strip()
+    started = psutil.Process(starter.pid).children(recursive=True)
+    with Client(url) as client:
+        assert client.health().status == "ok"
+    starter.kill()
+    starter.communicate()
+    assert len(started) > 5
+    assert psutil.wait_procs(started, timeout=60)[1] == []

@@ -1,0 +1,141 @@
+"""The client and what stands around a server: ports, and the refusals that come before anything is started."""
+
+import json
+import shutil
+import socket
+import sys
+
+import httpx
+import minutes
+import pytest
+
+from wesadlib.artefacts import digest, file_digest
+from wesadlib.bundle import Answer
+from wesadlib.errors import InputError
+from wesadlib.serving import Client, RequestRefused, running_server, serve, server
+from wesadlib.serving.server import free_port, require_free_port
+
+ANSWER = {
+    "status": "rejected",
+    "state": None,
+    "probabilities": None,
+    "confidence": None,
+    "abstained": False,
+    "quality": {"wrist_eda": 0.0},
+    "reasons": ["wrist_eda: flat line"],
+    "model_version": "0",
+}
+
+
+def client_of(answer):
+    client = Client("http://test")
+    client._http = httpx.Client(base_url="http://test", transport=httpx.MockTransport(answer))
+    return client
+
+
+def test_the_client_sends_a_window_and_reads_the_answer():
+    seen = []
+
+    def answer(request):
+        seen.append((request.method, request.url.path, request.read()))
+        return httpx.Response(200, json=ANSWER)
+
+    assert client_of(answer).predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4}) == Answer(**ANSWER)
+    assert seen == [("POST", "/predict", b'{"channels":{"wrist_eda":{"rate_hz":4.0,"samples":[1.0,2.0]}}}')]
+
+
+def test_the_client_raises_what_the_server_says_is_wrong():
+    problem = {"title": "x", "status": 422, "detail": "No.", "errors": [{"name": "wrist_eda", "detail": "missing"}]}
+    headers = {"content-type": "application/problem+json"}
+    client = client_of(lambda request: httpx.Response(422, json=problem, headers=headers))
+    with pytest.raises(RequestRefused, match=r"422 No\. wrist_eda: missing") as refused:
+        client.health()
+    assert refused.value.status == 422
+    assert refused.value.problem.errors[0].name == "wrist_eda"
+
+
+def test_an_error_that_is_not_the_apps_is_an_error_too():
+    client = client_of(lambda request: httpx.Response(503, text="no app here"))
+    with pytest.raises(RequestRefused, match="503 no app here"):
+        client.model()
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("served") / "bundle"
+    return minutes.save_small_bundle("logistic", folder)
+
+
+@pytest.mark.parametrize("start", [serve, lambda bundle, port: running_server(bundle, port=port).__enter__()])
+def test_a_taken_port_is_one_sentence_before_anything_starts(bundle_folder, taken_port, start, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    with pytest.raises(InputError, match=f"port {taken_port} of 127.0.0.1 cannot be had .*in use.*: end what listens"):
+        start(bundle_folder, port=taken_port)
+
+
+def test_a_free_port_is_free_and_one_just_left_too():
+    port = free_port()
+    require_free_port("127.0.0.1", port)
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        peer = socket.create_connection(("127.0.0.1", port))
+        listener.accept()[0].close()  # leaves the port in TIME_WAIT, where a listener may come back
+        peer.close()
+    require_free_port("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(InputError, match=r"port 8000 of 192\.0\.2\.1 cannot be had"):
+        require_free_port("192.0.2.1", 8000)
+
+
+@pytest.mark.parametrize("start", [serve, lambda bundle: running_server(bundle).__enter__()])
+def test_what_is_no_bundle_is_refused_before_anything_starts(tmp_path, start, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    with pytest.raises(InputError, match="no bundle here"):
+        start(tmp_path)
+
+
+def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkeypatch):
+    started = []
+    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
+    with pytest.raises(ZeroDivisionError), running_server(bundle_folder):
+        assert started[0].poll() is None
+        raise ZeroDivisionError
+    assert started[0].poll() == 0
+
+
+def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch):
+    started = []
+    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"])
+    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
+    monkeypatch.setattr(server, "STOP_S", 0.1)
+    with running_server(bundle_folder):
+        pass
+    assert started[0].poll() < 0
+
+
+def test_a_server_that_does_not_come_up_says_its_last_words(bundle_folder, monkeypatch):
+    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit('out of luck')"])
+    with pytest.raises(RuntimeError, match=r"(?s)did not come up.*out of luck"), running_server(bundle_folder):
+        pass
+
+
+def test_a_bundle_that_does_not_load_is_named_when_the_server_does_not_come_up(bundle_folder, tmp_path, monkeypatch):
+    folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "model" / "model.json").write_text('{"model": "oracle"}')
+    config["files"]["model/model.json"] = file_digest(folder / "model" / "model.json")
+    del config["version"]
+    (folder / "config.json").write_text(json.dumps(config | {"version": digest(config)}))
+    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", ""])
+    with pytest.raises(InputError, match="unknown model `oracle`"), running_server(folder):
+        pass

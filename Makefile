@@ -23,7 +23,7 @@ book: $(STAMP) ## run every chapter of PARAMS (params/demo.yaml) and render the 
 	$(BIN)/wesad book $(PARAMS)
 
 test: $(STAMP) ## run the tests and every chapter on the smoke profile
-	$(BIN)/python -m pytest -n 2 tests
+	$(BIN)/python -m pytest -n 2 --dist loadgroup tests
 
 lint: $(STAMP) ## check form and docstrings
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .

@@ -95,7 +95,7 @@ class Params(BaseModel):
     protocol: str = _field("cold_start", "evaluation", "what a model may see of the person it is tested on")
     seeds: list[int] = _field([0], "evaluation", "seeds of every model", min_length=1)
     validation_subjects: int = _field(1, "evaluation", "training subjects set aside for stopping", ge=1)
-    workers: int = _field(2, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
+    workers: int = _field(0, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
     ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
     bootstrap: int = _field(1000, "evaluation", "resamples of people for an interval", ge=100, le=100_000)
 

@@ -6,7 +6,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wesadlib.plots import NEUTRAL, STATE_COLORS
@@ -114,7 +113,7 @@ def plot_beat(
         color=NEUTRAL,
     )
     power.set_xlabel("frequency, Hz")
-    power.set_ylabel("power density")
+    power.set_ylabel(f"power density, {window['units'].sel(channel=source).values}²/Hz")
     return _closed(figure)
 
 
@@ -132,7 +131,6 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(
         len(subjects), 2, figsize=(7, 0.72 * len(subjects) + 1.1), sharex=True, sharey="col", squeeze=False
     )
-    panels[0, 1].set_ylim(*np.nanpercentile(courses["heart_rate"], (0.5, 99.5)) + np.array((-8, 8)))
     panels[0, 0].set_yscale("log")
     for row, subject in zip(panels, subjects, strict=True):
         course = courses[courses["subject"] == subject]
@@ -157,7 +155,7 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
 
 
 def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
-    """How many windows of each state remain when purity is asked for.
+    """Share of the windows of each state that remain when purity is asked for.
 
     Parameters
     ----------
@@ -167,32 +165,31 @@ def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
         The least purity in force.
     """
     figure, axes = plt.subplots(figsize=(7, 3.2))
-    ends = []
     for state in (state for state in STATE_COLORS if (windows["label"] == state).any()):
         purity = np.sort(windows["purity"].to_numpy()[windows["label"].to_numpy() == state])
-        steps = np.concatenate(([min(0.3, purity[0])], purity))
-        axes.step(steps, len(purity) - np.arange(len(purity) + 1), where="pre", color=STATE_COLORS[state], linewidth=2)
-        ends.append((state, len(purity)))
-    _name_lines(axes, ends)
-    axes.axvline(min_purity, color=NEUTRAL, linewidth=1, linestyle=":")
-    axes.set_xlim(min(0.3, float(windows["purity"].min())), 1.0)
-    axes.set_ylim(0)
-    axes.set_xlabel("least share of a window that carries its label")
-    axes.set_ylabel("windows that remain")
-    return _closed(figure)
-
-
-def _name_lines(axes: Axes, ends: list[tuple[str, int]]) -> None:
-    for state, count in ends:
+        remaining = 100 * (1 - np.arange(len(purity)) / len(purity))
+        # Of equally pure windows all are lost at once, so the line ends at the first of the purest.
+        last = np.searchsorted(purity, purity[-1])
+        steps = np.append(0, purity[: last + 1]), np.append(100, remaining[: last + 1])
+        axes.step(*steps, where="pre", color=STATE_COLORS[state], linewidth=2)
         axes.annotate(
-            state,
-            (axes.get_xlim()[0], count),
-            (4, 4),
+            f"{state}, {len(purity)}",
+            (1, remaining[last]),
+            (5, 0),
             textcoords="offset points",
+            va="center",
             color=STATE_COLORS[state],
             fontweight="bold",
+            fontsize=9,
             annotation_clip=False,
         )
+    if min_purity > 0:
+        axes.axvline(min_purity, color=NEUTRAL, linewidth=1, linestyle=":")
+    axes.set_xlim(max(float(windows["purity"].min()) - 0.05, 0), 1.0)
+    axes.set_ylim(top=101)
+    axes.set_xlabel("least share of a window that carries its label")
+    axes.set_ylabel("windows that remain, %")
+    return _closed(figure)
 
 
 def _closed(figure: Figure) -> Figure:

@@ -92,11 +92,11 @@ def make_course(person: Person, generator: np.random.Generator) -> Course:
         row = TABLE[name]
         if row.level == "positive":
             factor = np.exp(noise)
-            mean = _block_trends(_minute_rms(factor) if name in _STRENGTHS else factor, blocks, time_s)
+            mean = _block_trends(_minute_rms(factor) if name in _STRENGTHS else factor, blocks)
             # A response that goes down leaves some of what can only be positive.
             values[name] = np.maximum(values[name], 0.3 * person.levels[name]) * factor / mean
         else:
-            values[name] = values[name] + noise - _block_trends(noise, blocks, time_s, degree=_degree(name))
+            values[name] = values[name] + noise - _block_trends(noise, blocks, degree=_degree(name))
     # Whatever the knobs say, these stay what a body can do.
     values["heart_rate"] = np.clip(values["heart_rate"], 42, 170)
     values["respiration_rate"] = np.clip(values["respiration_rate"], 6, 30)
@@ -165,21 +165,20 @@ def _degree(name: str) -> int:
     return 1 if name == "wrist_temperature" else 0
 
 
-def _block_trends(
-    values: np.ndarray, blocks: tuple[Block, ...], time_s: np.ndarray, degree: int = 0
-) -> np.ndarray:
-    """Each block's mean, or its line, and a line from block to block.
+def _block_trends(values: np.ndarray, blocks: tuple[Block, ...], degree: int = 0) -> np.ndarray:
+    """Each block's mean (degree 0) or its line (1), and a line from block to block.
 
     Fluctuations are measured from it, so that a person's level in a state is the one that was drawn.
     """
-    knots_s, knots = [], []
+    knots, heights = [], []
     for block in blocks:
-        ends_s = np.array([block.start_s + MARGIN_S, block.end_s - MARGIN_S])
-        inside = (time_s >= ends_s[0]) & (time_s < ends_s[1])
-        line = np.polynomial.Polynomial.fit(time_s[inside], values[inside], degree)
-        knots_s += [block.start_s, block.end_s]
-        knots += list(line(ends_s))
-    return np.interp(time_s, knots_s, knots)
+        begin, end = (edge * COURSE_RATE_HZ for edge in (block.start_s + MARGIN_S, block.end_s - MARGIN_S))
+        inside, half = values[begin:end], (end - begin) / 2
+        offset = np.arange(end - begin) - half
+        rise = degree * half * (offset @ inside) / (offset @ offset)
+        knots += [begin, end]
+        heights += [inside.mean() - rise, inside.mean() + rise]
+    return np.interp(np.arange(len(values)), knots, heights)
 
 
 def _minute_rms(values: np.ndarray) -> np.ndarray:

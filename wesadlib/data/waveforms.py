@@ -34,7 +34,7 @@ class Body:
         self.time_s = np.arange(course.duration_s * self.rate_hz) / self.rate_hz
         rate = self.at("respiration_rate") / 60
         # Speech and sighs: breaths differ in length and depth.
-        irregular = 1 + 0.15 * smooth_noise(generator, len(rate), 2.0, self.rate_hz)
+        irregular = 1 + 0.08 * smooth_noise(generator, len(rate), 2.0, self.rate_hz)
         self._phase = 2 * np.pi * np.cumsum(rate * np.clip(irregular, 0.5, 1.6)) / self.rate_hz
         depth = np.exp(
             self.at("respiration_depth") + 0.2 * smooth_noise(generator, len(rate), 3.0, self.rate_hz)

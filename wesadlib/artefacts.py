@@ -5,7 +5,7 @@ import json
 import os
 import shutil
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,8 +152,8 @@ def open_run(run: str, root: str | Path | None = None) -> Run:
     return Run(folder)
 
 
-def open_windows(run: Run) -> xr.Dataset:
-    """A run's windows, with quality and features joined where their chapters have run.
+def open_windows(run: Run, join: Sequence[str] = ("quality", "features")) -> xr.Dataset:
+    """A run's windows, joined with the artefacts called `join` where their chapters have run.
 
     Raises
     ------
@@ -161,7 +161,7 @@ def open_windows(run: Run) -> xr.Dataset:
         When the windows are missing, or quality or features belong to other windows (another cohort or another cut).
     """
     windows = run.read_dataset("windows")
-    for artefact in ("quality", "features"):
+    for artefact in join:
         if run.path(artefact).exists():
             other = run.read_dataset(artefact)
             same = all(

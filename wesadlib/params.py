@@ -73,7 +73,7 @@ class Params(BaseModel):
         0.5, "quality", "least share of a window covered by plausible beats, ECG", ge=0, le=1
     )
     min_pulse_plausibility: float = _field(
-        0.1, "quality", "the same in BVP, which movement blurs at the wrist", ge=0, le=1
+        0.2, "quality", "the same in BVP, which movement blurs at the wrist", ge=0, le=1
     )
     fault_windows: int = _field(12, "quality", "good windows into which each fault is injected", ge=2, le=500)
 

@@ -69,7 +69,7 @@ class Client:
             name: {"rate_hz": float(rates_hz[name]), "samples": np.asarray(samples, float).tolist()}
             for name, samples in channels.items()
         }
-        # A minute of eight channels at 700 Hz is a third of a million numbers: the standard library takes ten times longer.
+        # A chest minute is a third of a million numbers; the standard library takes ten times longer to write them.
         body = to_json({"channels": window})
         return Answer(**self.request("POST", "/predict", content=body, headers={"content-type": "application/json"}))
 

@@ -56,7 +56,7 @@ def serve(bundle: str | Path, host: str = "127.0.0.1", port: int = 8000) -> None
     numbers = (signal.SIGINT, signal.SIGTERM)
     previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
     try:
-        with _process(bundle, host, port, None) as process, Client(f"http://{host}:{port}") as client:
+        with _process(bundle, host, port, None) as process, Client(_url(host, port)) as client:
             _wait_until_ready(client, process, bundle, None, START_S)
             print(f"Answering at {client.url}, described at {client.url}/docs; Ctrl-C ends it.", flush=True)
             raise RuntimeError(f"the server ended by itself with status {process.wait()}")
@@ -95,7 +95,7 @@ def running_server(
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as log,
         _process(bundle, host, port, log) as process,
-        Client(f"http://{host}:{port}") as client,
+        Client(_url(host, port)) as client,
     ):
         _wait_until_ready(client, process, bundle, log, start_s)
         yield client
@@ -142,6 +142,12 @@ def _process(bundle: str | Path, host: str, port: int, log: IO[str] | None) -> I
     finally:
         atexit.unregister(_end)
         _end(process)
+
+
+def _url(host: str, port: int) -> str:
+    # A server that listens on every address is asked at this machine's own.
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def _command(bundle: str | Path, host: str, port: int) -> list[str]:

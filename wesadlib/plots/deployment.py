@@ -1,0 +1,46 @@
+"""Figures of the chapter on deployment: how long answers take."""
+
+from collections.abc import Mapping
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+from wesadlib.plots import NEUTRAL
+
+_COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
+
+#: Points upwards of the labels of p50, p95 and p99: the last two lie close together.
+_LABEL_SHIFTS = (0, -9, 5)
+
+
+def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figure:
+    """Share of answers that are there after so many milliseconds, over HTTP and without a server.
+
+    Parameters
+    ----------
+    latency : DataFrame
+        ``where milliseconds``, a row a request; `where` is "over HTTP" or "in this process".
+    quantiles : mapping of str to float
+        p50, p95 and p99 in milliseconds, marked on the curve of the answers over HTTP.
+    """
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    for where, color in _COLORS.items():
+        times = np.sort(latency.loc[latency["where"] == where, "milliseconds"])
+        share = np.arange(1, len(times) + 1) / len(times)
+        axes.step(times, share, where="post", color=color, linewidth=2)
+        low = len(times) // 5
+        axes.annotate(where, (times[low], share[low]), (8, -4), textcoords="offset points", color=color)
+    for (name, value), shift in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
+        height = float(name.removeprefix("p")) / 100
+        axes.plot(value, height, "o", color=_COLORS["over HTTP"], markersize=5)
+        axes.annotate(f"{name} {value:.0f} ms", (value, height), (-8, shift), textcoords="offset points", ha="right")
+    axes.set_xlim(left=0)
+    axes.set_xlabel("time to the answer, ms")
+    axes.set_ylabel("answered by then")
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    axes.set_ylim(0, 1.12)
+    plt.close(figure)
+    return figure

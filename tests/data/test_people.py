@@ -1,0 +1,223 @@
+"""People drawn without waveforms are like WESAD's."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+import pytest
+from scipy.signal import find_peaks
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from wesadlib.data.courses import COURSE_RATE_HZ, MARGIN_S, Course, make_course
+from wesadlib.data.people import TABLE, draw_person, subject_name
+from wesadlib.data.quest import STAI_ITEMS, score_stai
+
+# Seconds from the middle of a window.
+TIME_S = (np.arange(60 * COURSE_RATE_HZ) - (60 * COURSE_RATE_HZ - 1) / 2) / COURSE_RATE_HZ
+
+
+@dataclass
+class Wesad:
+    """A row of what 15 real people showed, and how far 500 simulated ones may be from it.
+
+    `scale` is what `tolerance` is a share of for means, where they are not naturally measured from 0.
+    """
+
+    baseline: float
+    between: float
+    within: float
+    response: float
+    spread: float
+    other_way: float
+    scale: float = 0.0
+    tolerance: float = 0.25
+    # Of slow drifts less is seen in blocks that are shorter than the real ones, 8 min for 19 and 4 for 11.
+    within_share: float = 1.0
+
+
+WESAD = {
+    "heart rate": Wesad(72.4, 9.8, 6.7, 15.0, 12.9, 0 / 15),
+    "EDA level": Wesad(1.33, 1.66, 0.43, 2.1, 2.7, 1 / 15, within_share=0.65),
+    "ln EDA level": Wesad(-0.46, 1.16, 0.22, 1.21, 0.93, 1 / 15, scale=1.16),
+    # How a window's SD is spread hangs on the few with the most active skin: half as near.
+    "EDA SD": Wesad(0.038, 0.042, 0.048, 0.082, 0.070, 0 / 15, tolerance=0.4),
+    "skin responses": Wesad(2.3, 2.3, 2.6, 7.0, 5.5, 0 / 15),
+    "temperature": Wesad(33.4, 1.6, 0.28, -0.70, 0.81, 3 / 15, scale=1.6, within_share=0.45),
+    "temperature slope": Wesad(0.6, 0.7, 1.5, -1.7, 1.2, 2 / 15),
+    "movement": Wesad(0.031, 0.009, 0.033, 0.038, 0.035, 3 / 15),
+}
+
+
+def minutes(course: Course) -> pd.DataFrame:
+    """Per window of 60 s, every 30 s, of baseline and stress: what a perfect observer of the course reads."""
+    rows = []
+    for block in course.blocks:
+        if block.state not in ("baseline", "stress"):
+            continue
+        for start_s in range(block.start_s + MARGIN_S, block.end_s - MARGIN_S - 59, 30):
+            window = {
+                name: values[start_s * COURSE_RATE_HZ : (start_s + 60) * COURSE_RATE_HZ]
+                for name, values in course.values.items()
+            }
+            eda, temperature = window["wrist_eda_uS"], window["wrist_temperature"]
+            rows.append(
+                {
+                    "state": block.state,
+                    "heart rate": window["heart_rate"].mean(),
+                    "EDA level": eda.mean(),
+                    "ln EDA level": np.log(eda.mean()),
+                    "EDA SD": eda.std(),
+                    "skin responses": len(find_peaks(eda, prominence=0.02)[0]),
+                    "temperature": temperature.mean(),
+                    "temperature slope": 1000 * (TIME_S @ temperature) / (TIME_S @ TIME_S),
+                    "movement": np.sqrt((window["wrist_movement"] ** 2).mean()),
+                    "chest EDA": np.log(window["chest_eda_uS"].mean()),
+                    "chest temperature": window["chest_temperature"].mean(),
+                    "chest movement": np.sqrt((window["chest_movement"] ** 2).mean()),
+                    "respiration rate": window["respiration_rate"].mean(),
+                }
+            )
+    return pd.DataFrame(rows)
+
+
+def observe(n: int, **knobs: float) -> pd.DataFrame:
+    """Windows of `n` people."""
+    parts = []
+    for index in range(n):
+        course = make_course(draw_person(3, index, **knobs), np.random.default_rng([3, index, 1]))
+        parts.append(minutes(course).assign(person=index))
+    return pd.concat(parts, ignore_index=True)
+
+
+def summarise(windows: pd.DataFrame) -> pd.DataFrame:
+    """Of every quantity, the columns of WESAD's table."""
+    means = windows.groupby(["person", "state"]).mean().unstack()
+    within = windows.groupby(["person", "state"]).std().mean()
+    rows = {}
+    for name in means.columns.get_level_values(0).unique():
+        baseline = means[name]["baseline"]
+        response = means[name]["stress"] - baseline
+        rows[name] = {
+            "baseline": baseline.mean(),
+            "between": baseline.std(),
+            "within": within[name],
+            "response": response.mean(),
+            "spread": response.std(),
+            "other_way": (np.sign(response) != np.sign(response.mean())).mean(),
+        }
+    return pd.DataFrame(rows).T
+
+
+@pytest.fixture(scope="module")
+def crowd() -> pd.DataFrame:
+    """Summary of 500 people."""
+    return summarise(observe(500))
+
+
+@pytest.mark.parametrize("name", WESAD)
+def test_500_people_are_like_the_real_ones(crowd, name):
+    found, real = crowd.loc[name], WESAD[name]
+    assert found["baseline"] == pytest.approx(
+        real.baseline, abs=real.tolerance * (real.scale or abs(real.baseline))
+    )
+    assert found["response"] == pytest.approx(real.response, rel=real.tolerance)
+    for column in ("between", "spread"):
+        assert found[column] == pytest.approx(getattr(real, column), rel=real.tolerance)
+    assert found["within"] == pytest.approx(real.within_share * real.within, rel=real.tolerance)
+    # Of 15 people, one more or less is 0.07.
+    assert found["other_way"] == pytest.approx(real.other_way, abs=0.1)
+
+
+def test_the_chest_does_what_four_people_showed(crowd):
+    assert 0.4 <= crowd.loc["chest temperature", "response"] <= 0.9
+    assert 0.007 <= crowd.loc["chest movement", "baseline"] <= 0.010
+    stressed = crowd.loc["chest movement", ["baseline", "response"]].sum()
+    assert 0.012 <= stressed <= 0.022
+    assert 1.0 <= np.exp(crowd.loc["chest EDA", "baseline"]) <= 5.4
+    assert crowd.loc["chest EDA", "response"] == pytest.approx(0.59, rel=0.25)
+    assert crowd.loc["respiration rate", "baseline"] == pytest.approx(15.8, rel=0.1)
+    # Two of four breathe faster under stress by a lot or slower by a lot: no direction.
+    assert 0.3 <= crowd.loc["respiration rate", "other_way"] <= 0.6
+
+
+def test_drawn_levels_and_responses_follow_the_table():
+    people = [draw_person(5, index) for index in range(500)]
+    for name, row in TABLE.items():
+        levels = np.array([person.levels[name] for person in people])
+        responses = np.array([person.responses["stress"][name] for person in people])
+        assert levels.mean() == pytest.approx(row.baseline, abs=0.1 * row.between), name
+        assert levels.std() == pytest.approx(row.between, rel=0.2), name
+        assert responses.mean() == pytest.approx(row.response, abs=0.1 * row.spread), name
+        # Less of a log-normal's spread is left where its tail is cut.
+        assert responses.std() == pytest.approx(row.spread, rel=0.2), name
+        if row.response:
+            other_way = (np.sign(responses) != np.sign(row.response)).mean()
+            assert other_way == pytest.approx(row.other_way, abs=0.05), name
+
+
+def test_a_strong_responder_responds_in_most_ways():
+    people = [draw_person(5, index).responses["stress"] for index in range(300)]
+    heart, skin = (np.array([person[name] for person in people]) for name in ("heart_rate", "wrist_eda"))
+    assert 0.2 < np.corrcoef(np.log(heart), skin)[0, 1] < 0.6
+
+
+def test_a_dozen_people_are_as_mixed_as_hundreds():
+    means = [
+        np.mean([draw_person(seed, index).responses["stress"]["wrist_eda"] for index in range(12)])
+        for seed in range(20)
+    ]
+    # Twelve drawn without regard to each other would differ by 0.93 / sqrt(12) = 0.27.
+    assert np.std(means) < 0.15
+
+
+def test_knobs_scale_responses_and_spreads():
+    plain, half, none = (draw_person(5, 2, effect_size=size) for size in (1.0, 0.5, 0.0))
+    alike = [draw_person(5, index, between_person_spread=0.0) for index in range(3)]
+    assert plain.levels == half.levels == none.levels
+    for name in TABLE:
+        assert half.responses["stress"][name] == pytest.approx(0.5 * plain.responses["stress"][name])
+        assert none.responses["stress"][name] == 0
+        assert alike[0].levels[name] == alike[2].levels[name] == pytest.approx(TABLE[name].baseline)
+    assert plain.responses["amusement"] == none.responses["amusement"]
+
+
+@pytest.mark.parametrize(("effect_size", "low", "high"), [(0.0, 0.4, 0.6), (1.0, 0.8, 1.0)])
+def test_without_effect_there_is_nothing_to_detect(effect_size, low, high):
+    windows = observe(60, effect_size=effect_size)
+    stressed = windows["state"].to_numpy() == "stress"
+    model = make_pipeline(StandardScaler(), LogisticRegression(class_weight="balanced", max_iter=1000))
+    found = cross_val_predict(
+        model,
+        windows.drop(columns=["state", "person"]),
+        stressed,
+        groups=windows["person"],
+        cv=GroupKFold(10),
+    )
+    balanced = (found[stressed].mean() + (~found[~stressed]).mean()) / 2
+    assert low <= balanced <= high
+
+
+def test_names_follow_the_official_numbering():
+    names = [subject_name(index) for index in range(16)]
+    assert names == [f"S{number}" for number in (*range(2, 12), *range(13, 19))]
+
+
+def test_answers_agree_with_the_labels():
+    people = [draw_person(5, index).answers for index in range(200)]
+    stai = {
+        state: score_stai(pd.DataFrame([person.stai[state] for person in people], columns=list(STAI_ITEMS)))
+        for state in ("baseline", "stress", "amusement")
+    }
+    arousal = {state: np.array([person.dim[state][1] for person in people]) for state in stai}
+    valence = {state: np.mean([person.dim[state][0] for person in people]) for state in stai}
+    assert (stai["stress"] > stai["baseline"]).all()
+    assert (arousal["stress"] > arousal["baseline"]).all()
+    for state, expected in {"baseline": 10.8, "stress": 18.5, "amusement": 9.3}.items():
+        assert stai[state].mean() == pytest.approx(expected, abs=0.5)
+    for state, expected in {"baseline": 2.5, "stress": 6.8, "amusement": 3.0}.items():
+        assert arousal[state].mean() == pytest.approx(expected, abs=0.3)
+    for state, expected in {"baseline": 6.7, "stress": 4.5, "amusement": 7.5}.items():
+        assert valence[state] == pytest.approx(expected, abs=0.3)

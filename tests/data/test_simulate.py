@@ -1,0 +1,262 @@
+"""Simulated recordings: the official layout, what was drawn found again, a problem that stays hard."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, StratifiedKFold
+
+from wesadlib.data import CHANNELS, open_wesad
+from wesadlib.data.courses import COURSE_RATE_HZ, make_course
+from wesadlib.data.people import draw_person
+from wesadlib.data.simulate import simulate_cohort
+from wesadlib.errors import InputError
+from wesadlib.features import extract_features
+from wesadlib.models.logistic import Logistic
+from wesadlib.signals import make_windows
+
+SEED = 7
+
+
+def featured(root: Path, device: str) -> xr.Dataset:
+    """Windows of baseline and stress of a cohort, with features."""
+    windows = extract_features(make_windows(open_wesad(root), device=device))
+    return windows.isel(window=np.isin(windows["label"], ["baseline", "stress"]))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory) -> Path:
+    """Two people with all their artefacts."""
+    return simulate_cohort(tmp_path_factory.mktemp("pair") / "cohort", 2, SEED)
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory) -> dict[str, xr.Dataset]:
+    """Windows of six people without artefacts, by device."""
+    root = simulate_cohort(tmp_path_factory.mktemp("clean") / "cohort", 6, SEED, artefact_rate=0.0)
+    return {device: featured(root, device) for device in ("chest", "wrist")}
+
+
+@pytest.fixture(scope="module")
+def dozen(tmp_path_factory) -> dict[str, xr.Dataset]:
+    """Windows of the demo's twelve people, by device."""
+    root = simulate_cohort(tmp_path_factory.mktemp("dozen") / "cohort", 12, SEED)
+    return {device: featured(root, device) for device in ("chest", "wrist")}
+
+
+def test_the_official_layout_is_read_by_the_same_code(pair):
+    cohort = open_wesad(pair)
+    assert cohort.subjects == ["S2", "S3"]
+    assert cohort.simulated
+    for recording in cohort:
+        assert set(recording.signals) == set(CHANNELS)
+        seconds = len(recording.labels) / 700
+        for name, signal in recording.signals.items():
+            assert len(signal) == seconds * CHANNELS[name][1], name
+            assert np.isfinite(signal).all(), name
+        assert recording.person["age_years"] in range(24, 36)
+        assert "does not exist" in recording.person["notes"]
+
+
+def test_the_protocol_is_short_but_whole(pair):
+    orders = set()
+    for recording in open_wesad(pair):
+        minutes = {code: (recording.labels == code).sum().item() / 700 / 60 for code in range(5)}
+        assert minutes[1] >= 8
+        assert minutes[2] >= 3.5
+        assert minutes[3] >= 1.9
+        assert minutes[4] > 0
+        assert minutes[0] > 0
+        assert 17 <= sum(minutes.values()) <= 20
+        orders.add(tuple(recording.protocol["condition"]))
+        # Times in quest.csv count from the chest device's start, which the recording's is not.
+        assert 60 <= recording.protocol.attrs["crop_s"] < 180
+        assert recording.protocol.attrs["crop_error_s"] == 0
+    assert orders == {
+        ("baseline", "stress", "meditation", "amusement", "meditation"),
+        ("baseline", "amusement", "meditation", "stress", "meditation"),
+    }
+
+
+def test_the_knobs_are_kept_beside_the_people(pair):
+    knobs = json.loads((pair / "SIMULATED.json").read_text())
+    assert knobs == {
+        "generator_version": knobs["generator_version"],
+        "n_subjects": 2,
+        "seed": SEED,
+        "effect_size": 1.0,
+        "between_person_spread": 1.0,
+        "artefact_rate": 1.0,
+    }
+
+
+def test_same_knobs_same_bytes_and_no_person_depends_on_the_others(pair, tmp_path):
+    alone = simulate_cohort(tmp_path / "alone", 1, SEED)
+    other = simulate_cohort(tmp_path / "other", 1, SEED + 1)
+    for name in ("S2.pkl", "S2_quest.csv", "S2_readme.txt"):
+        assert (alone / "S2" / name).read_bytes() == (pair / "S2" / name).read_bytes()
+        assert (alone / "S2" / name).read_bytes() != (other / "S2" / name).read_bytes()
+
+
+def test_one_heart_drives_both_devices(clean):
+    chest, wrist = (
+        clean[device]["feature"].sel(feature_name=name).to_numpy()
+        for device, name in (("chest", "chest_ecg_heart_rate"), ("wrist", "wrist_bvp_heart_rate"))
+    )
+    assert np.median(np.abs(chest - wrist)) < 2
+
+
+# channel_statistic -> what the course holds of it: name, and how a minute reads it
+DRAWN: dict[str, tuple[str, Callable[[np.ndarray], float]]] = {
+    "chest_ecg_heart_rate": ("heart_rate", np.mean),
+    "chest_ecg_rmssd": ("rmssd", lambda values: np.exp(values).mean()),
+    "chest_eda_log_level": ("chest_eda_uS", lambda values: np.log(values.mean())),
+    "chest_temp_mean": ("chest_temperature", np.mean),
+    "chest_acc_magnitude_sd": ("chest_movement", lambda values: np.sqrt((values**2).mean())),
+    "chest_resp_rate": ("respiration_rate", np.mean),
+    "chest_resp_sd": ("respiration_depth", lambda values: np.exp(values).mean()),
+    "wrist_bvp_heart_rate": ("heart_rate", np.mean),
+    "wrist_eda_mean": ("wrist_eda_uS", np.mean),
+    "wrist_eda_log_level": ("wrist_eda_uS", lambda values: np.log(values.mean())),
+    "wrist_eda_sd": ("wrist_eda_uS", np.std),
+    "wrist_temp_mean": ("wrist_temperature", np.mean),
+    "wrist_temp_slope": (
+        "wrist_temperature",
+        lambda values: 1000 * np.polyfit(np.arange(len(values)) / COURSE_RATE_HZ, values, 1)[0],
+    ),
+    "wrist_acc_magnitude_sd": ("wrist_movement", lambda values: np.sqrt((values**2).mean())),
+}
+
+
+def rows(values: np.ndarray, windows: xr.Dataset) -> dict[str, float]:
+    """The columns of WESAD's table, for one quantity."""
+    table = pd.DataFrame(
+        {"value": values, "subject": windows["subject"].to_numpy(), "label": windows["label"].to_numpy()}
+    ).groupby(["subject", "label"])["value"]
+    means = table.mean().unstack()
+    response = means["stress"] - means["baseline"]
+    return {
+        "baseline": means["baseline"].mean(),
+        "between": means["baseline"].std(),
+        "within": table.std().mean(),
+        "response": response.mean(),
+        "spread": response.std(),
+    }
+
+
+@pytest.mark.parametrize("name", DRAWN)
+def test_our_features_find_what_was_drawn(clean, name):
+    windows = clean[name.split("_")[0]]
+    windows = windows.isel(window=windows["purity"].to_numpy() == 1)
+    quantity, read = DRAWN[name]
+    courses = {
+        subject: make_course(draw_person(SEED, index), np.random.default_rng([SEED, index, 1]))
+        for index, subject in enumerate(dict.fromkeys(windows["subject"].values))
+    }
+    held = []
+    for subject, start_s in zip(windows["subject"].values, windows["start_s"].values, strict=True):
+        begin = int(start_s * COURSE_RATE_HZ)
+        held.append(read(courses[subject].values[quantity][begin : begin + 60 * COURSE_RATE_HZ]))
+    drawn = rows(np.array(held), windows)
+    found = rows(windows["feature"].sel(feature_name=name).to_numpy(), windows)
+    for row in ("between", "within", "spread"):
+        assert found[row] == pytest.approx(drawn[row], rel=0.25), row
+    # Means are shares of what people differ by as well, where they lie near 0 or 0 has no meaning.
+    scale = min(abs(drawn["baseline"]), drawn["between"] + drawn["spread"])
+    assert found["baseline"] == pytest.approx(drawn["baseline"], abs=0.25 * max(scale, drawn["between"]))
+    assert found["response"] == pytest.approx(
+        drawn["response"], abs=0.25 * max(abs(drawn["response"]), drawn["spread"])
+    )
+
+
+def accuracies(windows: xr.Dataset, splitter) -> np.ndarray:
+    """Whether the logistic baseline is right about each window, fitted on the rest of a split."""
+    label, subject = windows["label"].to_numpy(), windows["subject"].to_numpy()
+    groups = () if isinstance(splitter, StratifiedKFold) else (subject,)
+    right = np.zeros(windows.sizes["window"], bool)
+    for train, test in splitter.split(label, label, *groups):
+        model = Logistic().fit(windows.isel(window=train), seed=0)
+        probability = model.predict_proba(windows.isel(window=test))
+        right[test] = probability["state"].values[probability.argmax("state")] == label[test]
+    return right
+
+
+@pytest.mark.parametrize("device", ["chest", "wrist"])
+def test_a_stranger_is_hard_and_a_shuffled_split_hides_it(dozen, device):
+    windows = dozen[device].drop_vars(["signal", "beat_s", "native"])
+    stranger = accuracies(windows, LeaveOneGroupOut()).mean()
+    shuffled = accuracies(windows, StratifiedKFold(5, shuffle=True, random_state=0)).mean()
+    assert 0.80 <= stranger <= 0.95
+    assert shuffled >= stranger + 0.03
+
+
+def test_movement_alone_does_not_give_it_away(dozen):
+    windows = dozen["chest"].drop_vars(["signal", "beat_s", "native"])
+    moving = [name for name in windows["feature_name"].values if name.startswith("chest_acc")]
+    with_all = accuracies(windows, LeaveOneGroupOut()).mean()
+    with_movement = accuracies(windows.sel(feature_name=moving), LeaveOneGroupOut()).mean()
+    assert 0.70 <= with_movement <= with_all - 0.03
+
+
+def test_without_effect_waveforms_tell_nothing(tmp_path):
+    windows = featured(simulate_cohort(tmp_path / "none", 8, SEED, effect_size=0.0), "wrist")
+    stressed = windows["label"].to_numpy() == "stress"
+    right = accuracies(windows.drop_vars(["signal", "beat_s", "native"]), GroupKFold(8))
+    assert 0.35 <= (right[stressed].mean() + right[~stressed].mean()) / 2 <= 0.65
+
+
+def test_artefacts_come_with_their_knob(tmp_path):
+    def detached(artefact_rate: float) -> float:
+        root = simulate_cohort(tmp_path / str(artefact_rate), 2, SEED, artefact_rate=artefact_rate)
+        return sum(
+            float((recording.signals[name] == 0).sum() / CHANNELS[name][1])
+            for recording in open_wesad(root)
+            for name in ("chest_ecg", "chest_eda", "chest_resp", "wrist_eda")
+        )
+
+    assert detached(0.0) < 1
+    assert detached(8.0) > 60
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        ({"n_subjects": 0}, "n_subjects"),
+        ({"seed": -1}, "seed"),
+        ({"effect_size": -0.5}, "effect_size"),
+        ({"between_person_spread": float("nan")}, "between_person_spread"),
+        ({"artefact_rate": 11.0}, "artefact_rate"),
+    ],
+)
+def test_knobs_out_of_bounds_are_named(tmp_path, arguments, named):
+    with pytest.raises(InputError, match=named):
+        simulate_cohort(tmp_path / "cohort", **{"n_subjects": 1, "seed": 0, **arguments})
+    assert not any(tmp_path.iterdir())
+
+
+def test_other_peoples_files_are_not_replaced(tmp_path):
+    (tmp_path / "thesis.txt").write_text("all of it")
+    with pytest.raises(InputError, match=str(tmp_path)):
+        simulate_cohort(tmp_path, 1, 0)
+    assert (tmp_path / "thesis.txt").read_text() == "all of it"
+
+
+def test_an_interrupted_simulation_leaves_nothing(tmp_path, monkeypatch):
+    def fail(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("wesadlib.data.simulate._readme", fail)
+    with pytest.raises(KeyboardInterrupt):
+        simulate_cohort(tmp_path / "cohort", 1, 0)
+    assert not any(tmp_path.iterdir())
+
+
+def test_an_earlier_cohort_is_replaced_whole(tmp_path, monkeypatch):
+    monkeypatch.setattr("wesadlib.data.simulate.make_signals", lambda *_: {})
+    simulate_cohort(tmp_path / "cohort", 3, 0)
+    simulate_cohort(tmp_path / "cohort", 1, 0)
+    assert sorted(path.name for path in (tmp_path / "cohort").iterdir()) == ["S2", "SIMULATED.json"]

@@ -3,7 +3,6 @@
 Every person follows from the one table in :mod:`wesadlib.data.people`.
 """
 
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +11,7 @@ from tqdm.auto import tqdm
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.data.courses import MARGIN_S, Course, make_course
 from wesadlib.data.people import Person, draw_person
+from wesadlib.data.pickles import save_arrays
 from wesadlib.data.waveforms import CHEST_HZ, Body, chest_signals, wrist_signals
 from wesadlib.errors import InputError
 
@@ -103,8 +103,7 @@ def _write_person(folder: Path, person: Person, seed: int, index: int, artefact_
         "signal": make_signals(course, seed, index, artefact_rate),
         "label": _labels(course),
     }
-    with open(folder / f"{person.subject}.pkl", "wb") as file:
-        pickle.dump(recording, file, protocol=4)
+    save_arrays(folder / f"{person.subject}.pkl", recording)
     # The chest device had run for a while when the recording was cropped.
     crop_s = int(np.random.default_rng([seed, index, 5]).integers(60, 180))
     (folder / f"{person.subject}_quest.csv").write_bytes(_quest(person, course, crop_s).encode())

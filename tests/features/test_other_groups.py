@@ -29,6 +29,15 @@ def test_depth_is_peak_to_trough_and_its_variation_is_relative():
     assert found["chest_resp_depth_variation"][2] == pytest.approx(found["chest_resp_depth_variation"][1])
 
 
+def test_depth_is_measured_from_the_trough_just_before():
+    deepening = (1 + 6 * TIME / 60) * np.sin(2 * np.pi * 0.2 * TIME)
+    found = respiratory.extract(block(chest_resp=deepening[None]))
+    # Peak n comes a quarter of a cycle after n cycles, its trough half a cycle earlier.
+    peak_s = (np.arange(1, 12) + 0.25) / 0.2
+    expected = np.mean(2 + 6 * (2 * peak_s - 2.5) / 60)
+    assert found["chest_resp_depth"][0] == pytest.approx(expected, rel=0.015)
+
+
 def test_irregular_breathing_varies_in_rate():
     phase = np.cumsum(np.where(TIME < 30, 0.15, 0.4)) / RATE_HZ
     found = respiratory.extract(
@@ -92,6 +101,6 @@ def test_movement_needs_three_axes():
 
 def test_a_mostly_missing_axis_is_not_stillness():
     axes = moving(0.1)
-    axes["wrist_acc_x"] = np.full_like(axes["wrist_acc_x"], np.nan)
+    axes["wrist_acc_x"][:, : int(0.6 * len(TIME))] = np.nan
     found = motion.extract(block(**axes))
     assert all(np.isnan(value[0]) for value in found.values())

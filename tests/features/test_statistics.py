@@ -53,6 +53,18 @@ def test_small_peaks_do_not_count():
     assert describe(spikes, RATE_HZ)["peak_rate"][0] == pytest.approx(3)
 
 
+def test_a_rise_into_a_gap_is_no_peak():
+    time = np.arange(0, 60, 1 / RATE_HZ)
+    values = np.sin(2 * np.pi * 0.5 * time)[None]
+    cut = values.copy()
+    # From just after a steep rise above one standard deviation, before its peak, until the next cycle begins.
+    cut[0, 360:420] = np.nan
+    assert values[0, 359] > 0.71
+    assert values[0, 359] < values[0, 360]
+    present = np.isfinite(cut).sum()
+    assert describe(cut, RATE_HZ)["peak_rate"][0] * present / RATE_HZ / 60 == pytest.approx(29)
+
+
 def test_nothing_varies_nothing_is_standardised():
     found = describe(np.full((1, 2100), 4.0), RATE_HZ)
     assert found["mean"][0] == 4

@@ -12,8 +12,8 @@ from wesadlib.plots import NEUTRAL
 
 _COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
 
-#: Points upwards of the labels of p50, p95 and p99: the last two lie close together.
-_LABEL_SHIFTS = (0, -9, 5)
+#: Where the labels of p50, p95 and p99 go, in points: the last two lie close together.
+_LABEL_SHIFTS = ((-8, 0), (8, -12), (-8, 5))
 
 
 def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figure:
@@ -29,14 +29,16 @@ def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figur
     figure, axes = plt.subplots(figsize=(7, 3.2))
     for where, color in _COLORS.items():
         times = np.sort(latency.loc[latency["where"] == where, "milliseconds"])
-        share = np.arange(1, len(times) + 1) / len(times)
-        axes.step(times, share, where="post", color=color, linewidth=2)
-        low = len(times) // 5
-        axes.annotate(where, (times[low], share[low]), (8, -4), textcoords="offset points", color=color)
-    for (name, value), shift in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
-        height = float(name.removeprefix("p")) / 100
+        axes.step(times, np.arange(1, len(times) + 1) / len(times), where="post", color=color, linewidth=2)
+    fast, slow = (latency.loc[latency["where"] == where, "milliseconds"] for where in _COLORS)
+    names = list(_COLORS)
+    axes.annotate(names[0], (fast.max(), 1), (8, -4), textcoords="offset points", color=_COLORS[names[0]])
+    axes.annotate(names[1], (slow.min(), 0), (-8, 6), textcoords="offset points", ha="right", color=_COLORS[names[1]])
+    for (name, value), (across, up) in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
+        height, side = float(name.removeprefix("p")) / 100, "right" if across < 0 else "left"
         axes.plot(value, height, "o", color=_COLORS["over HTTP"], markersize=5)
-        axes.annotate(f"{name} {value:.0f} ms", (value, height), (-8, shift), textcoords="offset points", ha="right")
+        axes.annotate(f"{name} {value:.0f} ms", (value, height), (across, up), textcoords="offset points", ha=side)
+    axes.set_xlim(right=1.18 * latency["milliseconds"].max())
     axes.set_xlim(left=0)
     axes.set_xlabel("time to the answer, ms")
     axes.set_ylabel("answered by then")

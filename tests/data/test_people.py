@@ -106,7 +106,8 @@ def summarise(windows: pd.DataFrame) -> pd.DataFrame:
             "within": within[name],
             "response": response.mean(),
             "spread": response.std(),
-            "other_way": (np.sign(response) != np.sign(response.mean())).mean(),
+            # By more than a rounding's worth, since a response may be floored at nothing.
+            "other_way": (response * np.sign(response.mean()) < -0.05 * response.std()).mean(),
         }
     return pd.DataFrame(rows).T
 

@@ -96,6 +96,18 @@ def test_swapped_electrodes_change_nothing():
     np.testing.assert_allclose(find_beats(-ecg, 250, "chest_ecg"), find_beats(ecg, 250, "chest_ecg"), atol=1e-9)
 
 
+def test_a_pause_of_the_heart_is_not_filled_with_noise():
+    true = np.delete(heart(60, spread_s=0.01), [20, 21, 40])
+    time = np.arange(60 * 250) / 250
+    waves = np.exp(-(((time[:, None] - true) / 0.012) ** 2)) + 0.2 * np.exp(
+        -(((time[:, None] - true - 0.25) / 0.04) ** 2)
+    )
+    ecg = waves.sum(axis=1) + np.random.default_rng(0).normal(0, 0.02, len(time))
+    found = find_beats(ecg, 250, "chest_ecg")
+    assert len(found) == len(true)
+    np.testing.assert_allclose(found, true, atol=0.01)
+
+
 @pytest.mark.parametrize(("source", "rate_hz"), [("wrist_bvp", 64.0), ("chest_ecg", 250.0)])
 def test_neither_unit_nor_level_matters(source, rate_hz):
     true = heart(72)

@@ -203,7 +203,8 @@ def tabulate_params(folder: str | Path) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a parameter: ``group parameter meaning bounds default`` and a column a profile, empty where the default holds.
+        A row a parameter: ``group parameter meaning bounds default`` and a column a
+        profile, empty where the default holds.
     """
     profiles = {
         path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.yaml"))

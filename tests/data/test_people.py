@@ -121,9 +121,7 @@ def crowd() -> pd.DataFrame:
 @pytest.mark.parametrize("name", WESAD)
 def test_500_people_are_like_the_real_ones(crowd, name):
     found, real = crowd.loc[name], WESAD[name]
-    assert found["baseline"] == pytest.approx(
-        real.baseline, abs=real.tolerance * (real.scale or abs(real.baseline))
-    )
+    assert found["baseline"] == pytest.approx(real.baseline, abs=real.tolerance * (real.scale or abs(real.baseline)))
     assert found["response"] == pytest.approx(real.response, rel=real.tolerance)
     for column in ("between", "spread"):
         assert found[column] == pytest.approx(getattr(real, column), rel=real.tolerance)

@@ -27,7 +27,7 @@ def labels(axis):
 def test_every_headline_feature_has_a_panel_with_its_unit(windows, units):
     values = windows["feature"].to_pandas().assign(label=windows["label"].values)
     panels = figures.plot_distributions(values, STATES, units).axes
-    assert [axes.get_title() for axes in panels] == [figures.readable_name(name) for name in units]
+    assert [axes.get_title(loc="left") for axes in panels] == [figures.readable_name(name) for name in units]
     assert [axes.get_xlabel() for axes in panels] == list(units.values())
     assert all(len(axes.collections) == 2 for axes in panels)
 

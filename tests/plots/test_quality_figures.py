@@ -19,7 +19,7 @@ def test_examples_show_the_window_and_the_best_of_the_same_person(assessed):
     examples = pick_examples(assessed, most=2)
     panels = figures.plot_examples(assessed, examples).axes
     assert len(panels) == 4
-    assert "refused: flat line" in panels[0].get_title() and "the best" in panels[1].get_title()
+    assert "refused: flat line" in panels[0].get_title(loc="left") and "the best" in panels[1].get_title(loc="left")
     drawn = panels[0].lines[0].get_ydata()
     expected = assessed["signal"].isel(window=examples["window"][0]).sel(channel="wrist_eda")
     assert drawn[0] in expected.values and len(drawn) == pytest.approx(20 * 35, abs=1)
@@ -39,6 +39,6 @@ def test_faults_are_a_panel_each_with_a_line_a_sensor():
         columns=["fault", "sensor", "strength", "caught", "change"],
     )
     figure = figures.plot_faults(summary)
-    assert [axes.get_title() for axes in figure.axes] == ["flat line", "motion"]
+    assert [axes.get_title(loc="left") for axes in figure.axes] == ["flat line", "motion"]
     assert [len(axes.lines) for axes in figure.axes] == [2, 2]
     assert figure.axes[0].lines[0].get_ydata().tolist() == [10, 100]

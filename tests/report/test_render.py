@@ -1,7 +1,7 @@
 import shutil
 
 import pytest
-from test_runner import SETUP, write_chapter
+from test_execution import SETUP, write_chapter
 
 from wesadlib.errors import BookError, InputError
 from wesadlib.params import Params

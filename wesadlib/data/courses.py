@@ -105,11 +105,7 @@ def make_course(person: Person, generator: np.random.Generator) -> Course:
 
 
 def _protocol(person: Person, generator: np.random.Generator) -> tuple[tuple[Block, ...], int]:
-    middle = (
-        ["stress", "meditation", "amusement"]
-        if person.stress_first
-        else ["amusement", "meditation", "stress"]
-    )
+    middle = ["stress", "meditation", "amusement"] if person.stress_first else ["amusement", "meditation", "stress"]
     seconds = {"baseline": (480, 500), "stress": (215, 240), "amusement": (115, 130), "meditation": (40, 50)}
     blocks, now, rests = [], int(generator.integers(8, 14)), 0
     for state in ["baseline", *middle, "meditation"]:
@@ -211,9 +207,7 @@ def _skin_response() -> np.ndarray:
     return shape / shape.max()
 
 
-def smooth_noise(
-    generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = COURSE_RATE_HZ
-) -> np.ndarray:
+def smooth_noise(generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = COURSE_RATE_HZ) -> np.ndarray:
     """Stationary noise ``(time)`` of unit SD: white noise, twice low-passed with time constant `tau_s`, s."""
     decay = np.exp(-1 / (tau_s * rate_hz))
     run_in = int(6 * tau_s * rate_hz)

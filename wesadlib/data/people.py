@@ -74,26 +74,18 @@ class Row:
 #: quantity -> its row; the only source of every simulated person
 TABLE: dict[str, Row] = {
     # One heart, one breathing, one skin for both devices.
-    "heart_rate": Row(
-        "bpm", 72.4, 9.8, 6.7, 15.0, 12.9, (-0.3, 8.6), change="positive", reactivity=0.6, tau_s=45
-    ),
+    "heart_rate": Row("bpm", 72.4, 9.8, 6.7, 15.0, 12.9, (-0.3, 8.6), change="positive", reactivity=0.6, tau_s=45),
     "rmssd": Row("ln ms", 3.5, 0.45, 0.13, -0.25, 0.4, (0.0, 0.2), reactivity=-0.4),
     "respiration_rate": Row("1/min", 15.8, 2.0, 1.0, -0.6, 3.3, (0.3, 1.5)),
     "respiration_depth": Row("ln %", 1.1, 0.4, 0.15, 0.5, 0.4, (0.0, 0.2), reactivity=0.2),
     # More skin responses happen than are seen, since the next may come on the slope of the last.
-    "scr_rate": Row(
-        "1/min", 2.4, 2.6, 0.5, 8.5, 8.0, (0.5, 1.0), "positive", "positive", reactivity=0.6, tau_s=40
-    ),
+    "scr_rate": Row("1/min", 2.4, 2.6, 0.5, 8.5, 8.0, (0.5, 1.0), "positive", "positive", reactivity=0.6, tau_s=40),
     "scr_size": Row("ln sqrt(uS)", -3.3, 0.25, 0.2, 0.35, 0.2, reactivity=0.3),
     # The wrist's. Skin drifts as in WESAD, whose blocks last twice as long: less is seen within one.
-    "wrist_eda": Row(
-        "ln uS", -0.40, 1.16, 0.2, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.75, tau_s=300
-    ),
+    "wrist_eda": Row("ln uS", -0.40, 1.16, 0.2, 1.21, 0.93, (0.0, 0.35), reactivity=0.6, own_level=-0.75, tau_s=300),
     "wrist_temperature": Row("degC", 33.4, 1.6, 0.06, -0.70, 0.81, (-0.8, 1.0), reactivity=-0.4, tau_s=150),
     "wrist_temperature_slope": Row("mdegC/s", 0.6, 0.7, 0.0, -1.7, 1.2, reactivity=-0.4),
-    "wrist_movement": Row(
-        "g", 0.031, 0.009, 0.72, 0.038, 0.035, (-0.013, 0.009), "positive", reactivity=0.2, tau_s=20
-    ),
+    "wrist_movement": Row("g", 0.031, 0.009, 0.72, 0.038, 0.035, (-0.013, 0.009), "positive", reactivity=0.2, tau_s=20),
     "pulse_size": Row("ln a.u.", 3.4, 0.35, 0.15, -0.25, 0.35, reactivity=-0.3),
     # The chest's.
     "chest_eda": Row("ln uS", 0.8, 0.9, 0.05, 0.6, 0.55, (0.0, 0.2), reactivity=0.5, tau_s=250),
@@ -140,9 +132,7 @@ def subject_name(index: int) -> str:
     return f"S{index + 2 if index < 10 else index + 3}"
 
 
-def draw_person(
-    seed: int, index: int, *, effect_size: float = 1.0, between_person_spread: float = 1.0
-) -> Person:
+def draw_person(seed: int, index: int, *, effect_size: float = 1.0, between_person_spread: float = 1.0) -> Person:
     """Draw the person number `index` of the cohort `seed`; the same whatever the size of the cohort.
 
     Parameters
@@ -163,9 +153,7 @@ def draw_person(
         rest = math.sqrt(1 - row.reactivity**2 - row.own_level**2)
         z_response = row.reactivity * reactivity + row.own_level * z_level + rest * z_rest
         levels[name] = _value(row.baseline, row.between * between_person_spread, z_level, row.level)
-        stress[name] = effect_size * _value(
-            row.response, row.spread * between_person_spread, z_response, row.change
-        )
+        stress[name] = effect_size * _value(row.response, row.spread * between_person_spread, z_response, row.change)
         mean, spread = row.amusement
         amusement[name] = mean + between_person_spread * spread * z_amusement
         # Nobody's claims rest on meditation: half of amusement's spread, about baseline.

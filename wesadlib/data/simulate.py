@@ -72,9 +72,7 @@ def simulate_cohort(
     _check(root, n_subjects, seed, knobs)
     with replacing(root) as partial:
         for index in tqdm(range(n_subjects), desc="simulating people", unit="person", disable=not progress):
-            person = draw_person(
-                seed, index, effect_size=effect_size, between_person_spread=between_person_spread
-            )
+            person = draw_person(seed, index, effect_size=effect_size, between_person_spread=between_person_spread)
             _write_person(partial / person.subject, person, seed, index, artefact_rate)
         write_json(
             partial / MARKER,
@@ -110,9 +108,7 @@ def _write_person(folder: Path, person: Person, seed: int, index: int, artefact_
     (folder / f"{person.subject}_readme.txt").write_bytes(_readme(person).encode())
 
 
-def make_signals(
-    course: Course, seed: int, index: int, artefact_rate: float
-) -> dict[str, dict[str, np.ndarray]]:
+def make_signals(course: Course, seed: int, index: int, artefact_rate: float) -> dict[str, dict[str, np.ndarray]]:
     """Signals of both devices, each ``(time, axis)``, by the data set's keys."""
     body = Body(course, np.random.default_rng([seed, index, 2]))
     return {

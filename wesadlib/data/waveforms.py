@@ -36,9 +36,7 @@ class Body:
         # Speech and sighs: breaths differ in length and depth.
         irregular = 1 + 0.08 * smooth_noise(generator, len(rate), 2.0, self.rate_hz)
         self._phase = 2 * np.pi * np.cumsum(rate * np.clip(irregular, 0.5, 1.6)) / self.rate_hz
-        depth = np.exp(
-            self.at("respiration_depth") + 0.2 * smooth_noise(generator, len(rate), 3.0, self.rate_hz)
-        )
+        depth = np.exp(self.at("respiration_depth") + 0.2 * smooth_noise(generator, len(rate), 3.0, self.rate_hz))
         self.breath = depth * np.sqrt(2) * (np.sin(self._phase) + 0.15 * np.sin(2 * self._phase))
         self.beats_s = self._beats(generator)
 
@@ -51,9 +49,7 @@ class Body:
         interval = 60 / self.at("heart_rate")
         # Each part's share of RMSSD²: sinusoid of amplitude a at frequency f gives a √2 sin(pi f RR).
         rmssd = np.exp(self.at("rmssd")) / 1000
-        breath_gain = np.sqrt(2) * np.sin(
-            np.pi * np.clip(self.at("respiration_rate") / 60 * interval, 0.05, 0.5)
-        )
+        breath_gain = np.sqrt(2) * np.sin(np.pi * np.clip(self.at("respiration_rate") / 60 * interval, 0.05, 0.5))
         slow = 0.6 * rmssd * smooth_noise(generator, len(interval), 2.0, self.rate_hz)
         momentary = interval + 0.8 * rmssd / breath_gain * np.sin(self._phase) + slow
         beat_count = np.cumsum(1 / np.maximum(momentary, 0.3)) / self.rate_hz
@@ -79,9 +75,7 @@ def chest_signals(
     strength = np.interp(motion_s, course.time_s, course.values["chest_movement"]) + 0.02 * bursts
     breath = np.interp(motion_s, body.time_s, body.breath)
     # A moved electrode's potential wanders; the chest's own turning with each breath adds to it.
-    potential = (
-        0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ) + 0.012 * breath
-    )
+    potential = 0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ) + 0.012 * breath
     potential += 4 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
     ecg = np.exp(slow("r_size")) * _ecg(n, body.beats_s) + _at_chest_rate(potential, _MOTION_HZ)
     ecg += white(0.012) + generator.uniform(0, 0.02) * _mains(n)
@@ -92,9 +86,7 @@ def chest_signals(
         "ACC": np.stack([_at_chest_rate(axis, _MOTION_HZ) + white(0.003) for axis in axes], axis=1),
         "ECG": np.clip(ecg, -_RAIL_MV, _RAIL_MV),
         "EMG": np.exp(slow("emg")) * _at_chest_rate(1 + 3 * bursts, _MOTION_HZ) * white(1.0),
-        "EDA": np.maximum(
-            _at_chest_rate(course.values["chest_eda_uS"] * drift, COURSE_RATE_HZ) + white(0.004), 0
-        ),
+        "EDA": np.maximum(_at_chest_rate(course.values["chest_eda_uS"] * drift, COURSE_RATE_HZ) + white(0.004), 0),
         "Temp": slow("chest_temperature") + white(0.03),
         "Resp": _at_chest_rate(breath, _MOTION_HZ) + white(0.1),
     }
@@ -114,11 +106,7 @@ def wrist_signals(
     acc = 64 * np.stack(axes, axis=1) + generator.normal(0, 0.3, (len(acc_s), 3))
     size = np.exp(np.interp(bvp_s, course.time_s, course.values["pulse_size"]))
     motion = np.interp(bvp_s, acc_s, strength * _band_noise(generator, len(acc_s), 32))
-    bvp = (
-        size * _pulse(bvp_s, body.beats_s + _PULSE_ARRIVAL_S)
-        + 400 * motion
-        + generator.normal(0, 1, len(bvp_s))
-    )
+    bvp = size * _pulse(bvp_s, body.beats_s + _PULSE_ARRIVAL_S) + 400 * motion + generator.normal(0, 1, len(bvp_s))
     drift = 1 + 0.02 * artefact_rate * smooth_noise(generator, len(course.time_s), 120.0)
     eda = course.values["wrist_eda_uS"] * drift + generator.normal(0, 0.001, len(course.time_s))
     temperature = course.values["wrist_temperature"] + generator.normal(0, 0.01, len(course.time_s))
@@ -132,9 +120,7 @@ def wrist_signals(
     _detach(generator, signals, ("EDA",), 4, course.duration_s, artefact_rate)
     _detach(generator, signals, ("BVP",), 64, course.duration_s, artefact_rate)
     types = {"ACC": np.int8, "BVP": np.float32, "EDA": np.float32, "TEMP": np.float32}
-    return {
-        key: np.ascontiguousarray(value.reshape(len(value), -1), types[key]) for key, value in signals.items()
-    }
+    return {key: np.ascontiguousarray(value.reshape(len(value), -1), types[key]) for key, value in signals.items()}
 
 
 def _at_chest_rate(values: np.ndarray, rate_hz: float) -> np.ndarray:

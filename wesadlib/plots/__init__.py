@@ -1,6 +1,7 @@
 """Figures: results in, a Figure out; one module a chapter, and nothing is computed here."""
 
 import matplotlib.pyplot as plt
+from matplotlib.figure import Figure
 
 #: One colour a state through the whole book (Okabe and Ito's palette, told apart by colour-blind readers).
 STATE_COLORS = {
@@ -33,3 +34,9 @@ def style() -> None:
             "legend.frameon": False,
         }
     )
+
+
+def closed(figure: Figure) -> Figure:
+    """Close a figure and return it: a notebook shows what a cell returns, and every figure still open a second time."""
+    plt.close(figure)
+    return figure

@@ -7,7 +7,7 @@ import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS
+from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, closed
 
 
 def readable_name(feature: str) -> str:
@@ -41,7 +41,7 @@ def plot_distributions(values: pd.DataFrame, states: list[str], units: dict[str,
         axes.set(xlabel=unit or "share", ylabel="", yticks=[], title=readable_name(feature))
         axes.spines["left"].set_visible(False)
     _name_states(figure, states)
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_responses(means: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
@@ -66,7 +66,7 @@ def plot_responses(means: pd.DataFrame, states: list[str], units: dict[str, str]
             axes.scatter(np.full(len(table), position), table[state], color=STATE_COLORS[state], s=22, zorder=3)
         axes.set(xlim=(-0.35, 1.35), ylabel=unit or "share", title=readable_name(feature))
         axes.set_xticks([0, 1], states)
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
@@ -106,7 +106,7 @@ def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
     axes.annotate(
         "the other way", (1.01, len(shown) - 0.3), xycoords=("axes fraction", "data"), fontsize=9, color=NEUTRAL
     )
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_correlations(correlation: pd.DataFrame) -> Figure:
@@ -126,7 +126,7 @@ def plot_correlations(correlation: pd.DataFrame) -> Figure:
     for side in axes.spines.values():
         side.set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.5, label="rank correlation within people", ticks=[-1, 0, 1])
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_weights(weights: pd.DataFrame, state: str, rows: int = 18) -> Figure:
@@ -152,7 +152,7 @@ def plot_weights(weights: pd.DataFrame, state: str, rows: int = 18) -> Figure:
     axes.set_xlabel(f"weight per standard deviation (right of 0: speaks for {state})")
     axes.tick_params(axis="y", length=0)
     axes.set_ylim(-0.7, len(shown) - 0.3)
-    return _closed(figure)
+    return closed(figure)
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
@@ -168,9 +168,3 @@ def _panels(count: int) -> tuple[Figure, list[Axes]]:
 def _name_states(figure: Figure, states: list[str]) -> None:
     handles = [plt.Line2D([], [], color=STATE_COLORS[state], linewidth=4) for state in states]
     figure.legend(handles, states, loc="outside upper center", ncols=len(states), handlelength=1)
-
-
-def _closed(figure: Figure) -> Figure:
-    # A notebook shows a figure once because it is a cell's value, and would again if it stayed open.
-    plt.close(figure)
-    return figure

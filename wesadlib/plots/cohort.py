@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS
+from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
 
 _REPORT_TITLES = {"stai": "Anxiety (STAI, 6–24)", "arousal": "Arousal (1–9)", "valence": "Valence (1–9)"}
 _REPORT_LIMITS = {"stai": (5.4, 24.6), "arousal": (0.6, 9.4), "valence": (0.6, 9.4)}
@@ -38,7 +38,7 @@ def plot_protocol(blocks: pd.DataFrame, people: pd.DataFrame) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     _name_states(axes, [state for state in STATE_COLORS if (blocks["state"] == state).any()])
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_windows(people: pd.DataFrame) -> Figure:
@@ -63,7 +63,7 @@ def plot_windows(people: pd.DataFrame) -> Figure:
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
     _name_states(axes, list(counts))
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_reports(reports: pd.DataFrame) -> Figure:
@@ -87,13 +87,7 @@ def plot_reports(reports: pd.DataFrame) -> Figure:
         axes.set_xticks(range(len(states)), states, rotation=40, ha="right", rotation_mode="anchor")
         for tick, state in zip(axes.get_xticklabels(), states, strict=True):
             tick.set_color(STATE_COLORS[state])
-    return _closed(figure)
-
-
-def _closed(figure: Figure) -> Figure:
-    # A notebook shows what a cell returns, and every figure still open besides: twice the same.
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def _height(n_people: int) -> float:

@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
-from wesadlib.plots import NEUTRAL
+from wesadlib.plots import NEUTRAL, closed
 
 _COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
 
@@ -44,5 +44,4 @@ def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figur
     axes.set_ylabel("answered by then")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylim(0, 1.12)
-    plt.close(figure)
-    return figure
+    return closed(figure)

@@ -6,7 +6,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL
+from wesadlib.plots import NEUTRAL, closed
 
 _HEALTHY, _ALARM = "#0072B2", "#D55E00"
 _KIND_LABELS = {
@@ -36,8 +36,7 @@ def plot_naive(alarms: pd.DataFrame) -> Figure:
     axes.set_xlabel("healthy people for whom a test that counts windows raises the alarm")
     axes.spines["left"].set_visible(False)
     axes.tick_params(axis="y", length=0)
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def plot_nulls(nulls: pd.DataFrame, people: int, threshold: float | None) -> Figure:
@@ -75,8 +74,7 @@ def plot_nulls(nulls: pd.DataFrame, people: int, threshold: float | None) -> Fig
     axes.set_ylim(0, 1.02)
     axes.set_xlabel("people in a healthy batch")
     axes.set_ylabel("largest distance to the rest")
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def plot_rate(rates: pd.DataFrame) -> Figure:
@@ -99,8 +97,7 @@ def plot_rate(rates: pd.DataFrame) -> Figure:
     axes.text(0.02, 0.85, "as claimed", color=NEUTRAL, fontweight="bold", transform=axes.transAxes, va="top")
     axes.set_xlabel("rate of false alarms claimed")
     axes.set_ylabel("share of healthy batches alarmed")
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def plot_shifts(shifts: pd.DataFrame) -> Figure:
@@ -121,8 +118,7 @@ def plot_shifts(shifts: pd.DataFrame) -> Figure:
         table = rows.pivot_table(index="sensor", columns="size", values=column, sort=False, dropna=False)
         _color_table(panel, table.sort_index(axis=1), column)
         panel.set_title(_KIND_LABELS.get(kind, kind), fontsize=10)
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def _color_table(axes: Axes, table: pd.DataFrame, column: str) -> None:

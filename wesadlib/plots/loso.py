@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS
+from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, closed
 
 MARKERS = "osD^v"
 
@@ -46,7 +46,7 @@ def plot_subjects(by_subject: pd.DataFrame, pooled: pd.DataFrame) -> Figure:
     axes.set_xlim(min(0.7, table.min(axis=None) - 0.03), 1.01)
     axes.grid(axis="x", color="#EEEEEE")
     axes.set_axisbelow(True)
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_confusion(confusion: pd.DataFrame) -> Figure:
@@ -76,7 +76,7 @@ def plot_confusion(confusion: pd.DataFrame) -> Figure:
         axes.tick_params(length=0)
         axes.spines[:].set_visible(False)
     panels[0, 0].set_ylabel("label")
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_roc(by_subject: pd.DataFrame, pooled: pd.DataFrame, areas: Mapping[str, float], state: str) -> Figure:
@@ -105,7 +105,7 @@ def plot_roc(by_subject: pd.DataFrame, pooled: pd.DataFrame, areas: Mapping[str,
         axes.set(xlabel=f"other windows taken for {state}", xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         axes.set_aspect("equal")
     panels[0, 0].set_ylabel(f"{state} windows found")
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_timelines(timelines: Mapping[str, pd.DataFrame], models: Sequence[str], state: str, hop_s: float) -> Figure:
@@ -147,13 +147,7 @@ def plot_timelines(timelines: Mapping[str, pd.DataFrame], models: Sequence[str],
             1.02, 0.95 - 0.2 * k, model, transform=panels[2, -1].transAxes, color=MODEL_COLORS.get(model, NEUTRAL),
             weight="bold", va="top",
         )  # fmt: skip
-    return _closed(figure)
-
-
-def _closed(figure: Figure) -> Figure:
-    # A figure that stays open is shown a second time by the notebook.
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def _shade(axes: Axes, table: pd.DataFrame, width: float) -> None:

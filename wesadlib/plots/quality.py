@@ -6,7 +6,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS
+from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
 
 _SENSOR_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
@@ -43,8 +43,7 @@ def plot_examples(windows: xr.Dataset, examples: pd.DataFrame, shown_s: float = 
         row[0].set_ylabel(f"{example.channel.replace('_', ' ')}, {unit}", fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel("time in the window, s")
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def plot_cutoffs(sweep: pd.DataFrame, cutoff: float, rule: str) -> Figure:
@@ -79,8 +78,7 @@ def plot_cutoffs(sweep: pd.DataFrame, cutoff: float, rule: str) -> Figure:
     axes.set_ylim(0, 100)
     axes.set_xlabel(f"cut-off on {rule}")
     axes.set_ylabel("windows refused, %")
-    plt.close(figure)
-    return figure
+    return closed(figure)
 
 
 def plot_faults(summary: pd.DataFrame) -> Figure:
@@ -120,5 +118,4 @@ def plot_faults(summary: pd.DataFrame) -> Figure:
     handles = [plt.Line2D([], [], color=colors[s], marker="o", markersize=4) for s in sensors]
     names = [s.replace("_", " ") if "_" in s else f"{s} (whole device)" for s in sensors]
     figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=9, handlelength=1.2, columnspacing=1.2)
-    plt.close(figure)
-    return figure
+    return closed(figure)

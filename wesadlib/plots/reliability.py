@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wesadlib.plots import MODEL_COLORS, NEUTRAL
+from wesadlib.plots import MODEL_COLORS, NEUTRAL, closed
 
 
 def plot_reliability(curve: pd.DataFrame, errors: Mapping[str, float]) -> Figure:
@@ -48,7 +48,7 @@ def plot_reliability(curve: pd.DataFrame, errors: Mapping[str, float]) -> Figure
     )
     panels[0, 0].set_ylabel("accuracy")
     panels[1, 0].set_ylabel("share of\nwindows")
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_coverage(curve: pd.DataFrame, threshold: float) -> Figure:
@@ -77,7 +77,7 @@ def plot_coverage(curve: pd.DataFrame, threshold: float) -> Figure:
     axes.set(xlabel="share of windows answered", ylabel="accuracy of the answers")
     axes.grid(color="#EEEEEE")
     axes.set_axisbelow(True)
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_abstention(people: pd.DataFrame, model: str, threshold: float) -> Figure:
@@ -105,10 +105,4 @@ def plot_abstention(people: pd.DataFrame, model: str, threshold: float) -> Figur
     right.set(xlabel="accuracy: ○ all windows, ● answers")
     right.grid(axis="x", color="#EEEEEE")
     right.set_axisbelow(True)
-    return _closed(figure)
-
-
-def _closed(figure: Figure) -> Figure:
-    # A figure that stays open is shown a second time by the notebook.
-    plt.close(figure)
-    return figure
+    return closed(figure)

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS
+from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
 
 FIXED, LEARNED, AROUND = "#EFEFEF", "#E1EDF6", "#D55E00"
 TRAIN, VALIDATION = "#444444", "#CC79A7"
@@ -47,7 +47,7 @@ def plot_architecture(blocks: pd.DataFrame, *, levels: bool, states: Sequence[st
         _draw_way_round(axes, half, len(blocks))
     axes.set(xlim=(-3.4 if levels else -2.1, 4.35), ylim=(-len(blocks) + 0.6, 0.95))
     axes.axis("off")
-    return _closed(figure)
+    return closed(figure)
 
 
 def _draw_shortcut(axes: Axes, row: int, width: float) -> None:
@@ -98,7 +98,7 @@ def plot_levels(levels: pd.DataFrame) -> Figure:
     axes[0, 1].set_title("ln(spread)")
     for place, state in enumerate(reversed(states)):
         figure.text(0.99 - 0.15 * place, 0.985, state, color=STATE_COLORS[state], ha="right", va="top", weight="bold")
-    return _closed(figure)
+    return closed(figure)
 
 
 def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str]) -> None:
@@ -145,10 +145,4 @@ def plot_learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     rate.plot(history["epoch"], history["learning_rate"], color=NEUTRAL)
     rate.set(xlabel="epoch", ylabel="learning\nrate", ylim=(0, None))
     rate.xaxis.get_major_locator().set_params(integer=True)
-    return _closed(figure)
-
-
-def _closed(figure: Figure) -> Figure:
-    # A cell shows the figure that it ends with; an open one would be shown a second time.
-    plt.close(figure)
-    return figure
+    return closed(figure)

@@ -8,7 +8,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS
+from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
 
 _AFTER = "#0072B2"
 
@@ -56,7 +56,7 @@ def plot_minute(
     for axes in panels[-1]:
         axes.set_xlabel("time in the window, s")
     figure.align_ylabels(panels[:, 0])
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_beat(
@@ -114,7 +114,7 @@ def plot_beat(
     )
     power.set_xlabel("frequency, Hz")
     power.set_ylabel(f"power density, {window['units'].sel(channel=source).values}²/Hz")
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
@@ -151,7 +151,7 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
     states = [state for state in STATE_COLORS if (blocks["state"] == state).any()]
     patches = [plt.Rectangle((0, 0), 1, 1, color=STATE_COLORS[state], alpha=0.45) for state in states]
     figure.legend(patches, states, loc="outside upper center", ncols=len(states), fontsize=9)
-    return _closed(figure)
+    return closed(figure)
 
 
 def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
@@ -189,10 +189,4 @@ def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
     axes.set_ylim(top=101)
     axes.set_xlabel("least share of a window that carries its label")
     axes.set_ylabel("windows that remain, %")
-    return _closed(figure)
-
-
-def _closed(figure: Figure) -> Figure:
-    # A notebook shows what a cell returns; an open figure would be shown twice.
-    plt.close(figure)
-    return figure
+    return closed(figure)

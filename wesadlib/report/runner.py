@@ -180,7 +180,7 @@ def _describe_failure(chapter: Chapter, error: PapermillExecutionError, failed: 
 
 
 def _tidy(path: Path) -> None:
-    # Times of day would make every executed notebook differ from the last; injected values are folded like the defaults.
+    # Times of day would make every executed notebook differ; injected values are folded like the defaults.
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:

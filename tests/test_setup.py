@@ -1,5 +1,6 @@
 """The files that set the project up say the same thing."""
 
+import ast
 import re
 import tomllib
 
@@ -80,9 +81,7 @@ def test_chapters_defaults_are_those_of_the_smoke_profile(repository):
     smoke = read_params(repository / "params" / "smoke.yaml")
     for chapter in notebooks(repository):
         for name, found in papermill.inspect_notebook(str(chapter.path)).items():
-            assert yaml.safe_load(found["default"].replace("True", "true").replace("False", "false")) == getattr(
-                smoke, name
-            ), f"{chapter.name}: {name}"
+            assert ast.literal_eval(found["default"]) == getattr(smoke, name), f"{chapter.name}: {name}"
 
 
 def test_outputs_are_kept_in_checked_cells_and_nowhere_else(repository):

@@ -9,7 +9,6 @@ from wesadlib.evaluation.runner import RAY_ENVIRONMENT, evaluate
 from wesadlib.params import Params
 
 # One after the other, where tests are spread over processes.
-pytestmark = pytest.mark.xdist_group("ray")
 
 
 @pytest.fixture(scope="module")

@@ -11,9 +11,9 @@ from wesadlib.signals import make_windows
 #: feature -> baseline (mean over people), its tolerance; response (stress less baseline), its tolerance; the most
 #: people who may move the other way
 ROWS = {
-    # The published response was counted by crests, which misses beats of a fast heart in motion: on the one minute with an ECG
-    # beside it, upstrokes find all 77 beats, with a fifth of the crests' error in the intervals. Without an ECG under stress
-    # nobody knows the truth, so the response may exceed the published one.
+    # The published response was counted by crests, which misses beats of a fast heart in motion: on the one minute
+    # with an ECG beside it, upstrokes find all 77 beats, with a fifth of the crests' error in the intervals. Without an
+    # ECG under stress nobody knows the truth, so the response may exceed the published one.
     "wrist_bvp_heart_rate": (72.4, 1.0, 15.0, 7.0, 1),
     "wrist_eda_mean": (1.33, 0.02, 2.1, 0.05, 1),
     "wrist_eda_log_level": (-0.46, 0.02, 1.21, 0.03, 1),

@@ -230,3 +230,17 @@ def test_weight_decay_pulls_the_weights_to_zero():
         recipe = Recipe(epochs=20, batch_size=16, learning_rate=3e-2, weight_decay=decay, precision="float32")
         norms.append(run(recipe).layer.weight.norm().item())
     assert norms[1] < 0.8 * norms[0]
+
+
+def test_training_computes_on_one_thread_and_leaves_the_setting_as_it_was():
+    before = torch.get_num_threads()
+    seen = []
+
+    class Watch(Hook):
+        def on_epoch_end(self, state):
+            seen.append(torch.get_num_threads())
+
+    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 2))
+    signal, target = torch.randn(16, 2, 4), torch.arange(16) % 2
+    train(network, signal, target, None, Recipe(epochs=1), torch.Generator(), [Watch()])
+    assert seen == [1] and torch.get_num_threads() == before

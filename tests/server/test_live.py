@@ -20,8 +20,6 @@ from wesadlib.signals import make_windows
 
 WESAD = Path(sys.executable).with_name("wesad")
 
-pytestmark = pytest.mark.xdist_group("server")
-
 
 def test_server_and_book_give_the_same_probabilities(server, served_bundle):
     recording = minutes.wrist_recording(3)

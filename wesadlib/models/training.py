@@ -141,6 +141,22 @@ def seeded(seed: int, device: torch.device) -> Iterator[torch.Generator]:
         yield torch.Generator().manual_seed(seed)
 
 
+@contextlib.contextmanager
+def one_thread() -> Iterator[None]:
+    """A block in which torch computes on one thread of the CPU.
+
+    Folds run beside each other, so more threads would only get in each other's way; and with two threads the backward
+    pass of narrow convolutions writes outside its memory on some processors (torch 2.13.0).
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@one_thread()
 def train(
     network: nn.Module,
     signal: Tensor,
@@ -223,6 +239,7 @@ def evaluate_loss(network: nn.Module, signal: Tensor, target: Tensor, label_smoo
     return functional.cross_entropy(predict(network, signal), target, label_smoothing=label_smoothing).item()
 
 
+@one_thread()
 @torch.no_grad()
 def predict(network: nn.Module, signal: Tensor, batch_size: int = 64) -> Tensor:
     """Logits ``(window, state)`` of ``(window, channel, time)``, on the CPU; in float32 and in batches."""

@@ -23,7 +23,7 @@ class Augmentation:
     """
 
     mirrored: tuple[int, ...] = ()
-    lost: float = 0.3
+    lost: float = 0.1
 
     def __call__(self, signal: Tensor, generator: torch.Generator) -> Tensor:
         """Other windows ``(window, channel, time)``; those given are left as they are."""

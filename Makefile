@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup book test checked lint serve clean
+.PHONY: help setup book test reference checked lint serve clean
 
 PARAMS ?= params/demo.yaml
 BUNDLE ?= outputs/demo/bundle
@@ -11,7 +11,7 @@ export RAY_USAGE_STATS_ENABLED = 0
 export RAY_AUTH_MODE = disabled
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -26,6 +26,10 @@ book: $(STAMP) ## run every chapter of PARAMS (params/demo.yaml) and render the 
 test: $(STAMP) ## run the tests and every chapter on the smoke profile
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 	$(BIN)/python -m pytest --nbval-lax --nbval-sanitize-with tests/nbval.cfg book
+
+reference: $(STAMP) ## run the book on the real wrist recordings at WESAD_ROOT and keep its small results
+	$(BIN)/wesad book params/wesad-wrist.yaml
+	$(BIN)/wesad reference wesad-wrist
 
 checked: $(STAMP) ## run the chapters on the smoke profile and keep what their checked cells print
 	for chapter in book/[0-9]*.ipynb; do $(BIN)/papermill --no-progress-bar --cwd . $$chapter $$chapter || exit 1; done

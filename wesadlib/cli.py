@@ -101,6 +101,17 @@ def serve(
     serve_bundle(bundle, host=host, port=port)
 
 
+@app.command()
+def reference(run: Annotated[str, typer.Argument(help="Name of a run, such as wesad-wrist.")]) -> None:
+    """Keep a run's small results in outputs/reference, which is in version control."""
+    # Matplotlib takes a second to import: only this command waits for it.
+    from wesadlib.report.reference import write_reference
+
+    root = artefacts.project_root()
+    folder = write_reference(artefacts.Run(root / "outputs" / run), root / "outputs" / "reference" / run)
+    console.print(f"The reference: {os.path.relpath(folder)}")
+
+
 @app.command("params")
 def list_params() -> None:
     """List every parameter with its default and meaning."""

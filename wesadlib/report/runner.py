@@ -1,6 +1,7 @@
 """Executes the chapters in order with papermill, and again only what changed."""
 
 import json
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
@@ -22,9 +23,6 @@ from wesadlib import artefacts
 from wesadlib.errors import BookError
 from wesadlib.params import Params
 from wesadlib.report.chapters import Chapter, chapter_key, code_digest, list_chapters, select_chapters
-
-# A kernel that talks over files of its own instead of open ports, so that no other user of the machine can reach it.
-KERNEL = Config({"KernelManager": {"transport": "ipc"}})
 
 
 @dataclass
@@ -141,7 +139,12 @@ def _execute(
     failed.parent.mkdir(parents=True, exist_ok=True)
     failed.unlink(missing_ok=True)
     started = time.perf_counter()
-    with watch_memory() as peak, artefacts.replacing(output) as partial:
+    # The kernel talks over files of its own instead of open ports, so that no other user of the machine can reach it.
+    with (
+        watch_memory() as peak,
+        tempfile.TemporaryDirectory(prefix="wesad-") as sockets,
+        artefacts.replacing(output) as partial,
+    ):
         try:
             papermill.execute_notebook(
                 str(chapter.path),
@@ -149,7 +152,8 @@ def _execute(
                 parameters={name: getattr(params, name) for name in chapter.parameters},
                 kernel_name="python3",
                 cwd=str(root),
-                config=KERNEL,
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL"],
                 progress_bar={"desc": chapter.name, "leave": False} if console.is_terminal else False,
             )
         except PapermillExecutionError as error:

@@ -19,6 +19,7 @@ def project(tmp_path, repository):
     write_chapter(tmp_path, "11_first", cells)
     (tmp_path / "book" / "intro.md").write_text("# Intro\n\n{glue:text}`11_first.ipynb::half:.3f`, $x^2$\n")
     (tmp_path / "book" / "references.bib").touch()
+    shutil.copytree(repository / "book" / "_static", tmp_path / "book" / "_static")
     return tmp_path
 
 
@@ -38,6 +39,7 @@ def test_rendering_takes_executed_chapters_and_a_warning_fails_it_without_a_trac
     assert page.is_file()
     text = (run.html / "book" / "intro.html").read_text(encoding="utf-8")
     assert "0.500" in text
+    assert "_static/book.css" in text and (run.html / "_static" / "book.css").is_file()
     assert 'src="http' not in text and 'rel="stylesheet" href="http' not in text
     assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == ["html", "notebooks"]
 

@@ -33,6 +33,8 @@ def test_an_error_is_one_sentence_on_standard_error_and_exit_status_one(wesad, t
         (("book", profile), "unknown parameter `widht`"),
         (("book", tmp_path / "absent.yaml"), "absent.yaml"),
         (("book", profile, "-p", "width"), "write name=value"),
+        (("book", profile, "-p", "width=[1"), "-p width=[1"),
+        (("book", profile, "--only", "21", "--from", "22"), "--only and --from"),
         (("check", tmp_path / "absent"), "absent"),
         (("check", tmp_path), str(tmp_path)),
         (("serve", tmp_path / "absent"), "absent"),

@@ -28,6 +28,10 @@ def test_profile_names_only_what_differs_and_the_rest_is_default(tmp_path):
         ("min_purity: .nan", "parameter `min_purity`"),
         ("- width", "flat list"),
         ("width: [", "not readable as YAML"),
+        ("8: width", "flat list"),
+        ("seeds: [-1]", "parameter `seeds`"),
+        ("classes: [stress, stress]", "each state may be named once, not ['stress', 'stress']"),
+        ("models: [logistic]", "`served_model` is resnet, which is not among `models` (logistic)"),
     ],
 )
 def test_a_bad_profile_is_one_sentence_with_file_and_parameter(tmp_path, text, told):
@@ -43,8 +47,22 @@ def test_missing_profile_is_named(tmp_path):
         read_params(tmp_path / "absent.yaml")
 
 
-def test_overrides_win_over_the_file(tmp_path):
-    assert read_params(write(tmp_path, "width: 8"), {"width": 32}).width == 32
+def test_what_is_no_text_file_is_named(tmp_path):
+    with pytest.raises(InputError, match=r"not a readable file"):
+        read_params(tmp_path)
+    (tmp_path / "bytes.yaml").write_bytes(b"\xea\x00")
+    with pytest.raises(InputError, match=r"bytes\.yaml: not readable as YAML"):
+        read_params(tmp_path / "bytes.yaml")
+
+
+def test_overrides_win_over_the_file_and_an_error_tells_which_of_them_it_is_in(tmp_path):
+    path = write(tmp_path, "width: 8")
+    assert read_params(path, {"width": 32}).width == 32
+    with pytest.raises(InputError, match=r"^-p: parameter `width`"):
+        read_params(path, {"width": "wide"})
+    assert read_params(write(tmp_path, "width: wide"), {"width": 32}).width == 32
+    with pytest.raises(InputError, match=r"profile\.yaml: parameter `width`"):
+        read_params(path, {"epochs": 1})
 
 
 def test_real_recordings_need_a_root(tmp_path, monkeypatch):

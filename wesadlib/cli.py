@@ -37,6 +37,8 @@ def book(
     from wesadlib.report.runner import run_chapters
     from wesadlib.report.summary import summarise
 
+    if only and start:
+        raise InputError("--only and --from exclude each other: give one of them.")
     values = read_params(params, _parse_overrides(set_ or []))
     root = artefacts.project_root()
     run = run_chapters(values, root, only=only, start=start, force=force, console=console)
@@ -127,7 +129,10 @@ def _parse_overrides(pairs: list[str]) -> dict[str, Any]:
         name, separator, value = pair.partition("=")
         if not separator:
             raise InputError(f"-p {pair}: write name=value.")
-        values[name] = yaml.safe_load(value)
+        try:
+            values[name] = yaml.safe_load(value)
+        except yaml.YAMLError:
+            raise InputError(f"-p {pair}: the value is not readable as YAML; quote it or close its brackets.") from None
     return values
 
 

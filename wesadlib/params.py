@@ -8,11 +8,11 @@ import difflib
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pandas as pd
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from wesadlib.errors import InputError
 
@@ -93,7 +93,7 @@ class Params(BaseModel):
 
     models: list[str] = _field(["logistic", "resnet"], "evaluation", "models to compare", min_length=1)
     protocol: str = _field("cold_start", "evaluation", "what a model may see of the person it is tested on")
-    seeds: list[int] = _field([0], "evaluation", "seeds of every model", min_length=1)
+    seeds: list[Annotated[int, Field(ge=0)]] = _field([0], "evaluation", "seeds of every model", min_length=1)
     validation_subjects: int = _field(1, "evaluation", "training subjects set aside for stopping", ge=1)
     workers: int = _field(0, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
     ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
@@ -110,6 +110,13 @@ class Params(BaseModel):
     port: int = _field(8000, "deployment", "port that the server listens on", ge=1, le=65535)
     requests: int = _field(40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000)
 
+    @field_validator("classes")
+    @classmethod
+    def _each_once(cls, states: list[State]) -> list[State]:
+        if len(set(states)) < len(states):
+            raise ValueError("each state may be named once")
+        return states
+
 
 def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
     """Read a profile, strictly.
@@ -124,20 +131,20 @@ def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
     Raises
     ------
     InputError
-        When the file is missing, is no flat mapping, or holds an unknown name, a wrong type or a value out of bounds.
+        When the file is missing, is no flat mapping, or holds an unknown name, a wrong type or a value out of bounds;
+        when an override does; when the model to be served is not among those compared.
     """
     path = Path(path)
-    try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such parameter file; the profiles are in params/.") from None
-    except yaml.YAMLError as error:
-        raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
-    if values is None:
-        values = {}
-    if not isinstance(values, dict):
-        raise InputError(f"{path}: a profile is a flat list of `name: value` lines.")
-    params = make_params({**values, **(overrides or {})}, origin=str(path))
+    values = _read_profile(path)
+    # By itself first, so that an error names where the value is: in the file, or among what wins over it.
+    params = make_params({name: value for name, value in values.items() if name not in (overrides or {})}, str(path))
+    if overrides:
+        params = make_params({**values, **overrides}, origin="-p")
+    if params.served_model not in params.models:
+        raise InputError(
+            f"{path}: `served_model` is {params.served_model}, which is not among `models` "
+            f"({', '.join(params.models)}); add it there, or serve one of them."
+        )
     if params.source == "wesad" and not params.wesad_root:
         root = os.environ.get("WESAD_ROOT", "")
         if not root:
@@ -146,6 +153,24 @@ def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             )
         params = params.model_copy(update={"wesad_root": str(Path(root).resolve())})
     return params
+
+
+def _read_profile(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such parameter file; the profiles are in params/.") from None
+    except OSError as error:
+        raise InputError(
+            f"{path}: not a readable file ({error.strerror.lower()}); the profiles are in params/."
+        ) from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
+    if values is None:
+        return {}
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise InputError(f"{path}: a profile is a flat list of `name: value` lines.")
+    return values
 
 
 def make_params(values: Mapping[str, Any], origin: str = "parameters") -> Params:

@@ -165,10 +165,13 @@ def flat_label(content):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (shorten, "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples"),
+        (
+            shorten,
+            "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples; repair the file",
+        ),
         (nothing_but_nan, "wrist_temp holds nothing but NaN"),
         (infinite, "wrist_bvp holds infinite values"),
-        (unknown_label, "unknown code 8; codes are 0 to 7"),
+        (unknown_label, "unknown code 8; codes are 0 to 7, so repair the file"),
         (fractional_label, "unknown code 0.5"),
         (no_axis, "wrist BVP has shape (25600,), not (samples, 1)"),
         (words, "wrist BVP is no array of numbers"),

@@ -1,6 +1,7 @@
 """The runner on a small project of its own: two chapters, the second of which reads what the first wrote."""
 
 import json
+import shutil
 
 import nbformat
 import pytest
@@ -84,13 +85,35 @@ def test_chosen_chapters_and_forcing(project):
     assert run.folder == project / "outputs" / "smoke"
 
 
+def test_an_artefact_of_another_run_is_refused_and_made_again_by_the_whole_book(project):
+    run = run_chapters(Params(width=8), project)
+    other = run_chapters(Params(run="other", width=16), project)
+    shutil.copy(other.path("cohort"), run.path("cohort"))
+    before = run.path("history").read_bytes()
+    with pytest.raises(
+        InputError, match=r"smoke/artefacts/cohort\.parquet is not what chapter 11_first of `smoke` wrote"
+    ):
+        run_chapters(Params(width=8), project, only=["12"])
+    assert run.path("history").read_bytes() == before
+    assert executed(run_chapters(Params(width=8), project)) == ["11_first"]
+    assert run.read_table("cohort")["width"].tolist() == [8]
+
+
 def test_a_failing_chapter_tells_cell_error_and_notebook_and_keeps_the_rest(project):
-    cells = [('run = "smoke"', ["parameters"]), (SETUP, []), ("limit = 3\nassert limit > 5, 'too small'", [])]
+    cells = [
+        ('run = "smoke"', ["parameters"]),
+        (SETUP, []),
+        ("limit = [3]\nassert max(limit[a] for a in [0]) > 5, 'too small'", []),
+    ]
     write_chapter(project, "12_second", cells, reads=["cohort"])
     with pytest.raises(BookError) as caught:
         run_chapters(Params(), project)
     told = str(caught.value)
-    assert "chapter 12_second" in told and "assert limit > 5" in told and "AssertionError: too small" in told
+    assert (
+        "chapter 12_second" in told
+        and "assert max(limit[a] for a in [0]) > 5" in told
+        and "AssertionError: too small" in told
+    )
     assert "12_second.failed.ipynb" in told
     notebooks = project / "outputs" / "smoke" / "notebooks"
     assert sorted(path.name for path in notebooks.iterdir()) == ["11_first.ipynb", "12_second.failed.ipynb"]

@@ -127,7 +127,7 @@ def test_one_recording_is_in_memory_at_a_time(cohort):
 def test_errors_name_the_person_and_what_to_do(cohort):
     with pytest.raises(InputError, match="'ankle' is unknown; there are chest, wrist"):
         make_windows(cohort, device="ankle")
-    with pytest.raises(InputError, match="toys/S2: the recording has no chest_ecg"):
+    with pytest.raises(InputError, match=r"toys/S2: the recording has no chest_ecg; .* leave S2 out"):
         make_windows(cohort, device="chest")
     cohort.append(make_recording(np.zeros(90 * 700), subject="S11"))
     with pytest.raises(InputError, match=r"toys/S11: no window .* leave S11 out"):

@@ -71,7 +71,8 @@ def summarise_recording(recording: Recording, *, window_s: float = 60.0, hop_s: 
 
 def _problems(recording: Recording, row: dict[str, Any], folder: Path) -> list[str]:
     problems = [
-        f"{folder}: no window of class {name.removeprefix('windows_')}; its labels hold less than a window of it."
+        f"{folder}: no window of class {name.removeprefix('windows_')}; its labels hold less than a window of it, "
+        f"so leave {folder.name} out of `subjects`, or the class out of `classes`."
         for name, count in row.items()
         if name.startswith("windows_") and not count
     ]

@@ -76,10 +76,11 @@ def load_arrays(path: str | Path) -> Any:
         with open(path, "rb") as file:
             return _ArrayUnpickler(file, encoding="latin1").load()
     except FileNotFoundError:
-        raise InputError(f"{path} is missing: a subject's folder holds a pickle of the same name.") from None
+        raise InputError(f"{path} is missing: copy it there, or leave the subject out of `subjects`.") from None
     except _Refused as refused:
         raise InputError(
-            f"{path} was refused: it names `{refused}`, and a recording's pickle may hold numpy arrays only."
+            f"{path} was refused: it names `{refused}`, and a recording's pickle may hold numpy arrays only; "
+            "download it again from the data set's own source."
         ) from None
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}.") from None

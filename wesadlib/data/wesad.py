@@ -51,6 +51,8 @@ _KEYS: dict[str, dict[str, tuple[str, ...]]] = {
 # The wrist's acceleration is stored in 1/64 g, the chest's in g.
 _SCALE = {("wrist", "ACC"): np.float32(1 / 64)}
 
+_REMEDY = "repair the file, or leave the subject out of `subjects`"
+
 
 class Cohort(Sequence[Recording]):
     """The recordings of a folder, a sequence that loads one when it is asked for and keeps none.
@@ -207,7 +209,7 @@ def _checked(content: Any, subject: str, path: Path) -> tuple[np.ndarray, dict]:
         raise InputError(f"{path}: `label` has shape {labels.shape} and type {labels.dtype}, not one number a sample.")
     unknown = labels[~np.isin(labels, [*LABELS, *IGNORED_LABELS])]
     if unknown.size:
-        raise InputError(f"{path}: `label` holds the unknown code {unknown[0]}; codes are 0 to 7.")
+        raise InputError(f"{path}: `label` holds the unknown code {unknown[0]}; codes are 0 to 7, so {_REMEDY}.")
     return labels.astype(np.int8, copy=False), content["signal"]
 
 
@@ -254,7 +256,7 @@ def _check_array(array: Any, name: str, axes: int, n_labels: int, rate_hz: float
     if abs(len(array) - expected) >= 1:
         raise InputError(
             f"{path}: {name} has {len(array)} samples at {rate_hz:g} Hz, but the labels last "
-            f"{n_labels / LABEL_RATE_HZ:g} s, which is {expected:.0f} samples."
+            f"{n_labels / LABEL_RATE_HZ:g} s, which is {expected:.0f} samples; {_REMEDY}."
         )
 
 
@@ -264,9 +266,7 @@ def _check_values(samples: np.ndarray, channel: str, path: Path) -> None:
         ("infinite values", np.isinf(samples).any()),
     ):
         if present:
-            raise InputError(
-                f"{path}: {channel} holds {fault}; repair the file, or leave the subject out of `subjects`."
-            )
+            raise InputError(f"{path}: {channel} holds {fault}; {_REMEDY}.")
 
 
 def _time(samples: int, rate_hz: float) -> xr.Variable:

@@ -16,11 +16,10 @@ import psutil
 import yaml
 from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
-from rich.markup import escape
 from traitlets.config import Config
 
 from wesadlib import artefacts
-from wesadlib.errors import BookError
+from wesadlib.errors import BookError, InputError
 from wesadlib.params import Params
 from wesadlib.report.chapters import Chapter, chapter_key, code_digest, list_chapters, select_chapters
 
@@ -95,7 +94,7 @@ def run_chapters(
     BookError
         When a chapter fails; the chapters before it are kept.
     InputError
-        When a chapter's input is missing.
+        When a chapter's input is missing, or is not what the chapter that makes it has written.
     """
     console = console or Console()
     run = artefacts.open_run(params.run, root)
@@ -103,8 +102,11 @@ def run_chapters(
         partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
     records = {name: {**record, "from_cache": True} for name, record in read_records(run).items()}
     code = code_digest(root)
-    for chapter in select_chapters(list_chapters(root), only or [], start):
+    chapters = list_chapters(root)
+    makers = {name: chapter.name for chapter in chapters for name in chapter.writes}
+    for chapter in select_chapters(chapters, only or [], start):
         key = chapter_key(chapter, params, run, code)
+        _refuse_foreign(chapter, run, records, makers)
         record = records.get(chapter.name)
         if not force and record and record["key"] == key and _is_whole(chapter, run, record):
             console.print(f"[dim]{chapter.name:<24} unchanged[/dim]")
@@ -129,6 +131,20 @@ def _is_whole(chapter: Chapter, run: artefacts.Run, record: dict[str, Any]) -> b
     return (run.notebooks / f"{chapter.name}.ipynb").is_file() and all(
         path.exists() and artefacts.file_digest(path) == record["artefacts"].get(name) for name, path in paths.items()
     )
+
+
+def _refuse_foreign(
+    chapter: Chapter, run: artefacts.Run, records: dict[str, dict[str, Any]], makers: dict[str, str]
+) -> None:
+    # What a chapter of this run wrote is known by digest: a file of another run in its place would give numbers that
+    # nobody could trace.
+    for name in chapter.reads:
+        path, maker = run.existing(name), makers.get(name, "")
+        kept = records.get(maker, {}).get("artefacts", {}).get(name)
+        if kept and artefacts.file_digest(path) != kept:
+            raise InputError(
+                f"{path} is not what chapter {maker} of `{run.name}` wrote: run that chapter again, or the whole book."
+            )
 
 
 def _execute(
@@ -177,7 +193,7 @@ def _execute(
 def _describe_failure(chapter: Chapter, error: PapermillExecutionError, failed: Path, root: Path) -> str:
     path = failed.relative_to(root) if failed.is_relative_to(root) else failed
     source = "\n".join(f"    {line}" for line in error.source.strip().splitlines())
-    return escape(
+    return (
         f"chapter {chapter.name} failed in its cell {error.cell_index}:\n\n{source}\n\n"
         f"{error.ename}: {error.evalue}\n\nThe notebook up to there: {path}. The chapters before it are kept."
     )

@@ -173,7 +173,10 @@ def _subject_windows(
     where = f"{root}/{recording.subject}"
     for name in channels:
         if name not in recording.signals:
-            raise InputError(f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}.")
+            raise InputError(
+                f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}, so leave "
+                f"{recording.subject} out of `subjects`, or model the other `device`."
+            )
     labels = recording.labels
     start_s, code, purity = label_windows(labels.to_numpy(), labels.attrs["rate_hz"], window_s, hop_s)
     state = np.array([LABELS.get(int(value), "") for value in code], dtype=str)

@@ -13,7 +13,7 @@ from wesadlib.plots import NEUTRAL, closed
 _COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
 
 #: Where the labels of p50, p95 and p99 go, in points: the last two lie close together.
-_LABEL_SHIFTS = ((-8, 0), (8, -12), (-8, 5))
+_LABEL_SHIFTS = ((8, -6), (8, -12), (-8, 5))
 
 
 def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figure:
@@ -30,10 +30,9 @@ def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figur
     for where, color in _COLORS.items():
         times = np.sort(latency.loc[latency["where"] == where, "milliseconds"])
         axes.step(times, np.arange(1, len(times) + 1) / len(times), where="post", color=color, linewidth=2)
-    fast, slow = (latency.loc[latency["where"] == where, "milliseconds"] for where in _COLORS)
-    names = list(_COLORS)
-    axes.annotate(names[0], (fast.max(), 1), (8, -4), textcoords="offset points", color=_COLORS[names[0]])
-    axes.annotate(names[1], (slow.min(), 0), (-8, 6), textcoords="offset points", ha="right", color=_COLORS[names[1]])
+    # The curves may lie on each other, so their names stand where no curve is: below, at the right.
+    for name, height in zip(_COLORS, (0.16, 0.06), strict=True):
+        axes.text(0.98, height, name, transform=axes.transAxes, ha="right", color=_COLORS[name], weight="bold")
     for (name, value), (across, up) in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
         height, side = float(name.removeprefix("p")) / 100, "right" if across < 0 else "left"
         axes.plot(value, height, "o", color=_COLORS["over HTTP"], markersize=5)

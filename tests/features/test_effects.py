@@ -81,6 +81,8 @@ def test_correlation_of_a_constant_is_missing(three_people):
 
 
 def test_means_by_person_are_tidy(three_people):
+    with pytest.raises(InputError, match=r"no window of the state `amusement`; .* take it out of `classes`"):
+        responses_by_person(three_people, ["a"], ["baseline", "amusement"])
     table = responses_by_person(three_people, ["a"], ["baseline", "stress"])
     assert list(table.columns) == ["subject", "state", "feature", "value"]
     value = table.set_index(["subject", "state"])["value"]

@@ -43,18 +43,13 @@ def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataF
     InputError
         When no person has windows of both states.
     """
+    _require_states(windows, [reference, state])
     feature = windows["feature"].to_pandas().rename_axis(columns="feature")
     groups = feature.groupby([windows["label"].values, windows["subject"].values])
     mean, spread = groups.mean(), groups.std()
-    present = mean.index.get_level_values(0)
-    missing = [name for name in (reference, state) if name not in present]
-    if missing:
-        raise InputError(
-            f"no window of the state `{missing[0]}`; the states here are {', '.join(sorted(set(present)))}."
-        )
     people = mean.loc[reference].index.intersection(mean.loc[state].index)
     if people.empty:
-        raise InputError(f"no person has windows of both `{reference}` and `{state}`.")
+        raise InputError(f"no person has windows of both `{reference}` and `{state}`; give more subjects.")
     rest = mean.loc[reference].loc[people]
     difference = mean.loc[state].loc[people] - rest
     response, within = difference.mean(), spread.loc[reference].loc[people].mean()
@@ -76,11 +71,28 @@ def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataF
 
 
 def responses_by_person(windows: xr.Dataset, names: list[str], states: list[str]) -> pd.DataFrame:
-    """Mean of some features for each person and state: columns ``feature subject state value``."""
+    """Mean of some features for each person and state: columns ``feature subject state value``.
+
+    Raises
+    ------
+    InputError
+        When a state has no window.
+    """
+    _require_states(windows, states)
     table = windows["feature"].sel(feature_name=names).to_pandas()
     table = table.assign(subject=windows["subject"].values, state=windows["label"].values)
     table = table[table["state"].isin(states)].groupby(["subject", "state"], sort=False).mean()
     return table.rename_axis(columns="feature").stack(future_stack=True).rename("value").reset_index()
+
+
+def _require_states(windows: xr.Dataset, states: list[str]) -> None:
+    present = sorted(set(windows["label"].values.tolist()))
+    for state in states:
+        if state not in present:
+            raise InputError(
+                f"no window of the state `{state}`; the states here are {', '.join(present) or 'none'}, so give more "
+                "subjects or take it out of `classes`."
+            )
 
 
 def correlate(windows: xr.Dataset, names: list[str]) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wesadlib import artefacts
-from wesadlib.errors import BookError, InputError
+from wesadlib.errors import BookError, InputError, ServerError
 from wesadlib.params import Params, read_params
 
 # Ray would otherwise report usage to its makers and leave a token in the user's home.
@@ -140,6 +140,6 @@ def main() -> None:
     """Run the command line; an error is one sentence on standard error and exit status 1."""
     try:
         app()
-    except (InputError, BookError) as error:
+    except (InputError, BookError, ServerError) as error:
         print(f"wesad: {error}", file=sys.stderr)
         sys.exit(1)

@@ -15,3 +15,7 @@ class BookError(RuntimeError):
     The message names the chapter or the page, the cell's source or the warnings, and where the partial notebook or the
     log is.
     """
+
+
+class ServerError(RuntimeError):
+    """A server did not come up, or ended by itself; the message holds its last lines."""

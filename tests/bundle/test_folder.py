@@ -128,3 +128,8 @@ def test_the_card_says_whose_data_and_under_which_protocol(saved_bundle):
     real = model_card(config | {"data": config["data"] | {"simulated": False}, "metrics": []})
     assert "simulated" not in real
     assert "treat it as untested" in real
+
+
+def test_every_file_of_a_bundle_can_be_read_by_another_user(saved_bundle):
+    files = [path for path in saved_bundle.rglob("*") if path.is_file()]
+    assert files and all(path.stat().st_mode & 0o044 == 0o044 for path in files)

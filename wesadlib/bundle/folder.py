@@ -69,6 +69,9 @@ def save_bundle(
             "drift_threshold": drift_threshold,
         }
         (partial / "MODEL_CARD.md").write_text(model_card(config), encoding="utf-8")
+        for path in partial.rglob("*.*"):
+            # Some libraries write for their user alone; a server may be another user.
+            path.chmod(0o644)
         config["files"] = {name: artefacts.file_digest(partial / name) for name in _files(partial)}
         config["version"] = artefacts.digest(config)
         artefacts.write_json(partial / "config.json", config)

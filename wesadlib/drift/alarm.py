@@ -149,7 +149,7 @@ def find_threshold(
     note = ""
     if threshold is None:
         note = (
-            f"The alarm is not available: {n} people are not enough to know what {false_alarm_rate:g} of healthy "
+            f"The alarm is not available: {n} people are not enough to know what {100 * false_alarm_rate:g} % of healthy "
             f"batches of {people} exceed; it takes at least {people_for(people, false_alarm_rate)}."
         )
     return {
@@ -226,7 +226,7 @@ def _sentence(feature: str, statistic: float, limit: float, alarm: bool, thresho
     found = "Drift" if alarm else "No drift"
     return (
         f"{found}: the largest distance, {statistic:.2f} ({feature}), is {'above' if alarm else 'not above'} "
-        f"{limit:.2f}, which {threshold['false_alarm_rate']:g} of healthy batches of {threshold['people']} people "
+        f"{limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of healthy batches of {threshold['people']} people "
         "exceed."
     )
 

@@ -26,7 +26,7 @@ import httpx
 import psutil
 
 from wesadlib.bundle import load_bundle, read_config
-from wesadlib.errors import InputError
+from wesadlib.errors import InputError, ServerError
 from wesadlib.serving.client import Client, RequestRefused
 
 #: Seconds that a server may take to its first answer; that Serve may take to end; that all of it may take to end.
@@ -50,7 +50,7 @@ def serve(bundle: str | Path, host: str = "127.0.0.1", port: int = 8000) -> None
     ------
     InputError
         When the bundle is not whole, or the port is taken.
-    RuntimeError
+    ServerError
         When the server does not come up, or ends by itself.
     """
     numbers = (signal.SIGINT, signal.SIGTERM)
@@ -59,7 +59,7 @@ def serve(bundle: str | Path, host: str = "127.0.0.1", port: int = 8000) -> None
         with _process(bundle, host, port, None) as process, Client(_url(host, port)) as client:
             _wait_until_ready(client, process, bundle, None, START_S)
             print(f"Answering at {client.url}, described at {client.url}/docs; Ctrl-C ends it.", flush=True)
-            raise RuntimeError(f"the server ended by itself with status {process.wait()}")
+            raise ServerError(f"the server ended by itself with status {process.wait()}")
     except KeyboardInterrupt:
         print("Ended.", flush=True)
     finally:
@@ -88,7 +88,7 @@ def running_server(
     ------
     InputError
         When the bundle is not whole, or the port is taken.
-    RuntimeError
+    ServerError
         When the server does not come up.
     """
     port = free_port(host) if port is None else port
@@ -185,7 +185,7 @@ def _wait_until_ready(
     if log is not None:
         log.seek(0)
         tail = log.read().strip().splitlines()[-20:]
-    raise RuntimeError("\n".join([f"the server did not come up within {start_s:g} s", *tail]))
+    raise ServerError("\n".join([f"the server did not come up within {start_s:g} s", *tail]))
 
 
 def _serve_until(stop: threading.Event, bundle: str, host: str, port: int) -> None:

@@ -5,8 +5,9 @@ import stub_models
 from threadpoolctl import threadpool_info, threadpool_limits
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import fit_model, task_name
+from wesadlib.evaluation.folds import divide, fit_model, task_name
 from wesadlib.evaluation.runner import evaluate, fit_final
+from wesadlib.models.logistic import Logistic
 from wesadlib.params import Params
 
 COLUMNS = [
@@ -222,3 +223,11 @@ def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
 def test_what_cannot_be_evaluated_is_one_sentence(small_windows, spoil, options, sentence):
     with pytest.raises(InputError, match=sentence):
         run(spoil(small_windows), **options)
+
+
+def test_the_baseline_learns_from_validation_people_and_nobody_is_said_to_validate_it(toy_windows):
+    subject = toy_windows["subject"].values
+    train, validation = np.flatnonzero(np.isin(subject, ["S2", "S3"])), np.flatnonzero(subject == "S4")
+    taught, held_back = divide(Logistic(), toy_windows, train, validation)
+    assert held_back is None
+    assert sorted(set(taught["subject"].values)) == ["S2", "S3", "S4"]

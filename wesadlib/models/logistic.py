@@ -48,6 +48,7 @@ class Logistic:
     """
 
     name = "logistic"
+    validates = False
 
     def __init__(
         self, classes: "list[str] | tuple[str, ...]" = ("baseline", "stress"), *, regularisation: float = 0.03

@@ -149,8 +149,8 @@ def find_threshold(
     note = ""
     if threshold is None:
         note = (
-            f"The alarm is not available: {n} people are not enough to know what {100 * false_alarm_rate:g} % of healthy "
-            f"batches of {people} exceed; it takes at least {people_for(people, false_alarm_rate)}."
+            f"The alarm is not available: {n} people are not enough to know what {100 * false_alarm_rate:g} % of "
+            f"healthy batches of {people} exceed; it takes at least {people_for(people, false_alarm_rate)}."
         )
     return {
         "statistic": STATISTIC,
@@ -226,8 +226,8 @@ def _sentence(feature: str, statistic: float, limit: float, alarm: bool, thresho
     found = "Drift" if alarm else "No drift"
     return (
         f"{found}: the largest distance, {statistic:.2f} ({feature}), is {'above' if alarm else 'not above'} "
-        f"{limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of healthy batches of {threshold['people']} people "
-        "exceed."
+        f"{limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of healthy batches of "
+        f"{threshold['people']} people exceed."
     )
 
 

@@ -85,7 +85,11 @@ def register(name: str, home: str) -> None:
 
 
 register("logistic", "wesadlib.models.logistic:Logistic")
+register("forest", "wesadlib.models.forest:Forest")
+register("boosting", "wesadlib.models.boosting:Boosting")
 register("resnet", "wesadlib.models.resnet:ResNet")
+register("joint", "wesadlib.models.joint:Joint")
+register("mean", "wesadlib.models.mean:Mean")
 
 
 def _find(name: str, where: str = "") -> type[Model]:

@@ -49,6 +49,59 @@ def refuse_rest(name: str, rest: xr.Dataset | None) -> None:
         raise InputError(f"the model `{name}` has no use for windows of a person's rest; leave `rest` out.")
 
 
+def check_rest(name: str, rested: bool, rest: xr.Dataset | None) -> None:
+    """A model predicts by what it was fitted with: for models that can use a person's rest.
+
+    Parameters
+    ----------
+    name : str
+        The model's name.
+    rested : bool
+        Whether it was fitted with people's windows at rest.
+    rest : Dataset or None
+        What it is given to predict with.
+
+    Raises
+    ------
+    InputError
+        When it was fitted with rest and is given none, or the other way round.
+    """
+    if rested and rest is None:
+        raise InputError(f"the model `{name}` was fitted with people's windows at rest; give this person's as `rest`.")
+    if not rested and rest is not None:
+        raise InputError(f"the model `{name}` was fitted without people's windows at rest; leave `rest` out.")
+
+
+def rest_of_each(values: np.ndarray, windows: xr.Dataset, rest: xr.Dataset) -> np.ndarray:
+    """Mean of what a person shows at rest, for each window of that person.
+
+    Parameters
+    ----------
+    values : ndarray, (rest_window, k)
+        What is averaged, for each window of `rest`; NaN is left out of the mean.
+    windows : Dataset
+        Windows with the coordinate `subject`.
+    rest : Dataset
+        Windows at rest of the same people, with the coordinate `subject`.
+
+    Returns
+    -------
+    ndarray, (window, k)
+        NaN where no window of the person's rest has a value.
+
+    Raises
+    ------
+    InputError
+        When a person has no window at rest.
+    """
+    means = pd.DataFrame(values).groupby(rest["subject"].values.astype(str)).mean()
+    people = windows["subject"].values.astype(str)
+    absent = [person for person in dict.fromkeys(people.tolist()) if person not in means.index]
+    if absent:
+        raise InputError(f"{absent[0]}: no window at rest; give some of everybody whose windows are to be told apart.")
+    return means.loc[people].to_numpy()
+
+
 def name_probabilities(probability: np.ndarray, windows: xr.Dataset, classes: Sequence[str]) -> xr.DataArray:
     """Probabilities ``(window, state)`` with the windows' own coordinates."""
     coordinates = {name: value for name, value in windows.coords.items() if value.dims == ("window",)}

@@ -1,0 +1,154 @@
+"""Comparing models over people: the leaderboard, and protocols scored on exactly the same windows."""
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.metrics import METRICS, score
+from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
+from wesadlib.evaluation.statistics import paired_test
+
+#: What names one score of the leaderboard, and one prediction.
+ROW = ["task", "protocol", "model"]
+PREDICTION = [*ROW, "seed", "window"]
+
+
+def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
+    """Every task, protocol and model in one table, in the order in which the predictions name them.
+
+    The protocols do not test the same windows: one that sees a person's rest does not test it. So every protocol
+    other than a cold start comes with the same model's cold start on exactly the windows that both test.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`~wesadlib.evaluation.runner.evaluate` returns; several tasks, protocols and models.
+    windows : {"all", "accepted"}
+        Score all windows, or those that quality accepted.
+    bootstrap : int, optional
+        Draws of people for intervals.
+
+    Returns
+    -------
+    DataFrame
+        ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
+        balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model
+        has none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were
+        tested on and this row was not, since the fold failed; `deployable` is the protocol's.
+
+    Raises
+    ------
+    InputError
+        When there are predictions of a shortcut, of an unknown protocol, or two of one window.
+    """
+    _refuse(predictions)
+    table = score(predictions, windows=windows, bootstrap=bootstrap)
+    for name in ROW:
+        table[name] = pd.Categorical(table[name], list(dict.fromkeys(predictions[name])))
+    table = table.sort_values(ROW, ignore_index=True).astype(dict.fromkeys(ROW, object))
+    tested = predictions.groupby(ROW, sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
+    everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
+    keys = [tuple(row) for row in table[ROW].itertuples(index=False)]
+    table["people"] = [len(tested[key]) for key in keys]
+    table["missing"] = [", ".join(p for p in everybody[key[0]] if p not in tested[key]) for key in keys]
+    table["deployable"] = [PROTOCOLS[protocol].deployable for protocol in table["protocol"]]
+    first = [*ROW, "seeds", "people", "missing"]
+    table = table[[*first, *(name for name in table if name not in first)]]
+    return table.merge(against_cold_start(predictions, windows=windows, bootstrap=bootstrap), how="left", on=ROW)
+
+
+def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) -> pd.DataFrame:
+    """Predictions under `protocol_a` of those windows that the same model, in the same task, is tested on under both.
+
+    Examples
+    --------
+    ::
+
+        same_windows(predictions, "cold_start", "rest_calibrated")   # cold start, without the minutes of rest
+    """
+    a, b = (predictions[predictions["protocol"] == name] for name in (protocol_a, protocol_b))
+    both = pd.MultiIndex.from_frame(b[["task", "model", "window"]])
+    return a[pd.MultiIndex.from_frame(a[["task", "model", "window"]]).isin(both)]
+
+
+def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
+    """Each protocol against the same model's cold start, on exactly the windows that both test.
+
+    Returns
+    -------
+    DataFrame
+        A row a task, protocol (other than a cold start) and model that has both: ``task protocol model people_cold``,
+        the cold start's scores ``accuracy_cold balanced_accuracy_cold macro_f1_cold roc_auc_cold ece_cold
+        brier_cold``, and `difference`, mean over people of accuracy under the protocol minus under a cold start, with
+        its interval `difference_low`, `difference_high` over draws of people and its `p_permutation`
+        (:func:`~wesadlib.evaluation.statistics.paired_test`); these are NaN for fewer than two people.
+    """
+    cold = ColdStart.name
+    rows = []
+    for protocol in dict.fromkeys(predictions["protocol"]):
+        before = same_windows(predictions, cold, protocol)
+        if protocol == cold or before.empty:
+            continue
+        after = same_windows(predictions, protocol, cold)
+        scores = score(before, windows=windows, bootstrap=bootstrap)
+        people = [score(part, "subject", windows).set_index(["task", "model", "subject"]) for part in (before, after)]
+        for row in scores.to_dict("records"):
+            first, second = (part.loc[(row["task"], row["model"]), "accuracy"] for part in people)
+            rows.append(
+                {
+                    **{name: row[name] for name in ("task", "model")},
+                    "protocol": protocol,
+                    "people_cold": len(first),
+                    **{f"{metric}_cold": row[metric] for metric in METRICS},
+                    **_difference(first, second, bootstrap),
+                }
+            )
+    columns = ["people_cold", *(f"{metric}_cold" for metric in METRICS), *_difference(None, None, 0)]
+    return pd.DataFrame(rows, columns=[*ROW, *columns])
+
+
+def person_scores(
+    predictions: pd.DataFrame, task: str, protocol: str, *, metric: str = "accuracy", windows: str = "all"
+) -> pd.DataFrame:
+    """A score of each model on each person, ``(person, model)``, means of seeds; NaN where a fold failed.
+
+    Raises
+    ------
+    InputError
+        When there is no prediction of the task under the protocol.
+    """
+    part = predictions[(predictions["task"] == task) & (predictions["protocol"] == protocol)]
+    if part.empty:
+        there = ", ".join(f"{a} under {b}" for a, b in predictions[["task", "protocol"]].drop_duplicates().to_numpy())
+        raise InputError(f"no predictions of `{task}` under `{protocol}`; there are those of {there or 'nothing'}.")
+    table = score(part, "subject", windows).pivot(index="subject", columns="model", values=metric)
+    return table.loc[list(dict.fromkeys(part["subject"])), list(dict.fromkeys(part["model"]))]
+
+
+def _difference(first: pd.Series | None, second: pd.Series | None, bootstrap: int) -> dict[str, float]:
+    names = ["difference", "difference_low", "difference_high", "p_permutation"]
+    if first is None or len(first) < 2:
+        return dict.fromkeys(names, np.nan)
+    test = paired_test(first, second, bootstrap=bootstrap)
+    return dict(zip(names, (test.difference, test.low, test.high, test.p_permutation), strict=True))
+
+
+def _refuse(predictions: pd.DataFrame) -> None:
+    if "deployable" in predictions:
+        shortcut = predictions[predictions["deployable"].isin([False])]
+        if len(shortcut):
+            name = shortcut["shortcut"].iloc[0] if "shortcut" in shortcut else shortcut["protocol"].iloc[0]
+            raise InputError(
+                f"predictions of the shortcut `{name}`: no score of a leaderboard; leave rows out whose `deployable` is "
+                "False."
+            )
+    for protocol in dict.fromkeys(predictions["protocol"]):
+        if protocol not in PROTOCOLS:
+            raise InputError(f"unknown protocol `{protocol}`; the protocols are {', '.join(PROTOCOLS)}.")
+    twice = predictions[predictions.duplicated(PREDICTION)]
+    if len(twice):
+        row = twice.iloc[0]
+        raise InputError(
+            f"{row['task']}, {row['protocol']}, {row['model']}, seed {row['seed']}: two predictions of window "
+            f"{row['window']}; give each once."
+        )

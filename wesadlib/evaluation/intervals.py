@@ -23,7 +23,7 @@ def intervals(predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int
         scored = select(group, windows)
         people = scored["subject"].unique()
         weights = np.vstack([np.ones(len(people)), bootstrap_weights(len(people), bootstrap, seed)])
-        per_seed = [_weighted(part, people, weights) for _, part in scored.groupby("seed", sort=True)]
+        per_seed = [weighted_scores(part, people, weights) for _, part in scored.groupby("seed", sort=True)]
         for metric in METRICS:
             value, *drawn = np.mean([scores[metric] for scores in per_seed], axis=0)
             defined = np.array(drawn)[np.isfinite(drawn)]
@@ -57,8 +57,8 @@ def tabulate(scores: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(index=list(NAMES), columns=order).rename(index=NAMES).rename_axis(index=None)
 
 
-def _weighted(part: pd.DataFrame, people: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    # Every score of predictions of one seed, for each row of weights (draw, person).
+def weighted_scores(part: pd.DataFrame, people: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score of predictions of one seed, for each row of `weights` (draw, person): score -> ndarray (draw,)."""
     states, probability = probabilities(part)
     decided = decide(part)
     person = pd.Index(people).get_indexer(part["subject"])

@@ -1,0 +1,38 @@
+"""Shortcuts that make scores look better than they are, and controls that say what a good score rests on.
+
+For one chapter of the book, and imported by nothing else: no row that is made here is a result. A shortcut takes
+windows, or predictions of them, and gives predictions as :func:`~wesadlib.evaluation.runner.evaluate` does, with the
+columns
+
+- ``shortcut``: which of :data:`RULES` or :data:`CONTROLS` it is;
+- ``role``: "shortcut"; "reference", for the honest predictions that a shortcut is held against where the run's own cold
+  start is not the fair one; or "control";
+- ``deployable``: False, by which a leaderboard refuses it.
+"""
+
+from wesadlib.evaluation.audit.controls import CONTROLS, motion, shuffled_labels
+from wesadlib.evaluation.audit.inflation import inflation, score_controls
+from wesadlib.evaluation.audit.rules import RULES
+from wesadlib.evaluation.audit.shortcuts import (
+    best_of_several,
+    dropped_windows,
+    select_epoch_on_test_person,
+    shuffled,
+    shuffled_no_overlap,
+    whole_recording,
+)
+
+__all__ = [
+    "CONTROLS",
+    "RULES",
+    "best_of_several",
+    "dropped_windows",
+    "inflation",
+    "motion",
+    "score_controls",
+    "select_epoch_on_test_person",
+    "shuffled",
+    "shuffled_labels",
+    "shuffled_no_overlap",
+    "whole_recording",
+]

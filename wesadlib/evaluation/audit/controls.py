@@ -1,0 +1,97 @@
+"""Controls under an honest protocol: labels that mean nothing, movement alone, and all but movement."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.audit.rules import cold_folds, mark, predict
+from wesadlib.evaluation.folds import windows_of_classes
+from wesadlib.evaluation.protocols import subjects_of
+from wesadlib.params import Params
+
+#: Control -> what is done.
+CONTROLS = {
+    "shuffled_labels": "labels shuffled within each person who is learnt from",
+    "motion_only": "acceleration alone",
+    "without_motion": "everything but acceleration",
+}
+
+
+def shuffled_labels(
+    windows: xr.Dataset, models: Sequence[str], params: Params, *, seeds: Sequence[int], **options: Any
+) -> pd.DataFrame:
+    """A cold start whose training labels are shuffled within each person: without a leak it cannot beat chance.
+
+    Parameters
+    ----------
+    windows, models, params, **options
+        As for :func:`~wesadlib.evaluation.audit.shortcuts.shuffled`.
+    seeds : sequence of int
+        A shuffle and a fit each.
+
+    Returns
+    -------
+    DataFrame
+        Predictions with the true labels, marked as a control.
+    """
+    windows = windows_of_classes(windows, params.classes)
+    truth = windows["label"].values.astype(str)
+    subject = windows["subject"].values.astype(str)
+    parts = []
+    for seed in seeds:
+        generator, label = np.random.default_rng(seed), truth.copy()
+        for person in subjects_of(windows):
+            label[subject == person] = generator.permutation(label[subject == person])
+        deceived = windows.assign_coords(label=("window", label))
+        part = predict(list(models), "cold_start", seed, _all_cold(windows, params, seed), deceived, params, **options)
+        own = pd.Series(truth, windows["position"].values)
+        parts.append(part.assign(label=own.loc[part["window"]].to_numpy()))
+    return mark(pd.concat(parts, ignore_index=True), "shuffled_labels", "control")
+
+
+def motion(
+    windows: xr.Dataset, models: Sequence[str], params: Params, *, seed: int = 0, **options: Any
+) -> pd.DataFrame:
+    """Cold starts on acceleration alone and on everything but acceleration, by the same folds.
+
+    Returns
+    -------
+    DataFrame
+        Predictions, marked as the controls ``motion_only`` and ``without_motion``.
+
+    Raises
+    ------
+    InputError
+        When the device has no accelerometer, or nothing else.
+    """
+    windows = windows_of_classes(windows, params.classes)
+    parts = []
+    for name, wanted in (("motion_only", True), ("without_motion", False)):
+        seen = select_motion(windows, wanted)
+        part = predict(list(models), "cold_start", seed, _all_cold(windows, params, seed), seen, params, **options)
+        parts.append(mark(part, name, "control"))
+    return pd.concat(parts, ignore_index=True)
+
+
+def select_motion(windows: xr.Dataset, wanted: bool) -> xr.Dataset:
+    """Windows with the channels and features of acceleration only, or with all others."""
+    for dimension in ("channel", "feature_name"):
+        if dimension not in windows.dims:
+            continue
+        names = windows[dimension].values.astype(str)
+        chosen = np.array(["_acc_" in name for name in names]) == wanted
+        if not chosen.any():
+            raise InputError(
+                f"no {dimension.replace('_', ' ')} {'of' if wanted else 'but those of'} acceleration among "
+                f"{', '.join(names[:8])}; this control needs both."
+            )
+        windows = windows.isel({dimension: chosen})
+    return windows
+
+
+def _all_cold(windows: xr.Dataset, params: Params, seed: int) -> list:
+    return cold_folds(windows, params, seed, np.arange(windows.sizes["window"]))

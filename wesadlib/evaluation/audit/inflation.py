@@ -1,0 +1,142 @@
+"""What a broken rule adds to a score, and what the controls reach, with intervals over people."""
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.audit.controls import CONTROLS
+from wesadlib.evaluation.audit.rules import RULES
+from wesadlib.evaluation.intervals import weighted_scores
+from wesadlib.evaluation.statistics import bootstrap_weights, interval
+
+_SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
+
+
+def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Every shortcut against honest predictions of the same model.
+
+    The reference of a shortcut is its own where the audit has one, or else the cold start of the run: of the seeds that
+    both have, if there are any, and on the windows that the shortcut tested; but on all, where windows were dropped.
+    Each draw of people is the same on both sides.
+
+    Parameters
+    ----------
+    audit : DataFrame
+        Marked predictions of shortcuts and references.
+    predictions : DataFrame
+        The run's predictions, with a cold start of each model.
+    bootstrap, seed : int, optional
+        Draws of people, and their seed.
+
+    Returns
+    -------
+    DataFrame
+        A row a shortcut and model, in the order of the rules: ``shortcut model rule against people n_windows``;
+        ``accuracy reference inflation inflation_low inflation_high``, where `reference` is the honest accuracy;
+        ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``; and ``better worse``: people on
+        whom the accuracy is higher and lower than the reference's. Shares, not points; an interval over fewer than two
+        people is NaN.
+
+    Raises
+    ------
+    InputError
+        When a model has no cold start to be held against.
+    """
+    rows = []
+    shortcuts = audit[audit["role"] == "shortcut"]
+    for shortcut in [name for name in RULES if name in set(shortcuts["shortcut"])]:
+        for model, broken in shortcuts[shortcuts["shortcut"] == shortcut].groupby("model", sort=False):
+            honest = _reference(shortcut, model, broken, audit, predictions)
+            rule, against = RULES[shortcut]
+            rows.append(
+                {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
+                | _compare(broken, honest, bootstrap, seed)
+            )
+    return pd.DataFrame(rows)
+
+
+def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """What the controls reach.
+
+    Returns
+    -------
+    DataFrame
+        A row a control and model: ``control model what seeds`` and, for accuracy, balanced accuracy and area under the
+        ROC, the mean of the seeds with its interval over people, ``<score> <score>_low <score>_high``.
+    """
+    rows = []
+    controls = audit[audit["role"] == "control"]
+    for control in [name for name in CONTROLS if name in set(controls["shortcut"])]:
+        for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
+            row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
+            rows.append(row | score_with_intervals(part, bootstrap, seed))
+    return pd.DataFrame(rows)
+
+
+def score_with_intervals(part: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -> dict[str, float]:
+    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, with intervals over people."""
+    people = part["subject"].unique()
+    drawn = _drawn(part, people, _weights(len(people), bootstrap, seed))
+    scores = {}
+    for name in ("accuracy", "balanced_accuracy", "roc_auc"):
+        low, high = _interval(drawn[name][1:], len(people))
+        scores |= {name: drawn[name][0], f"{name}_low": low, f"{name}_high": high}
+    return scores
+
+
+def _reference(
+    shortcut: str, model: str, broken: pd.DataFrame, audit: pd.DataFrame, predictions: pd.DataFrame
+) -> pd.DataFrame:
+    own = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
+    if len(own):
+        return own
+    cold = predictions[
+        (predictions["protocol"] == "cold_start")
+        & (predictions["model"] == model)
+        & (predictions["task"] == broken["task"].iloc[0])
+    ]
+    if cold.empty:
+        raise InputError(
+            f"no prediction of `{model}` by a cold start to hold `{shortcut}` against; have it among `models`."
+        )
+    if cold["seed"].isin(broken["seed"]).any():
+        cold = cold[cold["seed"].isin(broken["seed"])]
+    return cold if shortcut == "dropped_windows" else cold[cold["window"].isin(broken["window"])]
+
+
+def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
+    people = honest["subject"].unique()
+    weights = _weights(len(people), bootstrap, seed)
+    with_rule_broken, without = _drawn(broken, people, weights), _drawn(honest, people, weights)
+    row = {"people": len(people), "n_windows": broken["window"].nunique()}
+    for score, name in _SCORES.items():
+        gain = with_rule_broken[score] - without[score]
+        low, high = _interval(gain[1:], len(people))
+        row |= {
+            score: with_rule_broken[score][0],
+            "reference" if score == "accuracy" else "auc_reference": without[score][0],
+        }
+        row |= {name: gain[0], f"{name}_low": low, f"{name}_high": high}
+    each = (_by_person(broken, people) - _by_person(honest, people)).round(12)
+    return row | {"better": int((each > 0).sum()), "worse": int((each < 0).sum())}
+
+
+def _by_person(part: pd.DataFrame, people: np.ndarray) -> np.ndarray:
+    return _drawn(part, people, np.eye(len(people)))["accuracy"]
+
+
+def _weights(people: int, bootstrap: int, seed: int) -> np.ndarray:
+    # The people as they are first, then the draws.
+    return np.vstack([np.ones(people), bootstrap_weights(people, bootstrap, seed)])
+
+
+def _drawn(part: pd.DataFrame, people: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    # Each seed by itself, then their mean, as everywhere in the book.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scores = [weighted_scores(own, people, weights) for _, own in part.groupby("seed", sort=True)]
+    return {name: np.mean([each[name] for each in scores], axis=0) for name in scores[0]}
+
+
+def _interval(values: np.ndarray, people: int) -> tuple[float, float]:
+    defined = values[np.isfinite(values)]
+    return interval(defined) if people > 1 and len(defined) else (np.nan, np.nan)

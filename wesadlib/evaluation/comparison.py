@@ -139,8 +139,7 @@ def _refuse(predictions: pd.DataFrame) -> None:
         if len(shortcut):
             name = shortcut["shortcut"].iloc[0] if "shortcut" in shortcut else shortcut["protocol"].iloc[0]
             raise InputError(
-                f"predictions of the shortcut `{name}`: no score of a leaderboard; leave rows out whose `deployable` is "
-                "False."
+                f"predictions of the shortcut `{name}` are nothing to rank; leave out rows whose `deployable` is False."
             )
     for protocol in dict.fromkeys(predictions["protocol"]):
         if protocol not in PROTOCOLS:

@@ -81,7 +81,7 @@ def friedman(scores: pd.DataFrame) -> Friedman:
 
 
 def nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
-    """p of Nemenyi's test of every pair of models on the same people, ``(model, model)``, 1 on the diagonal.
+    """Nemenyi's test: p of every pair of models on the same people, ``(model, model)``, 1 on the diagonal.
 
     Parameters
     ----------
@@ -220,9 +220,7 @@ def what_is_shown(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
             f"{min(least, 1):.2g} once it is adjusted for the number of pairs."
         )
     elif shown.empty:
-        text.append(
-            f"For none do they show that {unit} differs (Holm-adjusted p at least {pairs['p_holm'].min():.2g})."
-        )
+        text.append(f"For none do they show that {unit} differs (adjusted p at least {pairs['p_holm'].min():.2g}).")
     else:
         sentences = [_pair(row) for row in shown.itertuples()]
         text.append(f"They show that {unit} differs for {len(shown)}: {'; '.join(sentences)}.")

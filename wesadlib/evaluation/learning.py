@@ -1,0 +1,218 @@
+"""Learning curve: how well a model does on a new person when so many other people taught it."""
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.folds import Job, windows_of_classes
+from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.protocols import Fold, draw_subjects, subjects_of
+from wesadlib.evaluation.runner import run_jobs
+from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
+from wesadlib.params import Params
+
+#: Sizes at the curve's end over which its rise is measured.
+LAST = 3
+
+
+def learning_sizes(people: int, number: int) -> list[int]:
+    """At most `number` sizes of a training group, from two people to all but the one who is left out.
+
+    Parameters
+    ----------
+    people : int
+        People in all.
+    number : int
+        How many sizes, at equal distances.
+
+    Examples
+    --------
+    >>> learning_sizes(15, 7), learning_sizes(15, 3), learning_sizes(4, 7)
+    ([2, 4, 6, 8, 10, 12, 14], [2, 8, 14], [2, 3])
+    """
+    largest = people - 1
+    if largest < 2:
+        return [largest] if largest > 0 else []
+    return sorted({round(size) for size in np.linspace(2, largest, number)})
+
+
+def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, seed: int) -> list[Fold]:
+    """Leave one subject out, with `size` of the others to learn from.
+
+    A larger group holds the smaller ones of the same seed, so that two sizes differ in the people who are added. Of a
+    group, `validation_subjects` (or all but one, where there are fewer) may decide when training stops. With everybody
+    in the group a fold is that of a cold start.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with the coordinate ``subject (window)``.
+    size : int
+        People who are learnt from, those who validate among them.
+    validation_subjects : int
+        As for a cold start.
+    seed : int
+        Seed of the draws.
+
+    Raises
+    ------
+    InputError
+        When there are not that many other people.
+    """
+    people, subject = subjects_of(windows), np.asarray(windows["subject"].values).astype(str)
+    if not 1 <= size < len(people):
+        raise InputError(
+            f"a learning curve of {len(people)} subject(s) has no size {size}; sizes are 1 to {len(people) - 1}."
+        )
+    folds = []
+    for held_out in people:
+        drawn = [person for person in people if person != held_out]
+        while len(drawn) > size:
+            drawn = draw_subjects(drawn, len(drawn) - 1, seed, f"{held_out} without one of {len(drawn)}")
+        validation = draw_subjects(drawn, min(validation_subjects, size - 1), seed, held_out)
+        train = [person for person in drawn if person not in validation]
+        parts = (np.flatnonzero(np.isin(subject, names)) for names in (train, validation, [held_out]))
+        folds.append(Fold(held_out, *parts))
+    return folds
+
+
+def learning_curve(
+    model: str | Sequence[str],
+    windows: xr.Dataset,
+    sizes: Iterable[int],
+    *,
+    params: Params | None = None,
+    seeds: Iterable[int] = (0,),
+    workers: int | None = None,
+    ray_address: str | None = None,
+    folds: str | Path | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Predict every person's windows by models that were trained on so many other people.
+
+    Parameters
+    ----------
+    model : str or sequence of str
+        Registered names.
+    windows : Dataset
+        As for :func:`~wesadlib.evaluation.runner.evaluate`; so are `params`, `workers`, `ray_address`, `folds` (a
+        finished fold is kept, and not run again) and `progress`.
+    sizes : iterable of int
+        Numbers of people to learn from.
+    seeds : iterable of int, optional
+        Each draws other people to learn from.
+
+    Returns
+    -------
+    DataFrame
+        Predictions as of a cold start, under the protocols ``learning_<size>``, and `size`.
+
+    Raises
+    ------
+    InputError
+        When there are fewer other people than a size asks for.
+    """
+    params = Params() if params is None else params
+    names = [model] if isinstance(model, str) else list(model)
+    windows = windows_of_classes(windows, params.classes)
+    jobs = [
+        Job(name, f"learning_{size}", seed, fold)
+        for name in dict.fromkeys(names)
+        for size in dict.fromkeys(sizes)
+        for seed in dict.fromkeys(seeds)
+        for fold in learning_folds(windows, size, validation_subjects=params.validation_subjects, seed=seed)
+    ]
+    predictions, _ = run_jobs(
+        jobs,
+        windows,
+        params,
+        workers=params.workers if workers is None else workers,
+        ray_address=params.ray_address if ray_address is None else ray_address,
+        folds=folds,
+        progress=progress,
+    )
+    return predictions.assign(size=predictions["protocol"].str.removeprefix("learning_").astype(int))
+
+
+def score_curve(
+    predictions: pd.DataFrame, by: str | None = None, windows: str = "all", *, bootstrap: int = 1000
+) -> pd.DataFrame:
+    """Score a learning curve: as :func:`~wesadlib.evaluation.metrics.score`, with `size` in place of the protocol."""
+    scores = score(predictions, by, windows, bootstrap=bootstrap)
+    size = scores["protocol"].str.removeprefix("learning_").astype(int)
+    return scores.assign(size=size).drop(columns="protocol").sort_values(["model", "size"], kind="stable")
+
+
+def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -> pd.DataFrame:
+    """How much accuracy rises when the number of training people is doubled, over the curve's last sizes.
+
+    Of each person, accuracy is fitted by a line in ``log2(size)`` over the `last` largest sizes; slopes are averaged
+    over people and tested against none (:func:`~wesadlib.evaluation.statistics.paired_test`). It is a description of
+    these sizes; what lies beyond them nobody has seen.
+
+    Parameters
+    ----------
+    by_subject : DataFrame
+        As :func:`score_curve` returns by subject.
+    last : int, optional
+        How many of the largest sizes.
+    bootstrap : int, optional
+        Draws of people for the interval.
+
+    Returns
+    -------
+    DataFrame
+        ``model smallest largest people rise low high p detectable``, a row a model with at least two sizes.
+    """
+    rows = []
+    for model, part in by_subject.groupby("model", sort=False):
+        table = part.pivot(index="subject", columns="size", values="accuracy").iloc[:, -last:].dropna()
+        if table.shape[1] < 2 or len(table) < 2:
+            continue
+        slopes = pd.Series(np.polyfit(np.log2(table.columns.to_numpy(float)), table.to_numpy().T, 1)[0], table.index)
+        test = paired_test(0 * slopes, slopes, bootstrap=bootstrap)
+        rows.append(
+            {
+                "model": model,
+                "smallest": int(table.columns[0]),
+                "largest": int(table.columns[-1]),
+                "people": test.people,
+                "rise": test.difference,
+                "low": test.low,
+                "high": test.high,
+                "p": test.p_permutation,
+                "detectable": test.detectable,
+            }
+        )
+    return pd.DataFrame(rows, columns=["model", "smallest", "largest", "people", *RISE])
+
+
+RISE = ["rise", "low", "high", "p", "detectable"]
+
+
+def in_words(row: pd.Series) -> str:
+    """What the end of a learning curve says of collecting more people, true of any numbers.
+
+    Parameters
+    ----------
+    row : Series
+        A row of :func:`rise`.
+    """
+    interval = f"({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
+    text = (
+        f"From {row['smallest']} to {row['largest']} training people, accuracy of “{row['model']}” changes by "
+        f"{100 * row['rise']:+.1f} points {interval} for each doubling, mean of {row['people']} people; p = "
+        f"{row['p']:.2g}."
+    )
+    if row["p"] >= SIGNIFICANCE:
+        return f"{text} So neither a rise nor a plateau is shown there, and more people may help by little or nothing."
+    if row["rise"] < 0:
+        return f"{text} So more people made it worse there, which more people like these would not mend."
+    return (
+        f"{text} So more people did help there; were the line to go on, which nobody has seen, "
+        f"{2 * row['largest']} people would bring about as much again."
+    )

@@ -104,14 +104,22 @@ def serve(
 
 
 @app.command()
-def reference(run: Annotated[str, typer.Argument(help="Name of a run, such as wesad-wrist.")]) -> None:
-    """Keep a run's small results in outputs/reference, which is in version control."""
+def reference(
+    run: Annotated[str, typer.Argument(help="A run on real people to keep; empty: take what is kept.")] = "",
+) -> None:
+    """Keep a run's small results in outputs/reference, and write what README and book say of them."""
     # Matplotlib takes a second to import: only this command waits for it.
-    from wesadlib.report.reference import write_reference
+    from wesadlib.report.headline import RUN, rewrite
+    from wesadlib.report.reference import read_reference, write_reference
 
     root = artefacts.project_root()
-    folder = write_reference(artefacts.Run(root / "outputs" / run), root / "outputs" / "reference" / run)
+    folder = root / "outputs" / "reference" / (run or RUN)
+    if run:
+        write_reference(artefacts.Run(root / "outputs" / run), folder)
     console.print(f"The reference: {os.path.relpath(folder)}")
+    if folder.name == RUN:
+        for page in rewrite(root, read_reference(folder)):
+            console.print(f"Written from it: {os.path.relpath(page)}")
 
 
 @app.command("params")

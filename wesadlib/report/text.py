@@ -1,0 +1,47 @@
+"""Markdown that is written by a program and read by people."""
+
+import textwrap
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+
+def wrap(paragraph: str, indent: str = "") -> str:
+    """A paragraph in lines of at most 120 characters; `indent` is before all but the first."""
+    return textwrap.fill(paragraph, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
+
+
+def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """A Markdown table; columns of numbers are set to the right.
+
+    Examples
+    --------
+    >>> print(markdown_table(["model", "windows"], [["a", 3]]))
+    | model | windows |
+    |---|--:|
+    | a | 3 |
+    """
+    rows = [[str(value) for value in row] for row in rows]
+    numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(header))]
+    lines = [header, *rows]
+    text = ["| " + " | ".join(line) + " |" for line in lines]
+    text.insert(1, "|" + "|".join("--:" if right else "---" for right in numeric) + "|")
+    return "\n".join(text)
+
+
+def percent(value: float, low: float, high: float) -> str:
+    """A share with its interval, in percent.
+
+    Examples
+    --------
+    >>> percent(0.9434, 0.9117, 0.9738)
+    '94.3 [91.2, 97.4]'
+    """
+    return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

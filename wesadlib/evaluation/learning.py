@@ -10,8 +10,8 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, windows_of_classes
 from wesadlib.evaluation.metrics import score
-from wesadlib.evaluation.protocols import Fold, draw_subjects, subjects_of
 from wesadlib.evaluation.runner import run_jobs
+from wesadlib.evaluation.splits import Fold, draw_subjects, subjects_of
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
 from wesadlib.params import Params
 

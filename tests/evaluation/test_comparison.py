@@ -1,0 +1,248 @@
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+from known_predictions import make_predictions
+from scipy import stats
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.comparison import against_cold_start, leaderboard, person_scores, same_windows
+from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.pairs import (
+    friedman,
+    nemenyi,
+    pairwise,
+    rank_biserial,
+    standardised_difference,
+    what_is_shown,
+)
+from wesadlib.evaluation.published import as_markdown, published_figures
+
+PEOPLE = [f"S{k}" for k in range(2, 10)]
+
+
+def rows_of(wrong):
+    """Eight windows a person: four of baseline, four of stress; so many of baseline wrong, the last ones first."""
+    rows = []
+    for person, errors in zip(PEOPLE, wrong, strict=False):
+        rows += [(person, "baseline", 0.9 if k >= 4 - errors else 0.1) for k in range(4)]
+        rows += [(person, "stress", 0.8)] * 4
+    return rows
+
+
+@pytest.fixture
+def both_protocols():
+    """Cold start errs on the first window of each person only, which rest takes away from what is tested."""
+    rows = []
+    for person in PEOPLE[:4]:
+        rows += [(person, "baseline", 0.9), *[(person, "baseline", 0.2)] * 3, *[(person, "stress", 0.8)] * 2]
+    cold = make_predictions(rows, "one")
+    rest = cold[cold["window"] % 6 > 0].assign(protocol="rest_calibrated")
+    rest.loc[rest["window"].isin([1, 7]), ["p_baseline", "p_stress"]] = [0.4, 0.6]
+    return pd.concat([cold, rest], ignore_index=True)
+
+
+def test_rest_is_compared_with_the_cold_start_on_its_own_windows(both_protocols):
+    row = leaderboard(both_protocols, bootstrap=200).set_index("protocol").loc["rest_calibrated"]
+    assert row["n_windows"] == 20 and row["accuracy"] == 0.9
+    assert row["accuracy_cold"] == 1, "5 of 6 only on windows that rest does not test"
+    assert row["difference"] == pytest.approx(-0.1)
+    assert row["difference_low"] <= row["difference"] <= row["difference_high"] <= 0
+    assert row["p_permutation"] == 0.5, "two of four people differ: 2 of 4 distinct sums as far out"
+    cold = leaderboard(both_protocols, bootstrap=200).set_index("protocol").loc["cold_start"]
+    assert cold["accuracy"] == pytest.approx(5 / 6)
+    assert np.isnan([cold["accuracy_cold"], cold["difference"]]).all()
+
+
+def test_same_windows_are_those_of_the_same_model_and_task(both_protocols):
+    other = both_protocols[both_protocols["protocol"] == "cold_start"].assign(model="two")
+    shared = same_windows(pd.concat([both_protocols, other]), "cold_start", "rest_calibrated")
+    assert set(shared["model"]) == {"one"} and set(shared["protocol"]) == {"cold_start"}
+    assert (shared["window"] % 6 > 0).all() and len(shared) == 20
+    assert same_windows(other, "cold_start", "rest_calibrated").empty
+
+
+def test_a_comparison_leaves_out_a_person_whom_one_protocol_lacks(both_protocols):
+    lost = both_protocols[(both_protocols["protocol"] == "rest_calibrated") | (both_protocols["subject"] != "S3")]
+    table = leaderboard(lost, bootstrap=200).set_index("protocol")
+    assert table.loc["cold_start", ["people", "missing"]].tolist() == [3, "S3"]
+    assert table.loc["rest_calibrated", ["people", "missing", "people_cold"]].tolist() == [4, "", 3]
+    assert table.loc["rest_calibrated", "difference"] == pytest.approx(-0.2 / 3)
+
+
+def test_the_leaderboard_is_the_scores_with_who_could_use_it(random_predictions):
+    upper = random_predictions[random_predictions["model"] == "one"].assign(protocol="whole_recording")
+    table = leaderboard(pd.concat([upper, random_predictions]), bootstrap=200)
+    assert table[["protocol", "model"]].to_numpy().tolist() == [
+        ["whole_recording", "one"], ["cold_start", "one"], ["cold_start", "two"],
+    ]  # fmt: skip
+    assert table["deployable"].tolist() == [False, True, True]
+    scores = score(random_predictions, bootstrap=200)
+    same = table[table["protocol"] == "cold_start"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(same[list(scores)], scores)
+    assert table["difference"].tolist()[0] == 0 and table["people"].tolist() == [8] * 3
+    accepted = leaderboard(random_predictions, windows="accepted", bootstrap=200)
+    assert (accepted["coverage"] < 1).all()
+
+
+def test_tasks_of_other_states_stand_in_one_table(predictions):
+    three = predictions.assign(task="amusement-stress-baseline", p_amusement=0.0)
+    table = leaderboard(pd.concat([predictions.assign(p_amusement=np.nan), three]), bootstrap=200)
+    assert table["task"].tolist() == ["stress-baseline", "amusement-stress-baseline"]
+    assert table["accuracy"].tolist() == pytest.approx([4 / 6, 4 / 6])
+    assert np.isfinite(table["roc_auc"][0]) and np.isnan(table["roc_auc"][1])
+
+
+@pytest.mark.parametrize(
+    ("spoil", "sentence"),
+    [
+        (lambda p: p.assign(deployable=False, shortcut="shuffled"), "predictions of the shortcut `shuffled`"),
+        (
+            lambda p: pd.concat([p, p.head(1).assign(model="x", deployable=False, shortcut="best of several")]),
+            "the shortcut `best of several`",
+        ),
+        (lambda p: p.assign(protocol="warm"), "unknown protocol `warm`; the protocols are cold_start, "),
+        (lambda p: pd.concat([p, p.head(1)]), "cold_start, one, seed 0: two predictions of window 0"),
+        (lambda p: p.iloc[:0], "no predictions to score"),
+    ],
+    ids=["shortcut", "one row of a shortcut", "protocol", "twice", "nothing"],
+)
+def test_what_is_no_honest_score_is_refused(predictions, spoil, sentence):
+    with pytest.raises(InputError, match=re.escape(sentence)):
+        leaderboard(spoil(predictions))
+
+
+def test_rows_called_deployable_are_welcome(predictions):
+    assert len(leaderboard(predictions.assign(deployable=True), bootstrap=200)) == 1
+
+
+def test_scores_by_person_keep_people_that_a_model_lacks():
+    first, second = make_predictions(rows_of([0, 1, 2]), "one"), make_predictions(rows_of([0, 0, 4]), "two")
+    table = person_scores(pd.concat([first, second[second["subject"] != "S3"]]), "stress-baseline", "cold_start")
+    assert table.columns.tolist() == ["one", "two"] and table.index.tolist() == ["S2", "S3", "S4"]
+    assert table.loc["S4"].tolist() == [0.75, 0.5] and np.isnan(table.loc["S3", "two"])
+    with pytest.raises(
+        InputError, match="no predictions of `stress-baseline` under `other`; there are those of "
+    ):
+        person_scores(first, "stress-baseline", "other")
+
+
+@pytest.fixture
+def accuracy():
+    """Eight people; `good` beats `poor` on all, `same` equals `poor`."""
+    poor = pd.Series([0.70, 0.72, 0.75, 0.78, 0.80, 0.83, 0.85, 0.88], PEOPLE)
+    gain = np.array([0.05, 0.08, 0.04, 0.10, 0.06, 0.07, 0.03, 0.09])
+    return pd.DataFrame({"poor": poor, "same": poor, "good": poor + gain})
+
+
+def test_friedman_agrees_with_scipy_and_ranks_the_best_first(accuracy):
+    test = friedman(accuracy)
+    assert (test.people, test.models) == (8, 3)
+    assert test.mean_ranks.to_dict() == {"poor": 2.5, "same": 2.5, "good": 1.0}
+    expected = stats.friedmanchisquare(*accuracy.to_numpy().T)
+    assert (test.statistic, test.p) == (expected.statistic, expected.pvalue)
+    assert test.agreement == pytest.approx(1), "all rank alike, and the statistic is corrected for ties"
+    # Demšar's table 5a: q = 2.343 for three models at 5 %.
+    assert test.critical_difference == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 8)), abs=2e-3)
+
+
+def test_friedman_of_models_that_do_the_same_is_undefined_and_incomplete_people_are_left_out(accuracy):
+    alike = pd.DataFrame({name: accuracy["poor"] for name in "abc"})
+    assert np.isnan(friedman(alike).p) and friedman(alike).mean_ranks.tolist() == [2, 2, 2]
+    assert np.isnan(friedman(accuracy[["poor", "good"]]).p)
+    accuracy.loc["S2", "good"] = np.nan
+    assert friedman(accuracy).people == 7
+    with pytest.raises(InputError, match="1 people with a score of each of 3"):
+        friedman(accuracy.iloc[:2])
+
+
+def test_nemenyi_calls_different_what_is_further_apart_than_the_critical_difference():
+    generator = np.random.default_rng(0)
+    scores = pd.DataFrame(generator.normal([0, 0.3, 0.6, 2], 0.5, (12, 4)), columns=list("abcd"))
+    test, p = friedman(scores), nemenyi(scores)
+    apart = np.abs(test.mean_ranks.to_numpy()[:, None] - test.mean_ranks.to_numpy()) > test.critical_difference
+    assert ((p.to_numpy() < 0.05) == apart).all() and apart.any() and not apart[0, 1]
+    assert p.index.tolist() == p.columns.tolist() == list("abcd")
+
+
+def test_every_pair_is_tested_exactly_and_adjusted_for_all_pairs(accuracy):
+    accuracy["better"] = accuracy["good"] + [0.01, -0.02, 0.03, 0.01, 0.02, 0.01, 0.02, 0.01]
+    table = pairwise(accuracy, bootstrap=200)
+    assert len(table) == 6
+    row = table.set_index(["first", "second"]).loc[("poor", "good")]
+    assert (row["better"], row["worse"], row["p"]) == (8, 0, 2 / 2**8)
+    assert row["difference"] == pytest.approx(0.065) and row["low"] < 0.065 < row["high"]
+    assert row["rank_biserial"] == 1
+    # Holm by hand: the k-th smallest of m times (m − k + 1), never falling, at most one.
+    by_hand = np.minimum(np.maximum.accumulate(table["p"] * np.arange(6, 0, -1)), 1)
+    assert table["p_holm"].tolist() == pytest.approx(by_hand.tolist())
+    assert table["p"].is_monotonic_increasing
+    tied = table.set_index(["first", "second"]).loc[("poor", "same")]
+    assert tied["p"] == 1 and np.isnan([tied["rank_biserial"], tied["effect_size"]]).all()
+    with pytest.raises(InputError, match=r"1 model\(s\): to compare needs at least 2"):
+        pairwise(accuracy[["poor"]])
+
+
+def test_a_person_whom_one_model_lacks_is_left_out_of_its_pairs_only(accuracy):
+    accuracy.loc["S2", "good"] = np.nan
+    people = pairwise(accuracy, bootstrap=200).set_index(["first", "second"])["people"]
+    assert people.to_dict() == {("poor", "same"): 8, ("poor", "good"): 7, ("same", "good"): 7}
+
+
+def test_effect_sizes():
+    difference = np.array([0.04, -0.01, 0.02, 0.0, 0.03])
+    # Ranks of the four that differ: 4, 1, 2, 3; favourable 9, unfavourable 1.
+    assert rank_biserial(difference) == pytest.approx(0.8)
+    assert rank_biserial(-difference) == pytest.approx(-0.8)
+    plain = difference.mean() / difference.std(ddof=1)
+    assert standardised_difference(difference) == pytest.approx(plain * (1 - 3 / 15))
+    assert np.isnan(standardised_difference(np.full(5, 0.1))) and np.isnan(standardised_difference(np.array([0.1])))
+
+
+def test_what_is_shown_is_said_with_its_direction(accuracy):
+    said = what_is_shown(pairwise(accuracy, bootstrap=200))
+    assert said.startswith("3 pairs of models were compared on 8 people. They show that accuracy differs for 2: ")
+    assert "good over poor by 6.5 points (p 0.023)" in said and "good over same" in said
+    turned = what_is_shown(pairwise(1 - accuracy, bootstrap=200))
+    assert "poor over good by 6.5 points" in turned
+
+
+def test_what_is_not_shown_is_not_claimed(accuracy):
+    few = what_is_shown(pairwise(accuracy.iloc[:5], bootstrap=200))
+    assert "So few people cannot show that any differs, whatever their scores" in few and "0.19" in few
+    noise = pd.DataFrame(np.random.default_rng(1).normal(0.8, 0.05, (8, 3)), PEOPLE, columns=list("abc"))
+    said = what_is_shown(pairwise(noise, bootstrap=200))
+    assert "For none do they show" in said and "over" not in said
+    detectable = 100 * pairwise(noise, bootstrap=200)["detectable"]
+    assert f"of {detectable.min():.1f} to {detectable.max():.1f}, depending on the pair, points" in said
+
+
+def test_a_pair_that_only_stands_alone_is_called_so():
+    difference = np.array([0.05, 0.04, 0.06, 0.02, 0.03, -0.01, 0.05, 0.01])
+    base = pd.Series(np.linspace(0.6, 0.8, 8), PEOPLE)
+    noise = np.random.default_rng(3).normal(0, 0.05, (8, 4))
+    scores = pd.DataFrame({"a": base, "b": base + difference} | {f"n{k}": base + noise[:, k] for k in range(4)})
+    pairs = pairwise(scores, bootstrap=200)
+    assert (pairs["p_holm"] >= 0.05).all() and (pairs["p"] < 0.05).any()
+    assert "Looked at alone, p falls below 0.05 for " in what_is_shown(pairs)
+
+
+def test_published_figures_are_cited_with_their_protocol(repository):
+    figures = published_figures()
+    keys = set(re.findall(r"^@\w+\{(\w+),", (repository / "book" / "references.bib").read_text(), re.MULTILINE))
+    assert set(figures["key"]) <= keys
+    assert figures["value"].between(0, 1).all() and figures["protocol"].str.len().gt(0).all()
+    table = as_markdown(figures)
+    row = next(line for line in table.splitlines() if "ResNet-1D" in line)
+    assert "{cite}`matteucci2026biomarker`" in row and "the left-out person chooses epoch" in row
+    assert "accuracy 0.961, area under ROC 0.991, calibration error (ECE) 0.06 |" in row
+
+
+def test_a_protocol_without_a_cold_start_has_nothing_to_be_compared_with(both_protocols):
+    alone = both_protocols[both_protocols["protocol"] == "rest_calibrated"]
+    assert against_cold_start(alone).empty
+    assert leaderboard(alone, bootstrap=200)["accuracy_cold"].isna().all()
+    one = both_protocols[both_protocols["subject"] == "S2"]
+    row = against_cold_start(one).iloc[0]
+    assert row["accuracy_cold"] == 1 and np.isnan(row["difference"])

@@ -28,8 +28,9 @@ test: $(STAMP) ## run the tests and every chapter on the smoke profile
 	$(BIN)/python -m pytest --nbval-lax --nbval-sanitize-with tests/nbval.cfg book
 
 reference: $(STAMP) ## run the book on the real wrist recordings at WESAD_ROOT and keep its small results
-	$(BIN)/wesad book params/wesad-wrist.yaml
+	$(BIN)/wesad book params/wesad-wrist.yaml --no-render
 	$(BIN)/wesad reference wesad-wrist
+	$(BIN)/wesad book params/wesad-wrist.yaml
 
 checked: $(STAMP) ## run the chapters on the smoke profile and keep what their checked cells print
 	for chapter in book/[0-9]*.ipynb; do $(BIN)/papermill --no-progress-bar --cwd . $$chapter $$chapter || exit 1; done

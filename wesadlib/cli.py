@@ -109,6 +109,7 @@ def reference(
 ) -> None:
     """Keep a run's small results in outputs/reference, and write what README and book say of them."""
     # Matplotlib takes a second to import: only this command waits for it.
+    from wesadlib.report.asides import write_asides
     from wesadlib.report.headline import RUN, rewrite
     from wesadlib.report.reference import read_reference, write_reference
 
@@ -117,9 +118,12 @@ def reference(
     if run:
         write_reference(artefacts.Run(root / "outputs" / run), folder)
     console.print(f"The reference: {os.path.relpath(folder)}")
+    kept = read_reference(folder)
+    written = write_asides(folder, kept)
     if folder.name == RUN:
-        for page in rewrite(root, read_reference(folder)):
-            console.print(f"Written from it: {os.path.relpath(page)}")
+        written += rewrite(root, kept)
+    for page in written:
+        console.print(f"Written from it: {os.path.relpath(page)}")
 
 
 @app.command("params")

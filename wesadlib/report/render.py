@@ -55,6 +55,9 @@ def _stage(run: artefacts.Run, root: Path, stage: Path) -> None:
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, stage / name)
     shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "_build"))
+    # Chapters include what is kept of real people.
+    if (reference := root / "outputs" / "reference").is_dir():
+        shutil.copytree(reference, stage / "outputs" / "reference", ignore=shutil.ignore_patterns("*.parquet"))
     for page in list_pages(root):
         source = root / f"{page}.ipynb"
         if not source.is_file():

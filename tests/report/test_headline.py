@@ -1,0 +1,181 @@
+"""What README, first page and chapters say of real people: what the kept results give, row by row, and no more."""
+
+import dataclasses
+import re
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation import score
+from wesadlib.report.asides import ASIDES, aside, write_asides
+from wesadlib.report.findings import findings
+from wesadlib.report.headline import BEGIN, END, PAGES, headline, published, replace_block, rewrite, table
+from wesadlib.report.reference import Reference, read_reference
+
+INFLATION = pd.DataFrame(
+    {
+        "shortcut": ["shuffled", "shuffled", "test_selected_epoch"],
+        "model": ["logistic", "resnet", "resnet"],
+        "accuracy": [0.99, 0.98, 0.96],
+        "reference": [0.94, 0.93, 0.93],
+        "inflation": [0.05, 0.061, 0.026],
+        "inflation_low": [0.02, 0.03, 0.01],
+        "inflation_high": [0.08, 0.09, 0.042],
+    }
+)
+CONTROLS = pd.DataFrame(
+    {
+        "control": ["motion_only"],
+        "model": ["forest"],
+        "accuracy": [0.84],
+        "accuracy_low": [0.8],
+        "accuracy_high": [0.88],
+    }
+)
+
+
+def predictions_of(model: str, protocol: str, wrong: list[int], first: int = 0) -> pd.DataFrame:
+    """Ten people of 40 windows, `wrong` of each person's last windows taken for the other state."""
+    rows = []
+    for person, errors in enumerate(wrong):
+        for k in range(first, 40):
+            label = "stress" if k % 2 else "baseline"
+            stress = 0.9 if (label == "stress") == (k < 40 - errors) else 0.1
+            confidence = 0.5 + (stress - 0.5) * (0.2 if k >= 36 else 1)
+            rows.append((f"S{person + 2}", 40 * person + k, 30.0 * k, label, 1 - confidence, confidence))
+    columns = ["subject", "window", "start_s", "label", "p_baseline", "p_stress"]
+    fixed = {"task": "stress-baseline", "model": model, "protocol": protocol, "seed": 0, "accepted": True}
+    return pd.DataFrame(rows, columns=columns).assign(**fixed)
+
+
+def make_reference(predictions: pd.DataFrame, **tables: pd.DataFrame) -> Reference:
+    results = pd.concat(score(predictions, windows=which) for which in ("all", "accepted"))
+    summary = {
+        "run": "real",
+        "data": {"subjects": sorted(set(predictions["subject"])), "device": "wrist", "simulated": False},
+        "results": results.to_dict(orient="records"),
+        "failed_folds": [{}, {}],
+    }
+    return Reference(summary, predictions, {"rest_minutes": 5.0, "min_confidence": 0.7}, tables)
+
+
+@pytest.fixture(scope="module")
+def rich():
+    """Results of a run with a choice, two protocols, two tasks and an audit."""
+    parts = [
+        predictions_of("logistic", "cold_start", [4] * 10),
+        predictions_of("resnet", "cold_start", [4] * 9 + [5]),
+        predictions_of("chosen", "cold_start", [0] * 9 + [12]),
+        predictions_of("resnet", "rest_calibrated", [0] * 10, first=10),
+        predictions_of("chosen", "rest_calibrated", [0] * 10, first=10),
+    ]
+    three = predictions_of("logistic", "cold_start", [20] * 10).assign(task="three", p_amusement=0.0)
+    return make_reference(pd.concat([*parts, three], ignore_index=True), inflation=INFLATION, controls=CONTROLS)
+
+
+@pytest.fixture(scope="module")
+def kept(repository):
+    return read_reference(repository / "outputs" / "reference" / "wesad-wrist")
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_says_what_the_kept_results_give(repository, kept, page):
+    text = (repository / page).read_text(encoding="utf-8")
+    assert replace_block(text, headline(kept, PAGES[page]), page) == text, "run `wesad reference`"
+
+
+@pytest.mark.parametrize("chapter", ASIDES)
+def test_what_a_chapter_includes_is_what_the_kept_results_give(repository, kept, chapter):
+    path = repository / "outputs" / "reference" / "wesad-wrist" / f"{chapter}.md"
+    assert path.read_text(encoding="utf-8") == aside(chapter, kept), "run `wesad reference`"
+
+
+def test_every_score_of_the_table_is_one_of_the_summary(kept):
+    told = {
+        (row["protocol"], row["model"]): row
+        for row in kept.summary["results"]
+        if row["windows"] == "all" and row["task"] == kept.task
+    }
+    lines = table(kept).splitlines()[2:]
+    assert len(lines) >= 2
+    for line in lines:
+        name, seen, minutes, accuracy, area, seeds = [cell.strip() for cell in line.strip("|").split("|")]
+        row = told["cold_start" if seen == "nothing" else "rest_calibrated", re.match(r"`(\w+)`", name)[1]]
+        assert float(accuracy.split()[0]) == pytest.approx(100 * row["accuracy"], abs=0.051)
+        assert float(area) == pytest.approx(row["roc_auc"], abs=0.00051)
+        assert int(minutes) == row["n_windows"] and int(seeds) == len(row["seeds"])
+
+
+def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
+    lines = table(rich).splitlines()[2:]
+    assert [re.match(r"\| `(\w+)`.*?\| ([^|]*) \|", line).groups() for line in lines] == [
+        ("logistic", "nothing"),
+        ("resnet", "nothing"),
+        ("chosen", "nothing"),
+        ("resnet", "first 5 min of rest"),
+        ("chosen", "first 5 min of rest"),
+    ]
+    assert "| 400 | 90.0 [90.0, 90.0] |" in lines[0] and "| 300 | 100.0 [100.0, 100.0] | 1.000 | 1 |" in lines[4]
+
+
+def test_findings_follow_the_kept_results(rich):
+    winner, shortcuts, rest, silence, people = findings(rich, lambda name: name)
+    assert "“chosen” does better than “logistic” on 9 of 10 people and worse on 1, +7.0 points" in winner
+    assert "shuffled +6.1 points [+3.0, +9.0]; test selected epoch +2.6 points [+1.0, +4.2] (24_audit)" in shortcuts
+    assert "first 5 minutes" in rest and "“resnet” +13.7 points, these people show a difference (p = 0.002)" in rest
+    assert "“chosen” +4.0 points, these people do not show a difference (p = 1.00)" in rest
+    assert "answers 90.0 % of the minutes and is right in 97.8 % of its answers; it is right in 97.0 %" in silence
+    assert "9 of 10 people, and in 70 % of those of S11" in people
+
+
+def test_what_was_not_measured_is_not_spoken_of(rich):
+    cold = rich.predictions[(rich.predictions["protocol"] == "cold_start") & (rich.predictions["model"] != "chosen")]
+    poor = make_reference(cold)
+    text = "\n".join(findings(poor, str))
+    assert "“resnet” does better than “logistic” on 0 of 10 people and worse on 1" in text
+    assert "What flatters" not in text and "rest" not in text.replace("resnet", "")
+    assert "worth" not in published(poor) and "worth +2.6 points [+1.0, +4.2] for “resnet”" in published(rich)
+    assert "made without this chapter" in aside("24_audit", poor) and "23_loso" in ASIDES
+
+
+def test_chapters_show_the_tables_of_their_matter(rich):
+    scores, audit = aside("23_loso", rich), aside("24_audit", rich)
+    assert "| model | `cold_start` | `rest_calibrated` |" in scores
+    assert "| `logistic` | 90.0 [90.0, 90.0] |  |" in scores and "Accuracy in %, three:" in scores
+    assert "2 folds failed" in scores and "![" in scores
+    assert "| test selected epoch | `resnet` | 96.0 | 93.0 | +2.6 [+1.0, +4.2] |" in audit
+    assert "| motion only | `forest` | 84.0 [80.0, 88.0] |" in audit
+
+
+def test_a_leaderboard_shows_what_a_protocol_gains_on_the_same_windows(rich):
+    from wesadlib.evaluation.comparison import leaderboard
+
+    own = rich.predictions[rich.predictions["task"] == rich.task]
+    board = dataclasses.replace(rich, tables={"comparison": leaderboard(own)})
+    text = aside("25_comparison", board)
+    assert "| stress-baseline | `rest_calibrated` | `resnet` | 100.0 [100.0, 100.0] | 1.000 | 1.000 | +13.7 [" in text
+    assert re.search(r"\| `cold_start` \| `logistic` \|.*\|  \|", text) and np.isnan(
+        board.tables["comparison"]["difference"][0]
+    )
+
+
+def test_asides_are_written_once(rich, tmp_path):
+    assert {path.stem for path in write_asides(tmp_path, rich)} == set(ASIDES) and write_asides(tmp_path, rich) == []
+
+
+def test_pages_are_rewritten_between_their_markers_and_nowhere_else(rich, tmp_path):
+    (tmp_path / "book").mkdir()
+    for page in PAGES:
+        (tmp_path / page).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
+    assert len(rewrite(tmp_path, rich)) == 2 and rewrite(tmp_path, rich) == []
+    readme, intro = ((tmp_path / page).read_text(encoding="utf-8") for page in PAGES)
+    assert readme.startswith(f"before\n{BEGIN}\n**Real people") and readme.endswith(f"\n{END}\nafter\n")
+    assert "old" not in readme.split(END)[0].splitlines()
+    assert "[`31_reliability`](book/31_reliability.ipynb)" in readme and "[](ch:31_reliability)" in intro
+
+
+def test_a_page_without_a_place_for_the_block_is_named():
+    with pytest.raises(InputError, match=r"README\.md: 0 pairs of lines <!-- headline:begin -->"):
+        replace_block("no markers", "block", "README.md")

@@ -122,9 +122,7 @@ def test_scores_by_person_keep_people_that_a_model_lacks():
     table = person_scores(pd.concat([first, second[second["subject"] != "S3"]]), "stress-baseline", "cold_start")
     assert table.columns.tolist() == ["one", "two"] and table.index.tolist() == ["S2", "S3", "S4"]
     assert table.loc["S4"].tolist() == [0.75, 0.5] and np.isnan(table.loc["S3", "two"])
-    with pytest.raises(
-        InputError, match="no predictions of `stress-baseline` under `other`; there are those of "
-    ):
+    with pytest.raises(InputError, match="no predictions of `stress-baseline` under `other`; there are those of "):
         person_scores(first, "stress-baseline", "other")
 
 
@@ -202,10 +200,10 @@ def test_effect_sizes():
 
 def test_what_is_shown_is_said_with_its_direction(accuracy):
     said = what_is_shown(pairwise(accuracy, bootstrap=200))
-    assert said.startswith("3 pairs of models were compared on 8 people. They show that accuracy differs for 2: ")
-    assert "good over poor by 6.5 points (p 0.023)" in said and "good over same" in said
+    assert said.startswith("3 pairs of models were compared on 8 people. They show that accuracy differs for 2, ")
+    assert "good over poor (6.5, p 0.023), same (6.5, p 0.023)." in said
     turned = what_is_shown(pairwise(1 - accuracy, bootstrap=200))
-    assert "poor over good by 6.5 points" in turned
+    assert "poor over good (6.5, p 0.023); same over good" in turned
 
 
 def test_what_is_not_shown_is_not_claimed(accuracy):
@@ -215,7 +213,7 @@ def test_what_is_not_shown_is_not_claimed(accuracy):
     said = what_is_shown(pairwise(noise, bootstrap=200))
     assert "For none do they show" in said and "over" not in said
     detectable = 100 * pairwise(noise, bootstrap=200)["detectable"]
-    assert f"of {detectable.min():.1f} to {detectable.max():.1f}, depending on the pair, points" in said
+    assert f"is {detectable.min():.1f} to {detectable.max():.1f} points, depending on the pair;" in said
 
 
 def test_a_pair_that_only_stands_alone_is_called_so():

@@ -91,7 +91,7 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
             continue
         after = same_windows(predictions, protocol, cold)
         scores = score(before, windows=windows, bootstrap=bootstrap)
-        people = [score(part, "subject", windows).set_index(["task", "model", "subject"]) for part in (before, after)]
+        people = [_by_person(part, windows) for part in (before, after)]
         for row in scores.to_dict("records"):
             first, second = (part.loc[(row["task"], row["model"]), "accuracy"] for part in people)
             rows.append(
@@ -123,6 +123,10 @@ def person_scores(
         raise InputError(f"no predictions of `{task}` under `{protocol}`; there are those of {there or 'nothing'}.")
     table = score(part, "subject", windows).pivot(index="subject", columns="model", values=metric)
     return table.loc[list(dict.fromkeys(part["subject"])), list(dict.fromkeys(part["model"]))]
+
+
+def _by_person(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
+    return score(predictions, "subject", windows).set_index(["task", "model", "subject"]).sort_index()
 
 
 def _difference(first: pd.Series | None, second: pd.Series | None, bootstrap: int) -> dict[str, float]:

@@ -222,26 +222,29 @@ def what_is_shown(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
     elif shown.empty:
         text.append(f"For none do they show that {unit} differs (adjusted p at least {pairs['p_holm'].min():.2g}).")
     else:
-        sentences = [_pair(row) for row in shown.itertuples()]
-        text.append(f"They show that {unit} differs for {len(shown)}: {'; '.join(sentences)}.")
+        text.append(f"They show that {unit} differs for {len(shown)}, in points: {_shown(shown)}.")
     if len(alone):
         names = "; ".join(f"{row.first} and {row.second}" for row in alone.itertuples())
         text.append(
             f"Looked at alone, p falls below {SIGNIFICANCE:g} for {names} as well, but of so many pairs some would by "
             "chance."
         )
-    low, high = 100 * pairs["detectable"].min(), 100 * pairs["detectable"].max()
-    span = f"{low:.1f}" if f"{low:.1f}" == f"{high:.1f}" else f"{low:.1f} to {high:.1f}, depending on the pair,"
+    low, high = (f"{100 * value:.1f}" for value in (pairs["detectable"].min(), pairs["detectable"].max()))
+    span = f"{low} points" if low == high else f"{low} to {high} points, depending on the pair"
     text.append(
-        f"A single test in four of five such studies would notice a true mean difference of {span} points; of smaller "
-        "ones these people say little, and a difference that is not shown is not shown to be absent."
+        f"The smallest true mean difference that a single test would notice in four of five such studies is {span}; of "
+        "less these people say little, and a difference that is not shown is not shown to be absent."
     )
     return " ".join(text)
 
 
-def _pair(row: tuple) -> str:
-    better, worse = (row.second, row.first) if row.difference > 0 else (row.first, row.second)
-    return f"{better} over {worse} by {100 * abs(row.difference):.1f} points (p {row.p_holm:.2g})"
+def _shown(shown: pd.DataFrame) -> str:
+    # By the better model, whom it beats and by how much.
+    beaten: dict[str, list[str]] = {}
+    for row in shown.itertuples():
+        better, worse = (row.second, row.first) if row.difference > 0 else (row.first, row.second)
+        beaten.setdefault(better, []).append(f"{worse} ({100 * abs(row.difference):.1f}, p {row.p_holm:.2g})")
+    return "; ".join(f"{better} over {', '.join(others)}" for better, others in beaten.items())
 
 
 def _complete(scores: pd.DataFrame) -> pd.DataFrame:

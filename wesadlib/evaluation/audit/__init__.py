@@ -11,7 +11,8 @@ columns
 """
 
 from wesadlib.evaluation.audit.controls import CONTROLS, motion, shuffled_labels
-from wesadlib.evaluation.audit.inflation import inflation, score_controls
+from wesadlib.evaluation.audit.inflation import inflation, score_controls, score_with_intervals
+from wesadlib.evaluation.audit.people import describe_people, nearest_is_own
 from wesadlib.evaluation.audit.rules import RULES
 from wesadlib.evaluation.audit.shortcuts import (
     best_of_several,
@@ -26,10 +27,13 @@ __all__ = [
     "CONTROLS",
     "RULES",
     "best_of_several",
+    "describe_people",
     "dropped_windows",
     "inflation",
     "motion",
+    "nearest_is_own",
     "score_controls",
+    "score_with_intervals",
     "select_epoch_on_test_person",
     "shuffled",
     "shuffled_labels",

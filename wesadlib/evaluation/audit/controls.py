@@ -10,7 +10,7 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.evaluation.audit.rules import cold_folds, mark, predict
 from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.protocols import subjects_of
+from wesadlib.evaluation.splits import subjects_of
 from wesadlib.params import Params
 
 #: Control -> what is done.

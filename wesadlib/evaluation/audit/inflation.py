@@ -3,9 +3,8 @@
 import numpy as np
 import pandas as pd
 
-from wesadlib.errors import InputError
 from wesadlib.evaluation.audit.controls import CONTROLS
-from wesadlib.evaluation.audit.rules import RULES
+from wesadlib.evaluation.audit.rules import RULES, of_cold_start
 from wesadlib.evaluation.intervals import weighted_scores
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
@@ -40,13 +39,15 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
     Raises
     ------
     InputError
-        When a model has no cold start to be held against.
+        When a model has no cold start to be held against; the sentence names it.
     """
     rows = []
     shortcuts = audit[audit["role"] == "shortcut"]
     for shortcut in [name for name in RULES if name in set(shortcuts["shortcut"])]:
         for model, broken in shortcuts[shortcuts["shortcut"] == shortcut].groupby("model", sort=False):
             honest = _reference(shortcut, model, broken, audit, predictions)
+            if shortcut != "dropped_windows":
+                broken, honest = _shared(broken, honest)
             rule, against = RULES[shortcut]
             rows.append(
                 {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
@@ -90,18 +91,14 @@ def _reference(
     own = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
     if len(own):
         return own
-    cold = predictions[
-        (predictions["protocol"] == "cold_start")
-        & (predictions["model"] == model)
-        & (predictions["task"] == broken["task"].iloc[0])
-    ]
-    if cold.empty:
-        raise InputError(
-            f"no prediction of `{model}` by a cold start to hold `{shortcut}` against; have it among `models`."
-        )
+    cold = of_cold_start(predictions, model, broken["task"].iloc[0])
     if cold["seed"].isin(broken["seed"]).any():
         cold = cold[cold["seed"].isin(broken["seed"])]
-    return cold if shortcut == "dropped_windows" else cold[cold["window"].isin(broken["window"])]
+    return cold
+
+
+def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return broken[broken["window"].isin(honest["window"])], honest[honest["window"].isin(broken["window"])]
 
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:

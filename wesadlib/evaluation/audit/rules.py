@@ -9,7 +9,8 @@ from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.evaluation import runner
 from wesadlib.evaluation.folds import Job
-from wesadlib.evaluation.protocols import ColdStart, Fold, subjects_of
+from wesadlib.evaluation.protocols import ColdStart
+from wesadlib.evaluation.splits import Fold, subjects_of
 from wesadlib.params import Params
 
 #: Shortcut -> what is done, and what it is held against.
@@ -30,6 +31,20 @@ def mark(predictions: pd.DataFrame, shortcut: str, role: str) -> pd.DataFrame:
     """Predictions with the columns by which nobody takes them for a result; a shortcut's protocol is its name."""
     protocol = shortcut if role == "shortcut" else predictions["protocol"]
     return predictions.assign(protocol=protocol, shortcut=shortcut, role=role, deployable=False)
+
+
+def of_cold_start(predictions: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
+    """A run's predictions of one model and task by a cold start, without the columns of other tasks.
+
+    Raises
+    ------
+    InputError
+        When there are none.
+    """
+    chosen = (predictions["protocol"] == "cold_start") & (predictions["model"] == model) & (predictions["task"] == task)
+    if not chosen.any():
+        raise InputError(f"no prediction of `{model}` ({task}) by a cold start; have it among `models`.")
+    return predictions[chosen].dropna(axis=1, how="all")
 
 
 def without_overlap(windows: xr.Dataset) -> np.ndarray:

@@ -9,7 +9,7 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.evaluation import runner
 from wesadlib.evaluation.audit import rules
-from wesadlib.evaluation.audit.rules import mark, predict
+from wesadlib.evaluation.audit.rules import mark, of_cold_start, predict
 from wesadlib.evaluation.folds import task_name, windows_of_classes
 from wesadlib.evaluation.metrics import decide
 from wesadlib.params import Params
@@ -98,14 +98,15 @@ def whole_recording(
     predictions : DataFrame, optional
         The run's predictions; those of the protocol ``whole_recording`` are taken, so that nothing is trained twice.
     """
-    name = "whole_recording"
-    parts = [] if predictions is None else [_of_task(predictions, params).query("protocol == @name")]
-    known = set(parts[0]["model"]) if parts else set()
-    parts = [part[part["model"].isin(list(models))] for part in parts]
+    name, parts, known = "whole_recording", [], set()
+    if predictions is not None:
+        chosen = (predictions["protocol"] == name) & (predictions["task"] == task_name(params.classes))
+        parts = [predictions[chosen & predictions["model"].isin(list(models))].dropna(axis=1, how="all")]
+        known = set(predictions.loc[chosen, "model"])
     left = [model for model in models if model not in known]
     if left:
         parts.append(runner.evaluate(left, windows, protocol=name, seeds=[seed], params=params, **options))
-    return mark(pd.concat(parts, ignore_index=True), name, "shortcut")
+    return mark(pd.concat([part for part in parts if len(part)], ignore_index=True), name, "shortcut")
 
 
 def best_of_several(
@@ -142,16 +143,9 @@ def dropped_windows(
     InputError
         When a model has no predictions of a cold start.
     """
-    cold = _of_task(predictions, params).query("protocol == 'cold_start'")
     kept = []
     for model in models:
-        own = cold[cold["model"] == model]
-        if own.empty:
-            raise InputError(f"no prediction of `{model}` by a cold start; have it among the models that are compared.")
+        own = of_cold_start(predictions, model, task_name(params.classes))
         confidence = decide(own)["confidence"].groupby(own["window"]).mean().sort_values(kind="stable")
         kept.append(own[own["window"].isin(confidence.index[round(share * len(confidence)) :])])
     return mark(pd.concat(kept, ignore_index=True), "dropped_windows", "shortcut")
-
-
-def _of_task(predictions: pd.DataFrame, params: Params) -> pd.DataFrame:
-    return predictions[predictions["task"] == task_name(params.classes)].dropna(axis=1, how="all")

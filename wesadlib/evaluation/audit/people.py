@@ -1,0 +1,101 @@
+"""The people behind the scores: how alike a person's windows are, and how each responds and is predicted."""
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from sklearn.impute import SimpleImputer
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import RobustScaler
+
+from wesadlib.evaluation.audit.rules import without_overlap
+from wesadlib.evaluation.metrics import decide
+
+#: What is read of a window, and the ending of the feature that says it.
+RESPONSES = {"eda": "_eda_log_level", "movement": "_acc_magnitude_sd"}
+
+#: In an experimenter's notes: the person was not stressed, or did not believe the story that was to cause stress.
+DOUBT = "not really stressed|really believe"
+
+
+def describe_people(
+    windows: xr.Dataset,
+    cold: pd.DataFrame,
+    shuffled: pd.DataFrame,
+    cohort: pd.DataFrame,
+    *,
+    state: str = "stress",
+    rest: str = "baseline",
+) -> pd.DataFrame:
+    """A row a person, hardest first.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with ``feature``.
+    cold, shuffled : DataFrame
+        Predictions of the same models by a cold start, and of windows that were shuffled.
+    cohort : DataFrame
+        The people as the chapter on the cohort describes them: ``subject``, ``stai_<state>``, ``notes``.
+    state, rest : str, optional
+        The state that is found, and the one that it is compared with.
+
+    Returns
+    -------
+    DataFrame
+        Indexed by subject: ``cold shuffled`` (accuracy, mean over models and seeds), ``eda`` (logarithm of the
+        skin conductance level, so that 0.69 is twice as high) and ``movement`` (g; standard deviation of the
+        acceleration's magnitude), each the mean of `state` less that of `rest`, ``stai`` (points, likewise),
+        ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where the device or the
+        questionnaire does not say.
+    """
+    table = pd.DataFrame({"cold": _accuracy(cold), "shuffled": _accuracy(shuffled)})
+    for name, ending in RESPONSES.items():
+        table[name] = _response(windows, ending, state, rest).reindex(table.index)
+    known = cohort.set_index("subject").reindex(table.index)
+    columns = [f"stai_{state}", f"stai_{rest}"]
+    table["stai"] = known[columns[0]] - known[columns[1]] if set(columns) <= set(known.columns) else float("nan")
+    table["notes"] = known["notes"].fillna("") if "notes" in known.columns else ""
+    table["doubted"] = table["notes"].str.contains(DOUBT)
+    return table.rename_axis("subject").sort_values("cold", kind="stable")
+
+
+def _accuracy(predictions: pd.DataFrame) -> pd.Series:
+    correct = decide(predictions)["correct"]
+    by_model = correct.groupby([predictions["model"], predictions["subject"]], sort=False).mean()
+    return by_model.groupby(level="subject", sort=False).mean()
+
+
+def _response(windows: xr.Dataset, ending: str, state: str, rest: str) -> pd.Series:
+    names = [str(name) for name in windows["feature_name"].values if str(name).endswith(ending)]
+    if not names:
+        return pd.Series(dtype=float)
+    value = pd.Series(windows["feature"].sel(feature_name=names[0]).values)
+    keys = [pd.Series(windows[name].values.astype(str)) for name in ("subject", "label")]
+    means = value.groupby(keys).mean().unstack().reindex(columns=[state, rest])
+    return means[state] - means[rest]
+
+
+def nearest_is_own(windows: xr.Dataset) -> tuple[float, float]:
+    """How often the most similar other window is of the same person, among windows that do not overlap.
+
+    Features are scaled as the baseline scales them, and compared by the sum of absolute differences.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with ``feature``.
+
+    Returns
+    -------
+    share, by_chance : float
+        The share of windows, and what it would be if people did not differ.
+    """
+    windows = windows.isel(window=without_overlap(windows))
+    subject = windows["subject"].values.astype(str)
+    scale = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), RobustScaler())
+    values = np.arcsinh(scale.fit_transform(windows["feature"].values))
+    nearest = NearestNeighbors(n_neighbors=1, metric="manhattan").fit(values).kneighbors(return_distance=False)[:, 0]
+    _, counts = np.unique(subject, return_counts=True)
+    by_chance = (counts * (counts - 1)).sum() / (len(subject) * (len(subject) - 1))
+    return float((subject == subject[nearest]).mean()), float(by_chance)

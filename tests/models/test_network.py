@@ -6,16 +6,15 @@ import torch
 from torch import nn
 
 from wesadlib.errors import InputError
+from wesadlib.models.levels import RobustScale, WindowNormalisation, quantisation_noise
 from wesadlib.models.network import (
     ResidualStage,
     ResNet1D,
     SqueezeExcitation,
-    WindowNormalisation,
     count_multiply_accumulates,
     count_parameters,
     describe_blocks,
     describe_layers,
-    quantisation_noise,
 )
 
 UNITS = ["a.u.", "uS", "degC", "g", "g", "g", "mV"]
@@ -98,8 +97,8 @@ def test_describing_leaves_the_network_as_it_was(network):
 
 
 def test_normalisation_centres_and_scales_each_channel_by_itself():
-    signal = draw(3, 2, 500) * torch.tensor([50.0, 0.2])[:, None] + torch.tensor([0.0, 33.0])[:, None]
-    normal, levels = WindowNormalisation([0.0, 0.0])(signal)
+    signal = draw(3, 2, 500) * torch.tensor([50.0, 0.5])[:, None] + torch.tensor([0.0, 33.0])[:, None]
+    normal, levels = WindowNormalisation(["mV", "mV"])(signal)
     assert torch.allclose(normal.mean(-1), torch.zeros(3, 2), atol=1e-4)
     assert torch.allclose(normal.std(-1, correction=0), torch.ones(3, 2), atol=1e-4)
     assert torch.allclose(levels[:, :2], signal.mean(-1), atol=1e-4)
@@ -107,7 +106,7 @@ def test_normalisation_centres_and_scales_each_channel_by_itself():
 
 
 def test_normalisation_does_not_see_gain_and_offset_and_the_levels_do():
-    normalisation = WindowNormalisation([0.0])
+    normalisation = WindowNormalisation(["a.u."])
     signal = draw(4, 1, 300)
     normal, levels = normalisation(signal)
     moved, moved_levels = normalisation(3 * signal + 7)
@@ -117,16 +116,23 @@ def test_normalisation_does_not_see_gain_and_offset_and_the_levels_do():
 
 
 def test_a_flat_channel_becomes_zeros_and_rounding_is_not_magnified():
-    noise = quantisation_noise(["g"])
+    coarse, fine = WindowNormalisation(["g"]), WindowNormalisation(["mV"])
     flat = torch.full((1, 1, 350), 0.7)
-    normal, levels = WindowNormalisation(noise)(flat)
+    normal, levels = coarse(flat)
     assert normal.abs().max() < 1e-3
-    assert levels[0, 1].item() == pytest.approx(np.log(noise[0]), abs=1e-3)
+    assert levels[0, 1].item() == pytest.approx(np.log(quantisation_noise(["g"])[0]), abs=1e-3)
     flicker = flat.clone()
     flicker[0, 0, ::50] += 1 / 64
-    assert (
-        WindowNormalisation(noise)(flicker)[0].abs().max() < 3.5 < WindowNormalisation([1e-6])(flicker)[0].abs().max()
-    )
+    assert coarse(flicker)[0].abs().max() < 3.5 < fine(flicker)[0].abs().max()
+
+
+def test_the_mean_of_skin_conductance_is_read_as_its_logarithm_down_to_the_quantisation_noise():
+    signal = torch.tensor([[[8.0, 8.0], [8.0, 8.0]], [[0.0, 0.0], [0.0, 0.0]], [[-1.0, -1.0], [-1.0, -1.0]]])
+    signal[0, :, 1] = torch.nan
+    _, levels = WindowNormalisation(["uS", "degC"])(signal)
+    floor = np.log(quantisation_noise(["uS"])[0])
+    assert levels[:, 0].tolist() == pytest.approx([np.log(8), floor, floor], rel=1e-5)
+    assert levels[:, 1].tolist() == [8, 0, -1]
 
 
 def test_quantisation_noise_is_that_of_rounding():
@@ -144,45 +150,89 @@ def test_missing_samples_stand_at_the_channels_mean():
     signal = draw(1, 2, 400) + 30
     gap = signal.clone()
     gap[0, 0, 100:300] = torch.nan
-    normal, levels = WindowNormalisation([0.01, 0.01])(gap)
+    normal, levels = WindowNormalisation(["a.u.", "degC"])(gap)
     present = torch.cat([signal[0, 0, :100], signal[0, 0, 300:]])
     assert (normal[0, 0, 100:300] == 0).all()
     assert levels[0, 0].item() == pytest.approx(present.mean().item(), abs=1e-4)
     assert levels[0, 2].item() == pytest.approx(present.std(correction=0).log().item(), abs=1e-3)
-    assert torch.equal(normal[:, 1], WindowNormalisation([0.01, 0.01])(signal)[0][:, 1])
+    assert torch.equal(normal[:, 1], WindowNormalisation(["a.u.", "degC"])(signal)[0][:, 1])
 
 
 def test_a_channel_without_a_sample_becomes_zeros_with_unknown_levels():
     signal = draw(1, 2, 400)
     signal[0, 1] = torch.nan
-    normal, levels = WindowNormalisation([0.01, 0.01])(signal)
+    normal, levels = WindowNormalisation(["a.u.", "degC"])(signal)
     assert (normal[0, 1] == 0).all()
     assert levels.isnan().tolist() == [[False, True, False, True]]
 
 
-def test_levels_are_standardised_by_the_training_windows_that_have_them(network):
+def test_levels_are_scaled_by_the_training_windows_that_have_them(network):
     signal = draw(50, 7, 300) * torch.linspace(0.5, 2, 50)[:, None, None] + torch.arange(50.0)[:, None, None]
     signal[:25, 2] = torch.nan
     signal[:, 3] = torch.nan
-    network.set_levels(signal)
+    network.learn_scale(signal)
     _, levels = network.normalisation(signal)
-    assert network.level_mean[0].item() == pytest.approx(levels[:, 0].mean().item(), rel=1e-4)
-    assert network.level_spread[0].item() == pytest.approx(levels[:, 0].std(correction=0).item(), rel=1e-4)
-    assert network.level_mean[2].item() == pytest.approx(levels[25:, 2].mean().item(), rel=1e-4)
-    assert (network.level_mean[3].item(), network.level_spread[3].item()) == (0, 1)
+    low, middle, high = np.quantile(levels[:, 0], [0.25, 0.5, 0.75])
+    assert network.scale.median[0].item() == pytest.approx(middle, rel=1e-4)
+    assert network.scale.spread[0].item() == pytest.approx((high - low) / 1.349, rel=1e-4)
+    assert network.scale.median[2].item() == pytest.approx(levels[25:, 2].median().item(), rel=0.05)
+    assert (network.scale.median[3].item(), network.scale.spread[3].item()) == (0, 1)
 
 
-def test_an_unknown_level_stands_at_the_training_windows_mean(network):
+def test_far_from_the_training_windows_the_scale_is_logarithmic_and_near_them_linear():
+    scale = RobustScale(1)
+    scale.learn(draw(4001, 1) * 3 + 5)
+    near, far, further = scale(torch.tensor([[5.3], [305.0], [3005.0]]))[:, 0].tolist()
+    assert near == pytest.approx(0.1, abs=0.05)
+    assert further - far == pytest.approx(np.log(10), abs=0.01)
+    assert scale(torch.tensor([[torch.nan]])).isnan().all()
+
+
+def test_a_value_that_half_of_the_windows_share_is_scaled_by_its_standard_deviation_and_a_constant_by_one():
+    values = torch.zeros(100, 2)
+    values[:20, 0] = 6.0
+    scale = RobustScale(2)
+    scale.learn(values)
+    assert scale.median.tolist() == [0, 0]
+    assert scale.spread.tolist() == pytest.approx([2.4, 1.0], rel=1e-4)
+
+
+def test_an_unknown_level_stands_at_the_training_windows_median(network):
     signal = draw(20, 7, 300) + 5
-    network.set_levels(signal)
+    network.learn_scale(signal)
     gone = signal[:1].clone()
     gone[0, 2] = torch.nan
-    fed = []
-    network.head.register_forward_hook(lambda module, inputs, output: fed.append(inputs[0]))
-    network(gone)
-    standard = fed[0][0, -14:]
-    assert (standard[[2, 9]] == 0).all()
-    assert (standard[[0, 1, 3, 4, 5, 6]] != 0).all()
+    _, measures = network.prepare(gone)
+    assert (measures[0, [2, 9]] == 0).all()
+    assert (measures[0, [0, 1, 3, 4, 5, 6]] != 0).all()
+
+
+def test_with_rest_the_head_sees_levels_and_how_far_they_are_from_rest():
+    network = ResNet1D(UNITS, 2, 4, rest=True).eval()
+    signal = draw(30, 7, 300) + 5
+    network.learn_scale(signal)
+    rest = network.measure(signal).mean(0).expand(30, 14).clone()
+    rest[1, 3] = torch.nan
+    network.learn_rest_scale(signal, None, rest)
+    _, measures = network.prepare(signal, None, rest)
+    assert measures.shape == (30, 28)
+    assert torch.equal(measures[:, :14], network.measure(signal))
+    difference = measures[:, :14] - rest
+    assert torch.allclose(measures[:, 14], torch.asinh(difference[:, 0] / network.rest_scale.spread[0]), atol=0.3)
+    assert measures[1, 17] == 0 != measures[2, 17]
+    assert count_parameters(network) - count_parameters(ResNet1D(UNITS, 2, 4)) == 14 * 2
+
+
+def test_features_join_the_levels():
+    network = ResNet1D(UNITS, 2, 4, features=3).eval()
+    signal, features = draw(30, 7, 300), draw(30, 3) * 40
+    features[0, 1] = torch.nan
+    network.learn_scale(signal, features)
+    _, measures = network.prepare(signal, features)
+    assert measures.shape == (30, 14 + 3)
+    assert measures[0, 15] == 0
+    low, high = np.quantile(features[:, 2], [0.25, 0.75])
+    assert network.scale.spread[16].item() == pytest.approx((high - low) / 1.349, rel=1e-4)
 
 
 @pytest.mark.parametrize("levels", [True, False])

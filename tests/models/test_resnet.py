@@ -31,7 +31,8 @@ def parts(windows):
 @pytest.fixture(scope="module")
 def model(parts):
     """A network of width 4, trained well enough to be right."""
-    return ResNet(width=4, epochs=20, batch_size=8, learning_rate=1e-2, patience=20).fit(*parts[:2], seed=1)
+    options = {"epochs": 20, "batch_size": 8, "learning_rate": 1e-2, "pick_epoch": True, "patience": 20}
+    return ResNet(width=4, **options).fit(*parts[:2], seed=1)
 
 
 def test_the_network_learns_what_toys_show_on_a_person_never_seen(model, parts):
@@ -46,6 +47,7 @@ def test_every_parameter_reaches_the_network_and_its_training():
         "dropout": 0.35,
         "levels": False,
         "epochs": 7,
+        "pick_epoch": True,
         "patience": 4,
         "batch_size": 5,
         "learning_rate": 0.002,
@@ -55,6 +57,7 @@ def test_every_parameter_reaches_the_network_and_its_training():
     }
     model = models.create("resnet", Params(**values))
     found = {"classes": model.classes, **model.architecture, "patience": model.patience, **vars(model.recipe)}
+    found["pick_epoch"] = model.validates
     assert {name: found[name] for name in values} == values
 
 
@@ -76,7 +79,7 @@ def test_the_kept_weights_have_the_best_validation_loss(model, parts):
 def test_training_stops_when_patience_ends(parts):
     train, validation, _ = parts
     wrong = validation.assign_coords(label=("window", np.where(validation["label"] == "stress", "baseline", "stress")))
-    model = ResNet(width=4, epochs=60, batch_size=8, patience=3).fit(train, wrong, seed=0)
+    model = ResNet(width=4, epochs=60, batch_size=8, pick_epoch=True, patience=3).fit(train, wrong, seed=0)
     assert len(model.history_) == model.best_epoch_ + 3 < 60
 
 
@@ -85,7 +88,8 @@ def test_validation_people_choose_and_do_not_teach(parts):
     other = validation.copy(deep=True)
     other["signal"][:] = other["signal"].values[::-1]
     first, second = (
-        ResNet(width=2, epochs=3, batch_size=8, patience=9).fit(train, people, seed=0) for people in (validation, other)
+        ResNet(width=2, epochs=3, batch_size=8, pick_epoch=True, patience=9).fit(train, people, seed=0)
+        for people in (validation, other)
     )
     assert first.history_["train_loss"].equals(second.history_["train_loss"])
     assert not first.history_["validation_loss"].equals(second.history_["validation_loss"])
@@ -93,11 +97,21 @@ def test_validation_people_choose_and_do_not_teach(parts):
 
 def test_without_validation_all_epochs_are_trained_and_the_last_weights_kept(parts):
     heard = []
-    model = ResNet(width=2, epochs=4, batch_size=8, patience=1)
+    model = ResNet(width=2, epochs=4, batch_size=8, pick_epoch=True, patience=1)
     model.fit(parts[0], None, seed=0, progress=lambda *told: heard.append(told))
     assert model.best_epoch_ == len(model.history_) == 4
     assert [told[:2] for told in heard] == [(k, 4) for k in range(1, 5)]
     assert all(math.isnan(told[3]) for told in heard)
+
+
+def test_people_who_pick_no_epoch_are_watched_and_change_nothing(parts):
+    train, validation, test = parts
+    watched = ResNet(width=2, epochs=4, batch_size=8, patience=1).fit(train, validation, seed=0)
+    alone = ResNet(width=2, epochs=4, batch_size=8, patience=1).fit(train, None, seed=0)
+    assert not watched.validates
+    assert watched.best_epoch_ == alone.best_epoch_ == len(watched.history_) == 4
+    assert watched.history_["validation_loss"].notna().all() and alone.history_["validation_loss"].isna().all()
+    assert np.array_equal(watched.predict_proba(test), alone.predict_proba(test))
 
 
 def test_progress_tells_what_the_history_keeps(parts):
@@ -120,12 +134,13 @@ def test_augmentation_can_be_left_out(parts):
 
 
 def test_only_axes_of_acceleration_are_mirrored(model):
-    assert [model.channels_[k] for k in model._mirrored()] == ["wrist_acc_x", "wrist_acc_y", "wrist_acc_z"]
+    assert [model.channels_[k] for k in model._augmentation().mirrored] == ["wrist_acc_x", "wrist_acc_y", "wrist_acc_z"]
 
 
 def test_levels_come_from_the_training_people(model, parts):
-    mean = parts[0]["signal"].mean("time").mean("window")
-    assert np.allclose(model.network_.level_mean[:6], mean, rtol=1e-3, atol=1e-3)
+    mean = parts[0]["signal"].mean("time")
+    mean[:, 1] = np.log(mean[:, 1])
+    assert np.allclose(model.network_.scale.median[:6], mean.median("window"), rtol=1e-3, atol=1e-3)
 
 
 def test_the_order_of_channels_and_further_ones_do_not_matter(model, parts):
@@ -165,8 +180,9 @@ def test_saved_files_hold_no_pickle_and_say_what_the_model_is(model, tmp_path):
     assert saved["best_epoch"] == model.best_epoch_
     loaded = ResNet.load(tmp_path)
     assert vars(loaded.recipe) == vars(model.recipe)
-    assert (loaded.best_epoch_, loaded.patience, loaded.augment) == (model.best_epoch_, 20, True)
+    assert (loaded.best_epoch_, loaded.patience, loaded.augment, loaded.rested_) == (model.best_epoch_, 20, True, False)
     assert count_parameters(loaded.network_) == count_parameters(model.network_)
+    assert loaded.validates
     assert not loaded.network_.training
 
 
@@ -206,9 +222,64 @@ def test_levels_in_a_table_are_those_of_the_signal(windows):
     spread = np.hypot(signal.std("time"), 0.02 / 12**0.5)
     assert np.allclose(temperature["log_spread"], np.log(spread), atol=1e-3)
     assert set(temperature["units"]) == {"degC"}
+    conductance = table[(table["channel"] == "wrist_eda") & table["mean"].notna()]
+    assert np.allclose(conductance["mean"], np.log(windows["signal"][1:].sel(channel="wrist_eda").mean("time")))
+    assert set(conductance["units"]) == {"ln(uS)"}
     assert (temperature["subject"].values == windows["subject"].values).all()
     assert table.loc[table["mean"].isna(), ["subject", "channel"]].values.tolist() == [["S2", "wrist_eda"]]
 
 
 def test_no_windows_have_no_probabilities(model, parts):
     assert model.predict_proba(parts[2].isel(window=slice(0))).shape == (0, 2)
+
+
+@pytest.fixture(scope="module")
+def rested(windows):
+    """Windows after rest, windows at rest (the first four of each person's baseline)."""
+    number = np.arange(windows.sizes["window"]) % 12
+    at_rest = (windows["label"] == "baseline").values & (number < 4)
+    return windows.isel(window=~at_rest), windows.isel(window=at_rest)
+
+
+@pytest.fixture(scope="module")
+def model_with_rest(rested):
+    """A network that knows people's rest."""
+    train = rested[0].isel(window=rested[0]["subject"] != "S6")
+    return ResNet(width=2, epochs=4, batch_size=8, learning_rate=1e-2).fit(train, None, rest=rested[1], seed=0)
+
+
+def test_rest_lines_up_by_person(model_with_rest, rested):
+    windows, rest = rested
+    probability = model_with_rest.predict_proba(windows, rest=rest).values
+    order = np.random.default_rng(0).permutation(windows.sizes["window"])
+    assert np.allclose(model_with_rest.predict_proba(windows.isel(window=order), rest=rest), probability[order])
+    backwards = rest.isel(window=slice(None, None, -1))
+    assert np.allclose(model_with_rest.predict_proba(windows, rest=backwards), probability, atol=1e-5)
+
+
+def test_a_persons_rest_concerns_that_person_alone(model_with_rest, rested):
+    windows, rest = rested
+    probability = model_with_rest.predict_proba(windows, rest=rest).values
+    warmer = rest.copy(deep=True)
+    of_one = warmer["subject"].values == "S6"
+    warmer["signal"][of_one, 2] += 2.0
+    changed = (model_with_rest.predict_proba(windows, rest=warmer).values != probability).any(axis=1)
+    assert np.array_equal(changed, windows["subject"].values == "S6")
+
+
+def test_rest_is_needed_by_those_who_were_fitted_with_it_and_by_no_others(model, model_with_rest, rested):
+    windows, rest = rested
+    with pytest.raises(InputError, match="fitted with people's windows at rest"):
+        model_with_rest.predict_proba(windows)
+    with pytest.raises(InputError, match="fitted without people's windows at rest"):
+        model.predict_proba(windows, rest=rest)
+    with pytest.raises(InputError, match="S4: no window at rest"):
+        model_with_rest.predict_proba(windows, rest=rest.isel(window=rest["subject"] != "S4"))
+
+
+def test_a_network_with_rest_comes_back_whole(model_with_rest, rested, tmp_path):
+    model_with_rest.save(tmp_path)
+    loaded = models.load(tmp_path)
+    assert loaded.rested_
+    expected = model_with_rest.predict_proba(rested[0], rest=rested[1])
+    assert np.array_equal(loaded.predict_proba(rested[0], rest=rested[1]), expected)

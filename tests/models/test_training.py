@@ -24,10 +24,16 @@ class Linear(nn.Module):
         super().__init__()
         self.layer, self.dropout = nn.Linear(3, 2), nn.Dropout(0.1)
 
-    def forward(self, signal):
+    def prepare(self, signal):
+        return signal, signal.new_empty(len(signal), 0)
+
+    def classify(self, signal, measures):
         if self.training:
             self.seen.append(signal[:, 0, 0])
         return self.layer(self.dropout(signal.mean(-1)))
+
+    def forward(self, signal):
+        return self.classify(*self.prepare(signal))
 
 
 @pytest.fixture(autouse=True)
@@ -42,8 +48,10 @@ def make_data(n: int = 40, seed: int = 0) -> tuple[torch.Tensor, torch.Tensor]:
 
 
 def run(recipe: Recipe = RECIPE, validation=None, hooks=(), seed: int = 0, data=None) -> nn.Module:
+    signal, target = data or make_data()
+    watched = None if validation is None else ((validation[0],), validation[1])
     with seeded(seed, CPU) as generator:
-        return train(Linear(), *(data or make_data()), validation, recipe, generator, hooks)
+        return train(Linear(), [signal], target, watched, recipe, generator, hooks)
 
 
 def test_the_loop_learns():
@@ -55,7 +63,7 @@ def test_the_loop_learns():
     assert table["train_loss"].iloc[-1] < 0.6 * table["train_loss"].iloc[0]
     assert table["seconds"].is_monotonic_increasing
     signal, target = make_data(seed=2)
-    assert (training.predict(network, signal).argmax(1) == target).float().mean() > 0.9
+    assert (training.predict(network, [signal]).argmax(1) == target).float().mean() > 0.9
 
 
 def test_the_learning_rate_rises_once_and_falls_to_nothing():
@@ -93,15 +101,15 @@ def test_every_window_is_seen_once_an_epoch_in_equal_parts_and_another_order():
 
 
 def test_windows_are_augmented_in_training_and_not_in_validation():
-    zero = lambda signal, generator: torch.zeros_like(signal)  # noqa: E731
-    curves = Curves()
+    zero = lambda signal, measures, generator: (0 * signal, measures)  # noqa: E731
+    curves, (signal, target) = Curves(), make_data()
+    other, label = make_data(seed=1)
     with seeded(0, CPU) as generator:
-        network = train(Linear(), *make_data(), make_data(seed=1), RECIPE, generator, [curves], augment=zero)
+        network = train(Linear(), [signal], target, ([other], label), RECIPE, generator, [curves], augment=zero)
     assert all((batch == 0).all() for batch in Linear.seen)
-    signal, target = make_data(seed=1)
-    expected = training.evaluate_loss(network, signal, target, RECIPE.label_smoothing)
+    expected = training.evaluate_loss(network, [other], label, RECIPE.label_smoothing)
     assert curves.table()["validation_loss"].iloc[-1] == pytest.approx(expected)
-    assert not math.isclose(expected, training.evaluate_loss(network, 0 * signal, target, RECIPE.label_smoothing))
+    assert not math.isclose(expected, training.evaluate_loss(network, [0 * other], label, RECIPE.label_smoothing))
 
 
 def test_what_is_kept_is_the_mean_of_the_weights_over_the_last_epochs():
@@ -188,13 +196,13 @@ def test_label_smoothing_is_in_the_loss():
     network.layer.bias.data = torch.tensor([0.0, 4.0])
     ones = torch.ones_like(target)
     right, wrong = math.log(1 + math.exp(-4)), math.log(1 + math.exp(4))
-    assert training.evaluate_loss(network, signal, ones, 0.0) == pytest.approx(right, rel=1e-4)
-    assert training.evaluate_loss(network, signal, ones, 0.2) == pytest.approx(0.9 * right + 0.1 * wrong, rel=1e-4)
+    assert training.evaluate_loss(network, [signal], ones, 0.0) == pytest.approx(right, rel=1e-4)
+    assert training.evaluate_loss(network, [signal], ones, 0.2) == pytest.approx(0.9 * right + 0.1 * wrong, rel=1e-4)
 
 
 def test_predictions_do_not_depend_on_the_batches():
     network, (signal, _) = Linear(), make_data(10)
-    whole, parts = (training.predict(network, signal, batch_size) for batch_size in (10, 3))
+    whole, parts = (training.predict(network, [signal], batch_size) for batch_size in (10, 3))
     assert whole.dtype == torch.float32
     assert torch.allclose(whole, parts, atol=1e-6)
 
@@ -240,7 +248,24 @@ def test_training_computes_on_one_thread_and_leaves_the_setting_as_it_was():
         def on_epoch_end(self, state):
             seen.append(torch.get_num_threads())
 
-    network = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(8, 2))
-    signal, target = torch.randn(16, 2, 4), torch.arange(16) % 2
-    train(network, signal, target, None, Recipe(epochs=1), torch.Generator(), [Watch()])
+    signal, target = make_data(16)
+    train(Linear(), [signal], target, None, Recipe(epochs=1), torch.Generator(), [Watch()])
     assert seen == [1] and torch.get_num_threads() == before
+
+
+def test_what_comes_before_the_first_weight_is_done_once():
+    class Counting(Linear):
+        prepared = 0
+
+        def prepare(self, signal):
+            self.prepared += 1
+            return super().prepare(signal)
+
+    network, (signal, target) = Counting(), make_data()
+    train(network, [signal], target, None, RECIPE, torch.Generator())
+    assert network.prepared == 1
+
+
+def test_people_who_are_only_watched_change_no_weight():
+    watched, alone = (run(validation=validation) for validation in (make_data(seed=1), None))
+    assert torch.equal(watched.layer.weight, alone.layer.weight)

@@ -10,32 +10,49 @@ from torch import Tensor
 class Augmentation:
     """Start each window elsewhere, lose a sensor now and then, turn axes of acceleration round.
 
-    A window starts at any time and its end is followed by its beginning; each channel is lost (all NaN) in a share of
-    the windows; the swings of each axis in `mirrored` change sign, about the window's mean, in half of them, because
-    their sign depends on the wrist and on how the device was strapped on. The label stays.
+    A window starts at any time and its end is followed by its beginning; each channel is lost in a share of the
+    windows, as if it were all NaN; the swings of each axis in `mirrored` change sign, about the window's mean, in half
+    of them, because their sign depends on the wrist and on how the device was strapped on. The label stays.
+
+    All of that is the same before a window is normalised and after, and after it is cheaper: a lost channel is zeros,
+    a mirrored one changes its sign.
 
     Parameters
     ----------
     mirrored : tuple of int
         Positions of channels whose sign means nothing.
+    channel_of : tuple of int
+        For each measure of a window the position of the channel that it is lost with, -1 for one that stays.
     lost : float
         Share of channels that are lost.
     """
 
     mirrored: tuple[int, ...] = ()
+    channel_of: tuple[int, ...] = ()
     lost: float = 0.1
 
-    def __call__(self, signal: Tensor, generator: torch.Generator) -> Tensor:
-        """Other windows ``(window, channel, time)``; those given are left as they are."""
-        windows, channels, samples = signal.shape
+    def __call__(self, normal: Tensor, measures: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Other windows; those given are left as they are.
+
+        Parameters
+        ----------
+        normal : Tensor
+            Normalised signals ``(window, channel, time)``.
+        measures : Tensor
+            What else is known of each window, ``(window, measure)``; 0 where unknown.
+        generator : torch.Generator
+            Draws everything.
+        """
+        windows, channels, samples = normal.shape
         start = torch.randint(samples, (windows, 1), generator=generator)
-        order = ((torch.arange(samples) + start) % samples).to(signal.device)
-        signal = signal.gather(2, order[:, None].expand(windows, channels, samples))
+        order = ((torch.arange(samples) + start) % samples).to(normal.device)
+        normal = normal.gather(2, order[:, None].expand(windows, channels, samples))
 
+        sign = torch.ones(windows, channels)
         mirrored = list(self.mirrored)
-        sign = 1 - 2 * torch.randint(2, (windows, len(mirrored), 1), generator=generator).to(signal.device)
-        mean = signal[:, mirrored].nanmean(-1, keepdim=True)
-        signal[:, mirrored] = mean + sign * (signal[:, mirrored] - mean)
-
-        lost = torch.rand(windows, channels, generator=generator) < self.lost
-        return signal.masked_fill(lost[:, :, None].to(signal.device), torch.nan)
+        sign[:, mirrored] -= 2.0 * torch.randint(2, (windows, len(mirrored)), generator=generator)
+        kept = (torch.rand(windows, channels, generator=generator) >= self.lost).float()
+        normal = normal * (sign * kept)[:, :, None].to(normal.device)
+        # One column more, which is never lost, is what -1 points to.
+        known = torch.cat([kept, torch.ones(windows, 1)], dim=1)[:, list(self.channel_of)]
+        return normal, measures * known.to(measures.device)

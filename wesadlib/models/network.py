@@ -11,70 +11,13 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from wesadlib.errors import InputError
+from wesadlib.models.levels import RobustScale, WindowNormalisation
 
 STEM_KERNEL = 15
 STAGE_FACTORS = (1, 2, 2, 4)
 STAGE_KERNELS = (7, 7, 5, 5)
 STAGE_STRIDES = (1, 2, 1, 2)
 SQUEEZE = 8
-
-#: Step of the coarsest device that gives a unit: Empatica E4 (1/64 g, 0.02 degC, about 0.001 uS, 0.01 a.u.), RespiBAN
-#: (16 bits over 3 mV and over 100 %).
-RESOLUTION = {"g": 1 / 64, "degC": 0.02, "uS": 0.001, "a.u.": 0.01, "mV": 3 / 2**16, "percent": 100 / 2**16}
-
-
-def quantisation_noise(units: Sequence[str]) -> list[float]:
-    """Standard deviation of rounding to a unit's resolution, resolution / sqrt(12), for each channel.
-
-    Raises
-    ------
-    InputError
-        When a unit is unknown.
-    """
-    unknown = sorted(set(units) - set(RESOLUTION))
-    if unknown:
-        raise InputError(f"unknown unit `{unknown[0]}`; the network knows {', '.join(RESOLUTION)}.")
-    return [RESOLUTION[unit] / 12**0.5 for unit in units]
-
-
-class WindowNormalisation(nn.Module):
-    """Each channel of each window to mean 0 and spread 1, by itself: no other window has a say.
-
-    The spread is ``sqrt(variance + noise ** 2)``, where `noise` is the quantisation noise of the channel's unit: a flat
-    channel becomes zeros instead of magnified rounding. Missing samples (NaN) count in neither mean nor variance and
-    become 0, the channel's own mean; a channel of nothing but NaN becomes zeros. The quality gate refuses such windows
-    long before; here they only must not spread.
-
-    Parameters
-    ----------
-    noise : sequence of float
-        One for each channel, in the channel's unit.
-    """
-
-    def __init__(self, noise: Sequence[float]):
-        super().__init__()
-        self.register_buffer("noise", torch.tensor(list(noise), dtype=torch.float32))
-
-    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise ``(window, channel, time)``.
-
-        Returns
-        -------
-        Tensor
-            ``(window, channel, time)``, normalised.
-        Tensor
-            What that threw away, ``(window, 2 * channel)``: the channels' means, then the logarithms of their spreads;
-            NaN where a channel has no sample.
-        """
-        present = ~torch.isnan(signal)
-        count = present.sum(-1, keepdim=True)
-        mean = torch.where(present, signal, 0).sum(-1, keepdim=True) / count
-        deviation = torch.where(present, signal - torch.where(count > 0, mean, 0), 0)
-        variance = deviation.square().sum(-1, keepdim=True) / count.clamp(min=1)
-        spread = (variance + self.noise[:, None].square()).sqrt()
-        log_spread = torch.where(count > 0, spread.log(), torch.nan)
-        return deviation / spread, torch.cat([mean, log_spread], dim=1).squeeze(-1)
 
 
 class SqueezeExcitation(nn.Module):
@@ -121,6 +64,10 @@ class ResidualStage(nn.Module):
 class ResNet1D(nn.Module):
     """Windows in native units in, one logit a state out.
 
+    Beside the signals themselves the head sees **measures** of a window: what normalisation throws away, each channel's
+    mean and log-spread, and features that were computed elsewhere, on the scale of the training windows. Where the
+    person's rest is known, it sees how far they are from those at rest as well.
+
     Parameters
     ----------
     units : sequence of str
@@ -132,16 +79,31 @@ class ResNet1D(nn.Module):
     dropout : float
         In every residual stage and before the last layer.
     levels : bool
-        Whether what normalisation throws away, each channel's mean and log-spread, standardised by the training
-        windows' (:meth:`set_levels`), joins the pooled feature maps.
+        Whether each channel's mean and log-spread are among the measures.
+    features : int
+        How many features are among the measures.
+    rest : bool
+        Whether the measures less those of the person at rest join them.
     """
 
-    def __init__(self, units: Sequence[str], states: int, width: int = 16, dropout: float = 0.2, levels: bool = True):
+    def __init__(
+        self,
+        units: Sequence[str],
+        states: int,
+        width: int = 16,
+        dropout: float = 0.2,
+        levels: bool = True,
+        features: int = 0,
+        rest: bool = False,
+    ):
         super().__init__()
-        channels = len(units)
-        self.normalisation = WindowNormalisation(quantisation_noise(units))
+        self.levels, self.rest = levels, rest
+        measures = 2 * len(units) * levels + features
+        self.normalisation = WindowNormalisation(units)
+        self.scale = RobustScale(measures)
+        self.rest_scale = RobustScale(measures * rest)
         self.stem = nn.Sequential(
-            _convolution(channels, width, STEM_KERNEL, stride=2),
+            _convolution(len(units), width, STEM_KERNEL, stride=2),
             nn.BatchNorm2d(width),
             nn.ReLU(),
             nn.MaxPool2d((1, 3), (1, 2), (0, 1)),
@@ -156,37 +118,65 @@ class ResNet1D(nn.Module):
             )
         )
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
-        self.levels = levels
-        self.register_buffer("level_mean", torch.zeros(2 * channels))
-        self.register_buffer("level_spread", torch.ones(2 * channels))
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(widths[-1] + 2 * channels * levels, states)
+        self.head = nn.Linear(widths[-1] + measures * (1 + rest), states)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, signal: Tensor) -> Tensor:
-        """Logits ``(window, state)`` of ``(window, channel, time)``, which may hold NaN."""
-        normal, levels = self.normalisation(signal)
+    def forward(self, signal: Tensor, features: Tensor | None = None, rest: Tensor | None = None) -> Tensor:
+        """Logits ``(window, state)`` of ``(window, channel, time)``, which may hold NaN; arguments as in `prepare`."""
+        return self.classify(*self.prepare(signal, features, rest))
+
+    def classify(self, normal: Tensor, measures: Tensor) -> Tensor:
+        """Logits ``(window, state)`` of what `prepare` gives."""
         maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
         pooled = self.pool(self.stages(self.stem(maps)))
-        if self.levels:
-            # A channel without a sample stands at the training windows' mean.
-            standard = torch.nan_to_num((levels - self.level_mean) / self.level_spread, nan=0.0)
-            pooled = torch.cat([pooled, standard], dim=1)
-        return self.head(self.dropout(pooled))
+        return self.head(self.dropout(torch.cat([pooled, measures], dim=1)))
 
-    @torch.no_grad()
-    def set_levels(self, signal: Tensor) -> None:
-        """Keep mean and spread of the levels of the training windows ``(window, channel, time)``.
+    def prepare(
+        self, signal: Tensor, features: Tensor | None = None, rest: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """All that happens to a window before the first trained weight, so that training does it once.
 
-        A level that is the same in all of them, or never read, gets spread 1.
+        Parameters
+        ----------
+        signal : Tensor
+            ``(window, channel, time)``, in native units.
+        features : Tensor, optional
+            ``(window, feature)``.
+        rest : Tensor, optional
+            Mean of `measure` over the windows at rest of each window's person, ``(window, measure)``.
+
+        Returns
+        -------
+        Tensor
+            Normalised signals ``(window, channel, time)``.
+        Tensor
+            Measures ``(window, measure)``, followed by their differences from rest; what is unknown stands at the
+            training windows' median, 0.
         """
-        _, levels = self.normalisation(signal)
-        present = ~torch.isnan(levels)
-        count = present.sum(0).clamp(min=1)
-        self.level_mean.copy_(torch.where(present, levels, 0).sum(0) / count)
-        deviation = torch.where(present, levels - self.level_mean, 0)
-        spread = (deviation.square().sum(0) / count).sqrt()
-        self.level_spread.copy_(torch.where(spread > 0, spread, 1))
+        normal, raw = self._look(signal, features)
+        measures = self.scale(raw)
+        if self.rest:
+            distance = torch.full_like(measures, torch.nan) if rest is None else measures - rest
+            measures = torch.cat([measures, self.rest_scale(distance)], dim=1)
+        return normal, torch.nan_to_num(measures, nan=0.0)
+
+    def measure(self, signal: Tensor, features: Tensor | None = None) -> Tensor:
+        """Measures ``(window, measure)`` on the scale of the training windows, NaN where unknown."""
+        return self.scale(self._look(signal, features)[1])
+
+    def _look(self, signal: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
+        normal, levels = self.normalisation(signal)
+        parts = [levels] * self.levels + ([] if features is None else [features])
+        return normal, torch.cat([levels[:, :0], *parts], dim=1)
+
+    def learn_scale(self, signal: Tensor, features: Tensor | None = None) -> None:
+        """Take the scale of the measures from the training windows, given as to `prepare`."""
+        self.scale.learn(self._look(signal, features)[1])
+
+    def learn_rest_scale(self, signal: Tensor, features: Tensor | None, rest: Tensor) -> None:
+        """Take the scale of the differences from rest from the training windows, given as to `prepare`."""
+        self.rest_scale.learn(self.measure(signal, features) - rest)
 
 
 def count_parameters(network: nn.Module) -> int:
@@ -226,7 +216,8 @@ def describe_layers(network: nn.Module, shape: Sequence[int]) -> pd.DataFrame:
     """
     rows, hooks, training = [], [], network.training
     for name, module in network.named_modules():
-        if name and not list(module.children()) and not isinstance(module, nn.Sequential):
+        # Scales are read beside the way from layer to layer, not on it.
+        if name and not list(module.children()) and not isinstance(module, nn.Sequential | RobustScale):
             hooks.append(module.register_forward_hook(lambda *call, name=name: rows.append(_describe(name, *call))))
     try:
         network.eval()(torch.zeros(1, *shape, device=next(network.parameters()).device))

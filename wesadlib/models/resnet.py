@@ -17,8 +17,9 @@ from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
-from wesadlib.models.contract import encode_labels, name_probabilities, refuse_absent_state, refuse_rest
-from wesadlib.models.network import ResNet1D, WindowNormalisation, quantisation_noise
+from wesadlib.models.contract import check_rest, encode_labels, name_probabilities, refuse_absent_state, rest_of_each
+from wesadlib.models.levels import LOGARITHMIC, WindowNormalisation
+from wesadlib.models.network import ResNet1D
 from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, predict, seeded
 from wesadlib.models.training import train as train_network
 
@@ -36,25 +37,31 @@ class ResNet:
         See :class:`~wesadlib.models.network.ResNet1D`.
     augment : bool
         Whether training sees windows altered by :class:`~wesadlib.models.augmentation.Augmentation`.
+    pick_epoch : bool
+        Whether validation people pick the epoch whose weights are kept. Otherwise the weights after the last epoch are
+        kept, averaged over about one epoch, and validation people are only watched.
     patience : int
-        Epochs without a better validation loss before training stops.
+        Epochs without a better validation loss before training stops, where an epoch is picked.
     **recipe
         Constants of training: the fields of :class:`~wesadlib.models.training.Recipe`.
 
     Attributes
     ----------
+    validates : bool
+        As `pick_epoch`: whether validation people decide anything. Where they do not, they had better teach.
     network_ : ResNet1D
         The trained network, on the CPU.
+    rested_ : bool
+        Whether it was fitted with windows at rest, so that it predicts with them.
     channels_, units_, rate_hz_, samples_
         What a window must look like; taken from the training windows.
     history_ : DataFrame
         A row an epoch: epoch, train_loss, validation_loss, learning_rate, seconds.
     best_epoch_ : int
-        The epoch whose weights were kept: the one of lowest validation loss, or the last where nothing was validated.
+        The epoch whose weights were kept: the one of lowest validation loss where one is picked, else the last.
     """
 
     name = "resnet"
-    validates = True
 
     def __init__(
         self,
@@ -64,20 +71,22 @@ class ResNet:
         dropout: float = 0.2,
         levels: bool = True,
         augment: bool = True,
+        pick_epoch: bool = False,
         patience: int = 10,
         **recipe: Any,
     ):
         self.classes = list(classes)
         self.architecture = {"width": width, "dropout": dropout, "levels": levels}
         self.augment = augment
+        self.validates = pick_epoch
         self.patience = patience
         self.recipe = Recipe(**recipe)
 
     @classmethod
     def from_params(cls, params: Any) -> Self:
         """Make an unfitted model of a run's parameters."""
-        names = ("width", "dropout", "levels", "patience", "epochs", "batch_size", "learning_rate", "weight_decay")
-        names += ("label_smoothing", "precision")
+        names = ("width", "dropout", "levels", "pick_epoch", "patience", "epochs", "batch_size", "learning_rate")
+        names += ("weight_decay", "label_smoothing", "precision")
         return cls(params.classes, **{name: getattr(params, name) for name in names})
 
     def fit(
@@ -96,10 +105,11 @@ class ResNet:
         train : Dataset
             Windows with `signal` ``(window, channel, time)``, in native units, and `label`.
         validation : Dataset, optional
-            Windows of other people, to choose the epoch whose weights are kept and when to stop. Without them the
-            network trains for all its epochs and keeps the last weights.
+            Windows of other people: they pick the epoch whose weights are kept and when to stop, or, where
+            `pick_epoch` is False, are only watched: their loss is in the history and nothing follows from it.
         rest : Dataset, optional
-            Not used by this model: it is refused.
+            Windows at rest of all these people, with the coordinate `subject`: then the network also sees how far a
+            window is from what the person shows at rest.
         seed : int
             Everything random follows from it.
         progress : callable, optional
@@ -108,47 +118,85 @@ class ResNet:
         Raises
         ------
         InputError
-            When a window's label is none of the model's classes, a class has no window, or a signal is infinite.
+            When a window's label is none of the model's classes, a class has no window, a signal is infinite, or a
+            person has no window at rest where others have.
         """
-        refuse_rest(self.name, rest)
-        self.channels_ = [str(channel) for channel in train["channel"].values]
-        self.units_ = [str(unit) for unit in train["units"].values]
-        self.rate_hz_ = float(train.attrs["rate_hz"])
-        self.samples_ = train.sizes["time"]
-        signal, target = self._tensors(train)
+        self._meet(train)
+        self.rested_ = rest is not None
+        target = torch.from_numpy(encode_labels(train, self.classes))
         refuse_absent_state(target.numpy(), self.classes)
-        held_back = None if validation is None else self._tensors(validation)
-
         curves, best = Curves(), BestWeights(self.patience)
-        hooks = [curves, *([best] if held_back else []), *([Progress(progress)] if progress else [])]
-        augment = Augmentation(self._mirrored()) if self.augment else None
+        hooks = [curves]
+        hooks += [best] if self.validates and validation is not None else []
+        hooks += [Progress(progress)] if progress else []
         device = choose_device()
         with seeded(seed, device) as generator:
-            network = ResNet1D(self.units_, len(self.classes), **self.architecture)
-            network.set_levels(signal)
+            self.network_ = self._make_network()
+            self.network_.learn_scale(*self._look(train))
+            inputs = self._inputs(train, rest)
+            if self.rested_:
+                self.network_.learn_rest_scale(*inputs)
+            watched = None
+            if validation is not None:
+                watched = self._inputs(validation, rest), torch.from_numpy(encode_labels(validation, self.classes))
+            augment = self._augmentation() if self.augment else None
             network = train_network(
-                network.to(device), signal, target, held_back, self.recipe, generator, hooks, augment
+                self.network_.to(device), inputs, target, watched, self.recipe, generator, hooks, augment
             )
         self.network_ = network.cpu().eval()
         self.history_ = curves.table()
         self.best_epoch_ = best.epoch or int(self.history_["epoch"].iloc[-1])
         return self
 
-    def _mirrored(self) -> tuple[int, ...]:
-        return tuple(position for position, channel in enumerate(self.channels_) if "_acc_" in channel)
-
     def predict_proba(self, windows: xr.Dataset, *, rest: xr.Dataset | None = None) -> xr.DataArray:
         """Probabilities ``(window, state)``, in float32.
+
+        Parameters
+        ----------
+        windows : Dataset
+            Windows with `signal` ``(window, channel, time)``; with `rest` also `subject`.
+        rest : Dataset, optional
+            Windows at rest of the people in `windows`: needed by a model that was fitted with rest, and by no other.
 
         Raises
         ------
         InputError
-            When a channel is missing or rate or length are not those of training, or a signal is infinite.
+            When a channel is missing or rate or length are not those of training, a signal is infinite, rest is given
+            to a model that was fitted without or the other way round, or a person has no window at rest.
         """
-        refuse_rest(self.name, rest)
+        check_rest(self.name, self.rested_, rest)
+        logits = predict(self.network_, self._inputs(windows, rest))
+        return name_probabilities(torch.softmax(logits.double(), dim=1).numpy(), windows, self.classes)
+
+    def _meet(self, train: xr.Dataset) -> None:
+        self.channels_ = [str(channel) for channel in train["channel"].values]
+        self.units_ = [str(unit) for unit in train["units"].values]
+        self.rate_hz_ = float(train.attrs["rate_hz"])
+        self.samples_ = train.sizes["time"]
+
+    def _make_network(self) -> ResNet1D:
+        return ResNet1D(self.units_, len(self.classes), **self.architecture, rest=self.rested_)
+
+    def _inputs(self, windows: xr.Dataset, rest: xr.Dataset | None) -> tuple[Tensor, ...]:
+        """What the network takes of windows: `_look`, and each person's mean measures at rest."""
+        seen = self._look(windows)
+        if rest is None:
+            return seen
+        at_rest = self.network_.measure(*self._look(rest)).numpy()
+        return *seen, torch.from_numpy(rest_of_each(at_rest, windows, rest).astype(np.float32))
+
+    def _look(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
+        """Signals ``(window, channel, time)`` and, of this model, no features ``(window, 0)``."""
         signal = self._signal(windows)
-        probability = torch.softmax(predict(self.network_, signal).double(), dim=1).numpy()
-        return name_probabilities(probability, windows, self.classes)
+        return signal, signal.new_empty(len(signal), 0)
+
+    def _augmentation(self) -> Augmentation:
+        mirrored = tuple(position for position, channel in enumerate(self.channels_) if "_acc_" in channel)
+        return Augmentation(mirrored, self._channel_of_measures() * (1 + self.rested_))
+
+    def _channel_of_measures(self) -> tuple[int, ...]:
+        """Position of the channel that each measure, as the network orders them, is lost with."""
+        return tuple(range(len(self.channels_))) * 2 * self.architecture["levels"]
 
     def _signal(self, windows: xr.Dataset) -> Tensor:
         absent = [channel for channel in self.channels_ if channel not in windows["channel"].values]
@@ -167,15 +215,15 @@ class ResNet:
             raise InputError(f"channel `{self.channels_[infinite.argmax()]}` holds an infinite value.")
         return torch.from_numpy(values)
 
-    def _tensors(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
-        return self._signal(windows), torch.from_numpy(encode_labels(windows, self.classes))
-
     def save(self, folder: str | Path) -> None:
         """Write ``weights.safetensors`` and, last, ``model.json``; other files of the folder are left alone."""
         folder = Path(folder)
         with replacing(folder / WEIGHTS_FILE) as partial:
             save_file({name: value.contiguous() for name, value in self.network_.state_dict().items()}, partial)
-        description = {
+        write_json(folder / MODEL_FILE, self._describe())
+
+    def _describe(self) -> dict[str, Any]:
+        return {
             "model": self.name,
             "classes": self.classes,
             "channels": self.channels_,
@@ -184,11 +232,12 @@ class ResNet:
             "samples": self.samples_,
             "architecture": self.architecture,
             "augment": self.augment,
+            "pick_epoch": self.validates,
             "patience": self.patience,
             "recipe": vars(self.recipe),
             "best_epoch": self.best_epoch_,
+            "rested": self.rested_,
         }
-        write_json(folder / MODEL_FILE, description)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
@@ -202,14 +251,15 @@ class ResNet:
         folder = Path(folder)
         try:
             saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
-            options = {name: saved[name] for name in ("augment", "patience")}
+            options = {name: saved[name] for name in ("augment", "pick_epoch", "patience")}
             model = cls(saved["classes"], **options, **saved["architecture"], **saved["recipe"])
             model.channels_, model.units_ = saved["channels"], saved["units"]
             model.rate_hz_, model.samples_ = saved["rate_hz"], saved["samples"]
-            model.best_epoch_ = saved["best_epoch"]
+            model.best_epoch_, model.rested_ = saved["best_epoch"], bool(saved["rested"])
+            model._recall(saved)
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{folder / MODEL_FILE}: not the description of a saved network.") from None
-        model.network_ = ResNet1D(model.units_, len(model.classes), **model.architecture).eval()
+        model.network_ = model._make_network().eval()
         try:
             model.network_.load_state_dict(load_file(folder / WEIGHTS_FILE))
         except (OSError, SafetensorError, RuntimeError):
@@ -217,6 +267,9 @@ class ResNet:
                 f"{folder / WEIGHTS_FILE}: missing, damaged or of another network than {MODEL_FILE} describes."
             ) from None
         return model
+
+    def _recall(self, saved: dict[str, Any]) -> None:
+        """Take further values from a saved description; there are none."""
 
 
 def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
@@ -230,14 +283,18 @@ def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        A row a window and channel: subject, label, channel, units, mean (in these units), log_spread (natural logarithm
-        of the spread in these units); NaN where the channel has no sample.
+        A row a window and channel: subject, label, channel, units, mean (in these units; where they read ln(…), the
+        natural logarithm of the mean), log_spread (natural logarithm of the spread); NaN where the channel has no
+        sample.
     """
     signal = windows["signal"].transpose("window", "channel", "time")
-    normalisation = WindowNormalisation(quantisation_noise([str(unit) for unit in windows["units"].values]))
+    units = [str(unit) for unit in windows["units"].values]
+    normalisation = WindowNormalisation(units)
     values = normalisation(torch.from_numpy(signal.values.astype(np.float32)))[1].numpy()
     mean, log_spread = np.split(values, 2, axis=1)
     levels = xr.Dataset({"mean": (("window", "channel"), mean), "log_spread": (("window", "channel"), log_spread)})
-    levels = levels.assign_coords({name: windows[name] for name in ("subject", "label", "channel", "units")})
+    levels = levels.assign_coords({name: windows[name] for name in ("subject", "label", "channel")})
+    read = [f"ln({unit})" if unit in LOGARITHMIC else unit for unit in units]
+    levels = levels.assign_coords(units=("channel", read))
     columns = ["subject", "label", "channel", "units", "mean", "log_spread"]
     return levels.to_dataframe().reset_index()[columns]

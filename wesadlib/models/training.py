@@ -159,27 +159,31 @@ def one_thread() -> Iterator[None]:
 @one_thread()
 def train(
     network: nn.Module,
-    signal: Tensor,
+    windows: Sequence[Tensor],
     target: Tensor,
-    validation: tuple[Tensor, Tensor] | None,
+    validation: tuple[Sequence[Tensor], Tensor] | None,
     recipe: Recipe,
     generator: torch.Generator,
     hooks: Sequence[Hook] = (),
-    augment: Callable[[Tensor, torch.Generator], Tensor] | None = None,
+    augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
 ) -> nn.Module:
     """Train; every batch and every epoch is on this screen.
 
     AdamW, a one-cycle learning rate, label smoothing. What is validated and kept is the running mean of the weights
-    over the last few epochs, which is steadier from epoch to epoch than the weights themselves.
+    over about the last epoch, which is steadier from epoch to epoch than the weights themselves. What a network does to
+    a window before its first trained weight (its method `prepare`) is done once, not in every epoch.
 
     Parameters
     ----------
     network : nn.Module
-        On the device where it shall be trained; the tensors are brought there.
-    signal, target : Tensor
-        Windows ``(window, channel, time)`` and the numbers of their states ``(window,)``.
-    validation : pair of Tensor, or None
-        The same of other people.
+        On the device where it shall be trained; the tensors are brought there. Called with `windows`, it is
+        ``classify(*prepare(*windows))``.
+    windows : sequence of Tensor
+        What the network takes: signals ``(window, channel, time)`` and what else it knows of each ``(window, …)``.
+    target : Tensor
+        The numbers of their states ``(window,)``.
+    validation : pair, or None
+        Windows and target of other people. Their loss is told to the hooks and touches nothing else here.
     recipe : Recipe
         Constants.
     generator : torch.Generator
@@ -187,7 +191,7 @@ def train(
     hooks : sequence of Hook
         Called after each epoch and at the end.
     augment : callable, optional
-        Makes other windows of a batch, by draws from the generator.
+        Makes other windows of a batch (its normalised signals and its measures), by draws from the generator.
 
     Returns
     -------
@@ -195,9 +199,11 @@ def train(
         The network with the kept weights.
     """
     device = next(network.parameters()).device
-    signal, target = signal.to(device), target.to(device)
+    with torch.no_grad():
+        normal, measures = network.prepare(*(part.to(device) for part in windows))
+    target = target.to(device)
     dtype = choose_dtype(recipe.precision, device)
-    steps = -(-len(signal) // recipe.batch_size)
+    steps = -(-len(target) // recipe.batch_size)
     decay = max(0.0, 1 - 1 / (recipe.averaging_epochs * steps))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     optimiser = torch.optim.AdamW(network.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay)
@@ -209,10 +215,12 @@ def train(
         network.train()
         losses = []
         # Equal parts, so that no step rests on a handful of windows.
-        for batch in torch.randperm(len(signal), generator=generator).tensor_split(steps):
-            shown = augment(signal[batch], generator) if augment else signal[batch]
+        for batch in torch.randperm(len(target), generator=generator).tensor_split(steps):
+            shown = normal[batch], measures[batch]
+            if augment:
+                shown = augment(*shown, generator)
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logits = network(shown)
+                logits = network.classify(*shown)
             loss = functional.cross_entropy(logits.float(), target[batch], label_smoothing=recipe.label_smoothing)
             optimiser.zero_grad()
             loss.backward()
@@ -221,7 +229,7 @@ def train(
             schedule.step()
             average.update_parameters(network)
             losses.append(loss.item() * len(batch))
-        state.train_loss = sum(losses) / len(signal)
+        state.train_loss = sum(losses) / len(target)
         if validation is not None:
             state.validation_loss = evaluate_loss(state.network, *validation, recipe.label_smoothing)
         state.seconds = time.perf_counter() - started
@@ -234,17 +242,18 @@ def train(
     return average.module
 
 
-def evaluate_loss(network: nn.Module, signal: Tensor, target: Tensor, label_smoothing: float) -> float:
+def evaluate_loss(network: nn.Module, windows: Sequence[Tensor], target: Tensor, label_smoothing: float) -> float:
     """Mean loss over windows, of the same kind as in training."""
-    return functional.cross_entropy(predict(network, signal), target, label_smoothing=label_smoothing).item()
+    return functional.cross_entropy(predict(network, windows), target, label_smoothing=label_smoothing).item()
 
 
 @one_thread()
 @torch.no_grad()
-def predict(network: nn.Module, signal: Tensor, batch_size: int = 64) -> Tensor:
-    """Logits ``(window, state)`` of ``(window, channel, time)``, on the CPU; in float32 and in batches."""
+def predict(network: nn.Module, windows: Sequence[Tensor], batch_size: int = 64) -> Tensor:
+    """Logits ``(window, state)`` of what the network takes, on the CPU; in float32 and in batches."""
     device = next(network.parameters()).device
     network.eval()
+    batches = zip(*(part.split(batch_size) for part in windows), strict=True)
     # Also where the caller computes in another precision.
     with torch.autocast(device.type, enabled=False):
-        return torch.cat([network(batch.to(device)).cpu() for batch in signal.split(batch_size)])
+        return torch.cat([network(*(part.to(device) for part in batch)).cpu() for batch in batches])

@@ -1,0 +1,114 @@
+"""What leaves the convolutions aside: a channel's level, how strongly it moves, and on which scale both are read."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+from wesadlib.errors import InputError
+
+#: Step of the coarsest device that gives a unit: Empatica E4 (1/64 g, 0.02 degC, about 0.001 uS, 0.01 a.u.), RespiBAN
+#: (16 bits over 3 mV and over 100 %).
+RESOLUTION = {"g": 1 / 64, "degC": 0.02, "uS": 0.001, "a.u.": 0.01, "mV": 3 / 2**16, "percent": 100 / 2**16}
+
+#: Units whose mean is read as its logarithm. Skin conductance adds up many sweat ducts side by side and differs between
+#: people by factors, not by amounts: its distribution over people is near log-normal (Boucsein, 2012).
+LOGARITHMIC = ("uS",)
+
+#: Interquartile range of a normal distribution of spread 1.
+NORMAL_RANGE = 1.349
+
+
+def quantisation_noise(units: Sequence[str]) -> list[float]:
+    """Standard deviation of rounding to a unit's resolution, resolution / sqrt(12), for each channel.
+
+    Raises
+    ------
+    InputError
+        When a unit is unknown.
+    """
+    unknown = sorted(set(units) - set(RESOLUTION))
+    if unknown:
+        raise InputError(f"unknown unit `{unknown[0]}`; the network knows {', '.join(RESOLUTION)}.")
+    return [RESOLUTION[unit] / 12**0.5 for unit in units]
+
+
+class WindowNormalisation(nn.Module):
+    """Each channel of each window to mean 0 and spread 1, by itself: no other window has a say.
+
+    The spread is ``sqrt(variance + noise ** 2)``, where `noise` is the quantisation noise of the channel's unit: a flat
+    channel becomes zeros instead of magnified rounding. Missing samples (NaN) count in neither mean nor variance and
+    become 0, the channel's own mean; a channel of nothing but NaN becomes zeros. The quality gate refuses such windows
+    long before; here they only must not spread.
+
+    Parameters
+    ----------
+    units : sequence of str
+        Unit of each channel, one of :data:`RESOLUTION`.
+    """
+
+    def __init__(self, units: Sequence[str]):
+        super().__init__()
+        self.register_buffer("noise", torch.tensor(quantisation_noise(units), dtype=torch.float32))
+        self.register_buffer("logarithmic", torch.tensor([unit in LOGARITHMIC for unit in units]))
+
+    def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """Normalise ``(window, channel, time)``.
+
+        Returns
+        -------
+        Tensor
+            ``(window, channel, time)``, normalised.
+        Tensor
+            What that threw away, ``(window, 2 * channel)``: the channels' means (of a channel in one of the units
+            :data:`LOGARITHMIC` its logarithm, no smaller than that of the quantisation noise), then the logarithms of
+            their spreads; NaN where a channel has no sample.
+        """
+        present = ~torch.isnan(signal)
+        count = present.sum(-1, keepdim=True)
+        mean = torch.where(present, signal, 0).sum(-1, keepdim=True) / count
+        deviation = torch.where(present, signal - torch.where(count > 0, mean, 0), 0)
+        variance = deviation.square().sum(-1, keepdim=True) / count.clamp(min=1)
+        noise = self.noise[:, None]
+        spread = (variance + noise.square()).sqrt()
+        level = torch.where(self.logarithmic[:, None], torch.maximum(mean, noise).log(), mean)
+        log_spread = torch.where(count > 0, spread.log(), torch.nan)
+        return deviation / spread, torch.cat([level, log_spread], dim=1).squeeze(-1)
+
+
+class RobustScale(nn.Module):
+    """Values on the scale of the training windows: 0 at their median, linear around it, logarithmic far from it.
+
+    ``arcsinh((value - median) / spread)``, with the spread from the interquartile range: a person outside of what
+    training showed, or a burst of movement, must not outvote all else. What is unknown (NaN) stays so.
+
+    Parameters
+    ----------
+    values : int
+        How many there are.
+    """
+
+    def __init__(self, values: int):
+        super().__init__()
+        self.register_buffer("median", torch.zeros(values))
+        self.register_buffer("spread", torch.ones(values))
+
+    def forward(self, values: Tensor) -> Tensor:
+        """Scale ``(window, value)``."""
+        return torch.asinh((values - self.median) / self.spread)
+
+    @torch.no_grad()
+    def learn(self, values: Tensor) -> None:
+        """Keep median and spread of the training windows' ``(window, value)``.
+
+        Where half of the windows share one value the spread is the standard deviation; what is the same in all of
+        them, or never known, gets spread 1.
+        """
+        if not self.median.numel():
+            return
+        known = ~torch.isnan(values).all(0)
+        low, middle, high = torch.nanquantile(values, torch.tensor([0.25, 0.5, 0.75]), dim=0)
+        deviation = (values - values.nanmean(0)).square().nanmean(0).sqrt()
+        spread = torch.where(high > low, (high - low) / NORMAL_RANGE, deviation)
+        self.median.copy_(torch.where(known, middle, 0))
+        self.spread.copy_(torch.where(known & (spread > 0), spread, 1))

@@ -7,7 +7,7 @@ from known_predictions import make_predictions
 from scipy import stats
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.comparison import against_cold_start, leaderboard, person_scores, same_windows
+from wesadlib.evaluation.comparison import against_cold_start, gains, leaderboard, person_scores, same_windows, tabulate
 from wesadlib.evaluation.metrics import score
 from wesadlib.evaluation.pairs import (
     friedman,
@@ -53,6 +53,16 @@ def test_rest_is_compared_with_the_cold_start_on_its_own_windows(both_protocols)
     cold = leaderboard(both_protocols, bootstrap=200).set_index("protocol").loc["cold_start"]
     assert cold["accuracy"] == pytest.approx(5 / 6)
     assert np.isnan([cold["accuracy_cold"], cold["difference"]]).all()
+
+
+def test_gains_are_adjusted_for_the_number_of_models(both_protocols):
+    table = leaderboard(pd.concat([both_protocols, both_protocols.assign(model="two")]), bootstrap=200)
+    gained = gains(table, "stress-baseline", "rest_calibrated")
+    assert gained["model"].tolist() == ["one", "two"] and gained["accuracy_cold"].tolist() == [1, 1]
+    assert gained["p"].tolist() == [0.5, 0.5] and gained["p_holm"].tolist() == [1, 1]
+    assert gains(table, "stress-baseline", "cold_start").empty
+    read = tabulate(table).loc[("stress-baseline", "rest_calibrated", "yes", "one")]
+    assert read["windows"] == 20 and read["accuracy"].startswith("0.900 [0.8")
 
 
 def test_same_windows_are_those_of_the_same_model_and_task(both_protocols):

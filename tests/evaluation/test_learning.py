@@ -65,6 +65,12 @@ def test_a_learning_curve_resumes(small_windows, tmp_path, monkeypatch):
     pd.testing.assert_frame_equal(first, curve(small_windows, [2, 3], folds=tmp_path, seeds=[0, 1]))
 
 
+def test_folds_of_the_whole_group_are_those_that_a_cold_start_kept(small_windows, tmp_path):
+    evaluate("plain", small_windows, workers=0, progress=False, folds=tmp_path)
+    curve(small_windows, [4], folds=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_more_people_than_there_are_is_one_sentence(small_windows):
     with pytest.raises(InputError, match=r"a learning curve of 5 subject\(s\) has no size 5; sizes are 1 to 4"):
         curve(small_windows, [2, 5])

@@ -5,6 +5,7 @@ import pandas as pd
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.metrics import METRICS, score
+from wesadlib.evaluation.pairs import holm
 from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
 from wesadlib.evaluation.statistics import paired_test
 
@@ -123,6 +124,44 @@ def person_scores(
         raise InputError(f"no predictions of `{task}` under `{protocol}`; there are those of {there or 'nothing'}.")
     table = score(part, "subject", windows).pivot(index="subject", columns="model", values=metric)
     return table.loc[list(dict.fromkeys(part["subject"])), list(dict.fromkeys(part["model"]))]
+
+
+def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
+    """What a protocol brings each model over its own cold start on the same windows, by :func:`leaderboard`.
+
+    Returns
+    -------
+    DataFrame
+        ``model accuracy_cold accuracy difference difference_low difference_high p p_holm``, a row a model that has
+        both; `p_holm` is adjusted for the number of models (Holm 1979).
+    """
+    part = leaderboard[(leaderboard["task"] == task) & (leaderboard["protocol"] == protocol)]
+    part = part.dropna(subset="p_permutation").rename(columns={"p_permutation": "p"})
+    names = ["model", "accuracy_cold", "accuracy", "difference", "difference_low", "difference_high", "p"]
+    return part[names].assign(p_holm=holm(part["p"])).reset_index(drop=True)
+
+
+def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a leaderboard as text, to be read."""
+    rows = [
+        {
+            "task": row.task,
+            "protocol": row.protocol,
+            "deployable": "yes" if row.deployable else "no",
+            "model": row.model,
+            "seeds": len(row.seeds),
+            "people": row.people,
+            "windows": row.n_windows,
+            "accuracy": f"{row.accuracy:.3f} [{row.accuracy_low:.3f}, {row.accuracy_high:.3f}]",
+            "balanced": f"{row.balanced_accuracy:.3f}",
+            "macro-F1": f"{row.macro_f1:.3f}",
+            "AUC": f"{row.roc_auc:.3f}",
+            "ECE": f"{row.ece:.3f}",
+            "Brier": f"{row.brier:.3f}",
+        }
+        for row in leaderboard.itertuples()
+    ]
+    return pd.DataFrame(rows).set_index(["task", "protocol", "deployable", "model"])
 
 
 def _by_person(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:

@@ -10,6 +10,7 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, windows_of_classes
 from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.evaluation.runner import run_jobs
 from wesadlib.evaluation.splits import Fold, draw_subjects, subjects_of
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
@@ -119,8 +120,10 @@ def learning_curve(
     params = Params() if params is None else params
     names = [model] if isinstance(model, str) else list(model)
     windows = windows_of_classes(windows, params.classes)
+    whole = len(subjects_of(windows)) - 1
+    # With everybody in the group a fold is a cold start's, and goes by that name, so that it is not trained again.
     jobs = [
-        Job(name, f"learning_{size}", seed, fold)
+        Job(name, ColdStart.name if size == whole else f"learning_{size}", seed, fold)
         for name in dict.fromkeys(names)
         for size in dict.fromkeys(sizes)
         for seed in dict.fromkeys(seeds)
@@ -135,7 +138,8 @@ def learning_curve(
         folds=folds,
         progress=progress,
     )
-    return predictions.assign(size=predictions["protocol"].str.removeprefix("learning_").astype(int))
+    protocol = predictions["protocol"].replace(ColdStart.name, f"learning_{whole}")
+    return predictions.assign(protocol=protocol, size=protocol.str.removeprefix("learning_").astype(int))
 
 
 def score_curve(

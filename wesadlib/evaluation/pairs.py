@@ -121,13 +121,7 @@ def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> p
     ------
     InputError
         When there are fewer than two models, or fewer than two people have a score of both.
-
-    References
-    ----------
-    Holm, S.: A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 6, 1979.
     """
-    from statsmodels.stats.multitest import multipletests
-
     if scores.shape[1] < 2:
         raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
     rows = []
@@ -144,10 +138,28 @@ def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> p
             }
         )
     table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"})
-    table["p_holm"] = multipletests(table["p"], method="holm")[1]
+    table["p_holm"] = holm(table["p"])
     columns = ["first", "second", "people", "difference", "low", "high", "better", "worse", "equal", "p", "p_holm"]
     columns += ["rank_biserial", "effect_size", "smallest_p", "detectable"]
     return table[columns].sort_values("p", kind="stable", ignore_index=True)
+
+
+def holm(p: pd.Series) -> np.ndarray:
+    """Adjust p for the number of tests, by Holm's step-down method.
+
+    References
+    ----------
+    Holm, S.: A simple sequentially rejective multiple test procedure. Scandinavian Journal of Statistics 6, 1979.
+
+    Examples
+    --------
+    >>> holm([0.01, 0.04, 0.03]).round(6).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    # Imported here, for few of those who compare models need it.
+    from statsmodels.stats.multitest import multipletests
+
+    return multipletests(p, method="holm")[1] if len(p) else np.empty(0)
 
 
 def rank_biserial(difference: np.ndarray) -> float:
@@ -226,8 +238,8 @@ def what_is_shown(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
     if len(alone):
         names = "; ".join(f"{row.first} and {row.second}" for row in alone.itertuples())
         text.append(
-            f"Looked at alone, p falls below {SIGNIFICANCE:g} for {names} as well, but of so many pairs some would by "
-            "chance."
+            f"Looked at alone, p falls below {SIGNIFICANCE:g} for {names}{' as well' if len(shown) else ''}; among "
+            f"{number} pairs chance alone may do that."
         )
     low, high = (f"{100 * value:.1f}" for value in (pairs["detectable"].min(), pairs["detectable"].max()))
     span = f"{low} points" if low == high else f"{low} to {high} points, depending on the pair"

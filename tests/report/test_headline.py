@@ -121,13 +121,15 @@ def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
 
 
 def test_findings_follow_the_kept_results(rich):
-    winner, shortcuts, rest, silence, people = findings(rich, lambda name: name)
+    winner, shortcuts, rest, silence = findings(rich, lambda name: name)
     assert "“chosen” does better than “logistic” on 9 of 10 people and worse on 1, +7.0 points" in winner
     assert "shuffled +6.1 points [+3.0, +9.0]; test selected epoch +2.6 points [+1.0, +4.2] (24_audit)" in shortcuts
     assert "first 5 minutes" in rest and "“resnet” +13.7 points, these people show a difference (p = 0.002)" in rest
     assert "“chosen” +4.0 points, these people do not show a difference (p = 1.00)" in rest
     assert "answers 90.0 % of the minutes and is right in 97.8 % of its answers; it is right in 97.0 %" in silence
-    assert "9 of 10 people, and in 70 % of those of S11" in people
+    assert (
+        "right in at least 95 % of the minutes of 9 of 10 people, and in 70 % of those of S11 (25_comparison)" in winner
+    )
 
 
 def test_what_was_not_measured_is_not_spoken_of(rich):

@@ -20,7 +20,7 @@ SERVED = 0.95
 
 
 def findings(reference: Reference, link: Link) -> list[str]:
-    """Who wins, what flatters, what rest and silence bring, and for whom: as far as the reference tells.
+    """Who wins and for whom, what flatters, what rest and silence bring: as far as the reference tells.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def findings(reference: Reference, link: Link) -> list[str]:
     link : callable
         From a chapter's name to a link to it.
     """
-    found = [finding(reference, link) for finding in (_winner, _shortcuts, _rest, _silence, _people)]
+    found = [finding(reference, link) for finding in (_winner, _shortcuts, _rest, _silence)]
     return [sentence for sentence in found if sentence]
 
 
@@ -48,12 +48,18 @@ def main_model(reference: Reference) -> str:
 def _winner(reference: Reference, link: Link) -> str:
     model = main_model(reference)
     accuracy = _by_person(_own(reference, "cold_start"))
+    own = accuracy[model].sort_values(kind="stable")
+    served = int((own >= SERVED).sum())
+    people = (
+        f"It is right in at least {100 * SERVED:.0f} % of the minutes of {served} of {len(own)} people, and in "
+        f"{100 * own.iloc[0]:.0f} % of those of {own.index[0]} ({link('25_comparison')})."
+    )
     if model == BASELINE or BASELINE not in accuracy:
-        return ""
+        return f"**Who wins, and for whom.** There is “{model}” alone. {people}"
     test = paired_test(accuracy[BASELINE], accuracy[model])
     return (
-        f"**Who wins.** “{model}” does better than “{BASELINE}” on {test.better} of {test.people} people and worse on "
-        f"{test.worse}, {100 * test.difference:+.1f} points in the mean: {_verdict(test)} ({link('25_comparison')})."
+        f"**Who wins, and for whom.** “{model}” does better than “{BASELINE}” on {test.better} of {test.people} people "
+        f"and worse on {test.worse}, {100 * test.difference:+.1f} points in the mean: {_verdict(test)}. {people}"
     )
 
 
@@ -97,17 +103,6 @@ def _silence(reference: Reference, link: Link) -> str:
         f"**What silence brings.** “{model}”, answering only when its confidence is at least {threshold:g}, answers "
         f"{100 * row['coverage']:.1f} % of the minutes and is right in {100 * row['accuracy']:.1f} % of its answers; "
         f"it is right in {100 * whole['accuracy']:.1f} % of all minutes ({link('31_reliability')})."
-    )
-
-
-def _people(reference: Reference, link: Link) -> str:
-    model = main_model(reference)
-    accuracy = _by_person(_own(reference, "cold_start"))[model].sort_values(kind="stable")
-    served = int((accuracy >= SERVED).sum())
-    return (
-        f"**For whom.** “{model}” is right in at least {100 * SERVED:.0f} % of the minutes of {served} of "
-        f"{len(accuracy)} people, and in {100 * accuracy.iloc[0]:.0f} % of those of {accuracy.index[0]} "
-        f"({link('23_loso')})."
     )
 
 

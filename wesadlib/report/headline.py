@@ -92,7 +92,7 @@ def headline(reference: Reference, link: Callable[[str], str]) -> str:
     link : callable
         From a chapter's name to a link to it, in the manner of the page.
     """
-    found = [wrap(f"{number}. {line}", "   ") for number, line in enumerate(findings(reference, link), 1)]
+    found = [wrap(f"- {sentence}", "  ") for sentence in findings(reference, link)]
     return "\n\n".join([wrap(whose(reference)), table(reference), wrap(published(reference)), "\n".join(found)])
 
 

@@ -1,18 +1,9 @@
-import json
-
 import numpy as np
 import pytest
-import skops.io
 import xarray as xr
-from sklearn.linear_model import LogisticRegression
-from sklearn.naive_bayes import GaussianNB
-from sklearn.preprocessing import FunctionTransformer
 
-from wesadlib import models
-from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 from wesadlib.models.logistic import Logistic
-from wesadlib.params import Params
 
 
 @pytest.fixture(scope="module")
@@ -119,85 +110,3 @@ def test_one_wild_value_does_not_outvote_the_rest(windows, fitted):
 def test_order_of_features_does_not_matter(windows, fitted):
     turned = windows.isel(feature_name=slice(None, None, -1))
     xr.testing.assert_allclose(fitted.predict_proba(turned), fitted.predict_proba(windows))
-
-
-def test_saved_and_loaded_gives_the_same_numbers(windows, fitted, tmp_path):
-    fitted.save(tmp_path)
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "model.skops"]
-    loaded = models.load(tmp_path)
-    assert isinstance(loaded, Logistic)
-    assert loaded.classes == fitted.classes
-    np.testing.assert_array_equal(loaded.predict_proba(windows), fitted.predict_proba(windows))
-
-
-def test_registry_makes_it_of_params():
-    model = models.create("logistic", Params(classes=["baseline", "amusement"]))
-    assert model.name == "logistic"
-    assert model.classes == ["baseline", "amusement"]
-
-
-def test_untrusted_types_are_refused(fitted, tmp_path):
-    fitted.save(tmp_path)
-    pipeline = skops.io.load(tmp_path / "model.skops", trusted=["numpy.dtype"])
-    pipeline.steps[2] = ("functiontransformer", FunctionTransformer(accuracy))
-    skops.io.dump(pipeline, tmp_path / "model.skops")
-    with pytest.raises(InputError, match=r"model\.skops: holds a type that is not trusted.*accuracy"):
-        Logistic.load(tmp_path)
-
-
-@pytest.mark.parametrize("damage", ["missing", "truncated", "other"])
-def test_damaged_pipelines_are_refused(fitted, tmp_path, damage):
-    fitted.save(tmp_path)
-    path = tmp_path / "model.skops"
-    if damage == "missing":
-        path.unlink()
-    elif damage == "truncated":
-        path.write_bytes(path.read_bytes()[:500])
-    else:
-        skops.io.dump(LogisticRegression().fit([[0.0], [1.0]], [0, 1]), path)
-    with pytest.raises(InputError, match=r"model\.skops"):
-        Logistic.load(tmp_path)
-
-
-def test_a_classifier_that_is_no_logistic_pipeline_is_refused(fitted, windows, tmp_path):
-    fitted.save(tmp_path)
-    values = np.nan_to_num(windows["feature"].values)
-    skops.io.dump(GaussianNB().fit(values, windows["label"].values == "stress"), tmp_path / "model.skops")
-    with pytest.raises(InputError, match=r"model\.skops"):
-        Logistic.load(tmp_path)
-
-
-def test_damaged_descriptions_are_refused(fitted, tmp_path):
-    fitted.save(tmp_path)
-    description = json.loads((tmp_path / "model.json").read_text())
-    del description["features"]
-    (tmp_path / "model.json").write_text(json.dumps(description))
-    with pytest.raises(InputError, match=r"model\.json"):
-        Logistic.load(tmp_path)
-
-
-@pytest.mark.parametrize(
-    ("change", "sentence"),
-    [
-        (lambda windows: windows.drop_vars("feature"), "no features"),
-        (lambda windows: windows.isel(feature_name=slice(1, None)), "`wrist_bvp_mean` is missing"),
-        (lambda windows: windows.assign(feature=windows["feature"] * np.inf), "infinite"),
-    ],
-)
-def test_windows_that_do_not_fit_are_refused(windows, fitted, change, sentence):
-    with pytest.raises(InputError, match=sentence):
-        fitted.predict_proba(change(windows))
-
-
-def test_a_state_that_is_not_asked_for_is_refused(windows):
-    with pytest.raises(InputError, match="`stress`"):
-        Logistic(["baseline", "amusement"]).fit(windows, None, seed=0)
-    with pytest.raises(InputError, match="no training window of the state `amusement`"):
-        Logistic(["baseline", "stress", "amusement"]).fit(windows, None, seed=0)
-
-
-def test_rest_is_refused_rather_than_ignored(windows, fitted):
-    with pytest.raises(InputError, match="rest"):
-        fitted.predict_proba(windows, rest=windows)
-    with pytest.raises(InputError, match="rest"):
-        Logistic().fit(windows, None, rest=windows, seed=0)

@@ -25,7 +25,7 @@ class Boosting(FeatureModel):
 
     name = "boosting"
     trusted_types: ClassVar[list[str]] = [
-        "numpy.dtype",
+        *FeatureModel.trusted_types,
         "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
     ]
 

@@ -22,7 +22,7 @@ class Forest(FeatureModel):
     """
 
     name = "forest"
-    trusted_types: ClassVar[list[str]] = ["numpy.dtype", "sklearn.tree._tree.Tree"]
+    trusted_types: ClassVar[list[str]] = [*FeatureModel.trusted_types, "sklearn.tree._tree.Tree"]
 
     def __init__(
         self, classes: "list[str] | tuple[str, ...]" = ("baseline", "stress"), *, trees: int = 500, leaf: int = 3

@@ -10,10 +10,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 import skops.io
 import xarray as xr
-from sklearn.base import ClassifierMixin, TransformerMixin
+from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from sklearn.preprocessing import FunctionTransformer, RobustScaler
 from skops.io.exceptions import UntrustedTypesFoundException
 
 from wesadlib.artefacts import replacing, write_json
@@ -22,18 +21,54 @@ from wesadlib.models import MODEL_FILE
 from wesadlib.models.contract import check_rest, encode_labels, name_probabilities, refuse_absent_state, rest_of_each
 
 PIPELINE_FILE = "model.skops"
-#: How many steps of a pipeline come before the difference from rest is taken.
-DAMPING_STEPS = 2
+
+
+class Damping(TransformerMixin, BaseEstimator):
+    """Linear where most windows are and logarithmic far from it: one burst of movement must not outvote all else.
+
+    The inverse hyperbolic sine of the distance from the training windows' median, over their interquartile range.
+    `proportional` takes a feature that is never negative in training, and whose median is not zero, from zero instead,
+    over a tenth of the median, which is nearly its logarithm; a difference of two such values is nearly that of
+    logarithms, a ratio.
+
+    Parameters
+    ----------
+    proportional : bool
+        As above.
+
+    Attributes
+    ----------
+    centre_, scale_ : ndarray, (k,)
+        NaN where a feature is missing in every training window; it is missing in whatever is transformed, too.
+    """
+
+    def __init__(self, proportional: bool = False):
+        self.proportional = proportional
+
+    def fit(self, values: np.ndarray, target: np.ndarray | None = None) -> Self:
+        """Take centre and scale of `values`, (window, k); NaN is left out."""
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
+            low, median, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
+            least = np.nanmin(values, axis=0)
+        positive = self.proportional & (least >= 0) & (median > 0)
+        self.centre_ = np.where(positive, 0.0, median)
+        self.scale_ = np.where(positive, median / 10, np.where(high == low, 1.0, high - low))
+        self.n_features_in_ = values.shape[1]
+        return self
+
+    def transform(self, values: np.ndarray) -> np.ndarray:
+        """Damp `values`, (window, k)."""
+        return np.arcsinh((values - self.centre_) / self.scale_)
 
 
 class FeatureModel:
     """A scikit-learn classifier on the features of a window; subclasses say which.
 
-    Each feature is damped: centred and scaled by median and quartiles of the training windows, then linear near the
-    median and logarithmic far from it (inverse hyperbolic sine), because one burst of movement must not outvote all
-    else. With windows at rest the damped mean of the person's rest is taken away; damping first makes of a rise that is
-    in proportion to the level, as of skin conductance, one that is alike in people of high and of low level. What is
-    missing is then replaced by the median of the training windows.
+    Each feature is damped (:class:`Damping`) and, where it is missing, replaced by the median of the training windows.
+    With windows at rest, each feature is damped proportionally and the mean of the person's rest is taken away before
+    what is missing is replaced: skin conductance and movement rise in proportion to what they are at rest, so that the
+    ratio, and not the rise, is alike in people of high and of low level.
 
     Nothing is stopped early and nothing is chosen by a score, so the people set aside for validation have no other use
     and are learnt from as well.
@@ -52,13 +87,13 @@ class FeatureModel:
     rested_ : bool
         Whether it was fitted with windows at rest, so that it predicts with them.
     pipeline_ : sklearn.pipeline.Pipeline
-        The fitted steps: two that damp, after which rest is taken away, imputation, and those of :meth:`_steps`.
+        The fitted steps: damping, after which rest is taken away, imputation, and those of :meth:`_steps`.
     """
 
     name: ClassVar[str]
     validates: ClassVar[bool] = False
     #: Types beyond skops' own list that a saved pipeline may hold; a file with any other is refused, not loaded.
-    trusted_types: ClassVar[list[str]] = ["numpy.dtype"]
+    trusted_types: ClassVar[list[str]] = ["numpy.dtype", "wesadlib.models.tabular.Damping"]
 
     def __init__(self, classes: "list[str] | tuple[str, ...]" = ("baseline", "stress"), **options: Any):
         self.classes = list(classes)
@@ -110,11 +145,7 @@ class FeatureModel:
         values = np.concatenate([self._values(part) for part in parts])
         target = np.concatenate([encode_labels(part, self.classes) for part in parts])
         refuse_absent_state(target, self.classes)
-        damping = make_pipeline(RobustScaler(), FunctionTransformer(np.arcsinh))
-        with warnings.catch_warnings():
-            # A feature that nobody in training shows stays missing, and is imputed as a constant.
-            warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
-            damping.fit(values)
+        damping = Damping(proportional=self.rested_).fit(values)
         damped = np.concatenate([self._damped(damping, part, rest) for part in parts])
         classifier = make_pipeline(
             SimpleImputer(strategy="median", keep_empty_features=True),
@@ -123,7 +154,7 @@ class FeatureModel:
         # Whatever draws windows draws the same ones in whichever order and parts they are given.
         order = np.lexsort([np.concatenate([part[name].values for part in parts]) for name in ("start_s", "subject")])
         classifier.fit(damped[order], target[order])
-        self.pipeline_ = Pipeline(damping.steps + classifier.steps)
+        self.pipeline_ = Pipeline([("damping", damping), *classifier.steps])
         return self
 
     def predict_proba(self, windows: xr.Dataset, *, rest: xr.Dataset | None = None) -> xr.DataArray:
@@ -143,10 +174,10 @@ class FeatureModel:
             to a model that was fitted without or the other way round, or when a person has no window at rest.
         """
         check_rest(self.name, self.rested_, rest)
-        damped = self._damped(self.pipeline_[:DAMPING_STEPS], windows, rest)
-        return name_probabilities(self.pipeline_[DAMPING_STEPS:].predict_proba(damped), windows, self.classes)
+        damped = self._damped(self.pipeline_[0], windows, rest)
+        return name_probabilities(self.pipeline_[1:].predict_proba(damped), windows, self.classes)
 
-    def _damped(self, damping: Pipeline, windows: xr.Dataset, rest: xr.Dataset | None) -> np.ndarray:
+    def _damped(self, damping: Damping, windows: xr.Dataset, rest: xr.Dataset | None) -> np.ndarray:
         damped = damping.transform(self._values(windows))
         if rest is None:
             return damped
@@ -208,7 +239,7 @@ class FeatureModel:
 
     def _fits(self, pipeline: Any) -> bool:
         types = [type(step) for step in getattr(pipeline, "named_steps", {}).values()]
-        expected = [RobustScaler, FunctionTransformer, SimpleImputer, *(type(step) for step in self._steps(0))]
+        expected = [Damping, SimpleImputer, *(type(step) for step in self._steps(0))]
         sizes = (len(self.feature_names_), len(self.classes))
         return types == expected and (pipeline.n_features_in_, len(pipeline.classes_)) == sizes
 

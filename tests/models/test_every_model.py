@@ -1,0 +1,272 @@
+"""Every registered model keeps the contract, cold and with people's rest."""
+
+import sys
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from wesadlib import models
+from wesadlib.bundle import load_bundle, save_bundle
+from wesadlib.errors import InputError
+from wesadlib.evaluation.folds import Job, run_fold
+from wesadlib.evaluation.protocols import Fold
+from wesadlib.features import extract_features
+from wesadlib.params import Params
+
+NAMES = [name for name, home in models.MODELS.items() if home.startswith("wesadlib.")]
+PARAMS = Params(
+    device="wrist", classes=["baseline", "stress"], mean_of=["logistic", "boosting"], width=2, epochs=2, batch_size=16
+)
+THREE = ["baseline", "stress", "amusement"]
+PEOPLE = (["S2", "S3"], ["S4"], ["S5"])
+
+every_model = pytest.mark.parametrize("name", NAMES)
+cold_or_rested = pytest.mark.parametrize("rested", [False, True], ids=["cold", "rested"])
+
+
+@pytest.fixture(scope="module")
+def windows(make_windows_of_toys) -> xr.Dataset:
+    """Four people of 24 short windows, with features; the first four of each are set aside as rest."""
+    return extract_features(make_windows_of_toys(n_subjects=4, per_subject=24, window_s=24.0))
+
+
+def of(windows: xr.Dataset, people: list[str], rest: bool = False) -> xr.Dataset:
+    chosen = windows["subject"].isin(people) & ((windows["start_s"] < 120) == rest)
+    return windows.isel(window=np.flatnonzero(chosen))
+
+
+@pytest.fixture(scope="module")
+def parts(windows) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+    """Training, validation and test people, without their rest."""
+    return tuple(of(windows, people) for people in PEOPLE)
+
+
+@pytest.fixture(scope="module")
+def rests(windows) -> tuple[xr.Dataset, xr.Dataset]:
+    """Rest of the training and validation people, and of the test people."""
+    return of(windows, PEOPLE[0] + PEOPLE[1], rest=True), of(windows, PEOPLE[2], rest=True)
+
+
+@pytest.fixture(scope="module")
+def fitted(parts, rests):
+    """Give a fitted model, made once; not to be changed."""
+
+    @cache
+    def give(name: str, rested: bool = False) -> models.Model:
+        return fit(name, parts, rests if rested else None)
+
+    return give
+
+
+def fit(name: str, parts, rests=None, params: Params = PARAMS) -> models.Model:
+    return models.create(name, params).fit(parts[0], parts[1], rest=rests and rests[0], seed=3)
+
+
+def predict(model: models.Model, parts, rests=None) -> xr.DataArray:
+    return model.predict_proba(parts[2], rest=rests and rests[1])
+
+
+def assert_simplex(probability: xr.DataArray, windows: xr.Dataset, model: models.Model) -> None:
+    assert probability.dims == ("window", "state")
+    assert list(probability["state"].values) == model.classes
+    assert (probability["subject"].values == windows["subject"].values).all()
+    assert np.isfinite(probability.values).all()
+    assert (probability.values >= 0).all()
+    assert np.allclose(probability.sum("state"), 1, atol=1e-9)
+
+
+@cold_or_rested
+@every_model
+def test_it_fits_and_predicts_a_simplex(name, rested, parts, rests, fitted):
+    model = fitted(name, rested)
+    probability = predict(model, parts, rests if rested else None)
+    assert model.name == name
+    assert_simplex(probability, parts[2], model)
+    assert probability.values.std() > 0
+
+
+@cold_or_rested
+@every_model
+def test_it_is_deterministic_whatever_was_drawn_before(name, rested, parts, rests, fitted):
+    given = rests if rested else None
+    first = predict(fitted(name, rested), parts, given)
+    np.random.default_rng().random(3)
+    if "torch" in sys.modules:
+        sys.modules["torch"].rand(5)
+    assert np.array_equal(first, predict(fit(name, parts, given), parts, given))
+
+
+@every_model
+def test_it_leaves_its_windows_and_global_generators_alone(name, parts, rests):
+    import torch
+
+    def global_state() -> tuple[list[int], list[int]]:
+        # The legacy generator is the one that a library would draw from behind our back.
+        return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # noqa: NPY002
+
+    given, state_before = (*parts, *rests), global_state()
+    copies = [part.copy(deep=True) for part in given]
+    predict(fit(name, parts, rests), parts, rests)
+    for part, before in zip(given, copies, strict=True):
+        xr.testing.assert_identical(part, before)
+    assert global_state() == state_before
+
+
+@cold_or_rested
+@every_model
+def test_it_predicts_each_window_by_itself(name, rested, parts, rests, fitted):
+    model, rest = fitted(name, rested), rests[1] if rested else None
+    together = model.predict_proba(parts[2], rest=rest).values
+    alone = [model.predict_proba(parts[2].isel(window=[k]), rest=rest).values[0] for k in range(3)]
+    assert np.allclose(together[:3], alone, atol=1e-6)
+
+
+@cold_or_rested
+@every_model
+def test_it_survives_missing_samples_and_features(name, rested, parts, rests):
+    train, validation, test = (part.copy(deep=True) for part in parts)
+    given = tuple(part.copy(deep=True) for part in rests) if rested else None
+    for part in (train, validation, test, *(given or ())):
+        part["signal"][0, 1] = np.nan
+        part["signal"][1, :, 100:200] = np.nan
+        part["feature"][0, :5] = np.nan
+    test["signal"][2] = np.nan
+    test["feature"][2] = np.nan
+    train["feature"][:, 7] = np.nan
+    model = fit(name, (train, validation, test), given)
+    assert_simplex(predict(model, (train, validation, test), given), test, model)
+
+
+@cold_or_rested
+@every_model
+def test_it_survives_a_channel_that_nobody_has(name, rested, parts, rests):
+    # With rest also: one that somebody has, but not at rest.
+    train, validation, test = (part.copy(deep=True) for part in parts)
+    given = tuple(part.copy(deep=True) for part in rests) if rested else None
+    for part in (train, *(given or ())):
+        part["signal"][:, 2] = np.nan
+        part["feature"][:, 3] = np.nan
+    model = fit(name, (train, validation, test), given)
+    assert_simplex(predict(model, (train, validation, test), given), test, model)
+
+
+@cold_or_rested
+@every_model
+def test_it_comes_back_from_its_folder_to_the_bit(name, rested, parts, rests, fitted, tmp_path):
+    model, given = fitted(name, rested), rests if rested else None
+    (tmp_path / "other.txt").write_text("stays")
+    model.save(tmp_path)
+    loaded = models.load(tmp_path)
+    assert type(loaded) is type(model)
+    assert loaded.classes == model.classes
+    assert np.array_equal(predict(loaded, parts, given), predict(model, parts, given))
+    assert (tmp_path / "other.txt").read_text() == "stays"
+    assert not [path.name for path in tmp_path.rglob(".*")]
+
+
+@cold_or_rested
+@every_model
+def test_it_comes_back_from_a_bundle_to_the_bit(name, rested, windows, parts, rests, fitted, tmp_path):
+    model, given = fitted(name, rested), rests if rested else None
+    folder = save_bundle(model, tmp_path / "bundle", windows=windows, params=PARAMS)
+    loaded = load_bundle(folder).model
+    assert np.array_equal(predict(loaded, parts, given), predict(model, parts, given))
+
+
+@every_model
+def test_it_writes_the_same_bytes_for_the_same_seed(name, parts, tmp_path):
+    for folder in ("a", "b"):
+        fit(name, parts).save(tmp_path / folder)
+    files = sorted(path.relative_to(tmp_path / "a") for path in (tmp_path / "a").rglob("*") if path.is_file())
+    assert Path(models.MODEL_FILE) in files
+    # skops names each object by its place in memory.
+    for file in (file for file in files if file.name != "model.skops"):
+        assert (tmp_path / "a" / file).read_bytes() == (tmp_path / "b" / file).read_bytes(), file
+
+
+@cold_or_rested
+@every_model
+def test_it_tells_three_states_apart(name, rested, parts, rests):
+    three = [part.assign_coords(label=("window", np.resize(THREE, part.sizes["window"]))) for part in parts]
+    given = rests if rested else None
+    model = fit(name, three, given, PARAMS.model_copy(update={"classes": THREE}))
+    assert_simplex(predict(model, three, given), three[2], model)
+    assert predict(model, three, given).shape == (20, 3)
+
+
+@every_model
+def test_it_fits_without_validation_people(name, parts):
+    model = models.create(name, PARAMS).fit(parts[0], None, seed=0)
+    assert_simplex(model.predict_proba(parts[2]), parts[2], model)
+
+
+@every_model
+def test_it_refuses_states_that_it_cannot_learn(name, parts):
+    train, validation, _ = parts
+    unknown = train.assign_coords(label=("window", np.full(train.sizes["window"], "meditation")))
+    with pytest.raises(InputError, match=r"`meditation`.*baseline, stress"):
+        models.create(name, PARAMS).fit(unknown, validation, seed=0)
+    with pytest.raises(InputError, match="no training window of the state `stress`"):
+        models.create(name, PARAMS).fit(train.isel(window=train["label"] == "baseline"), None, seed=0)
+
+
+@every_model
+def test_it_predicts_with_rest_when_it_was_fitted_with_rest_and_not_otherwise(name, parts, rests, fitted):
+    with pytest.raises(InputError, match=r"rest[^.]*\.$"):
+        fitted(name, rested=True).predict_proba(parts[2])
+    with pytest.raises(InputError, match=r"rest[^.]*\.$"):
+        fitted(name).predict_proba(parts[2], rest=rests[1])
+
+
+@every_model
+def test_nobody_is_judged_without_rest_of_their_own(name, windows, parts, rests, fitted):
+    with pytest.raises(InputError, match="S5"):
+        fitted(name, rested=True).predict_proba(parts[2], rest=rests[0])
+    with pytest.raises(InputError, match="S4"):
+        models.create(name, PARAMS).fit(parts[0], parts[1], rest=of(windows, PEOPLE[0], rest=True), seed=0)
+
+
+@every_model
+def test_rest_counts(name, parts, rests, fitted):
+    model = fitted(name, rested=True)
+    stressed = parts[2].isel(window=parts[2]["label"] == "stress")
+    at_rest, under_stress = (model.predict_proba(parts[2], rest=rest) for rest in (rests[1], stressed))
+    assert float(abs(at_rest - under_stress).max()) > 1e-4
+
+
+@cold_or_rested
+@every_model
+def test_it_never_sees_the_test_person(name, rested, windows):
+    subject, at_rest = windows["subject"].values, windows["start_s"].values < 120
+    train, validation, test = (np.flatnonzero(np.isin(subject, people) & ~at_rest) for people in PEOPLE)
+    fold = Fold("S5", train, validation, test, np.flatnonzero(at_rest & rested))
+    job = Job(name, "cold_start", 3, fold)
+    numbered = windows.assign_coords(position=("window", np.arange(windows.sizes["window"])))
+    other = numbered.copy(deep=True)
+    other["label"][test] = np.roll(other["label"].values[test], 7)
+    # All of the person's windows but the first five, which are compared.
+    other["signal"][test[5:]] *= -3
+    other["feature"][test[5:]] *= -3
+    tables = [run_fold(models.create(name, PARAMS), given, job) for given in (numbered, other)]
+    assert (tables[0]["label"] != tables[1]["label"]).any()
+    first, second = (table[["p_baseline", "p_stress"]].to_numpy() for table in tables)
+    np.testing.assert_allclose(first[:5], second[:5], rtol=0, atol=1e-6)
+
+
+@every_model
+def test_a_damaged_file_is_refused_by_its_path(name, fitted, tmp_path):
+    fitted(name).save(tmp_path)
+    files = [path for path in tmp_path.rglob("*") if path.is_file() and path.name != models.MODEL_FILE]
+    for path in files:
+        whole = path.read_bytes()
+        path.write_bytes(whole[: len(whole) // 2])
+        with pytest.raises(InputError, match=path.name):
+            models.load(tmp_path)
+        path.unlink()
+        with pytest.raises(InputError, match=path.name):
+            models.load(tmp_path)
+        path.write_bytes(whole)
+    models.load(tmp_path)

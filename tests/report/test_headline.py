@@ -2,16 +2,17 @@
 
 import dataclasses
 import re
+import shutil
 
-import numpy as np
 import pandas as pd
 import pytest
 
+from wesadlib import cli
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
 from wesadlib.report.asides import ASIDES, aside, write_asides
 from wesadlib.report.findings import findings
-from wesadlib.report.headline import BEGIN, END, PAGES, headline, published, replace_block, rewrite, table
+from wesadlib.report.headline import BEGIN, END, PAGES, RUN, headline, published, replace_block, rewrite, table
 from wesadlib.report.reference import Reference, read_reference
 
 INFLATION = pd.DataFrame(
@@ -155,12 +156,15 @@ def test_a_leaderboard_shows_what_a_protocol_gains_on_the_same_windows(rich):
     from wesadlib.evaluation.comparison import leaderboard
 
     own = rich.predictions[rich.predictions["task"] == rich.task]
-    board = dataclasses.replace(rich, tables={"comparison": leaderboard(own)})
-    text = aside("25_comparison", board)
-    assert "| stress-baseline | `rest_calibrated` | `resnet` | 100.0 [100.0, 100.0] | 1.000 | 1.000 | +13.7 [" in text
-    assert re.search(r"\| `cold_start` \| `logistic` \|.*\|  \|", text) and np.isnan(
-        board.tables["comparison"]["difference"][0]
+    learning = pd.DataFrame(
+        {"model": ["forest", "forest", "forest", "resnet"], "size": [14, 3, 3, 14], "accuracy": [0.9, 0.8, 0.6, 0.95]}
     )
+    comparison = pd.concat([leaderboard(rich.predictions), leaderboard(own, windows="accepted")])
+    text = aside("25_comparison", dataclasses.replace(rich, tables={"comparison": comparison, "learning": learning}))
+    assert "| `rest_calibrated` | `resnet` | 100.0 [100.0, 100.0] | 86.3 | +13.7 [" in text
+    assert text.count("| `rest_calibrated` |") == 2 and "`cold_start` |" not in text
+    assert "| three | `logistic` | 50.0 [50.0, 50.0] |" in text
+    assert "| people | `forest` | `resnet` |\n|--:|--:|--:|\n| 3 | 70.0 |  |\n| 14 | 90.0 | 95.0 |" in text
 
 
 def test_asides_are_written_once(rich, tmp_path):
@@ -181,3 +185,18 @@ def test_pages_are_rewritten_between_their_markers_and_nowhere_else(rich, tmp_pa
 def test_a_page_without_a_place_for_the_block_is_named():
     with pytest.raises(InputError, match=r"README\.md: 0 pairs of lines <!-- headline:begin -->"):
         replace_block("no markers", "block", "README.md")
+
+
+def test_the_command_takes_what_is_kept_and_writes_pages_from_it(repository, tmp_path, monkeypatch, capsys):
+    (tmp_path / "_toc.yml").touch()
+    folder = shutil.copytree(repository / "outputs" / "reference" / RUN, tmp_path / "outputs" / "reference" / RUN)
+    (folder / "23_loso.md").unlink()
+    (tmp_path / "book").mkdir()
+    for page in PAGES:
+        (tmp_path / page).write_text(f"{BEGIN}\n{END}\n", encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    cli.reference("")
+    assert capsys.readouterr().out.count("Written from it") == 3
+    assert (folder / "23_loso.md").is_file() and len((tmp_path / "README.md").read_text().splitlines()) > 10
+    with pytest.raises(InputError, match=r"demo.*summary\.json is missing"):
+        cli.reference("demo")

@@ -10,8 +10,11 @@ import yaml
 from wesadlib.artefacts import Run, write_json
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
+from wesadlib.evaluation.comparison import leaderboard
 from wesadlib.report.reference import (
     FIGURE,
+    INFLATION,
+    LEADERBOARD,
     PARAMETERS,
     PREDICTIONS,
     SUBJECTS,
@@ -21,6 +24,18 @@ from wesadlib.report.reference import (
     write_reference,
 )
 
+INFLATED = pd.DataFrame(
+    {
+        "shortcut": ["shuffled"],
+        "model": ["resnet"],
+        "rule": ["windows of everybody"],
+        "accuracy": [0.99],
+        "reference": [0.93],
+        "inflation": [0.06],
+        "inflation_low": [0.03],
+        "inflation_high": [0.09],
+    }
+)
 KEYS = ["task", "model", "protocol", "windows"]
 SCORES = ["coverage", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "roc_auc", "brier"]
 
@@ -47,6 +62,8 @@ def finished(tmp_path, reference):
         task="three", p_amusement=0.1, p_baseline=0.9 * own["p_baseline"], p_stress=0.9 * own["p_stress"]
     )
     run.write_table("predictions", pd.concat([own, other], ignore_index=True))
+    run.write_table("comparison", leaderboard(own))
+    run.write_table("inflation", INFLATED)
     run.write_table("learning", pd.DataFrame({"subjects": [3, 14], "accuracy": [0.8, 0.9]}))
     run.folder.joinpath(PARAMETERS).write_text("run: real\nwesad_root: /somewhere\nrest_minutes: 5\n")
     write_json(run.summary, {**reference.summary, "run": "real", "results": [{"task": reference.task}]})
@@ -97,7 +114,9 @@ def test_nothing_kept_is_large(folder):
 
 def test_a_run_is_kept_with_its_tables_and_parameters_but_not_its_folders(finished, tmp_path):
     kept = read_reference(write_reference(finished, tmp_path / "kept"))
-    assert kept.tables.keys() == {"learning"} and kept.tables["learning"]["accuracy"].tolist() == [0.8, 0.9]
+    assert kept.tables.keys() == {"comparison", "inflation", "learning"} and kept.tables["learning"][
+        "accuracy"
+    ].tolist() == [0.8, 0.9]
     assert kept.parameters == {"run": "real", "rest_minutes": 5}
     assert "somewhere" not in (tmp_path / "kept" / PARAMETERS).read_text()
     assert set(kept.predictions["task"]) == {kept.task, "three"} and (tmp_path / "kept" / FIGURE).stat().st_size > 5000
@@ -110,7 +129,14 @@ def test_a_reference_is_replaced_as_a_whole(finished, tmp_path):
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "stale.csv").touch()
     write_reference(finished, tmp_path / "kept")
-    assert {path.name for path in (tmp_path / "kept").iterdir()} >= {SUMMARY, PREDICTIONS, SUBJECTS, FIGURE}
+    assert {path.name for path in (tmp_path / "kept").iterdir()} >= {
+        SUMMARY,
+        PREDICTIONS,
+        SUBJECTS,
+        FIGURE,
+        INFLATION,
+        LEADERBOARD,
+    }
     assert not (tmp_path / "kept" / "stale.csv").exists()
 
 

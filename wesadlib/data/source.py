@@ -61,5 +61,5 @@ def describe_source(attrs: Mapping[str, Any]) -> str:
     """
     seen = f", seen through the {attrs['device']} device" if "device" in attrs else ""
     if attrs["simulated"]:
-        return f"Simulated people{seen}: no number on this page is a finding about people who exist."
+        return f"Simulated people{seen}: no number computed from them is a finding about people who exist."
     return f"Real people{seen}: recordings of the WESAD data set (Schmidt et al., 2018)."

@@ -3,14 +3,18 @@
 It is included rather than computed in a cell, so that no chapter is executed again when the kept results change.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from wesadlib import artefacts
-from wesadlib.report.reference import FIGURE, Reference
+from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
 from wesadlib.report.text import markdown_table, percent, wrap
+
+#: Columns of the table of other tasks; from the fourth on, scores by their names.
+SCORES = ["task", "model", "accuracy, %", "balanced_accuracy", "macro_f1", "roc_auc"]
 
 
 def write_asides(folder: Path, reference: Reference) -> list[Path]:
@@ -77,6 +81,7 @@ def _audit(reference: Reference) -> Iterable[str]:
             ]
             for _, row in inflation.iterrows()
         ]
+        yield f"![Accuracy by honest and by broken rules, and the difference with its interval]({INFLATION})"
         yield markdown_table(["shortcut", "model", "accuracy, %", "honestly, %", "inflation, points"], rows)
     controls = reference.tables.get("controls")
     if controls is not None:
@@ -88,38 +93,43 @@ def _audit(reference: Reference) -> Iterable[str]:
 
 
 def _comparison(reference: Reference) -> Iterable[str]:
-    comparison = reference.tables.get("comparison")
-    if comparison is None:
-        return
-    rows = [
-        [
-            row["task"],
-            f"`{row['protocol']}`",
-            f"`{row['model']}`",
-            _interval(row, "accuracy"),
-            f"{row['balanced_accuracy']:.3f}",
-            f"{row['roc_auc']:.3f}",
-            _points(row, "difference") if pd.notna(row["difference"]) else "",
+    board, learning = reference.leaderboard(), reference.tables.get("learning")
+    if len(board):
+        yield f"![Accuracy of each model under each protocol, with intervals over people]({LEADERBOARD})"
+        gains = board[(board["task"] == reference.task) & board["difference"].notna()]
+        yield wrap(
+            "Accuracy of each model, in %, beside that of its cold start on exactly the same minutes, and the mean "
+            "over people of the difference, in points:"
+        )
+        yield markdown_table(
+            ["protocol", "model", "accuracy", "cold start", "difference"], map(_gain, gains.to_dict("records"))
+        )
+        others = board[(board["task"] != reference.task) & (board["protocol"] == "cold_start")]
+        yield "Other states, cold start:" if len(others) else ""
+        yield markdown_table(SCORES, map(_scored, others.to_dict("records"))) if len(others) else ""
+    if learning is not None:
+        accuracy = 100 * learning.groupby(["size", "model"], sort=False)["accuracy"].mean().unstack().sort_index()
+        rows = [
+            [size, *("" if pd.isna(value) else f"{value:.1f}" for value in row)] for size, *row in accuracy.itertuples()
         ]
-        for _, row in comparison[comparison["windows"] == "all"].iterrows()
-    ]
-    header = [
-        "task",
-        "protocol",
-        "model",
-        "accuracy, %",
-        "balanced",
-        "ROC AUC",
-        "points over a cold start, same windows",
-    ]
-    yield markdown_table(header, rows)
+        yield "Accuracy in %, mean over people, of models that learnt from so many others:"
+        yield markdown_table(["people", *(f"`{model}`" for model in accuracy)], rows)
 
 
-def _interval(row: pd.Series, score: str) -> str:
+def _gain(row: dict[str, Any]) -> list[str]:
+    scores = [percent(*(row[f"accuracy{end}"] for end in ("", "_low", "_high"))), f"{100 * row['accuracy_cold']:.1f}"]
+    return [f"`{row['protocol']}`", f"`{row['model']}`", *scores, _points(row, "difference")]
+
+
+def _scored(row: dict[str, Any]) -> list[str]:
+    return [row["task"], f"`{row['model']}`", _interval(row, "accuracy"), *(f"{row[name]:.3f}" for name in SCORES[3:])]
+
+
+def _interval(row: Mapping[str, Any], score: str) -> str:
     return percent(row[score], row[f"{score}_low"], row[f"{score}_high"])
 
 
-def _points(row: pd.Series, score: str) -> str:
+def _points(row: Mapping[str, Any], score: str) -> str:
     low, high = 100 * row[f"{score}_low"], 100 * row[f"{score}_high"]
     return f"{100 * row[score]:+.1f} [{low:+.1f}, {high:+.1f}]"
 

@@ -13,14 +13,20 @@ import yaml
 from wesadlib import artefacts, plots
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
+from wesadlib.plots.audit import plot_inflation
+from wesadlib.plots.comparison import plot_leaderboard
 from wesadlib.plots.loso import plot_subjects
 
 #: Files of a reference.
 SUMMARY, PREDICTIONS, SUBJECTS, FIGURE = "summary.json", "predictions.parquet", "subjects.csv", "subjects.png"
 PARAMETERS = "params.yaml"
 
-#: Artefacts that are kept as tables, each as ``<artefact>.csv``, where the run has them.
-TABLES = ("selection", "inflation", "controls", "comparison", "learning", "abstention")
+#: Figures that there are where the run has what they show.
+INFLATION, LEADERBOARD = "inflation.png", "leaderboard.png"
+
+#: Artefacts that are kept as tables, each as ``<artefact>.csv``, where the run has them. What is large and follows from
+#: the predictions, such as abstention at every threshold, is not kept twice.
+TABLES = ("selection", "inflation", "controls", "comparison", "learning")
 
 #: Models in the figure: the baseline, the network and the one chosen; all of them would hide each other.
 DRAWN = ("logistic", "resnet", "chosen")
@@ -60,6 +66,11 @@ class Reference:
         table = self.tables.get("inflation", pd.DataFrame(columns=["shortcut"]))
         return table[table["shortcut"] == shortcut] if shortcut else table
 
+    def leaderboard(self) -> pd.DataFrame:
+        """Every task, protocol and model scored on all windows; empty where the run did not compare them."""
+        table = self.tables.get("comparison", pd.DataFrame(columns=["windows", "task"]))
+        return table[table["windows"] == "all"].reset_index(drop=True)
+
 
 def write_reference(run: artefacts.Run, folder: Path) -> Path:
     """Keep a run's summary, parameters, predictions and small tables, and draw each person's score.
@@ -98,9 +109,7 @@ def write_reference(run: artefacts.Run, folder: Path) -> Path:
         for name in TABLES:
             if run.path(name).exists():
                 run.read_table(name).to_csv(partial / f"{name}.csv", index=False, float_format="%.6g")
-        drawn = _drawn(predictions, summary["results"][0]["task"])
-        figure = plot_subjects(score(drawn, by="subject"), score(drawn))
-        figure.savefig(partial / FIGURE, dpi=130)
+        _draw(read_reference(partial), partial)
     return folder
 
 
@@ -142,7 +151,16 @@ def compact(predictions: pd.DataFrame) -> pd.DataFrame:
 
 def write_predictions(predictions: pd.DataFrame, path: Path) -> None:
     """Write predictions as a parquet file that is as small as may be."""
-    predictions.to_parquet(path, index=False, compression="zstd", compression_level=19)
+    split = [name for name in predictions.columns if name.startswith("p_")]
+    predictions.to_parquet(
+        path,
+        index=False,
+        compression="zstd",
+        compression_level=19,
+        # The bytes of a float that are alike lie together, and pack better.
+        use_byte_stream_split=split,
+        use_dictionary=[name for name in predictions.columns if name not in split],
+    )
 
 
 def _keep_parameters(source: Path, target: Path) -> None:
@@ -153,7 +171,15 @@ def _keep_parameters(source: Path, target: Path) -> None:
         target.write_text(yaml.safe_dump(parameters, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def _drawn(predictions: pd.DataFrame, task: str) -> pd.DataFrame:
-    own = predictions[(predictions["task"] == task) & (predictions["protocol"] == "cold_start")]
+def _draw(reference: Reference, folder: Path) -> None:
+    predictions = reference.predictions
+    own = predictions[(predictions["task"] == reference.task) & (predictions["protocol"] == "cold_start")]
     some = own[own["model"].isin(DRAWN)]
-    return some if len(some) else own
+    shown = some if len(some) else own
+    figures = {FIGURE: plot_subjects(score(shown, by="subject"), score(shown))}
+    if len(reference.inflation()):
+        figures[INFLATION] = plot_inflation(reference.inflation())
+    if "comparison" in reference.tables:
+        figures[LEADERBOARD] = plot_leaderboard(reference.leaderboard().query("task == @reference.task"))
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=110)

@@ -11,7 +11,7 @@ def wrap(paragraph: str, indent: str = "") -> str:
 
 
 def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; columns of numbers are set to the right.
+    """A Markdown table; columns of numbers, or of nothing, are set to the right.
 
     Examples
     --------
@@ -21,7 +21,7 @@ def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     | a | 3 |
     """
     rows = [[str(value) for value in row] for row in rows]
-    numeric = [all(_is_number(row[k]) for row in rows) for k in range(len(header))]
+    numeric = [all(not row[k] or _is_number(row[k]) for row in rows) for k in range(len(header))]
     lines = [header, *rows]
     text = ["| " + " | ".join(line) + " |" for line in lines]
     text.insert(1, "|" + "|".join("--:" if right else "---" for right in numeric) + "|")

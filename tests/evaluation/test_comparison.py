@@ -96,6 +96,16 @@ def test_the_leaderboard_is_the_scores_with_who_could_use_it(random_predictions)
     assert (accepted["coverage"] < 1).all()
 
 
+def test_a_fold_that_failed_under_one_seed_costs_its_person_and_no_other(random_predictions):
+    failed = (random_predictions["subject"] == "S4") & (random_predictions["seed"] == 5)
+    kept = random_predictions[~(failed & (random_predictions["model"] == "two"))]
+    table = leaderboard(kept, bootstrap=200).set_index("model")
+    assert table["missing"].to_dict() == {"one": "", "two": "S4"} and table["people"].to_dict() == {"one": 8, "two": 7}
+    without = random_predictions[(random_predictions["subject"] != "S4") & (random_predictions["model"] == "two")]
+    assert table.loc["two", "accuracy"] == pytest.approx(score(without, bootstrap=200)["accuracy"][0])
+    assert np.isnan(person_scores(kept, "stress-baseline", "cold_start").loc["S4", "two"])
+
+
 def test_tasks_of_other_states_stand_in_one_table(predictions):
     three = predictions.assign(task="amusement-stress-baseline", p_amusement=0.0)
     table = leaderboard(pd.concat([predictions.assign(p_amusement=np.nan), three]), bootstrap=200)
@@ -244,7 +254,7 @@ def test_published_figures_are_cited_with_their_protocol(repository):
     table = as_markdown(figures)
     row = next(line for line in table.splitlines() if "ResNet-1D" in line)
     assert "{cite}`matteucci2026biomarker`" in row and "the left-out person chooses epoch" in row
-    assert "accuracy 0.961, area under ROC 0.991, calibration error (ECE) 0.06 |" in row
+    assert "accuracy 96.1 %, area under ROC 0.991, calibration error (ECE) 0.06 |" in row
 
 
 def test_a_protocol_without_a_cold_start_has_nothing_to_be_compared_with(both_protocols):

@@ -35,7 +35,7 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
         ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
         balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model
         has none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were
-        tested on and this row was not, since the fold failed; `deployable` is the protocol's.
+        tested on and this row was not under every seed, since a fold failed; `deployable` is the protocol's.
 
     Raises
     ------
@@ -43,12 +43,13 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
         When there are predictions of a shortcut, of an unknown protocol, or two of one window.
     """
     _refuse(predictions)
+    everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
+    predictions = of_every_seed(predictions)
     table = score(predictions, windows=windows, bootstrap=bootstrap)
     for name in ROW:
         table[name] = pd.Categorical(table[name], list(dict.fromkeys(predictions[name])))
     table = table.sort_values(ROW, ignore_index=True).astype(dict.fromkeys(ROW, object))
     tested = predictions.groupby(ROW, sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
-    everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
     keys = [tuple(row) for row in table[ROW].itertuples(index=False)]
     table["people"] = [len(tested[key]) for key in keys]
     table["missing"] = [", ".join(p for p in everybody[key[0]] if p not in tested[key]) for key in keys]
@@ -56,6 +57,15 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
     first = [*ROW, "seeds", "people", "missing"]
     table = table[[*first, *(name for name in table if name not in first)]]
     return table.merge(against_cold_start(predictions, windows=windows, bootstrap=bootstrap), how="left", on=ROW)
+
+
+def of_every_seed(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of those people whom a task, protocol and model has under each of its seeds.
+
+    Where the fold of a person failed under one seed, the means of seeds would be of different people.
+    """
+    seeds = predictions.groupby(ROW, sort=False)["seed"].transform("nunique")
+    return predictions[predictions.groupby([*ROW, "subject"], sort=False)["seed"].transform("nunique") == seeds]
 
 
 def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) -> pd.DataFrame:
@@ -122,8 +132,8 @@ def person_scores(
     if part.empty:
         there = ", ".join(f"{a} under {b}" for a, b in predictions[["task", "protocol"]].drop_duplicates().to_numpy())
         raise InputError(f"no predictions of `{task}` under `{protocol}`; there are those of {there or 'nothing'}.")
-    table = score(part, "subject", windows).pivot(index="subject", columns="model", values=metric)
-    return table.loc[list(dict.fromkeys(part["subject"])), list(dict.fromkeys(part["model"]))]
+    table = score(of_every_seed(part), "subject", windows).pivot(index="subject", columns="model", values=metric)
+    return table.reindex(index=list(dict.fromkeys(part["subject"])), columns=list(dict.fromkeys(part["model"])))
 
 
 def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:

@@ -8,6 +8,7 @@ import pandas as pd
 import xarray as xr
 
 from wesadlib.errors import InputError
+from wesadlib.evaluation.comparison import of_every_seed
 from wesadlib.evaluation.folds import Job, windows_of_classes
 from wesadlib.evaluation.metrics import score
 from wesadlib.evaluation.protocols import ColdStart
@@ -146,9 +147,11 @@ def score_curve(
     predictions: pd.DataFrame, by: str | None = None, windows: str = "all", *, bootstrap: int = 1000
 ) -> pd.DataFrame:
     """Score a learning curve: as :func:`~wesadlib.evaluation.metrics.score`, with `size` in place of the protocol."""
-    scores = score(predictions, by, windows, bootstrap=bootstrap)
+    scores = score(of_every_seed(predictions), by, windows, bootstrap=bootstrap)
     size = scores["protocol"].str.removeprefix("learning_").astype(int)
-    return scores.assign(size=size).drop(columns="protocol").sort_values(["model", "size"], kind="stable")
+    model = pd.Categorical(scores["model"], list(dict.fromkeys(predictions["model"])))
+    table = scores.assign(size=size, model=model).drop(columns="protocol")
+    return table.sort_values(["model", "size"], kind="stable", ignore_index=True).astype({"model": object})
 
 
 def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -> pd.DataFrame:

@@ -44,10 +44,10 @@ class Figure(NamedTuple):
 
 
 FIGURES = [
-    Figure("schmidt2018wesad", "best of five", "chest and wrist", _THREE, _OUT, "accuracy", 0.80, "“up to”"),
-    Figure("schmidt2018wesad", "best of five", "chest and wrist", _REST, _OUT, "accuracy", 0.93, "“up to”"),
-    Figure("schmidt2018wesad", "best of five", "wrist", _THREE, _OUT, "accuracy", 0.76, "from a secondary source"),
-    Figure("schmidt2018wesad", "best of five", "wrist", _REST, _OUT, "accuracy", 0.88, "from a secondary source"),
+    Figure("schmidt2018wesad", "best of several", "chest and wrist", _THREE, _OUT, "accuracy", 0.80, "“up to”"),
+    Figure("schmidt2018wesad", "best of several", "chest and wrist", _REST, _OUT, "accuracy", 0.93, "“up to”"),
+    Figure("schmidt2018wesad", "best of several", "wrist", _THREE, _OUT, "accuracy", 0.76, "from a secondary source"),
+    Figure("schmidt2018wesad", "best of several", "wrist", _REST, _OUT, "accuracy", 0.88, "from a secondary source"),
     Figure("matteucci2026biomarker", "ResNet-1D", "chest", _TWO, _CHOSEN, "accuracy", 0.961),
     Figure("matteucci2026biomarker", "ResNet-1D", "chest", _TWO, _CHOSEN, "area under ROC", 0.991),
     Figure("matteucci2026biomarker", "ResNet-1D", "chest", _TWO, _CHOSEN, "calibration error (ECE)", 0.060),
@@ -83,7 +83,9 @@ def as_markdown(figures: pd.DataFrame) -> str:
     names = ["key", "model", "device", "states", "protocol"]
     for (key, *rest), part in figures.groupby(names, sort=False):
         results = [
-            f"{row.metric} {row.value:.3g}" + (f" ({row.remark})" if row.remark else "") for row in part.itertuples()
+            (f"{row.metric} {100 * row.value:.3g} %" if "accuracy" in row.metric else f"{row.metric} {row.value:.3g}")
+            + (f" ({row.remark})" if row.remark else "")
+            for row in part.itertuples()
         ]
         lines.append(" | ".join([f"| {{cite}}`{key}`", *rest, ", ".join(results)]) + " |")
     return "\n".join(lines)

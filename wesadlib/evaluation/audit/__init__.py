@@ -13,10 +13,11 @@ columns
 from wesadlib.evaluation.audit.controls import CONTROLS, motion, shuffled_labels
 from wesadlib.evaluation.audit.inflation import inflation, score_controls, score_with_intervals
 from wesadlib.evaluation.audit.people import describe_people, nearest_is_own
-from wesadlib.evaluation.audit.rules import RULES
+from wesadlib.evaluation.audit.rules import RULES, overlap_share, picks_epochs, shuffled_folds
 from wesadlib.evaluation.audit.shortcuts import (
     best_of_several,
     dropped_windows,
+    seed_scores,
     select_epoch_on_test_person,
     shuffled,
     shuffled_no_overlap,
@@ -32,10 +33,14 @@ __all__ = [
     "inflation",
     "motion",
     "nearest_is_own",
+    "overlap_share",
+    "picks_epochs",
     "score_controls",
     "score_with_intervals",
+    "seed_scores",
     "select_epoch_on_test_person",
     "shuffled",
+    "shuffled_folds",
     "shuffled_labels",
     "shuffled_no_overlap",
     "whole_recording",

@@ -103,6 +103,25 @@ def shuffled_folds(windows: xr.Dataset, seed: int, among: np.ndarray | None = No
     ]
 
 
+def overlap_share(windows: xr.Dataset, folds: list[Fold]) -> float:
+    """Share of tested windows that have a moment in common with a window, of the same person, that is learnt from.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with ``subject`` and ``start_s (window)`` and the attribute ``window_s``.
+    folds : list of Fold
+        Folds that together test each window at most once.
+    """
+    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
+    touched = []
+    for fold in folds:
+        learnt = np.union1d(fold.train, fold.validation)
+        near = np.abs(start_s[fold.test, None] - start_s[learnt]) < float(windows.attrs["window_s"]) - 1e-6
+        touched += (near & (subject[fold.test, None] == subject[learnt])).any(axis=1).tolist()
+    return float(np.mean(touched))
+
+
 def cold_folds(windows: xr.Dataset, params: Params, seed: int, among: np.ndarray) -> list[Fold]:
     """The folds of a cold start, of some of the windows only."""
     return [
@@ -125,8 +144,8 @@ def picks_epochs(model: str, params: Params) -> bool:
 
 
 def predict(
-    names: list[str], protocol: str, seed: int, folds: list[Fold], windows: xr.Dataset, params: Params, **options
+    names: list[str], protocol: str, seed: int, split: list[Fold], windows: xr.Dataset, params: Params, **options
 ) -> pd.DataFrame:
     """Run folds of several models by the runner that runs all folds; `options` are those of the runner."""
-    jobs = [Job(name, protocol, seed, fold) for name in names for fold in folds]
+    jobs = [Job(name, protocol, seed, fold) for name in names for fold in split]
     return runner.run_jobs(jobs, windows, params, **options)[0]

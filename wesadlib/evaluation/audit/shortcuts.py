@@ -117,13 +117,21 @@ def best_of_several(
     Its reference is all that was trained, of which the best is one.
     """
     tried = runner.evaluate(list(models), windows, protocol="cold_start", seeds=seeds, params=params, **options)
-    accuracy = decide(tried)["correct"].groupby([tried["model"], tried["seed"]]).mean()
-    best = [
-        tried[(tried["model"] == model) & (tried["seed"] == own.idxmax()[1])]
-        for model, own in accuracy.groupby(level="model", sort=False)
-    ]
-    name = "best_of_several"
+    name, best = "best_of_several", []
+    for model, own in _accuracy_by_seed(tried).groupby("model", sort=False):
+        seed = own.loc[own["accuracy"].idxmax(), "seed"]
+        best.append(tried[(tried["model"] == model) & (tried["seed"] == seed)])
     return pd.concat([mark(pd.concat(best), name, "shortcut"), mark(tried, name, "reference")], ignore_index=True)
+
+
+def seed_scores(several: pd.DataFrame) -> pd.DataFrame:
+    """Accuracy of every seed of which :func:`best_of_several` shows the best: ``model seed accuracy``."""
+    return _accuracy_by_seed(several[several["role"] == "reference"])
+
+
+def _accuracy_by_seed(tried: pd.DataFrame) -> pd.DataFrame:
+    keys = [tried["model"], tried["seed"]]
+    return decide(tried)["correct"].groupby(keys, sort=False).mean().rename("accuracy").reset_index()
 
 
 def dropped_windows(

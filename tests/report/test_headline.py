@@ -147,7 +147,9 @@ def test_chapters_show_the_tables_of_their_matter(rich):
     scores, audit = aside("23_loso", rich), aside("24_audit", rich)
     assert "| model | `cold_start` | `rest_calibrated` |" in scores
     assert "| `logistic` | 90.0 [90.0, 90.0] |  |" in scores and "Accuracy in %, three:" in scores
-    assert "2 folds failed" in scores and "![" in scores
+    assert "2 folds failed" in scores and "![" in scores and "No device" not in scores
+    upper = make_reference(predictions_of("resnet", "whole_recording", [1] * 10))
+    assert "No device could be used by the rule of `whole_recording`" in aside("23_loso", upper)
     assert "| test selected epoch | `resnet` | 96.0 | 93.0 | +2.6 [+1.0, +4.2] |" in audit
     assert "| motion only | `forest` | 84.0 [80.0, 88.0] |" in audit
 

@@ -10,6 +10,7 @@ from typing import Any
 import pandas as pd
 
 from wesadlib import artefacts
+from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
 from wesadlib.report.text import markdown_table, percent, wrap
 
@@ -52,7 +53,9 @@ def _scores(reference: Reference) -> Iterable[str]:
         ]
         yield f"Accuracy in %, {task}:"
         yield markdown_table(["model", *(f"`{protocol}`" for protocol in protocols)], rows)
-    yield wrap(_failures(reference))
+    undeployable = [f"`{name}`" for name in dict.fromkeys(results["protocol"]) if not PROTOCOLS[name].deployable]
+    yield f"No device could be used by the rule of {', '.join(undeployable)}: an upper mark." if undeployable else ""
+    yield _failures(reference)
     yield f"![Accuracy on each real person when that person is left out]({FIGURE})"
 
 

@@ -216,7 +216,10 @@ def in_words(row: pd.Series) -> str:
         f"{row['p']:.2g}."
     )
     if row["p"] >= SIGNIFICANCE:
-        return f"{text} So neither a rise nor a plateau is shown there, and more people may help by little or nothing."
+        return (
+            f"{text} So neither a rise nor a plateau is shown there, and what more people would bring stays open: only a "
+            f"rise of about {100 * row['detectable']:.1f} points for each doubling would show in four of five such studies."
+        )
     if row["rise"] < 0:
         return f"{text} So more people made it worse there, which more people like these would not mend."
     return (

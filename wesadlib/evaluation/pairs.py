@@ -237,6 +237,7 @@ def what_is_shown(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
         text.append(f"They show that {unit} differs for {len(shown)}, in points: {_shown(shown)}.")
     if len(alone):
         names = "; ".join(f"{row.first} and {row.second}" for row in alone.itertuples())
+        names = names if len(alone) < 4 else f"{len(alone)} {'others' if len(shown) else 'pairs'}"
         text.append(
             f"Looked at alone, p falls below {SIGNIFICANCE:g} for {names}{' as well' if len(shown) else ''}; among "
             f"{number} pairs chance alone may do that."

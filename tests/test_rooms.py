@@ -31,7 +31,7 @@ HOMES = {
     "matplotlib": ("plots",),
     "seaborn": ("plots",),
     "fastapi": ("serving",),
-    "ray": ("serving", "evaluation/runner.py"),
+    "ray": ("serving", "evaluation/parallel.py"),
     "torch": ("models", "explain.py"),
     "papermill": ("report",),
     "nbformat": ("report",),

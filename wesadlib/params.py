@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from wesadlib.errors import InputError
 
-State = Literal["baseline", "stress", "amusement"]
+State = Literal["baseline", "stress", "amusement", "non-stress"]
 
 
 def _field(default: Any, group: str, help: str, **bounds: Any) -> Any:
@@ -77,12 +77,25 @@ class Params(BaseModel):
     )
     fault_windows: int = _field(12, "quality", "good windows into which each fault is injected", ge=2, le=500)
 
-    classes: list[State] = _field(["baseline", "stress"], "models", "states to tell apart", min_length=2)
+    classes: list[State] = _field(
+        ["baseline", "stress"],
+        "models",
+        "states to tell apart; non-stress: baseline and amusement together",
+        min_length=2,
+    )
+    mean_of: list[str] = _field(
+        ["logistic", "forest", "resnet"], "models", "models whose probabilities the model `mean` averages", min_length=2
+    )
     width: int = _field(4, "models", "width w of the network's first stage", ge=2, le=128)
     dropout: float = _field(0.2, "models", "dropout in the network", ge=0, lt=1)
     levels: bool = _field(True, "models", "join each channel's mean and log-spread to the pooled vector")
     epochs: int = _field(3, "models", "most epochs of training", ge=1, le=500)
-    patience: int = _field(10, "models", "epochs without a better validation loss before training stops", ge=1)
+    pick_epoch: bool = _field(
+        False, "models", "let validation people pick the epoch whose weights are kept; else they are learnt from"
+    )
+    patience: int = _field(
+        10, "models", "epochs without a better validation loss before training stops, where an epoch is picked", ge=1
+    )
     batch_size: int = _field(64, "models", "windows a training step", ge=2, le=4096)
     learning_rate: float = _field(3e-3, "models", "peak learning rate of the one-cycle schedule", gt=0, le=1)
     weight_decay: float = _field(1e-2, "models", "AdamW's weight decay", ge=0, le=1)
@@ -91,13 +104,49 @@ class Params(BaseModel):
         "auto", "models", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
     )
 
-    models: list[str] = _field(["logistic", "resnet"], "evaluation", "models to compare", min_length=1)
-    protocol: str = _field("cold_start", "evaluation", "what a model may see of the person it is tested on")
+    models: list[str] = _field(
+        ["logistic", "forest", "boosting", "resnet", "joint", "mean"], "evaluation", "models to compare", min_length=1
+    )
+    protocols: list[str] = _field(
+        ["cold_start", "rest_calibrated", "whole_recording"],
+        "evaluation",
+        "what a model may see of the person it is tested on; the first is the book's own",
+        min_length=1,
+    )
+    rest_minutes: float = _field(
+        2.0, "evaluation", "how much of a person's first baseline `rest_calibrated` may see, min", gt=0, le=30
+    )
+    other_tasks: list[Annotated[list[State], Field(min_length=2)]] = _field(
+        [["baseline", "stress", "amusement"], ["non-stress", "stress"]],
+        "evaluation",
+        "states to tell apart besides `classes`, by one seed",
+    )
     seeds: list[Annotated[int, Field(ge=0)]] = _field([0], "evaluation", "seeds of every model", min_length=1)
+    selection_groups: int = _field(
+        4, "evaluation", "groups of people for the nested choice of a configuration", ge=3, le=50
+    )
     validation_subjects: int = _field(1, "evaluation", "training subjects set aside for stopping", ge=1)
+    learning_models: list[str] = _field(
+        ["logistic", "forest"],
+        "evaluation",
+        "models of the learning curve, at every second number of people",
+        min_length=1,
+    )
+    learning_networks: list[str] = _field(
+        ["resnet"], "evaluation", "models of the learning curve that take long, at three numbers of people"
+    )
+    learning_draws: int = _field(
+        2, "evaluation", "draws of people to learn from; of `learning_networks` one", ge=1, le=50
+    )
     workers: int = _field(0, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
     ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
     bootstrap: int = _field(1000, "evaluation", "resamples of people for an interval", ge=100, le=100_000)
+
+    audit_models: list[str] = _field(
+        ["forest", "resnet"], "audit", "models, of those compared, that the shortcuts are tried on", min_length=1
+    )
+    audit_seeds: int = _field(2, "audit", "seeds of which a shortcut shows the best", ge=2, le=100)
+    dropped_share: float = _field(0.1, "audit", "share of windows that a shortcut drops when scored", gt=0, lt=1)
 
     min_confidence: float = _field(0.7, "reliability", "below this confidence the model abstains", ge=0, le=1)
     false_alarm_rate: float = _field(

@@ -5,7 +5,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart, draw_subjects
+from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
+from wesadlib.evaluation.splits import draw_subjects
 
 
 def windows_of(subjects):

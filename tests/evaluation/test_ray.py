@@ -5,7 +5,8 @@ import pytest
 import stub_models
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.runner import RAY_ENVIRONMENT, evaluate
+from wesadlib.evaluation.parallel import RAY_ENVIRONMENT
+from wesadlib.evaluation.runner import evaluate
 from wesadlib.params import Params
 
 # One after the other, where tests are spread over processes.

@@ -14,7 +14,11 @@ from threadpoolctl import threadpool_limits
 from wesadlib import models
 from wesadlib.data import STATES
 from wesadlib.errors import InputError
-from wesadlib.evaluation.protocols import Fold, subjects_of
+from wesadlib.evaluation.splits import Fold, subjects_of
+
+#: Everything that is not stress, as one state.
+NON_STRESS = "non-stress"
+PARTS_OF_NON_STRESS = ("baseline", "amusement")
 
 #: What a model reports of an epoch: epoch (from 1), epochs at most, training loss, validation loss.
 Progress = Callable[[int, int, float, float], None]
@@ -30,7 +34,7 @@ class Job:
     fold: Fold
 
     def __str__(self) -> str:
-        return f"{self.fold.held_out} ({self.model}, seed {self.seed})"
+        return f"{self.fold.held_out} ({self.model}, {self.protocol}, seed {self.seed})"
 
 
 def task_name(classes: Sequence[str]) -> str:
@@ -38,6 +42,8 @@ def task_name(classes: Sequence[str]) -> str:
 
     >>> task_name(["baseline", "stress"])
     'stress-baseline'
+    >>> task_name(["baseline", "stress", "amusement"])
+    'amusement-stress-baseline'
     """
     return "-".join(sorted(classes, key=lambda state: -STATES.index(state) if state in STATES else 1))
 
@@ -45,12 +51,21 @@ def task_name(classes: Sequence[str]) -> str:
 def windows_of_classes(windows: xr.Dataset, classes: Sequence[str]) -> xr.Dataset:
     """Windows of the states to tell apart, each with its ``position (window)`` among all.
 
+    Where ``non-stress`` is one of them, windows of baseline and amusement get that label; the coordinate
+    ``state (window)`` keeps what was recorded.
+
     Raises
     ------
     InputError
-        When a state has no window.
+        When a state has no window, or would be part of another.
     """
-    label = windows["label"].values.astype(str)
+    recorded = windows["label"].values.astype(str)
+    label = recorded
+    if NON_STRESS in classes:
+        both = [name for name in classes if name in PARTS_OF_NON_STRESS]
+        if both:
+            raise InputError(f"`classes` names {NON_STRESS} and `{both[0]}`, which is part of it; name one of them.")
+        label = np.where(np.isin(recorded, PARTS_OF_NON_STRESS), NON_STRESS, recorded)
     for state in classes:
         if not (label == state).any():
             raise InputError(
@@ -58,7 +73,8 @@ def windows_of_classes(windows: xr.Dataset, classes: Sequence[str]) -> xr.Datase
                 f"{', '.join(subjects_of(windows)) or 'nobody'}; give more subjects or take it out of `classes`."
             )
     chosen = np.flatnonzero(np.isin(label, classes))
-    return windows.isel(window=chosen).assign_coords(position=("window", chosen))
+    coordinates = {"label": label[chosen], "state": recorded[chosen], "position": chosen}
+    return windows.isel(window=chosen).assign_coords({name: ("window", value) for name, value in coordinates.items()})
 
 
 def accepted(windows: xr.Dataset) -> np.ndarray:
@@ -99,6 +115,7 @@ def fit_model(
     *,
     seed: int,
     where: str,
+    rest: xr.Dataset | None = None,
     progress: Progress | None = None,
 ) -> models.Model:
     """Fit a copy of an unfitted model by the one recipe of folds and of the final model.
@@ -115,6 +132,8 @@ def fit_model(
         Seed of the fit.
     where : str
         Beginning of an error's sentence, such as ``fold of S3``.
+    rest : Dataset, optional
+        Windows at rest of the people in `train` and `validation`, where the protocol shows them.
     progress : callable, optional
         Told of each epoch.
 
@@ -135,7 +154,7 @@ def fit_model(
             "`validation_subjects`."
         )
     with threadpool_limits(limits=1):
-        return copy.deepcopy(prototype).fit(train, validation, seed=seed, progress=progress)
+        return copy.deepcopy(prototype).fit(train, validation, rest=rest, seed=seed, progress=progress)
 
 
 def run_fold(
@@ -165,12 +184,14 @@ def run_fold(
     fold, began = job.fold, time.perf_counter()
     where = f"fold of {job}"
     train, validation = divide(prototype, windows, fold.train, fold.validation)
-    model = fit_model(prototype, train, validation, seed=job.seed, where=where, progress=progress)
+    test = windows.isel(window=fold.test)
+    rest_of_others, rest_of_tested = _divide_rest(windows, fold, where)
+    options = {"seed": job.seed, "where": where, "rest": rest_of_others, "progress": progress}
+    model = fit_model(prototype, train, validation, **options)
     seconds = time.perf_counter() - began
 
-    test = windows.isel(window=fold.test)
     with threadpool_limits(limits=1):
-        probabilities = model.predict_proba(test).transpose("window", "state").values.astype(float)
+        probabilities = model.predict_proba(test, rest=rest_of_tested).transpose("window", "state").values.astype(float)
     if not np.isfinite(probabilities).all():
         raise InputError(f"{where}: probabilities that are not numbers; training diverged, so lower `learning_rate`.")
     table = pd.DataFrame(
@@ -179,7 +200,7 @@ def run_fold(
             "model": job.model,
             "protocol": job.protocol,
             "seed": job.seed,
-            "subject": fold.held_out,
+            "subject": test["subject"].values.astype(str),
             "window": test["position"].values,
             "start_s": test["start_s"].values,
             "label": test["label"].values.astype(str),
@@ -188,21 +209,47 @@ def run_fold(
         }
     )
     table.attrs["training"] = {
-        "model": job.model,
-        "protocol": job.protocol,
-        "seed": job.seed,
-        "subject": fold.held_out,
+        **describe_job(job, prototype),
+        "error": "",
         "validation_subjects": [] if validation is None else subjects_of(validation),
         "train_windows": train.sizes["window"],
         "validation_windows": 0 if validation is None else validation.sizes["window"],
-        **_epochs(model),
+        **describe_epochs(model),
         "seconds": seconds,
         "node": node,
     }
     return table
 
 
-def _epochs(model: models.Model) -> dict[str, Any]:
+def describe_job(job: Job, prototype: models.Model) -> dict[str, Any]:
+    """Names of a fold in the training table."""
+    return {
+        "task": task_name(prototype.classes),
+        "model": job.model,
+        "protocol": job.protocol,
+        "seed": job.seed,
+        "subject": job.fold.held_out,
+    }
+
+
+def _divide_rest(windows: xr.Dataset, fold: Fold, where: str) -> tuple[xr.Dataset | None, xr.Dataset | None]:
+    # Accepted windows at rest, of those who teach and of those who are tested.
+    if not len(fold.calibration):
+        return None, None
+    subject, tested = windows["subject"].values.astype(str), subjects_of(windows.isel(window=fold.test))
+    good = fold.calibration[accepted(windows)[fold.calibration]]
+    without = [person for person in dict.fromkeys(subject[fold.calibration]) if person not in subject[good]]
+    if without:
+        raise InputError(
+            f"{where}: no accepted window at rest of {', '.join(without)}; raise `rest_minutes`, relax the quality "
+            "thresholds, or leave them out by `subjects`."
+        )
+    own = np.isin(subject[good], tested)
+    return windows.isel(window=good[~own]), windows.isel(window=good[own])
+
+
+def describe_epochs(model: models.Model) -> dict[str, Any]:
+    """A fitted model's epochs in the training table; NaN where it has none."""
     # Models that are not trained by epochs have no history, and say so by NaN rather than by a number of epochs.
     history = getattr(model, "history_", None)
     if history is None:
@@ -213,22 +260,3 @@ def _epochs(model: models.Model) -> dict[str, Any]:
         "train_loss": history["train_loss"].astype(float).tolist(),
         "validation_loss": history["validation_loss"].astype(float).tolist(),
     }
-
-
-class Show:
-    """A model's report of an epoch as one line, handed on to whatever shows it."""
-
-    def __init__(self, job: str, hand_on: Callable[[str], Any]):
-        self.job, self.hand_on = job, hand_on
-
-    def __call__(self, epoch: int, epochs: int, train_loss: float, validation_loss: float) -> None:
-        """Take the report of an epoch."""
-        self.hand_on(f"{self.job}: epoch {epoch}/{epochs}, loss {train_loss:.3f}, validation {validation_loss:.3f}")
-
-
-def gather(tables: list[pd.DataFrame]) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Join the folds: predictions, a row a window, and training, a row a fold."""
-    training = pd.DataFrame([table.attrs["training"] for table in tables])
-    for table in tables:
-        table.attrs = {}
-    return pd.concat(tables, ignore_index=True), training

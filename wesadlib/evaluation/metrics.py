@@ -104,6 +104,33 @@ def groups(predictions: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[
         yield dict(zip(names, keys, strict=True)), group
 
 
+def only(
+    predictions: pd.DataFrame,
+    task: str | None = None,
+    protocol: str | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+) -> pd.DataFrame:
+    """Predictions of one task, protocol, model or seed; columns of other tasks' states are left out.
+
+    Raises
+    ------
+    InputError
+        When there is none; the sentence lists what there is.
+    """
+    wanted = {"task": task, "protocol": protocol, "model": model, "seed": seed}
+    for name, value in wanted.items():
+        if value is None:
+            continue
+        found = predictions[predictions[name] == value]
+        if found.empty:
+            there = ", ".join(map(str, dict.fromkeys(predictions[name]))) or "none"
+            raise InputError(f"no prediction with {name} `{value}`; there are those of {there}.")
+        predictions = found
+    absent = [name for name in predictions.columns if name.startswith("p_") and predictions[name].isna().all()]
+    return predictions.drop(columns=absent)
+
+
 def select(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
     """Predictions of "all" windows or of those "accepted" by quality."""
     if windows not in ("all", "accepted"):

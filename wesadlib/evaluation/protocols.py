@@ -1,55 +1,20 @@
 """Who may see what: protocols as splitters over people, in scikit-learn's manner.
 
-A protocol is a class in :data:`PROTOCOLS`. It is made with the run's ``validation_subjects`` and a seed, has
-a `name`, says in `seen` what the model has seen of the person it is tested on and in `deployable` whether a
-device could do the same, and yields a :class:`Fold` a person from `split`. Every split is by person: a
-person's windows are never on two sides of one.
+A protocol is a class in :data:`PROTOCOLS`. It has a `name`, says in `seen` what the model has seen of the person it is
+tested on and in `deployable` whether a device could do the same, and yields a fold a person from `split`. Every split
+is by person: a person's windows are never on two sides of one.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import ClassVar, Protocol
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-
-_NONE = np.empty(0, dtype=np.intp)
-
-
-@dataclass(frozen=True)
-class Fold:
-    """Positions along the ``window`` axis of what each part of one fold may use.
-
-    Attributes
-    ----------
-    held_out : str
-        The person the fold is tested on.
-    train, validation : ndarray of int, (window,)
-        Windows of other people: to fit on, and to decide when to stop.
-    calibration : ndarray of int, (window,)
-        Windows of the held-out person that the model may use before it is tested; empty under a cold start.
-    test : ndarray of int, (window,)
-        Windows of the held-out person to predict.
-    """
-
-    held_out: str
-    train: np.ndarray
-    validation: np.ndarray
-    test: np.ndarray
-    calibration: np.ndarray = field(default_factory=lambda: _NONE)
-
-
-class Splitter(Protocol):
-    """What the runner asks of a protocol."""
-
-    name: ClassVar[str]
-    deployable: ClassVar[bool]
-    seen: ClassVar[str]
-
-    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
-        """Yield a fold for each person."""
+from wesadlib.evaluation.splits import Fold, Parts, Splitter, everything, leave_one_out, subjects_of
+from wesadlib.params import Params
 
 
 @dataclass(frozen=True)
@@ -86,6 +51,19 @@ class ColdStart:
     deployable: ClassVar[bool] = True
     seen: ClassVar[str] = "The model has seen nothing of the new person: no window, no label, no level at rest."
 
+    @classmethod
+    def from_params(cls, params: Params, seed: int) -> "ColdStart":
+        """Make the splitter of a run's parameters."""
+        return cls(params.validation_subjects, seed)
+
+    def prepare(self, windows: xr.Dataset) -> xr.Dataset:
+        """The windows as they are."""
+        return windows
+
+    def parts(self, windows: xr.Dataset) -> Parts:
+        """All windows of each person; no rest."""
+        return everything(windows)
+
     def split(self, windows: xr.Dataset) -> Iterator[Fold]:
         """Yield a fold for each person, in the order in which people appear in `windows`.
 
@@ -94,37 +72,171 @@ class ColdStart:
         windows : Dataset
             Windows with the coordinate ``subject (window)``.
         """
-        subject = np.asarray(windows["subject"].values)
-        people = subjects_of(windows)
-        needed = self.validation_subjects + 2
-        if len(people) < needed:
-            raise InputError(
-                f"{len(people)} subject{'s' * (len(people) != 1)} ({', '.join(people)}): leaving one out with "
-                f"validation_subjects={self.validation_subjects} needs at least {needed}; give more subjects"
-                f"{' or lower `validation_subjects`' if self.validation_subjects > 1 else ''}."
-            )
-        for held_out in people:
-            others = [person for person in people if person != held_out]
-            validation = draw_subjects(others, self.validation_subjects, self.seed, held_out)
-            in_test, in_validation = subject == held_out, np.isin(subject, validation)
-            yield Fold(
-                held_out,
-                train=np.flatnonzero(~in_test & ~in_validation),
-                validation=np.flatnonzero(in_validation),
-                test=np.flatnonzero(in_test),
-            )
+        return leave_one_out(self, windows)
 
 
-def subjects_of(windows: xr.Dataset) -> list[str]:
-    """People of `windows` in the order in which they first appear."""
-    return list(dict.fromkeys(windows["subject"].values.astype(str).tolist()))
+@dataclass(frozen=True)
+class RestCalibrated:
+    """Leave one subject out, whose first minutes at rest are known.
+
+    ::
+
+        person S2      |‥ rest ‥|gap|‥‥‥ baseline ‥‥‥|   |‥‥ stress ‥‥|
+        fold S2         calibration  test                test
+        fold S3         calibration  train               train
+
+    Rest is chronological: the windows that lie wholly within the first `rest_minutes` from the start of the person's
+    first baseline window. They are never tested on, nor learnt from, and nor is any window that starts less than one
+    window's length after them or before they begin while touching them.
+
+    Parameters
+    ----------
+    validation_subjects, seed
+        As for :class:`ColdStart`; the draws are the same.
+    rest_minutes : float
+        How much rest is known of each person.
+
+    Raises
+    ------
+    InputError
+        From `split`, as :class:`ColdStart`, and when a person has too little baseline to give the rest and be tested on
+        baseline after it.
+    """
+
+    validation_subjects: int = 1
+    seed: int = 0
+    rest_minutes: float = 5.0
+
+    name: ClassVar[str] = "rest_calibrated"
+    deployable: ClassVar[bool] = True
+    seen: ClassVar[str] = (
+        "The model has seen the new person's first minutes at rest, and is tested on none of them nor right after."
+    )
+
+    @classmethod
+    def from_params(cls, params: Params, seed: int) -> "RestCalibrated":
+        """Make the splitter of a run's parameters."""
+        return cls(params.validation_subjects, seed, params.rest_minutes)
+
+    def prepare(self, windows: xr.Dataset) -> xr.Dataset:
+        """The windows as they are."""
+        return windows
+
+    def parts(self, windows: xr.Dataset) -> Parts:
+        """Each person's rest, and what is left after the gap."""
+        window_s = float(windows.attrs["window_s"])
+        rest_s = 60 * self.rest_minutes
+        subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values
+        baseline = windows["state" if "state" in windows.coords else "label"].values == "baseline"
+        usable, rest = {}, {}
+        for person in subjects_of(windows):
+            own = subject == person
+            if not (own & baseline).any():
+                raise InputError(
+                    f"{person}: no window of `baseline`, which the protocol `{self.name}` takes a person's rest from; "
+                    "keep `baseline` or `non-stress` among `classes`."
+                )
+            begin = start_s[own & baseline].min()
+            at_rest = own & baseline & (start_s + window_s <= begin + rest_s + 1e-6)
+            after = own & (start_s >= begin + rest_s + window_s - 1e-6)
+            before = own & (start_s + window_s <= begin + 1e-6)
+            if not at_rest.any() or not (after & baseline).any():
+                minutes = (start_s[own & baseline].max() + window_s - begin) / 60
+                raise InputError(
+                    f"{person}: {minutes:.1f} min from the first to the last window of baseline, which do not give "
+                    f"{self.rest_minutes:g} min of rest, a window's gap and baseline to be tested on; choose "
+                    f"`rest_minutes` of at least {window_s / 60:g} and at most {minutes - 2 * window_s / 60:.1f}."
+                )
+            usable[person], rest[person] = np.flatnonzero(after | before), np.flatnonzero(at_rest)
+        return Parts(usable, rest)
+
+    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
+        """Yield a fold for each person; `windows` have ``start_s (window)`` and the attribute ``window_s``."""
+        return leave_one_out(self, windows)
 
 
-def draw_subjects(people: list[str], number: int, seed: int, purpose: str = "") -> list[str]:
-    """Draw people without replacement, by a seed and a purpose (such as the held-out person's name), in given order."""
-    generator = np.random.default_rng([seed, *purpose.encode()])
-    return [people[k] for k in sorted(generator.choice(len(people), number, replace=False))]
+@dataclass(frozen=True)
+class WholeRecording:
+    """Leave one subject out, whose whole recording, without labels, sets the scale: an upper mark, for no device.
+
+    Features and signals of everybody are z-scored by the mean and spread of that person's own windows, of all
+    states. Nobody has the whole recording when its first minute is judged, and how much of it was stress shapes the
+    scale.
+
+    Parameters
+    ----------
+    validation_subjects, seed
+        As for :class:`ColdStart`; the draws are the same.
+    """
+
+    validation_subjects: int = 1
+    seed: int = 0
+
+    name: ClassVar[str] = "whole_recording"
+    deployable: ClassVar[bool] = False
+    seen: ClassVar[str] = (
+        "The model sees every window in the scale of the person's whole recording, which no device has."
+    )
+
+    @classmethod
+    def from_params(cls, params: Params, seed: int) -> "WholeRecording":
+        """Make the splitter of a run's parameters."""
+        return cls(params.validation_subjects, seed)
+
+    def prepare(self, windows: xr.Dataset) -> xr.Dataset:
+        """Windows whose features and signals have mean 0 and spread 1 in each person; what does not vary becomes 0."""
+        return standardise_by_person(windows)
+
+    def parts(self, windows: xr.Dataset) -> Parts:
+        """All windows of each person; no rest."""
+        return everything(windows)
+
+    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
+        """Yield a fold for each person, as :meth:`ColdStart.split`."""
+        return leave_one_out(self, windows)
 
 
-#: name -> splitter class
-PROTOCOLS: dict[str, type] = {ColdStart.name: ColdStart}
+#: name -> splitter class; in this order protocols are compared.
+PROTOCOLS: dict[str, type] = {protocol.name: protocol for protocol in (ColdStart, RestCalibrated, WholeRecording)}
+
+
+def make_protocol(name: str, params: Params, seed: int) -> Splitter:
+    """Make a splitter by its name.
+
+    Raises
+    ------
+    InputError
+        When no protocol has that name; the sentence lists those that there are.
+    """
+    if name not in PROTOCOLS:
+        raise InputError(f"unknown protocol `{name}`; the protocols are {', '.join(PROTOCOLS)}.")
+    return PROTOCOLS[name].from_params(params, seed)
+
+
+def standardise_by_person(windows: xr.Dataset) -> xr.Dataset:
+    """Z-score features and signals by the mean and spread of each person's own windows, whatever their state.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with ``subject (window)`` and ``feature`` or ``signal``, or both; NaN stay NaN and count for nothing.
+
+    Returns
+    -------
+    Dataset
+        The same with standardised values; what does not vary in a person becomes 0.
+    """
+    subject = windows["subject"].values.astype(str)
+    changed = {}
+    for name, over in (("feature", (0,)), ("signal", (0, 2))):
+        if name not in windows:
+            continue
+        variable = windows[name].transpose("window", ...)
+        values = variable.values.copy()
+        for person in subjects_of(windows):
+            own = subject == person
+            present = np.ma.masked_invalid(values[own].astype(float))
+            mean, spread = (getattr(present, what)(axis=over, keepdims=True).filled(np.nan) for what in ("mean", "std"))
+            values[own] = (values[own] - mean) / np.where(spread > 0, spread, 1)
+        changed[name] = variable.copy(data=values).transpose(*windows[name].dims)
+    return windows.assign(changed)

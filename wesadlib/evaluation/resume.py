@@ -1,8 +1,11 @@
 """Files that keep finished folds, from which an interrupted run resumes."""
 
+import ast
 import functools
 import hashlib
 import inspect
+import json
+import re
 from importlib.metadata import version
 from pathlib import Path
 
@@ -14,7 +17,6 @@ from wesadlib import __version__, models
 from wesadlib.artefacts import digest, replacing
 from wesadlib.errors import InputError
 from wesadlib.evaluation import folds
-from wesadlib.params import Params
 
 
 def windows_digest(windows: xr.Dataset) -> str:
@@ -30,29 +32,38 @@ def windows_digest(windows: xr.Dataset) -> str:
 
 
 @functools.cache
-def _source_digest(*sources: Path) -> str:
-    return digest([hashlib.sha256(path.read_bytes()).hexdigest() for path in sources])
+def _source_digest(source: Path) -> str:
+    # A model's module, the modules beside it that it imports, and theirs: nothing else makes its numbers.
+    found, waiting = {Path(folds.__file__)}, [source]
+    while waiting:
+        path = waiting.pop()
+        if path in found or not path.is_file():
+            continue
+        found.add(path)
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{models.__name__}."):
+                waiting.append(path.parent / f"{node.module.rpartition('.')[2]}.py")
+    return digest({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found)})
 
 
-def fold_file(folder: Path, job: folds.Job, prototype: models.Model, content: str, params: Params) -> Path:
+def fold_file(folder: Path, job: folds.Job, prototype: models.Model, content: str) -> Path:
     """File of a finished fold; its name holds all that the fold's numbers follow from.
 
-    That is the windows' content, the split, the model's parameters and source, the seed, and the versions of
+    That is the windows' content, the split, the unfitted model's parameters and source, the seed, and the versions of
     the libraries.
     """
-    fields = [name for name, field in Params.model_fields.items() if field.json_schema_extra["group"] == "models"]
-    sources = {*Path(models.__file__).parent.glob("*.py"), Path(folds.__file__), Path(inspect.getfile(type(prototype)))}
     split = hashlib.sha256()
     for part in (job.fold.train, job.fold.validation, job.fold.calibration, job.fold.test):
         split.update(part.astype(np.int64).tobytes() + b"|")
     key = {
         "windows": content,
         "split": split.hexdigest(),
-        "params": {name: getattr(params, name) for name in fields},
-        "source": _source_digest(*sorted(sources)),
+        "model": json.dumps(vars(prototype), sort_keys=True, default=vars),
+        "source": _source_digest(Path(inspect.getfile(type(prototype)))),
         "versions": [__version__, *map(version, ("numpy", "scikit-learn", "torch"))],
     }
-    return folder / f"{job.model}-{job.protocol}-seed{job.seed}-{job.fold.held_out}-{digest(key)[:16]}.parquet"
+    name = "-".join([job.model, job.protocol, f"seed{job.seed}", job.fold.held_out, digest(key)[:16]])
+    return folder / f"{re.sub('[^A-Za-z0-9_+-]', '_', name)}.parquet"
 
 
 def save_fold(path: Path, table: pd.DataFrame) -> None:

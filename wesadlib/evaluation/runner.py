@@ -1,14 +1,9 @@
-"""Many folds: one after the other or as Ray tasks, resumed and retried, with the same numbers either way."""
+"""Many folds, resumed, with one person's failure kept from the others; and the final model by the same recipe."""
 
-import logging
-import os
-import socket
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from itertools import islice
+import dataclasses
+import warnings
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
-from urllib.parse import urlsplit
 
 import numpy as np
 import pandas as pd
@@ -17,22 +12,13 @@ from tqdm.auto import tqdm
 
 from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import Job, Progress, Show, divide, fit_model, gather, run_fold, windows_of_classes
-from wesadlib.evaluation.protocols import PROTOCOLS, draw_subjects, subjects_of
+from wesadlib.evaluation.folds import Job, Progress, divide, fit_model, windows_of_classes
+from wesadlib.evaluation.gathering import failed_fold, gather, mean_fold
+from wesadlib.evaluation.parallel import run_folds
+from wesadlib.evaluation.protocols import make_protocol
 from wesadlib.evaluation.resume import fold_file, load_fold, save_fold, windows_digest
+from wesadlib.evaluation.splits import draw_subjects, subjects_of
 from wesadlib.params import Params
-
-#: How often a fold whose worker died is started again.
-RETRIES = 2
-
-#: Ray sends nothing home, leaves no token file in the user's home, lets a worker see the accelerator that this process
-#: sees, and does not restart for ever what runs out of memory.
-RAY_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "disabled",
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_task_oom_retries": str(RETRIES),
-}
 
 
 def evaluate(
@@ -62,8 +48,69 @@ def evaluate(
         One of :data:`~wesadlib.evaluation.protocols.PROTOCOLS`.
     seeds : iterable of int, optional
         Seeds of the draw of validation people and of the fit.
-    params : Params, optional
-        The run's parameters; default :class:`~wesadlib.params.Params`.
+    params, workers, ray_address, folds, progress
+        As for :func:`run_jobs`.
+    return_training : bool, optional
+        Return the training table as well.
+
+    Returns
+    -------
+    predictions : DataFrame
+        ``task model protocol seed subject window start_s label p_<state>… accepted``, a row a window;
+        `window` is its position in `windows`.
+    training : DataFrame
+        With `return_training`, a row a fold: task, model, protocol, seed, subject, error (empty where all went well),
+        validation people, numbers of windows, best epoch and epochs (NaN for a model that is not trained by epochs),
+        losses by epoch, seconds, and the cluster's node.
+
+    Raises
+    ------
+    InputError
+        When a name is unknown, a state has no window, there are too few people to leave one out, a person has too
+        little rest for the protocol, or every fold fails.
+
+    Warns
+    -----
+    UserWarning
+        When some folds fail: the other people's predictions are returned all the same.
+    """
+    params = Params() if params is None else params
+    names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
+    for name in names:
+        models.create(name, params)
+    windows = windows_of_classes(make_protocol(protocol, params, 0).prepare(windows), params.classes)
+    jobs = [
+        Job(name, protocol, seed, fold)
+        for name in names
+        for seed in dict.fromkeys(seeds)
+        for fold in make_protocol(protocol, params, seed).split(windows)
+    ]
+    options = {"workers": workers, "ray_address": ray_address, "folds": folds, "progress": progress}
+    predictions, training = run_jobs(jobs, windows, params, **options)
+    return (predictions, training) if return_training else predictions
+
+
+def run_jobs(
+    jobs: Sequence[Job],
+    windows: xr.Dataset,
+    params: Params,
+    *,
+    workers: int | None = None,
+    ray_address: str | None = None,
+    folds: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run folds; the protocols, the learning curve and the audit all come through here.
+
+    Parameters
+    ----------
+    jobs : sequence of Job
+        What to run, with positions in `windows`. A mean of models trains nothing of its own: its members' folds run
+        once, whoever asks for them.
+    windows : Dataset
+        What :func:`~wesadlib.evaluation.folds.windows_of_classes` gives.
+    params : Params
+        The run's parameters.
     workers : int, optional
         Folds at a time, default ``params.workers``; 0: one after the other in this process. The numbers are
         the same.
@@ -75,51 +122,71 @@ def evaluate(
         again.
     progress : bool, optional
         Show a bar with the fold, the epoch and the losses.
-    return_training : bool, optional
-        Return the training table as well.
 
     Returns
     -------
-    predictions : DataFrame
-        ``task model protocol seed subject window start_s label p_<state>… accepted``, a row a window;
-        `window` is its position in `windows`.
-    training : DataFrame
-        With `return_training`, a row a fold: validation people, numbers of windows, best epoch and epochs
-        (NaN for a model that is not trained by epochs), losses by epoch, seconds, and the cluster's node.
+    predictions, training : DataFrame
+        As :func:`evaluate` returns them.
 
     Raises
     ------
     InputError
-        When a name is unknown, a state has no window, there are too few people to leave one out, or the
-        worker of a fold keeps dying; folds that were finished are kept in `folds`.
+        When a kept fold is damaged, no cluster answers, or every fold fails.
+
+    Warns
+    -----
+    UserWarning
+        When some folds fail.
     """
-    params = Params() if params is None else params
     workers = params.workers if workers is None else workers
     ray_address = params.ray_address if ray_address is None else ray_address
-    if protocol not in PROTOCOLS:
-        raise InputError(f"unknown protocol `{protocol}`; the protocols are {', '.join(PROTOCOLS)}.")
-    prototypes = {name: models.create(name, params) for name in ([model] if isinstance(model, str) else model)}
-    windows = windows_of_classes(windows, params.classes)
-    jobs = [
-        Job(name, protocol, seed, fold)
-        for name in prototypes
-        for seed in dict.fromkeys(seeds)
-        for fold in PROTOCOLS[protocol](params.validation_subjects, seed).split(windows)
-    ]
+    prototypes = {name: models.create(name, params) for name in dict.fromkeys(job.model for job in jobs)}
+    needed, members = _members(jobs, prototypes)
+    prototypes |= {job.model: models.create(job.model, params) for job in needed if job.model not in prototypes}
     files: dict[int, Path] = {}
     if folds is not None:
         content = windows_digest(windows)
-        files = {k: fold_file(Path(folds), job, prototypes[job.model], content, params) for k, job in enumerate(jobs)}
+        files = {k: fold_file(Path(folds), job, prototypes[job.model], content) for k, job in enumerate(needed)}
     tables = {k: load_fold(path) for k, path in files.items() if path.exists()}
-    left = [k for k in range(len(jobs)) if k not in tables]
-    with tqdm(total=len(jobs), initial=len(tables), desc="folds", unit="fold", disable=not progress) as bar:
-        for k, table in _run(left, jobs, prototypes, windows, bar, workers, ray_address):
-            tables[k] = table
-            if files:
-                save_fold(files[k], table)
+    left = [k for k in range(len(needed)) if k not in tables]
+    failures: dict[int, Exception] = {}
+    with tqdm(total=len(needed), initial=len(tables), desc="folds", unit="fold", disable=not progress) as bar:
+        for k, result in run_folds(left, needed, prototypes, windows, bar, workers, ray_address):
+            if isinstance(result, Exception):
+                failures[k] = result
+                tables[k] = failed_fold(needed[k], prototypes[needed[k].model], result)
+            else:
+                tables[k] = result
+                if files:
+                    save_fold(files[k], result)
             bar.update()
-    predictions, training = gather([tables[k] for k in range(len(jobs))])
-    return (predictions, training) if return_training else predictions
+    if failures and len(failures) == len(needed):
+        raise failures[min(failures)]
+    for k, failure in failures.items():
+        warnings.warn(f"{tables[k].attrs['training']['error']} The other folds are kept.", stacklevel=2, source=failure)
+    composed = [
+        mean_fold(job, [tables[k] for k in parts]) if hasattr(prototypes[job.model], "members") else tables[parts[0]]
+        for job, parts in zip(jobs, members, strict=True)
+    ]
+    return gather(composed)
+
+
+def _members(jobs: Sequence[Job], prototypes: dict[str, models.Model]) -> tuple[list[Job], list[list[int]]]:
+    # The folds to train, each once, and for every job the positions of those that it is made of.
+    needed, place, members = [], {}, []
+    for job in jobs:
+        parts = getattr(prototypes[job.model], "members", None)
+        own = [job] if parts is None else [dataclasses.replace(job, model=name) for name in parts]
+        for part in own:
+            if _key(part) not in place:
+                place[_key(part)] = len(needed)
+                needed.append(part)
+        members.append([place[_key(part)] for part in own])
+    return needed, members
+
+
+def _key(job: Job) -> tuple[str, str, int, str]:
+    return job.model, job.protocol, job.seed, job.fold.held_out
 
 
 def fit_final(
@@ -172,125 +239,3 @@ def fit_final(
     train, validation = divide(prototype, windows, np.flatnonzero(~validating), np.flatnonzero(validating))
     where = f"final model ({model}, seed {seed})"
     return fit_model(prototype, train, validation, seed=seed, where=where, progress=progress)
-
-
-def _run(
-    left: list[int],
-    jobs: list[Job],
-    prototypes: dict[str, models.Model],
-    windows: xr.Dataset,
-    bar: tqdm,
-    workers: int,
-    ray_address: str,
-) -> Iterator[tuple[int, pd.DataFrame]]:
-    # Yields each fold as soon as it is finished, so that the caller can keep it.
-    if workers and left:
-        with _ray_session(ray_address, workers, windows.nbytes) as ray:
-            yield from _run_on_ray(ray, left, jobs, prototypes, windows, bar, workers)
-    else:
-        for k in left:
-            progress = None if bar.disable else Show(str(jobs[k]), bar.set_postfix_str)
-            yield k, run_fold(prototypes[jobs[k].model], windows, jobs[k], progress)
-
-
-class _Board:
-    """Where Ray workers leave their latest line for the process that shows the bar."""
-
-    def __init__(self):
-        self.line = ""
-
-    def write(self, line: str) -> None:
-        self.line = line
-
-    def read(self) -> str:
-        return self.line
-
-
-def _fold_on_ray(prototype: models.Model, windows: xr.Dataset, job: Job, board: Any) -> pd.DataFrame:
-    import ray
-
-    progress = None if board is None else Show(str(job), board.write.remote)
-    return run_fold(prototype, windows, job, progress, node=ray.get_runtime_context().get_node_id())
-
-
-@contextmanager
-def _ray_session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
-    # A session that is open already is used and left open; what is started here is shut down here.
-    for name, value in RAY_ENVIRONMENT.items():
-        os.environ.setdefault(name, value)
-    import ray
-
-    if ray.is_initialized():
-        yield ray
-        return
-    _refuse_silent(address)
-    here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(2 * nbytes, 200 << 20)}
-    try:
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
-    except ConnectionError:
-        raise _no_cluster(address) from None
-    try:
-        yield ray
-    finally:
-        ray.shutdown()
-
-
-def _refuse_silent(address: str) -> None:
-    # Ray would knock for minutes at a door where nobody is.
-    if address in ("", "auto"):
-        return
-    try:
-        parts = urlsplit(address if "//" in address else f"//{address}")
-        socket.create_connection((parts.hostname, parts.port), timeout=5).close()
-    except (OSError, ValueError):
-        raise _no_cluster(address) from None
-
-
-def _no_cluster(address: str) -> InputError:
-    return InputError(f"ray_address={address!r}: no Ray cluster answers there; leave it empty for this machine.")
-
-
-def _run_on_ray(
-    ray: Any,
-    left: list[int],
-    jobs: list[Job],
-    prototypes: dict[str, models.Model],
-    windows: xr.Dataset,
-    bar: tqdm,
-    workers: int,
-) -> Iterator[tuple[int, pd.DataFrame]]:
-    shared = ray.put(windows)
-    unfitted = {name: ray.put(prototype) for name, prototype in prototypes.items()}
-    board = None if bar.disable else ray.remote(num_cpus=0)(_Board).remote()
-    fold = ray.remote(num_cpus=1, max_retries=RETRIES, scheduling_strategy="SPREAD")(_fold_on_ray)
-    waiting, running, lost = iter(left), {}, {}
-    try:
-        while True:
-            for k in islice(waiting, workers - len(running)):
-                running[fold.remote(unfitted[jobs[k].model], shared, jobs[k], board)] = k
-            if not running:
-                break
-            finished, _ = ray.wait(list(running), timeout=0.5)
-            for reference in finished:
-                k = running.pop(reference)
-                try:
-                    yield k, ray.get(reference)
-                except ray.exceptions.RayTaskError as error:
-                    raise (error.cause if isinstance(error.cause, InputError) else error) from None
-                except ray.exceptions.RayError as error:
-                    lost[k] = error
-            if board is not None:
-                bar.set_postfix_str(ray.get(board.read.remote()))
-    finally:
-        for reference in running:
-            ray.cancel(reference, force=True)
-    if lost:
-        raise InputError(_sentence_on_lost(lost, jobs))
-
-
-def _sentence_on_lost(lost: dict[int, Exception], jobs: list[Job]) -> str:
-    causes = ", ".join(sorted({type(error).__name__ for error in lost.values()}))
-    return (
-        f"fold of {', '.join(str(jobs[k]) for k in lost)}: the worker died {RETRIES + 1} times ({causes}); lower "
-        "`workers` or free memory and run again, which resumes from the folds that were kept."
-    )

@@ -13,7 +13,15 @@ STATE_COLORS = {
 }
 
 #: Models in the order in which they were registered take these.
-MODEL_COLORS = {"logistic": "#56B4E9", "resnet": "#CC79A7"}
+MODEL_COLORS = {
+    "logistic": "#56B4E9",
+    "forest": "#009E73",
+    "boosting": "#E69F00",
+    "resnet": "#CC79A7",
+    "joint": "#7B3294",
+    "mean": "#000000",
+    "chosen": "#D55E00",
+}
 
 NEUTRAL = "#666666"
 

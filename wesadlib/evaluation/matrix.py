@@ -1,0 +1,108 @@
+"""The matrix of a run: which models are scored under which protocols, on which tasks, by which seeds."""
+
+from pathlib import Path
+
+import pandas as pd
+import xarray as xr
+
+from wesadlib import models
+from wesadlib.evaluation.folds import task_name
+from wesadlib.evaluation.metrics import only
+from wesadlib.evaluation.protocols import PROTOCOLS, make_protocol
+from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.selection import apply_choice, predict_pairs, score_candidates
+from wesadlib.params import Params
+
+
+def list_matrix(params: Params) -> pd.DataFrame:
+    """What is to be run, before anything runs.
+
+    All seeds on the main task under what a device could do; the first seed under other protocols, and on other tasks,
+    which are scored under the first protocol alone.
+
+    Returns
+    -------
+    DataFrame
+        A row a task and protocol: ``task classes protocol models seeds``, the last three lists.
+
+    Raises
+    ------
+    InputError
+        When a protocol is unknown.
+    """
+    tasks = {task_name(classes): list(classes) for classes in (params.classes, *params.other_tasks)}
+    rows = []
+    for number, (task, classes) in enumerate(tasks.items()):
+        for protocol in dict.fromkeys(params.protocols if number == 0 else params.protocols[:1]):
+            deployable = make_protocol(protocol, params, 0).deployable
+            seeds = list(dict.fromkeys(params.seeds)) if number == 0 and deployable else params.seeds[:1]
+            names = list(dict.fromkeys(params.models))
+            rows.append({"task": task, "classes": classes, "protocol": protocol, "models": names, "seeds": seeds})
+    return pd.DataFrame(rows)
+
+
+def run_matrix(
+    windows: xr.Dataset, params: Params, *, folds: str | Path | None = None, progress: bool = True
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Run the whole matrix; predictions and training of all its rows, as :func:`evaluate` returns them."""
+    tables = []
+    for row in list_matrix(params).itertuples():
+        options = {"protocol": row.protocol, "seeds": row.seeds, "folds": folds, "progress": progress}
+        of_task = params.model_copy(update={"classes": row.classes})
+        tables.append(evaluate(row.models, windows, params=of_task, return_training=True, **options))
+    predictions, training = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
+    return predictions, training
+
+
+def choose(
+    predictions: pd.DataFrame,
+    windows: xr.Dataset,
+    params: Params,
+    *,
+    folds: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Choose the headline configuration for every person without that person, on the main task.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`run_matrix` returns.
+    windows, params, folds, progress
+        As for :func:`run_matrix`.
+
+    Returns
+    -------
+    chosen : DataFrame
+        Predictions under the model name ``chosen``, of each protocol that a device could follow.
+    selection : DataFrame
+        ``protocol subject candidate brier chosen``: every configuration's score for every person's choice.
+    """
+    single = [name for name in dict.fromkeys(params.models) if not hasattr(models.create(name, params), "members")]
+    task = task_name(params.classes)
+    chosen, tables = [], []
+    for protocol in dict.fromkeys(params.protocols):
+        if not PROTOCOLS[protocol].deployable:
+            continue
+        options = {"protocol": protocol, "seed": params.seeds[0], "params": params}
+        pairs = predict_pairs(single, windows, folds=folds, progress=progress, **options)
+        own = only(predictions, task=task, protocol=protocol)
+        tables.append(score_candidates(pairs, list(dict.fromkeys(own["subject"]))))
+        chosen.append(apply_choice(own, tables[-1]))
+    return pd.concat(chosen, ignore_index=True), pd.concat(tables, ignore_index=True)
+
+
+def tabulate_cost(training: pd.DataFrame) -> pd.DataFrame:
+    """What a matrix cost: a row a task and protocol, a column a model.
+
+    Returns
+    -------
+    DataFrame
+        Minutes of one core, means of models counting what their members took; NaN where a model was not run.
+    """
+    minutes = training.assign(minutes=training["seconds"] / 60)
+    names = {name: list(dict.fromkeys(training[name])) for name in ("task", "protocol", "model")}
+    table = minutes.pivot_table(
+        index=["task", "protocol"], columns="model", values="minutes", aggfunc="sum", sort=False
+    )
+    return table.reindex(columns=names["model"])

@@ -1,0 +1,176 @@
+"""The headline configuration, chosen for each person without that person: nested selection over groups of people.
+
+People are drawn into groups. For each pair of groups every model is trained once on the people of the other groups and
+predicts both. What was predicted of a person by models that had seen neither that person's group nor the group of
+somebody who is to be tested says which configuration to use on the latter; so one training serves two choices, and no
+choice has seen the person it is made for (Varma and Simon 2006 on why the choice must lie inside).
+"""
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.folds import Job, windows_of_classes
+from wesadlib.evaluation.metrics import probabilities
+from wesadlib.evaluation.protocols import make_protocol
+from wesadlib.evaluation.runner import run_jobs
+from wesadlib.evaluation.splits import leave_out, subjects_of
+from wesadlib.params import Params
+
+#: Name under which the chosen configurations' predictions go.
+CHOSEN = "chosen"
+
+#: Most models in a plain mean.
+LARGEST_MEAN = 3
+
+#: Between the names of a mean's members.
+AND = "+"
+
+
+def draw_groups(people: Sequence[str], number: int, seed: int) -> dict[str, int]:
+    """Draw people into groups as equal as can be; person -> group.
+
+    Raises
+    ------
+    InputError
+        When there are more groups than people.
+    """
+    if number > len(people):
+        raise InputError(
+            f"{len(people)} subjects ({', '.join(people)}) for selection_groups={number}; lower `selection_groups` to "
+            f"at most {len(people)} or give more subjects."
+        )
+    order = np.random.default_rng([seed, *b"groups"]).permutation(len(people))
+    return {people[person]: place % number for place, person in enumerate(order)}
+
+
+def predict_pairs(
+    models: Sequence[str],
+    windows: xr.Dataset,
+    *,
+    protocol: str,
+    seed: int,
+    params: Params,
+    folds: str | Path | None = None,
+    progress: bool = True,
+) -> pd.DataFrame:
+    """Predict every person by models that saw neither that person's group nor one other.
+
+    Parameters
+    ----------
+    models : sequence of str
+        Registered names; a plain mean of models needs none of its own.
+    windows : Dataset
+        As for :func:`~wesadlib.evaluation.runner.evaluate`.
+    protocol : str
+        What a model may see of a new person.
+    seed : int
+        Seed of the groups and of the fits.
+    params : Params
+        The run's parameters; ``selection_groups`` is the number of groups.
+    folds, progress
+        As for :func:`~wesadlib.evaluation.runner.run_jobs`.
+
+    Returns
+    -------
+    DataFrame
+        Predictions, a row a window, model and pair of groups, with ``group``, the person's own, and ``other``, the
+        group that was left out beside it.
+    """
+    splitter = make_protocol(protocol, params, seed)
+    windows = windows_of_classes(splitter.prepare(windows), params.classes)
+    group = draw_groups(subjects_of(windows), params.selection_groups, seed)
+    parts = splitter.parts(windows)
+    jobs = []
+    for first, second in combinations(range(params.selection_groups), 2):
+        out = [person for person, number in group.items() if number in (first, second)]
+        fold = leave_out(splitter, parts, out, f"groups {first}{AND}{second}")
+        jobs += [Job(model, protocol, seed, fold) for model in models]
+    predictions, training = run_jobs(jobs, windows, params, folds=folds, progress=progress)
+    if training["error"].any():
+        raise InputError(f"the choice of a configuration needs every fold: {training['error'].max()}")
+    # In the order of the jobs, each with the windows of its two groups.
+    left_out = np.repeat([job.fold.held_out for job in jobs], [len(job.fold.test) for job in jobs])
+    pair = pd.DataFrame([name.removeprefix("groups ").split(AND) for name in left_out]).astype(int)
+    own = predictions["subject"].map(group)
+    return predictions.assign(group=own, other=np.where(pair[0] == own, pair[1], pair[0]))
+
+
+def list_candidates(models: Sequence[str]) -> list[str]:
+    """Configurations to choose among: each model, and plain means of two and of three, such as ``logistic+resnet``."""
+    return [AND.join(chosen) for size in range(1, LARGEST_MEAN + 1) for chosen in combinations(models, size)]
+
+
+def score_candidates(pairs: pd.DataFrame, people: Sequence[str]) -> pd.DataFrame:
+    """How well every configuration does for each person's choice, and which one is chosen.
+
+    A configuration's score is the mean Brier score of the windows of people who are in other groups than the one it is
+    chosen for, as predicted by models that had seen neither. The lowest is chosen; of equals the one of fewest models.
+
+    Parameters
+    ----------
+    pairs : DataFrame
+        As :func:`predict_pairs` returns.
+    people : sequence of str
+        For whom to choose; everybody is chosen for as well, under the name "", by all of the pairs: that is the
+        configuration for people who are not among these.
+
+    Returns
+    -------
+    DataFrame
+        ``protocol subject candidate brier chosen``.
+    """
+    models = list(dict.fromkeys(pairs["model"]))
+    group = dict(zip(pairs["subject"], pairs["group"], strict=True))
+    keys = ["window", "group", "other"]
+    states, _ = probabilities(pairs)
+    columns = [f"p_{state}" for state in states]
+    by_model = {name: part.set_index(keys).sort_index() for name, part in pairs.groupby("model", sort=False)}
+    first = by_model[models[0]]
+    truth = first["label"].to_numpy(object)[:, None] == np.array(states, object)
+    other = first.index.get_level_values("other").to_numpy()
+    rows = []
+    for candidate in list_candidates(models):
+        probability = np.mean([by_model[name][columns].to_numpy() for name in candidate.split(AND)], axis=0)
+        error = ((probability - truth) ** 2).sum(axis=1) / (2 if len(states) == 2 else 1)
+        for person in ["", *people]:
+            counted = other == group[person] if person else np.ones(len(other), bool)
+            rows.append({"subject": person, "candidate": candidate, "brier": error[counted].mean()})
+    table = pd.DataFrame(rows).assign(protocol=pairs["protocol"].iloc[0])
+    best = table.groupby("subject", sort=False)["brier"].idxmin()
+    table["chosen"] = table.index.isin(best)
+    return table[["protocol", "subject", "candidate", "brier", "chosen"]]
+
+
+def apply_choice(predictions: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of each person by the configuration that was chosen without that person.
+
+    Parameters
+    ----------
+    predictions : DataFrame
+        Of one task and protocol, as :func:`~wesadlib.evaluation.runner.evaluate` returns, with all of the models.
+    scored : DataFrame
+        As :func:`score_candidates` returns.
+
+    Returns
+    -------
+    DataFrame
+        The same columns, a row a window and seed, under the model name ``chosen``; people without a prediction by a
+        member of their configuration are left out, as they are of that member.
+    """
+    choice = scored[scored["chosen"]].set_index("subject")["candidate"]
+    columns = [name for name in predictions.columns if name.startswith("p_")]
+    tables = []
+    for person, own in predictions.groupby("subject", sort=False):
+        members = choice[person].split(AND)
+        parts = [own[own["model"] == name].sort_values(["seed", "window"]) for name in members]
+        if any(part.empty for part in parts):
+            continue
+        mean = np.mean([part[columns].to_numpy() for part in parts], axis=0)
+        tables.append(parts[0].assign(model=CHOSEN, **dict(zip(columns, mean.T, strict=True))))
+    return pd.concat(tables).sort_values("seed", kind="stable").reset_index(drop=True)

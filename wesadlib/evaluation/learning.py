@@ -218,7 +218,7 @@ def in_words(row: pd.Series) -> str:
     if row["p"] >= SIGNIFICANCE:
         return (
             f"{text} So neither a rise nor a plateau is shown there, and what more people would bring stays open: "
-            f"only about {100 * row['detectable']:.1f} points for each doubling would show in four of five such studies."
+            f"only about {100 * row['detectable']:.1f} points a doubling would show in four of five such studies."
         )
     if row["rise"] < 0:
         return f"{text} So more people made it worse there, which more people like these would not mend."

@@ -190,13 +190,19 @@ def test_whole_recordings_that_are_predicted_already_are_not_trained_again(toy_w
     cold = make_predictions([("S2", "stress", 0.1)], "plain")
     other = whole.assign(task="amusement-stress-baseline", p_amusement=0.1)
     asked = []
-    monkeypatch.setattr(runner, "evaluate", lambda names, *_, protocol, **__: asked.append((names, protocol)) or whole)
+
+    def evaluate(names, *_, protocol, **__):
+        asked.append((names, protocol))
+        return whole.assign(model=names[0])
+
+    monkeypatch.setattr(runner, "evaluate", evaluate)
     known = pd.concat([cold, whole, other])
     marked = audit.whole_recording(toy_windows, ["plain"], PARAMS, known, **QUIET)
     assert asked == []
     assert marked["p_stress"].tolist() == [0.7, 0.2] and "p_amusement" not in marked
     assert set(marked["shortcut"]) == {"whole_recording"} and not marked["deployable"].any()
-    audit.whole_recording(toy_windows, ["plain", "centroid"], PARAMS, known, **QUIET)
+    both = audit.whole_recording(toy_windows, ["centroid", "plain"], PARAMS, known, **QUIET)
+    assert list(dict.fromkeys(both["model"])) == ["centroid", "plain"] and len(both) == 4
     assert asked == [(["centroid"], "whole_recording")]
 
 
@@ -302,6 +308,19 @@ def test_inflation_is_held_against_the_same_seed_where_there_is_one(predictions)
 def test_inflation_names_a_model_without_a_cold_start(predictions):
     with pytest.raises(InputError, match=r"no prediction of `two` .* by a cold start"):
         audit.inflation(shortcut_of(predictions.assign(model="two")), predictions)
+
+
+def test_an_interval_over_shuffles_holds_what_single_shuffles_give(predictions):
+    opposite = predictions.assign(seed=1)
+    opposite[["p_baseline", "p_stress"]] = opposite[["p_stress", "p_baseline"]].to_numpy()
+    both = pd.concat([predictions, opposite])
+    fixed, drawn = (audit.score_with_intervals(both, 400, draw_seeds=draw) for draw in (False, True))
+    assert fixed["accuracy"] == drawn["accuracy"] == pytest.approx(0.5)
+    # One seed is right where the other is wrong, so that every draw of people gives a half; of seeds it does not.
+    assert (fixed["accuracy_low"], fixed["accuracy_high"]) == (0.5, 0.5)
+    assert (drawn["accuracy_low"], drawn["accuracy_high"]) == (0.25, 0.75)
+    marked = rules.mark(both, "shuffled_labels", "control")
+    assert audit.score_controls(marked, bootstrap=400).iloc[0]["accuracy_low"] == 0.25
 
 
 def test_rows_come_in_the_order_of_the_rules(predictions):

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from textwrap import fill
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -96,7 +97,8 @@ def plot_controls(table: pd.DataFrame, states: int = 2) -> Figure:
         panels, {"balanced_accuracy": "balanced accuracy", "roc_auc": "area under ROC"}.items(), strict=True
     ):
         for row in table.itertuples():
-            shift = 0.22 * (models.index(row.model) - (len(models) - 1) / 2)
+            beside = list(table.loc[table["control"] == row.control, "model"])
+            shift = 0.22 * (beside.index(row.model) - (len(beside) - 1) / 2)
             height, color = -controls.index(row.control) - shift, MODEL_COLORS.get(row.model, NEUTRAL)
             low, value, high = (getattr(row, f"{score}{end}") for end in ("_low", "", "_high"))
             axes.hlines(height, low, high, color=color, linewidth=2.5, alpha=0.6)
@@ -132,14 +134,25 @@ def plot_people(people: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
         axes.scatter(people[name], people["cold"], s=26, color="#999999")
         own = people.loc[list(named)].dropna(subset=name).sort_values(name)
         axes.scatter(own[name], own["cold"], s=46, color=_NAMED, zorder=3)
-        for k, (subject, row) in enumerate(own.iterrows()):
-            # Neighbours' names on different sides, so that they do not cover each other.
+        for subject, above in _sides(own[name], own["cold"]).items():
             axes.annotate(
-                subject, (row[name], row["cold"]), xytext=(0, 6 if k % 2 else -6), textcoords="offset points",
-                ha="center", va="bottom" if k % 2 else "top", color=_NAMED, weight="bold", fontsize=9,
+                subject, own.loc[subject, [name, "cold"]], xytext=(0, 6 if above else -6), textcoords="offset points",
+                ha="center", va="bottom" if above else "top", color=_NAMED, weight="bold", fontsize=9,
             )  # fmt: skip
         axes.set_xlabel(_RESPONSES[name], fontsize=9)
         axes.margins(x=0.2, y=0.12)
     panels[0, 0].set_ylabel("accuracy when left out")
     figure.supxlabel("change from baseline to stress", fontsize=10)
     return closed(figure)
+
+
+def _sides(across: pd.Series, up: pd.Series) -> dict[str, bool]:
+    # A name stands above its mark where the nearest other mark is below it, so that names do not cover each other.
+    sides = {}
+    for subject in across.index:
+        others = across.index.drop(subject)
+        distance = (across[others] - across[subject]).abs() / max(np.ptp(across), 1e-9)
+        distance += (up[others] - up[subject]).abs() / max(np.ptp(up), 1e-9)
+        nearest = distance.idxmin() if len(others) else subject
+        sides[subject] = (up[subject], across[subject]) > (up[nearest], across[nearest])
+    return sides

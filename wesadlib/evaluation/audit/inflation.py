@@ -63,25 +63,42 @@ def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0)
     -------
     DataFrame
         A row a control and model: ``control model what seeds`` and, for accuracy, balanced accuracy and area under the
-        ROC, the mean of the seeds with its interval over people, ``<score> <score>_low <score>_high``.
+        ROC, the mean of the seeds with its interval over people and seeds, ``<score> <score>_low <score>_high``.
     """
     rows = []
     controls = audit[audit["role"] == "control"]
     for control in [name for name in CONTROLS if name in set(controls["shortcut"])]:
         for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
             row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
-            rows.append(row | score_with_intervals(part, bootstrap, seed))
+            rows.append(row | score_with_intervals(part, bootstrap, seed, draw_seeds=True))
     return pd.DataFrame(rows)
 
 
-def score_with_intervals(part: pd.DataFrame, bootstrap: int = 1000, seed: int = 0) -> dict[str, float]:
-    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, with intervals over people."""
+def score_with_intervals(
+    part: pd.DataFrame, bootstrap: int = 1000, seed: int = 0, *, draw_seeds: bool = False
+) -> dict[str, float]:
+    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, with intervals over people.
+
+    Parameters
+    ----------
+    part : DataFrame
+        Predictions of one task and model; each seed is scored by itself.
+    bootstrap, seed : int, optional
+        Draws of people, and their seed.
+    draw_seeds : bool, optional
+        Draw the seeds as well: where they are few of many shuffles, rather than few trainings of one model.
+    """
     people = part["subject"].unique()
-    drawn = _drawn(part, people, _weights(len(people), bootstrap, seed))
+    weights = _weights(len(people), bootstrap, seed)
+    seeds = [_drawn(own, people, weights) for _, own in part.groupby("seed", sort=True)]
+    shares = np.ones((bootstrap + 1, len(seeds)))
+    if draw_seeds:
+        shares[1:] = bootstrap_weights(len(seeds), bootstrap, seed + 1)
     scores = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
-        low, high = _interval(drawn[name][1:], len(people))
-        scores |= {name: drawn[name][0], f"{name}_low": low, f"{name}_high": high}
+        drawn = (np.stack([own[name] for own in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
+        low, high = _interval(drawn[1:], len(people))
+        scores |= {name: drawn[0], f"{name}_low": low, f"{name}_high": high}
     return scores
 
 

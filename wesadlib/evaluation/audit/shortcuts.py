@@ -106,7 +106,10 @@ def whole_recording(
     left = [model for model in models if model not in known]
     if left:
         parts.append(runner.evaluate(left, windows, protocol=name, seeds=[seed], params=params, **options))
-    return mark(pd.concat([part for part in parts if len(part)], ignore_index=True), name, "shortcut")
+    together = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    # In the order in which the models were asked for, wherever each comes from.
+    order = together["model"].map(list(dict.fromkeys(models)).index)
+    return mark(together.iloc[order.argsort(kind="stable")].reset_index(drop=True), name, "shortcut")
 
 
 def best_of_several(

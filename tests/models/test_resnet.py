@@ -87,10 +87,8 @@ def test_validation_people_choose_and_do_not_teach(parts):
     train, validation, _ = parts
     other = validation.copy(deep=True)
     other["signal"][:] = other["signal"].values[::-1]
-    first, second = (
-        ResNet(width=2, epochs=3, batch_size=8, pick_epoch=True, patience=9).fit(train, people, seed=0)
-        for people in (validation, other)
-    )
+    options = {"epochs": 3, "batch_size": 8, "pick_epoch": True, "patience": 9}
+    first, second = (ResNet(width=2, **options).fit(train, people, seed=0) for people in (validation, other))
     assert first.history_["train_loss"].equals(second.history_["train_loss"])
     assert not first.history_["validation_loss"].equals(second.history_["validation_loss"])
 
@@ -275,6 +273,11 @@ def test_rest_is_needed_by_those_who_were_fitted_with_it_and_by_no_others(model,
         model.predict_proba(windows, rest=rest)
     with pytest.raises(InputError, match="S4: no window at rest"):
         model_with_rest.predict_proba(windows, rest=rest.isel(window=rest["subject"] != "S4"))
+
+
+def test_rest_that_nothing_would_follow_from_is_refused(rested):
+    with pytest.raises(InputError, match="`resnet` sees rest in the channels' levels"):
+        ResNet(width=2, epochs=1, levels=False).fit(rested[0], None, rest=rested[1], seed=0)
 
 
 def test_a_network_with_rest_comes_back_whole(model_with_rest, rested, tmp_path):

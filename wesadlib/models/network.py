@@ -31,7 +31,9 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Weigh ``(window, map, 1, time)``."""
-        gate = self.excite(torch.relu(self.squeeze(maps.mean((2, 3)))))
+        # The mean over time in memory's order, so that its gradient need not be copied into that order.
+        mean = maps.squeeze(2).transpose(1, 2).mean(1)
+        gate = self.excite(torch.relu(self.squeeze(mean)))
         return maps * torch.sigmoid(gate)[:, :, None, None]
 
 
@@ -49,7 +51,8 @@ class ResidualStage(nn.Module):
         self.convolution_2 = _convolution(width_out, width_out, kernel)
         self.norm_2 = nn.BatchNorm2d(width_out)
         self.excitation = SqueezeExcitation(width_out)
-        self.dropout = nn.Dropout(dropout)
+        # Whole maps: single samples are drawn at three times the cost of a convolution, and their mean hardly changes.
+        self.dropout = nn.Dropout2d(dropout)
         self.shortcut = nn.Sequential()
         if width_in != width_out or stride != 1:
             self.shortcut = nn.Sequential(_convolution(width_in, width_out, 1, stride), nn.BatchNorm2d(width_out))

@@ -118,20 +118,21 @@ class ResNet:
         Raises
         ------
         InputError
-            When a window's label is none of the model's classes, a class has no window, a signal is infinite, or a
-            person has no window at rest where others have.
+            When a window's label is none of the model's classes, a class has no window, a signal is infinite, a person
+            has no window at rest where others have, or rest is given to a network without levels.
         """
         self._meet(train)
         self.rested_ = rest is not None
         target = torch.from_numpy(encode_labels(train, self.classes))
         refuse_absent_state(target.numpy(), self.classes)
         curves, best = Curves(), BestWeights(self.patience)
-        hooks = [curves]
-        hooks += [best] if self.validates and validation is not None else []
-        hooks += [Progress(progress)] if progress else []
+        picking = self.validates and validation is not None
+        hooks = [curves, *([best] if picking else []), *([Progress(progress)] if progress else [])]
         device = choose_device()
         with seeded(seed, device) as generator:
             self.network_ = self._make_network()
+            if self.rested_ and not self.network_.rest_scale.median.numel():
+                raise InputError(f"the model `{self.name}` sees rest in the channels' levels; leave `levels` true.")
             self.network_.learn_scale(*self._look(train))
             inputs = self._inputs(train, rest)
             if self.rested_:
@@ -140,9 +141,8 @@ class ResNet:
             if validation is not None:
                 watched = self._inputs(validation, rest), torch.from_numpy(encode_labels(validation, self.classes))
             augment = self._augmentation() if self.augment else None
-            network = train_network(
-                self.network_.to(device), inputs, target, watched, self.recipe, generator, hooks, augment
-            )
+            network = self.network_.to(device)
+            network = train_network(network, inputs, target, watched, self.recipe, generator, hooks, augment)
         self.network_ = network.cpu().eval()
         self.history_ = curves.table()
         self.best_epoch_ = best.epoch or int(self.history_["epoch"].iloc[-1])

@@ -131,6 +131,12 @@ def only(
     return predictions.drop(columns=absent)
 
 
+def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of the task and protocol that come first in the table: the run's own, which chapters speak of."""
+    first = predictions.iloc[0]
+    return only(predictions, task=first["task"], protocol=first["protocol"])
+
+
 def select(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
     """Predictions of "all" windows or of those "accepted" by quality."""
     if windows not in ("all", "accepted"):

@@ -42,7 +42,11 @@ def book(
     values = read_params(params, _parse_overrides(set_ or []))
     root = artefacts.project_root()
     run = run_chapters(values, root, only=only, start=start, force=force, console=console)
-    artefacts.write_json(run.summary, summarise(run, values, root))
+    summary = summarise(run, values, root)
+    artefacts.write_json(run.summary, summary)
+    if failed := len(summary["failed_folds"]):
+        told = f"{failed} fold{'s' * (failed != 1)} failed; {os.path.relpath(run.summary)} lists what went wrong."
+        console.print(told, style="red", soft_wrap=True, highlight=False)
     if render:
         with console.status("rendering"):
             page = render_book(run, root)

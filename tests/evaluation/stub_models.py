@@ -99,5 +99,105 @@ class Slow(Centroid):
         return super().fit(train, validation, seed=seed, progress=progress)
 
 
-for model in (Centroid, Plain, Diverged, Fragile, Slow):
+class Counting(Centroid):
+    """Counts what it was trained for, an entry a fit."""
+
+    name = "counting"
+    fits: list[tuple[str, ...]] = []  # noqa: RUF012
+
+    def fit(self, train, validation, *, rest=None, seed, progress=None):
+        self.fits.append((self.name, *sorted(set(train["subject"].values)), str(seed)))
+        return super().fit(train, validation, seed=seed)
+
+
+class CountingToo(Counting):
+    """The same under another name, of other probabilities."""
+
+    name = "counting_too"
+
+    def predict_proba(self, windows, *, rest=None):
+        return super().predict_proba(windows) ** 2 / (super().predict_proba(windows) ** 2).sum("state")
+
+
+class Restful(Centroid):
+    """Remembers whose windows at rest it was shown, when."""
+
+    name = "restful"
+    shown: list[dict] = []  # noqa: RUF012
+
+    def fit(self, train, validation, *, rest=None, seed, progress=None):
+        self.fitted_ = {"taught": _span(train), "validated": _span(validation), "rest": _span(rest)}
+        return super().fit(train, validation, seed=seed)
+
+    def predict_proba(self, windows, *, rest=None):
+        self.shown.append(self.fitted_ | {"tested": _span(windows), "rest_of_tested": _span(rest)})
+        return super().predict_proba(windows)
+
+
+class Failing(Centroid):
+    """Cannot predict the people in `people`; with "all" it predicts nobody."""
+
+    name = "failing"
+    people: tuple[str, ...] = ()
+
+    def predict_proba(self, windows, *, rest=None):
+        if "all" in self.people or windows["subject"].values[0] in self.people:
+            raise ValueError("no idea")
+        return super().predict_proba(windows)
+
+
+class Informed(Centroid):
+    """Reads the share `belief` of a window's state from its signals' first sample, which tests put there."""
+
+    name = "informed"
+    belief = 0.9
+
+    def predict_proba(self, windows, *, rest=None):
+        right = windows["signal"].values[:, 0, 0]
+        stress = 0.5 + (self.belief - 0.5) * np.sign(right)
+        columns = {"stress": stress, "baseline": 1 - stress}
+        return xr.DataArray(
+            np.stack([columns[state] for state in self.classes], axis=1),
+            dims=("window", "state"),
+            coords={"state": self.classes},
+        )
+
+
+class Ignorant(Informed):
+    """Says a half, whatever it sees."""
+
+    name = "ignorant"
+    belief = 0.5
+
+
+class Contrary(Informed):
+    """Says the opposite."""
+
+    name = "contrary"
+    belief = 0.1
+
+
+def _span(windows):
+    if windows is None:
+        return None
+    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values
+    return {str(person): start_s[subject == person].tolist() for person in dict.fromkeys(subject)}
+
+
+MODELS = (
+    Centroid,
+    Plain,
+    Diverged,
+    Fragile,
+    Slow,
+    Counting,
+    CountingToo,
+    Restful,
+    Failing,
+    Informed,
+    Ignorant,
+    Contrary,
+)
+
+for model in MODELS:
     register(model.name, f"stub_models:{model.__name__}")

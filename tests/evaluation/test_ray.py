@@ -39,7 +39,7 @@ def test_a_cluster_gives_the_numbers_of_a_serial_run_and_uses_its_nodes(cluster,
     timed = ["seconds", "node"]
     pd.testing.assert_frame_equal(of_serial.drop(columns=timed), of_parallel.drop(columns=timed))
     assert of_parallel["node"].nunique() == 2
-    assert "(slow, seed 1): epoch 2/2, loss" in capsys.readouterr().err
+    assert "(slow, cold_start, seed 1): epoch 2/2, loss" in capsys.readouterr().err
     assert not ray.is_initialized()
 
 
@@ -51,8 +51,12 @@ def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(
     monkeypatch.setattr(stub_models.Fragile, "folder", deaths)
     monkeypatch.setattr(stub_models.Fragile, "deaths", {"S3": 1, "S5": 99})
     options = {"workers": 2, "ray_address": cluster.address, "folds": kept, "progress": False}
-    with pytest.raises(InputError, match=r"^fold of S5 \(fragile, seed 0\): the worker died 3 times .*run again"):
-        evaluate("fragile", small_windows, **options)
+    sentence = r"^fold of S5 \(fragile, cold_start, seed 0\): the worker died 3 times .*run again"
+    with pytest.warns(UserWarning, match=sentence):
+        others, training = evaluate("fragile", small_windows, return_training=True, **options)
+    assert set(others["subject"]) == {"S2", "S3", "S4", "S6"}
+    failed = training[training["error"] != ""]
+    assert failed["subject"].tolist() == ["S5"] and failed["error"].str.contains("the worker died").all()
     assert sorted(path.name for path in deaths.iterdir()) == [
         "S2-0", "S3-0", "S3-1", "S4-0", "S5-0", "S5-1", "S5-2", "S6-0",
     ]  # fmt: skip
@@ -66,7 +70,9 @@ def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(
 
 
 def test_what_is_wrong_in_a_worker_is_said_as_it_is_here(cluster, small_windows):
-    with pytest.raises(InputError, match=r"^fold of S\d \(diverged, seed 0\): probabilities that are not numbers"):
+    with pytest.raises(
+        InputError, match=r"^fold of S\d \(diverged, cold_start, seed 0\): probabilities that are not numbers"
+    ):
         evaluate("diverged", small_windows, workers=2, ray_address=cluster.address, progress=False)
 
 

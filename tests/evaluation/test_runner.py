@@ -140,7 +140,7 @@ def test_an_interrupted_run_resumes_where_it_stopped(small_windows, tmp_path, mo
     "change",
     [
         lambda windows, options: (windows.assign(signal=windows["signal"] + 1), options),
-        lambda windows, options: (windows, {**options, "params": Params(width=8)}),
+        lambda windows, options: (windows, {**options, "params": Params(classes=["stress", "baseline"])}),
         lambda windows, options: (windows, {**options, "params": Params(validation_subjects=2)}),
         lambda windows, options: (windows, {**options, "seeds": [7]}),
     ],
@@ -195,7 +195,7 @@ def test_fitting_runs_on_one_thread(small_windows):
 def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
     evaluate("centroid", small_windows, workers=0)
     shown = capsys.readouterr().err
-    assert "S6 (centroid, seed 0): epoch 2/2, loss " in shown and "validation" in shown
+    assert "S6 (centroid, cold_start, seed 0): epoch 2/2, loss " in shown and "validation" in shown
     assert "5/5" in shown
 
 
@@ -204,21 +204,33 @@ def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
     [
         (lambda w: w, {"protocol": "warm"}, "unknown protocol `warm`; the protocols are cold_start"),
         (lambda w: w, {"model": "foo"}, "unknown model `foo`; the models are logistic"),
+        (
+            lambda w: w,
+            {"params": Params(classes=["non-stress", "baseline"])},
+            "names non-stress and `baseline`, which is part of it",
+        ),
         (lambda w: w.isel(window=w["label"].values == "baseline"), {}, "no window of `stress` among the 20 .* S2, S3"),
         (lambda w: w.isel(window=w["subject"].values == "S2"), {}, r"1 subject \(S2\): leaving one out"),
-        (lambda w: w, {"model": "diverged"}, r"^fold of S2 \(diverged, seed 0\): probabilities that are not numbers"),
+        (
+            lambda w: w,
+            {"model": "diverged"},
+            r"^fold of S2 \(diverged, cold_start, seed 0\): probabilities that are not numbers",
+        ),
         (
             lambda w: w.assign(verdict=w["label"] == "baseline"),
             {},
-            r"^fold of S2 \(centroid, seed 0\): no accepted window of `stress` among the training people S",
+            r"^fold of S2 \(centroid, cold_start, seed 0\): no accepted window of `stress` among the training people S",
         ),
         (
-            lambda w: w.assign(verdict=~w["subject"].isin(["S4", "S5", "S6"])),
+            lambda w: w.assign(verdict=w["subject"] == "S4"),
             {"params": Params(validation_subjects=3)},
             "no accepted window",
         ),
     ],
-    ids=["protocol", "model", "class", "one person", "diverged", "class refused", "validation refused"],
+    ids=[
+        "protocol", "model", "part of another", "class", "one person",
+        "diverged", "class refused", "validation refused",
+    ],
 )  # fmt: skip
 def test_what_cannot_be_evaluated_is_one_sentence(small_windows, spoil, options, sentence):
     with pytest.raises(InputError, match=sentence):

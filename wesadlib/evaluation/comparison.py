@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.metrics import METRICS, score
+from wesadlib.evaluation.metrics import METRICS, of_every_seed, score
 from wesadlib.evaluation.pairs import holm
 from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
 from wesadlib.evaluation.statistics import paired_test
@@ -57,15 +57,6 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
     first = [*ROW, "seeds", "people", "missing"]
     table = table[[*first, *(name for name in table if name not in first)]]
     return table.merge(against_cold_start(predictions, windows=windows, bootstrap=bootstrap), how="left", on=ROW)
-
-
-def of_every_seed(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of those people whom a task, protocol and model has under each of its seeds.
-
-    Where the fold of a person failed under one seed, the means of seeds would be of different people.
-    """
-    seeds = predictions.groupby(ROW, sort=False)["seed"].transform("nunique")
-    return predictions[predictions.groupby([*ROW, "subject"], sort=False)["seed"].transform("nunique") == seeds]
 
 
 def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) -> pd.DataFrame:

@@ -8,9 +8,8 @@ import pandas as pd
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.comparison import of_every_seed
 from wesadlib.evaluation.folds import Job, windows_of_classes
-from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.metrics import of_every_seed, score
 from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.evaluation.runner import run_jobs
 from wesadlib.evaluation.splits import Fold, draw_subjects, subjects_of

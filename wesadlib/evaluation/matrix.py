@@ -30,7 +30,9 @@ def list_matrix(params: Params) -> pd.DataFrame:
     InputError
         When a protocol is unknown.
     """
-    tasks = {task_name(classes): list(classes) for classes in (params.classes, *params.other_tasks)}
+    tasks: dict[str, list[str]] = {}
+    for classes in (params.classes, *params.other_tasks):
+        tasks.setdefault(task_name(classes), list(classes))
     rows = []
     for number, (task, classes) in enumerate(tasks.items()):
         for protocol in dict.fromkeys(params.protocols if number == 0 else params.protocols[:1]):
@@ -98,11 +100,8 @@ def tabulate_cost(training: pd.DataFrame) -> pd.DataFrame:
     Returns
     -------
     DataFrame
-        Minutes of one core, means of models counting what their members took; NaN where a model was not run.
+        Minutes of one core, means of models counting what their members took; NaN where no fold of a model ended well.
     """
-    minutes = training.assign(minutes=training["seconds"] / 60)
-    names = {name: list(dict.fromkeys(training[name])) for name in ("task", "protocol", "model")}
-    table = minutes.pivot_table(
-        index=["task", "protocol"], columns="model", values="minutes", aggfunc="sum", sort=False
-    )
-    return table.reindex(columns=names["model"])
+    groups = (training["seconds"] / 60).groupby([training[name] for name in ("task", "protocol", "model")], sort=False)
+    table = groups.sum(min_count=1).unstack("model", sort=False)
+    return table.reindex(columns=list(dict.fromkeys(training["model"])))

@@ -132,9 +132,28 @@ def only(
 
 
 def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of the task and protocol that come first in the table: the run's own, which chapters speak of."""
+    """Predictions of the task and protocol that come first in the table: the run's own, which chapters speak of.
+
+    Of each model they are those of the people whom it has under each of its seeds, so that they can be scored.
+
+    Raises
+    ------
+    InputError
+        When there is none at all.
+    """
+    if predictions.empty:
+        raise InputError("no predictions; evaluate a model first.")
     first = predictions.iloc[0]
-    return only(predictions, task=first["task"], protocol=first["protocol"])
+    return of_every_seed(only(predictions, task=first["task"], protocol=first["protocol"]))
+
+
+def of_every_seed(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of those people whom a task, protocol and model has under each of its seeds.
+
+    Where the fold of a person failed under one seed, the means of seeds would be of different people.
+    """
+    seeds = predictions.groupby(GROUP, sort=False)["seed"].transform("nunique")
+    return predictions[predictions.groupby([*GROUP, "subject"], sort=False)["seed"].transform("nunique") == seeds]
 
 
 def select(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:

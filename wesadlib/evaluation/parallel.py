@@ -65,10 +65,11 @@ def run_folds(
         for k in left:
             progress = None if bar.disable else Show(str(jobs[k]), bar.set_postfix_str)
             try:
-                yield k, run_fold(prototypes[jobs[k].model], windows, jobs[k], progress)
+                result = run_fold(prototypes[jobs[k].model], windows, jobs[k], progress)
             except Exception as error:
                 # One person's fold must not cost the others theirs; whoever asked is told.
-                yield k, error
+                result = error
+            yield k, result
 
 
 class Show:
@@ -165,7 +166,9 @@ def _run_on_ray(
                 try:
                     result = ray.get(reference)
                 except ray.exceptions.RayTaskError as error:
-                    result = error.cause if isinstance(error.cause, InputError) else error
+                    # What went wrong, as it is said where no worker is; the worker's traceback stays behind it.
+                    result = error.cause
+                    result.__cause__ = None if isinstance(result, InputError) else error
                 except ray.exceptions.RayError as error:
                     result = _lost(error, jobs[k])
                 yield k, result

@@ -141,14 +141,23 @@ class RestCalibrated:
             after = own & (start_s >= begin + rest_s + window_s - 1e-6)
             before = own & (start_s + window_s <= begin + 1e-6)
             if not at_rest.any() or not (after & baseline).any():
-                minutes = (start_s[own & baseline].max() + window_s - begin) / 60
-                raise InputError(
-                    f"{person}: {minutes:.1f} min from the first to the last window of baseline, which do not give "
-                    f"{self.rest_minutes:g} min of rest, a window's gap and baseline to be tested on; choose "
-                    f"`rest_minutes` of at least {window_s / 60:g} and at most {minutes - 2 * window_s / 60:.1f}."
-                )
+                last = start_s[own & baseline].max() - begin
+                raise InputError(self._too_much_rest(person, last + window_s, window_s))
             usable[person], rest[person] = np.flatnonzero(after | before), np.flatnonzero(at_rest)
         return Parts(usable, rest)
+
+    def _too_much_rest(self, person: str, baseline_s: float, window_s: float) -> str:
+        # Rounded so that both bounds are themselves allowed.
+        least, most = np.ceil(window_s / 0.6 - 1e-6) / 100, np.floor((baseline_s - 2 * window_s) / 0.6 + 1e-6) / 100
+        advice = (
+            f"choose `rest_minutes` of at least {least:g} and at most {most:g}"
+            if least <= most
+            else "leave this person out by `subjects`"
+        )
+        return (
+            f"{person}: {baseline_s / 60:.1f} min from the first to the last window of baseline, which do not give "
+            f"{self.rest_minutes:g} min of rest, a window's gap and baseline to be tested on; {advice}."
+        )
 
     def split(self, windows: xr.Dataset) -> Iterator[Fold]:
         """Yield a fold for each person; `windows` have ``start_s (window)`` and the attribute ``window_s``."""
@@ -236,7 +245,12 @@ def standardise_by_person(windows: xr.Dataset) -> xr.Dataset:
         for person in subjects_of(windows):
             own = subject == person
             present = np.ma.masked_invalid(values[own].astype(float))
-            mean, spread = (getattr(present, what)(axis=over, keepdims=True).filled(np.nan) for what in ("mean", "std"))
-            values[own] = (values[own] - mean) / np.where(spread > 0, spread, 1)
+            low, mean, high, spread = (
+                getattr(present, what)(axis=over, keepdims=True).filled(np.nan)
+                for what in ("min", "mean", "max", "std")
+            )
+            # The rounded mean of equal values is not quite their value, and neither is their spread quite 0.
+            constant = low == high
+            values[own] = (values[own] - np.where(constant, low, mean)) / np.where(constant, 1, spread)
         changed[name] = variable.copy(data=values).transpose(*windows[name].dims)
     return windows.assign(changed)

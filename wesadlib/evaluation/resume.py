@@ -33,6 +33,10 @@ def windows_digest(windows: xr.Dataset) -> str:
 
 @functools.cache
 def _source_digest(source: Path) -> str:
+    return digest({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(_sources(source))})
+
+
+def _sources(source: Path) -> set[Path]:
     # A model's module, the modules beside it that it imports, and theirs: nothing else makes its numbers.
     found, waiting = {Path(folds.__file__)}, [source]
     while waiting:
@@ -43,7 +47,7 @@ def _source_digest(source: Path) -> str:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{models.__name__}."):
                 waiting.append(path.parent / f"{node.module.rpartition('.')[2]}.py")
-    return digest({path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(found)})
+    return found
 
 
 def fold_file(folder: Path, job: folds.Job, prototype: models.Model, content: str) -> Path:

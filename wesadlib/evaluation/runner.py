@@ -160,14 +160,15 @@ def run_jobs(
                 if files:
                     save_fold(files[k], result)
             bar.update()
-    if failures and len(failures) == len(needed):
-        raise failures[min(failures)]
-    for k, failure in failures.items():
-        warnings.warn(f"{tables[k].attrs['training']['error']} The other folds are kept.", stacklevel=2, source=failure)
     composed = [
         mean_fold(job, [tables[k] for k in parts]) if hasattr(prototypes[job.model], "members") else tables[parts[0]]
         for job, parts in zip(jobs, members, strict=True)
     ]
+    # A mean fails with any of its members, so that nothing may be left although other members' folds went well.
+    if failures and all(table.attrs["training"]["error"] for table in composed):
+        raise failures[min(failures)]
+    for k in sorted(failures):
+        warnings.warn(f"{tables[k].attrs['training']['error']} The other folds are kept.", stacklevel=2)
     return gather(composed)
 
 

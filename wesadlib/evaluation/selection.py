@@ -6,6 +6,7 @@ somebody who is to be tested says which configuration to use on the latter; so o
 choice has seen the person it is made for (Varma and Simon 2006 on why the choice must lie inside).
 """
 
+import functools
 from collections.abc import Sequence
 from itertools import combinations
 from pathlib import Path
@@ -160,17 +161,25 @@ def apply_choice(predictions: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFram
     Returns
     -------
     DataFrame
-        The same columns, a row a window and seed, under the model name ``chosen``; people without a prediction by a
-        member of their configuration are left out, as they are of that member.
+        The same columns, a row a window and seed, under the model name ``chosen``; people are left out, under a seed,
+        of whom a member of their configuration has no prediction, as they are of that member.
+
+    Raises
+    ------
+    InputError
+        When nobody is left.
     """
     choice = scored[scored["chosen"]].set_index("subject")["candidate"]
     columns = [name for name in predictions.columns if name.startswith("p_")]
     tables = []
     for person, own in predictions.groupby("subject", sort=False):
         members = choice[person].split(AND)
-        parts = [own[own["model"] == name].sort_values(["seed", "window"]) for name in members]
-        if any(part.empty for part in parts):
-            continue
-        mean = np.mean([part[columns].to_numpy() for part in parts], axis=0)
-        tables.append(parts[0].assign(model=CHOSEN, **dict(zip(columns, mean.T, strict=True))))
+        parts = [own[own["model"] == name].set_index(["seed", "window"]).sort_index() for name in members]
+        common = functools.reduce(pd.Index.intersection, [part.index for part in parts])
+        mean = np.mean([part.loc[common, columns].to_numpy() for part in parts], axis=0)
+        means = dict(zip(columns, mean.T, strict=True))
+        tables.append(parts[0].loc[common].assign(model=CHOSEN, **means).reset_index()[list(predictions.columns)])
+    tables = [table for table in tables if len(table)]
+    if not tables:
+        raise InputError("no prediction by the configurations that were chosen; evaluate all of the models again.")
     return pd.concat(tables).sort_values("seed", kind="stable").reset_index(drop=True)

@@ -10,6 +10,7 @@ import psutil
 
 from wesadlib import artefacts
 from wesadlib.evaluation import score
+from wesadlib.evaluation.metrics import of_every_seed
 from wesadlib.params import Params
 from wesadlib.report.runner import read_records
 
@@ -22,8 +23,8 @@ def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``run commit versions machine data windows results chapters seconds peak_rss_mb``; what has not been made yet is
-        an empty list or dict.
+        ``run commit versions machine data windows results failed_folds chapters seconds peak_rss_mb``; what has not
+        been made yet is an empty list or dict.
     """
     records = read_records(run)
     chapters = [
@@ -38,6 +39,7 @@ def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
         "data": describe_data(run),
         "windows": _windows(run),
         "results": _results(run, params),
+        "failed_folds": list_failed_folds(run),
         "chapters": chapters,
         "seconds": round(sum(chapter["seconds"] for chapter in chapters), 2),
         "peak_rss_mb": max((chapter["peak_rss_mb"] for chapter in chapters), default=0.0),
@@ -96,6 +98,17 @@ def describe_data(run: artefacts.Run) -> dict[str, Any]:
     }
 
 
+def list_failed_folds(run: artefacts.Run) -> list[dict[str, Any]]:
+    """Folds that gave no predictions, and what went wrong: ``task model protocol seed subject error``."""
+    if not run.path("training").exists():
+        return []
+    training = run.read_table("training")
+    if "error" not in training:
+        return []
+    columns = ["task", "model", "protocol", "seed", "subject", "error"]
+    return training.loc[training["error"].fillna("") != "", columns].to_dict(orient="records")
+
+
 def _windows(run: artefacts.Run) -> dict[str, int]:
     if not run.path("windows").exists():
         return {}
@@ -106,7 +119,7 @@ def _windows(run: artefacts.Run) -> dict[str, int]:
 def _results(run: artefacts.Run, params: Params) -> list[dict[str, Any]]:
     if not run.path("predictions").exists():
         return []
-    predictions = run.read_table("predictions")
+    predictions = of_every_seed(run.read_table("predictions"))
     rows = []
     for windows in ("all", "accepted"):
         table = score(predictions, windows=windows, bootstrap=params.bootstrap)

@@ -153,7 +153,7 @@ class Informed(Centroid):
     belief = 0.9
 
     def predict_proba(self, windows, *, rest=None):
-        right = windows["signal"].values[:, 0, 0]
+        right = windows["signal"].values[:, 0, 0].astype(float)
         stress = 0.5 + (self.belief - 0.5) * np.sign(right)
         columns = {"stress": stress, "baseline": 1 - stress}
         return xr.DataArray(

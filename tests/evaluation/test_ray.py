@@ -76,6 +76,19 @@ def test_what_is_wrong_in_a_worker_is_said_as_it_is_here(cluster, small_windows)
         evaluate("diverged", small_windows, workers=2, ray_address=cluster.address, progress=False)
 
 
+def test_an_unforeseen_error_in_a_worker_fails_its_fold_in_the_words_of_a_serial_run(
+    cluster, small_windows, monkeypatch
+):
+    monkeypatch.setattr(stub_models.Failing, "people", ("S4",))
+    told = []
+    for workers in (0, 2):
+        options = {"workers": workers, "ray_address": cluster.address, "progress": False, "return_training": True}
+        with pytest.warns(UserWarning, match="no idea"):
+            _, training = evaluate("failing", small_windows, **options)
+        told.append(training["error"].tolist())
+    assert told[0] == told[1] and told[0][2].endswith("ValueError: no idea")
+
+
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
 def test_an_address_where_no_cluster_is_is_named(small_windows, address):
     with pytest.raises(InputError, match=rf"^ray_address='{address}': no Ray cluster answers there"):

@@ -1,0 +1,157 @@
+"""What a whole run comes to: its rows, the choice of its headline, and its cost."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.matrix import choose, list_matrix, run_matrix, tabulate_cost
+from wesadlib.evaluation.metrics import main_predictions, only
+from wesadlib.evaluation.runner import evaluate
+from wesadlib.params import Params
+
+MAIN, THREE, JOINED = "stress-baseline", "amusement-stress-baseline", "stress-non-stress"
+PARAMS = Params(
+    models=["centroid", "informed", "mean"],
+    mean_of=["centroid", "informed"],
+    seeds=[4, 2],
+    rest_minutes=2,
+    selection_groups=3,
+)
+#: The stub that is informed knows two states only.
+PLAIN = PARAMS.model_copy(update={"models": ["centroid", "plain", "mean"], "mean_of": ["centroid", "plain"]})
+
+
+@pytest.fixture(scope="module")
+def windows(make_windows_of_toys):
+    """Six people of eighteen windows: twelve of baseline, three of stress, three of amusement."""
+    windows = make_windows_of_toys(n_subjects=6, per_subject=18, rate_hz=1.0)
+    label = windows["label"].values.astype("U9")
+    label[windows["start_s"].values >= 15 * 30] = "amusement"
+    signal = windows["signal"].values.copy()
+    signal[:, 0, 0] = np.where(label == "stress", 1.0, -1.0)
+    return windows.assign(signal=(windows["signal"].dims, signal)).assign_coords(label=("window", label))
+
+
+@pytest.fixture(scope="module")
+def whole(windows):
+    """Predictions and training of a whole matrix."""
+    return run_matrix(windows, PLAIN, progress=False)
+
+
+def test_the_main_task_has_all_seeds_where_a_device_could_follow_and_others_the_first():
+    table = list_matrix(PARAMS)
+    assert table[["task", "protocol", "seeds"]].to_numpy().tolist() == [
+        [MAIN, "cold_start", [4, 2]],
+        [MAIN, "rest_calibrated", [4, 2]],
+        [MAIN, "whole_recording", [4]],
+        [THREE, "cold_start", [4]],
+        [JOINED, "cold_start", [4]],
+    ]
+    assert table["models"].tolist() == 5 * [["centroid", "informed", "mean"]]
+    assert table["classes"].tolist()[2:] == [["baseline", "stress"], *PARAMS.other_tasks]
+
+
+def test_what_is_named_twice_is_run_once_and_the_first_order_of_classes_holds():
+    twice = PARAMS.model_copy(
+        update={
+            "other_tasks": [["stress", "baseline"], ["non-stress", "stress"], ["stress", "non-stress"]],
+            "protocols": ["rest_calibrated", "cold_start", "rest_calibrated"],
+            "seeds": [1, 1],
+            "models": ["centroid", "centroid"],
+        }
+    )
+    table = list_matrix(twice)
+    assert table[["classes", "protocol", "models", "seeds"]].to_numpy().tolist() == [
+        [["baseline", "stress"], "rest_calibrated", ["centroid"], [1]],
+        [["baseline", "stress"], "cold_start", ["centroid"], [1]],
+        [["non-stress", "stress"], "rest_calibrated", ["centroid"], [1]],
+    ]
+    with pytest.raises(InputError, match=r"^unknown protocol `warm`"):
+        list_matrix(PARAMS.model_copy(update={"protocols": ["warm"]}))
+
+
+def test_a_matrix_has_every_row_of_its_list(windows, whole):
+    predictions, training = whole
+    keys = ["task", "protocol", "model", "seed"]
+    listed = {
+        (row.task, row.protocol, model, seed)
+        for row in list_matrix(PLAIN).itertuples()
+        for model in row.models
+        for seed in row.seeds
+    }
+    assert set(predictions[keys].itertuples(index=False, name=None)) == listed
+    assert training.groupby(keys).size().to_dict() == dict.fromkeys(listed, 6)
+    counts = predictions.groupby(["task", "protocol", "model", "seed"]).size().groupby(["task", "protocol"]).unique()
+    # Of twelve windows of baseline, three are rest and three touch it.
+    assert {key: value.tolist() for key, value in counts.items()} == {
+        (MAIN, "cold_start"): [6 * 15],
+        (MAIN, "rest_calibrated"): [6 * 9],
+        (MAIN, "whole_recording"): [6 * 15],
+        (THREE, "cold_start"): [6 * 18],
+        (JOINED, "cold_start"): [6 * 18],
+    }
+    assert set(predictions.loc[predictions["task"] == JOINED, "label"]) == {"non-stress", "stress"}
+    pd.testing.assert_frame_equal(
+        only(predictions, MAIN, "cold_start", "centroid", 2),
+        evaluate("centroid", windows, seeds=[2], params=PLAIN, progress=False).set_axis(
+            only(predictions, MAIN, "cold_start", "centroid", 2).index
+        ),
+    )
+
+
+def test_the_runs_own_predictions_are_those_of_the_first_row(whole):
+    predictions, _ = whole
+    own = main_predictions(predictions)
+    assert set(own["task"]) == {MAIN} and set(own["protocol"]) == {"cold_start"} and set(own["seed"]) == {4, 2}
+    assert [name for name in own if name.startswith("p_")] == ["p_baseline", "p_stress"]
+    three = only(predictions, task=THREE)
+    assert [name for name in three if name.startswith("p_")] == ["p_baseline", "p_stress", "p_amusement"]
+    for options, told in [
+        ({"task": "sleep"}, rf"task `sleep`; there are those of {MAIN}, {THREE}, {JOINED}\."),
+        (
+            {"task": THREE, "protocol": "rest_calibrated"},
+            r"protocol `rest_calibrated`; there are those of cold_start\.",
+        ),
+        ({"seed": 9}, r"seed `9`; there are those of 4, 2\."),
+        ({"model": "forest"}, r"model `forest`; there are those of centroid, plain, mean\."),
+    ]:
+        with pytest.raises(InputError, match=rf"^no prediction with {told}$"):
+            only(predictions, **options)
+    with pytest.raises(InputError, match=r"^no predictions; evaluate a model first"):
+        main_predictions(predictions.iloc[:0])
+
+
+def test_the_headline_is_chosen_under_every_protocol_of_a_device_and_for_every_seed(windows):
+    main = PARAMS.model_copy(update={"other_tasks": []})
+    predictions, _ = run_matrix(windows, main, progress=False)
+    chosen, selection = choose(predictions, windows, main, progress=False)
+    assert set(chosen["model"]) == {"chosen"} and list(chosen.columns) == list(predictions.columns)
+    assert list(dict.fromkeys(chosen["protocol"])) == ["cold_start", "rest_calibrated"]
+    assert set(selection["candidate"]) == {"centroid", "informed", "centroid+informed"}, "a mean is no single model"
+    assert selection.groupby(["protocol", "subject"])["chosen"].sum().eq(1).all()
+    assert set(selection.loc[selection["chosen"], "candidate"]) == {"informed"}
+    for protocol in ("cold_start", "rest_calibrated"):
+        order = ["seed", "window"]
+        applied = only(chosen, protocol=protocol).drop(columns="model").sort_values(order, ignore_index=True)
+        informed = only(predictions, protocol=protocol, model="informed").drop(columns="model")
+        pd.testing.assert_frame_equal(applied, informed.sort_values(order, ignore_index=True))
+
+
+def test_cost_is_in_minutes_with_a_row_a_task_and_protocol(whole):
+    rows = [
+        (MAIN, "cold_start", "resnet", 30.0),
+        (MAIN, "cold_start", "resnet", 90.0),
+        (MAIN, "cold_start", "forest", 6.0),
+        (MAIN, "rest_calibrated", "resnet", np.nan),
+        (MAIN, "rest_calibrated", "forest", 12.0),
+        (MAIN, "rest_calibrated", "forest", np.nan),
+        (JOINED, "cold_start", "forest", 3.0),
+    ]
+    table = tabulate_cost(pd.DataFrame(rows, columns=["task", "protocol", "model", "seconds"]))
+    assert table.index.tolist() == [(MAIN, "cold_start"), (MAIN, "rest_calibrated"), (JOINED, "cold_start")]
+    assert list(table.columns) == ["resnet", "forest"]
+    expected = [[2.0, 0.1], [np.nan, 0.2], [np.nan, 0.05]]
+    assert np.allclose(table.to_numpy(), expected, equal_nan=True)
+    of_run = tabulate_cost(whole[1])
+    assert np.allclose(of_run["mean"], of_run["centroid"] + of_run["plain"]) and len(of_run) == 5

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from wesadlib import models
-from wesadlib.bundle import load_bundle
+from wesadlib.bundle import Answer, load_bundle
 from wesadlib.errors import InputError
 from wesadlib.signals import make_windows
 
@@ -131,3 +131,44 @@ def test_windows_of_another_cut_are_refused(bundle, windows):
         bundle.predict(windows.isel(channel=[0, 1]))
     with pytest.raises(InputError, match=r"have 1050 samples; the bundle needs 2100, that is 60 s at 35 Hz"):
         bundle.predict(windows.isel(time=slice(0, 1050)))
+
+
+def test_many_windows_are_answered_as_one_by_one_in_their_order(bundle):
+    sent = [(minutes.wrist_signals(seed=seed, arousal=seed % 2), minutes.RATES_HZ) for seed in range(5)]
+    sent[1] = (sent[1][0] | {"wrist_eda": np.zeros(240)}, minutes.RATES_HZ)
+    sent[3] = (sent[3][0] | {"wrist_bvp": sent[3][0]["wrist_bvp"][::2]}, minutes.RATES_HZ | {"wrist_bvp": 32})
+    sent[4] = tuple({name: part[name] for name in reversed(part)} for part in sent[4])
+    alone = [bundle.predict_window(*window) for window in sent]
+    together = bundle.predict_windows(sent)
+    assert [answer.status for answer in together] == ["ok", "rejected", "ok", "ok", "ok"]
+    assert len({answer.confidence for answer in alone}) == 5
+    for one, other in zip(alone, together, strict=True):
+        assert (one.status, one.state, one.reasons) == (other.status, other.state, other.reasons)
+        assert one.quality == pytest.approx(other.quality, abs=1e-6)
+        if one.status == "ok":
+            assert one.probabilities == pytest.approx(other.probabilities, abs=1e-6)
+    assert bundle.predict_windows([]) == []
+
+
+def test_a_window_that_cannot_be_used_spoils_no_other(bundle):
+    good = (minutes.wrist_signals(), minutes.RATES_HZ)
+    bad = {
+        "missing": {name: values for name, values in good[0].items() if name != "wrist_temp"},
+        "infinite": good[0] | {"wrist_temp": np.full(240, np.inf)},
+        "ragged": good[0] | {"wrist_temp": [[1.0], [1.0, 2.0]]},
+        "text": good[0] | {"wrist_temp": ["33"] * 240},
+        "square": good[0] | {"wrist_temp": np.zeros((240, 240))},
+    }
+    sent = [good, *((channels, minutes.RATES_HZ) for channels in bad.values()), good]
+    first, *between, last = bundle.predict_windows(sent)
+    assert first == last == bundle.predict_window(*good)
+    assert dict(zip(bad, between, strict=True)) == {
+        "missing": {"wrist_temp": "missing channel"},
+        "infinite": {"wrist_temp": "a sample is infinite; a missing one is NaN"},
+        "ragged": {"wrist_temp": "samples must be one row of numbers"},
+        "text": {"wrist_temp": "samples must be one row of numbers"},
+        "square": {"wrist_temp": "samples must be one row of numbers"},
+    }
+    assert not isinstance(bundle.predict_windows(sent[1:2])[0], Answer)
+    slow = bundle.predict_windows([(good[0] | {"wrist_temp": [33.0]}, minutes.RATES_HZ | {"wrist_temp": 1 / 60})])
+    assert slow == [{"wrist_temp": "60 s at 0.0166667 Hz are 1 samples; at least 2 are needed"}]

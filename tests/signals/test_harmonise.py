@@ -9,7 +9,8 @@ from signal_toys import native_minutes
 
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
-from wesadlib.signals import NATIVE_STATISTICS, harmonise, window_from_channels
+from wesadlib.signals import NATIVE_STATISTICS, harmonise, window_from_channels, windows_from_channels
+from wesadlib.signals.harmonise import _filter
 
 RATES = (700.0, 256.0, 64.0, 63.97, 50.3, 35.0, 34.99, 32.0, 31.25, 4.0)
 
@@ -165,3 +166,24 @@ def test_nonsense_is_refused_by_name(values, rate_hz, words):
 def test_a_channel_without_a_rate_is_refused_by_name():
     with pytest.raises(InputError, match="wrist_temp"):
         window_from_channels({"wrist_temp": np.zeros(240)}, {})
+
+
+def test_windows_at_rates_of_their_own_are_made_as_each_alone():
+    generator = np.random.default_rng(0)
+    sent = [
+        ({"wrist_bvp": generator.normal(size=60 * bvp), "wrist_temp": generator.normal(size=240)}, rates)
+        for bvp, rates in ((64, {"wrist_bvp": 64.0, "wrist_temp": 4.0}), (32, {"wrist_bvp": 32.0, "wrist_temp": 4.0}))
+    ]
+    together = windows_from_channels(sent)
+    assert together["signal"].dims == ("window", "channel", "time")
+    for k, window in enumerate(sent):
+        assert together.isel(window=k).identical(window_from_channels(*window))
+    with pytest.raises(InputError, match="has the channels wrist_temp, the first one wrist_bvp, wrist_temp"):
+        windows_from_channels([sent[0], tuple({"wrist_temp": part["wrist_temp"]} for part in sent[0])])
+
+
+@pytest.mark.parametrize("rate_hz", [1234.567, 99_999.97, 0.0371, 700.123])
+def test_no_rate_makes_a_filter_of_unbounded_length(rate_hz):
+    shape = _filter(rate_hz, 35.0)
+    assert max(shape.up, shape.down) <= 10_000
+    assert shape.down / shape.up == pytest.approx(rate_hz / 35, rel=6e-5)

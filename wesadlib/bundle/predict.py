@@ -1,7 +1,7 @@
 """From windows to answers, the one path of the book and of the server: quality, features, model."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -18,7 +18,7 @@ from wesadlib.features import extract_features
 from wesadlib.models import Model
 from wesadlib.models import load as load_model
 from wesadlib.quality import assess_quality, list_reasons
-from wesadlib.signals import window_from_channels
+from wesadlib.signals import windows_from_channels
 
 
 class Answer(BaseModel):
@@ -94,13 +94,17 @@ class Bundle:
         windows = assess_quality(windows.drop_vars(known), self.config["quality"])
         accepted = np.flatnonzero(windows["verdict"].values)
         reasons = list_reasons(windows, self.config["quality"])
-        answers = [self._rejected(windows.isel(window=k), failed) for k, failed in enumerate(reasons)]
+        rows = dict.fromkeys(range(len(reasons)))
         if len(accepted):
             chosen = extract_features(windows.isel(window=accepted))
-            probabilities = self.model.predict_proba(chosen).transpose("window", "state")
-            for k, row in zip(accepted, probabilities.values, strict=True):
-                answers[k] = self._classified(windows.isel(window=k), row)
-        return answers
+            probabilities = self.model.predict_proba(chosen).transpose("window", "state").values
+            rows |= dict(zip(accepted.tolist(), probabilities, strict=True))
+        names = [str(name) for name in windows["channel"].values]
+        quality = windows["quality"].transpose("window", "channel").values
+        return [
+            self._rejected(names, quality[k], reasons[k]) if row is None else self._classified(names, quality[k], row)
+            for k, row in rows.items()
+        ]
 
     def predict_window(self, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float]) -> Answer:
         """Harmonise one window given at native rates and answer as :meth:`predict` does.
@@ -117,16 +121,39 @@ class Bundle:
         InputError
             When a channel is missing or unknown, or its rate or length cannot be right (:meth:`problems`).
         """
-        problems = self.problems(channels, rates_hz)
-        if problems:
-            raise InputError("; ".join(f"{name}: {problem}" for name, problem in problems.items()) + ".")
-        window = window_from_channels(
-            {name: np.asarray(channels[name]) for name in self.config["channels"]},
-            {name: float(rates_hz[name]) for name in self.config["channels"]},
-            rate_hz=self.config["rate_hz"],
-            window_s=self.config["window_s"],
-        )
-        return self.predict(window.expand_dims("window"))[0]
+        (answer,) = self.predict_windows([(channels, rates_hz)])
+        if isinstance(answer, Answer):
+            return answer
+        raise InputError("; ".join(f"{name}: {problem}" for name, problem in answer.items()) + ".")
+
+    def predict_windows(
+        self, windows: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, float]]]
+    ) -> list[Answer | dict[str, str]]:
+        """Answer many windows at once, each as :meth:`predict_window` does; one that cannot be used spoils no other.
+
+        Parameters
+        ----------
+        windows : sequence of (channels, rates_hz)
+            Each as :meth:`predict_window` takes it.
+
+        Returns
+        -------
+        list of Answer or dict of str to str
+            One for each window, in order; what :meth:`problems` says of it in place of an answer where it says
+            anything.
+        """
+        results: list[Answer | dict[str, str]] = [self.problems(*window) for window in windows]
+        usable = [k for k, problems in enumerate(results) if not problems]
+        if usable:
+            ordered = [
+                tuple({name: part[name] for name in self.config["channels"]} for part in windows[k]) for k in usable
+            ]
+            harmonised = windows_from_channels(
+                ordered, rate_hz=self.config["rate_hz"], window_s=self.config["window_s"]
+            )
+            for k, answer in zip(usable, self.predict(harmonised), strict=True):
+                results[k] = answer
+        return results
 
     def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
@@ -159,7 +186,7 @@ class Bundle:
 
     def problems(self, channels: Mapping[str, Any], rates_hz: Mapping[str, float]) -> dict[str, str]:
         """What keeps one window from being used: channel name to problem, empty where nothing does."""
-        wanted, window_s = self.config["channels"], self.config["window_s"]
+        wanted = self.config["channels"]
         problems = {}
         for name in channels:
             if name not in wanted:
@@ -167,14 +194,8 @@ class Bundle:
         for name in wanted:
             if name not in channels:
                 problems[name] = "missing channel"
-                continue
-            rate = rates_hz.get(name, math.nan)
-            if not 0 < rate <= 1e5:
-                problems[name] = f"rate_hz must be above 0 and at most 100000, not {rate:g}"
-                continue
-            expected = round(rate * window_s)
-            if len(channels[name]) != expected:
-                problems[name] = f"{window_s:g} s at {rate:g} Hz are {expected} samples, not {len(channels[name])}"
+            elif problem := _problem(channels[name], rates_hz.get(name, math.nan), self.config["window_s"]):
+                problems[name] = problem
         return problems
 
     def _check_cut(self, windows: xr.Dataset) -> None:
@@ -191,25 +212,19 @@ class Bundle:
                 f"{self.config['window_s']:g} s at {self.config['rate_hz']:g} Hz."
             )
 
-    def _common(self, window: xr.Dataset) -> dict[str, Any]:
-        scores = zip(window["channel"].values, window["quality"].values, strict=True)
-        return {
-            "quality": {str(name): float(score) if np.isfinite(score) else None for name, score in scores},
-            "model_version": self.version,
-        }
-
-    def _rejected(self, window: xr.Dataset, reasons: list[str]) -> Answer:
+    def _rejected(self, names: list[str], quality: np.ndarray, reasons: list[str]) -> Answer:
         return Answer(
             status="rejected",
             state=None,
             probabilities=None,
             confidence=None,
             abstained=False,
+            quality=_by_channel(names, quality),
             reasons=reasons,
-            **self._common(window),
+            model_version=self.version,
         )
 
-    def _classified(self, window: xr.Dataset, probabilities: np.ndarray) -> Answer:
+    def _classified(self, names: list[str], quality: np.ndarray, probabilities: np.ndarray) -> Answer:
         best = int(np.argmax(probabilities))
         return Answer(
             status="ok",
@@ -217,9 +232,34 @@ class Bundle:
             probabilities=dict(zip(self.config["states"], map(float, probabilities), strict=True)),
             confidence=float(probabilities[best]),
             abstained=bool(probabilities[best] < self.config["min_confidence"]),
+            quality=_by_channel(names, quality),
             reasons=[],
-            **self._common(window),
+            model_version=self.version,
         )
+
+
+def _by_channel(names: list[str], quality: np.ndarray) -> dict[str, float | None]:
+    return {name: float(score) if np.isfinite(score) else None for name, score in zip(names, quality, strict=True)}
+
+
+def _problem(samples: Any, rate_hz: float, window_s: float) -> str:
+    """What keeps one channel from being used; empty where nothing does."""
+    if not 0 < rate_hz <= 1e5:
+        return f"rate_hz must be above 0 and at most 100000, not {rate_hz:g}"
+    try:
+        values = np.asarray(samples)
+    except ValueError:
+        values = np.empty((0, 0))
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "fiu"):
+        return "samples must be one row of numbers"
+    expected = round(rate_hz * window_s)
+    if len(values) != expected:
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples, not {len(values)}"
+    if expected < 2:
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples; at least 2 are needed"
+    if np.isinf(values).any():
+        return "a sample is infinite; a missing one is NaN"
+    return ""
 
 
 def load_bundle(folder: str | Path) -> Bundle:

@@ -1,7 +1,7 @@
 """Recordings become windows: cut at the native rates, harmonised to one rate, with the beats found in them."""
 
 from wesadlib.signals.beats import BEAT_SOURCES, find_beats
-from wesadlib.signals.harmonise import harmonise, window_from_channels
+from wesadlib.signals.harmonise import harmonise, window_from_channels, windows_from_channels
 from wesadlib.signals.native import NATIVE_STATISTICS
 from wesadlib.signals.views import beat_loss, describe_course, power_spectrum
 from wesadlib.signals.windows import cut_window, make_windows
@@ -17,4 +17,5 @@ __all__ = [
     "make_windows",
     "power_spectrum",
     "window_from_channels",
+    "windows_from_channels",
 ]

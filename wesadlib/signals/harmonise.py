@@ -1,6 +1,6 @@
 """Any rates to one rate, anti-aliased, a window at a time: the one way from native samples to a window."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from functools import lru_cache
 from typing import NamedTuple
@@ -94,10 +94,10 @@ class _Filter(NamedTuple):
 @lru_cache(maxsize=32)
 def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
     ratio = to_rate_hz / rate_hz
-    if ratio >= 1:
-        term = Fraction(ratio).limit_denominator(_MAX_TERM)
-    else:
-        term = 1 / Fraction(1 / ratio).limit_denominator(_MAX_TERM)
+    # Of the fraction above one, so that the larger term is bounded, and with it the filter: rates come in requests.
+    larger = max(ratio, 1 / ratio)
+    term = Fraction(larger).limit_denominator(max(int(_MAX_TERM / larger), 1))
+    term = term if ratio >= 1 else 1 / term
     up, down = term.numerator, term.denominator
     shape = _UP if up > down else _DOWN
     widest = max(up, down)
@@ -171,18 +171,52 @@ def window_from_channels(
     >>> dict(window.sizes)["time"], int(window.beat_s.notnull().sum())
     (2100, 72)
     """
-    arrays = {name: np.asarray(values)[None] for name, values in channels.items()}
-    signal, beat_s, native = window_arrays(arrays, rates_hz, rate_hz, window_s)
+    return windows_from_channels([(channels, rates_hz)], rate_hz=rate_hz, window_s=window_s).isel(window=0)
+
+
+def windows_from_channels(
+    windows: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, float]]],
+    *,
+    rate_hz: float = 35.0,
+    window_s: float = 60.0,
+) -> xr.Dataset:
+    """Make several windows of the same channels, each from native samples at rates of its own.
+
+    Parameters
+    ----------
+    windows : sequence of (channels, rates_hz)
+        At least one, each as :func:`window_from_channels` takes them, with the channels in the same order.
+    rate_hz, window_s
+        As there.
+
+    Returns
+    -------
+    Dataset
+        As :func:`window_from_channels`, with the dimension ``window`` before the others.
+
+    Raises
+    ------
+    InputError
+        As there; and when a window has other channels than the first.
+    """
+    names = list(windows[0][0])
+    parts = []
+    for channels, rates_hz in windows:
+        if list(channels) != names:
+            raise InputError(f"a window has the channels {', '.join(channels)}, the first one {', '.join(names)}.")
+        arrays = {name: np.asarray(values)[None] for name, values in channels.items()}
+        parts.append(window_arrays(arrays, rates_hz, rate_hz, window_s))
+    signal, beat_s, native = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))
     return xr.Dataset(
         {
-            "signal": (("channel", "time"), signal[0]),
-            "beat_s": (("beat_source", "beat"), beat_s[0]),
-            "native": (("channel", "native_statistic"), native[0]),
+            "signal": (("window", "channel", "time"), signal),
+            "beat_s": (("window", "beat_source", "beat"), beat_s),
+            "native": (("window", "channel", "native_statistic"), native),
         },
         coords={
-            "channel": list(channels),
+            "channel": names,
             "time": np.arange(signal.shape[-1]) / rate_hz,
-            "beat_source": [source for source in BEAT_SOURCES if source in channels],
+            "beat_source": [source for source in BEAT_SOURCES if source in names],
             "native_statistic": list(NATIVE_STATISTICS),
         },
         attrs={"rate_hz": rate_hz, "window_s": window_s},

@@ -2,13 +2,16 @@
 
 import asyncio
 import json
+import re
 
 import minutes
 import pytest
 from fastapi.testclient import TestClient
 
 from wesadlib.bundle import load_bundle
-from wesadlib.serving.app import MAX_BODY, make_app
+from wesadlib.serving.app import make_app
+from wesadlib.serving.negotiation import MAX_BODY
+from wesadlib.serving.wire import CONTENT_TYPES
 from wesadlib.signals import make_windows
 
 
@@ -176,10 +179,18 @@ def test_health_and_model_describe_what_is_served(client, bundle):
 def test_the_interface_describes_itself(client):
     assert client.get("/docs").status_code == 200
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/predict", "/health", "/model"}
-    assert {"200", "413", "415", "422"} <= set(paths["/predict"]["post"]["responses"])
-    problem = paths["/predict"]["post"]["responses"]["422"]["content"]
-    assert problem == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    assert set(paths) == {"/predict", "/predict/batch", "/health", "/model"}
+    for path, bodies in (("/predict", ("Window", "PackedWindow")), ("/predict/batch", ("Batch", "PackedBatch"))):
+        operation = paths[path]["post"]
+        assert set(operation["responses"]) == {"200", "400", "406", "413", "415", "422"}
+        problem = operation["responses"]["422"]["content"]
+        assert problem == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
+        content = operation["requestBody"]["content"]
+        assert [part["schema"]["$ref"].rpartition("/")[2] for part in content.values()] == list(bodies)
+        assert list(content) == list(operation["responses"]["200"]["content"]) == list(CONTENT_TYPES.values())
+    text = client.get("/openapi.json").text
+    schemas = client.get("/openapi.json").json()["components"]["schemas"]
+    assert {name for name in re.findall(r'"#/components/schemas/(\w+)"', text)} <= set(schemas)
 
 
 def test_the_bundle_is_asked_for_at_each_request(bundle):

@@ -4,29 +4,36 @@
 """
 
 from collections.abc import Callable
-from functools import partial
-from http import HTTPStatus
+from functools import cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fastapi import FastAPI, Request
-from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
-from starlette.exceptions import HTTPException
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from fastapi import FastAPI, Request, Response
+from fastapi.concurrency import run_in_threadpool
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from wesadlib import __version__
 from wesadlib.bundle import Answer, Bundle, load_bundle
-from wesadlib.errors import InputError
-from wesadlib.serving.schemas import Health, ModelDescription, Problem, ProblemItem, Window
+from wesadlib.serving import wire
+from wesadlib.serving.negotiation import MAX_BINARY_BATCH, MAX_BODY, answer_form, read_body, request_form
+from wesadlib.serving.problems import body_problem, handle_problems, respond, unusable
+from wesadlib.serving.schemas import (
+    Answers,
+    Batch,
+    Health,
+    ModelDescription,
+    PackedBatch,
+    PackedWindow,
+    Problem,
+    Window,
+)
 
 if TYPE_CHECKING:
     from ray import serve
 
-#: Largest body, bytes: a chest window at 700 Hz in full-precision JSON is about 7 MB.
-MAX_BODY = 16 * 2**20
-
-_PROBLEM = {"model": Problem}
+_JSON, _BINARY = wire.CONTENT_TYPES["json"], wire.CONTENT_TYPES["binary"]
+_REFUSALS = {status: {"model": Problem} for status in (400, 406, 413, 415, 422)}
 
 
 def make_app(current_bundle: Callable[[], Bundle]) -> FastAPI:
@@ -40,17 +47,14 @@ def make_app(current_bundle: Callable[[], Bundle]) -> FastAPI:
     app = FastAPI(
         title="wesadlib",
         version=__version__,
-        description="A state with its probability, or a refusal with its reasons, for one window of wearable signals.",
+        description="A state with its probability, or a refusal with its reasons, for windows of wearable signals.",
         # The pages below fetch their scripts from another host; /openapi.json holds the same and needs none.
         docs_url="/docs",
         redoc_url=None,
     )
-    app.add_middleware(LimitBody, most=MAX_BODY)
-    app.add_exception_handler(RequestValidationError, _answer_invalid)
-    app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(Exception, _answer_failure)
+    handle_problems(app)
 
-    # The three below are plain functions: they run in a thread, and the event loop stays free for other requests.
+    # The two below are plain functions: they run in a thread, and the event loop stays free for other requests.
     @app.get("/health")
     def health() -> Health:
         """Say that the server answers."""
@@ -62,85 +66,76 @@ def make_app(current_bundle: Callable[[], Bundle]) -> FastAPI:
         config = current_bundle().config
         return ModelDescription(**{name: value for name, value in config.items() if name != "files"})
 
-    @app.post("/predict", responses={413: _PROBLEM, 415: _PROBLEM, 422: _PROBLEM})
-    def predict(window: Window) -> Answer:
+    @app.post("/predict", responses=_answers(Answer), openapi_extra=_bodies(Window, PackedWindow))
+    async def predict(request: Request) -> Response:
         """Answer one window: a state with probabilities, or `rejected` with the reasons where its quality is poor."""
-        bundle = current_bundle()
-        channels, rates_hz = window.split()
-        problems = bundle.problems(channels, rates_hz)
-        if problems:
-            items = [ProblemItem(name=name, detail=problem) for name, problem in problems.items()]
-            return _problem(422, "This window cannot be used.", items)
-        try:
-            return bundle.predict_window(channels, rates_hz)
-        except InputError as error:
-            return _problem(422, str(error))
+        form, wanted = request_form(request), answer_form(request)
+        body = await read_body(request, MAX_BODY)
+        return await run_in_threadpool(_answer_window, current_bundle(), body, form, wanted)
 
-    app.openapi = partial(_describe, app.openapi)
+    @app.post("/predict/batch", responses=_answers(Answers), openapi_extra=_bodies(Batch, PackedBatch))
+    async def predict_batch(request: Request) -> Response:
+        """Answer many windows in their order, each by itself: one that cannot be used has a problem in its place."""
+        form, wanted = request_form(request), answer_form(request)
+        body = await read_body(request, MAX_BODY if form == "json" else MAX_BINARY_BATCH)
+        return await run_in_threadpool(_answer_batch, current_bundle(), body, form, wanted)
+
+    app.openapi = cache(partial(_describe, app.openapi))
     return app
 
 
+def _answer_window(bundle: Bundle, body: bytes, form: wire.Form, wanted: wire.Form) -> Response:
+    (result,) = bundle.predict_windows([wire.read_window(body, form)])
+    return _respond(result, wanted) if isinstance(result, Answer) else respond(unusable(result))
+
+
+def _answer_batch(bundle: Bundle, body: bytes, form: wire.Form, wanted: wire.Form) -> Response:
+    windows = wire.read_windows(body, form)
+    predicted = iter(bundle.predict_windows([window for window in windows if not isinstance(window, wire.BodyError)]))
+    results: list[Answer | Problem] = []
+    for window in windows:
+        if isinstance(window, wire.BodyError):
+            results.append(body_problem(window))
+        else:
+            result = next(predicted)
+            results.append(result if isinstance(result, Answer) else unusable(result))
+    return _respond(Answers(results=results), wanted)
+
+
+def _respond(answer: BaseModel, form: wire.Form) -> Response:
+    content = wire.write(answer.model_dump(), form)
+    return Response(content, media_type=wire.CONTENT_TYPES[form], headers={"vary": "accept"})
+
+
+def _answers(model: type[BaseModel]) -> dict[int | str, dict[str, Any]]:
+    return {200: {"model": model}, **_REFUSALS}
+
+
+def _bodies(json_model: type[BaseModel], packed_model: type[BaseModel]) -> dict[str, Any]:
+    content = {_JSON: {"schema": _reference(json_model)}, _BINARY: {"schema": _reference(packed_model)}}
+    return {"requestBody": {"required": True, "content": content}}
+
+
+def _reference(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
 def _describe(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
-    # FastAPI gives every described response the type of the good one.
     description = openapi()
-    for operations in description["paths"].values():
+    # Bodies are read by hand, so FastAPI does not know their models.
+    models = [(model, "validation") for model in (Batch, PackedBatch)]
+    _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
+    description["components"]["schemas"] |= definitions["$defs"]
+    for path, operations in description["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
-                if status >= "4" and "application/json" in response["content"]:
-                    response["content"]["application/problem+json"] = response["content"].pop("application/json")
+                content = response["content"]
+                if status >= "4":
+                    # FastAPI gives every described response the type of the good one.
+                    content["application/problem+json"] = content.pop(_JSON)
+                elif path.startswith("/predict"):
+                    content[_BINARY] = content[_JSON]
     return description
-
-
-class LimitBody:
-    """Refuse a body of more than `most` bytes while it is being read."""
-
-    def __init__(self, app: ASGIApp, most: int):
-        self.app = app
-        self.most = most
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, counting what is received of its body."""
-        received = 0
-
-        async def counting() -> Message:
-            nonlocal received
-            message = await receive()
-            received += len(message.get("body", b""))
-            if received > self.most:
-                raise HTTPException(413, f"A body has at most {self.most} bytes.")
-            return message
-
-        await self.app(scope, counting if scope["type"] == "http" else receive, send)
-
-
-def _problem(
-    status: int, detail: str, errors: list[ProblemItem] | None = None, headers: dict[str, str] | None = None
-) -> JSONResponse:
-    problem = Problem(title=HTTPStatus(status).phrase, status=status, detail=detail, errors=errors or [])
-    return JSONResponse(
-        problem.model_dump(), status_code=status, headers=headers, media_type="application/problem+json"
-    )
-
-
-def _answer_invalid(request: Request, error: RequestValidationError) -> JSONResponse:
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        return _problem(415, "A window is sent as JSON: say so with `content-type: application/json`.")
-    # What was sent is not repeated: it may be long, it may be NaN, and it is a person's.
-    items = [ProblemItem(name=_name(entry["loc"]), detail=entry["msg"]) for entry in error.errors()[:20]]
-    return _problem(422, "This request is not one window in the form that /openapi.json describes.", items)
-
-
-def _name(location: tuple[Any, ...]) -> str:
-    parts = [str(part) for part in location if part != "body"]
-    return ".".join(parts) or "body"
-
-
-def _answer_http(request: Request, error: HTTPException) -> JSONResponse:
-    return _problem(error.status_code, str(error.detail), headers=error.headers)
-
-
-def _answer_failure(request: Request, error: Exception) -> JSONResponse:
-    return _problem(500, "The server failed at this request; nothing was computed.")
 
 
 class Server:

@@ -2,15 +2,37 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationInfo, field_validator
+from pydantic_core import PydanticCustomError
 
 #: The answer to a window is the bundle's own, so that server and book cannot differ.
 from wesadlib.bundle import Answer
 
-__all__ = ["Answer", "Channel", "Health", "ModelDescription", "Problem", "ProblemItem", "Window"]
+__all__ = [
+    "Answer",
+    "Answers",
+    "Batch",
+    "Channel",
+    "Health",
+    "ModelDescription",
+    "PackedBatch",
+    "PackedChannel",
+    "PackedWindow",
+    "Problem",
+    "ProblemItem",
+    "Window",
+]
 
-# Signals are float32 inside: a larger number could become infinite on the way.
-Sample = Annotated[float, Field(ge=-1e9, le=1e9, allow_inf_nan=False)]
+#: Largest sample either way. Signals are float32 inside: a larger number could become infinite on the way.
+MAX_SAMPLE = 1e9
+#: Highest rate, Hz, and the samples of a minute at it.
+MAX_RATE_HZ, MAX_SAMPLES = 100_000, 6_000_000
+#: Most channels of a window, and windows of a batch.
+MAX_CHANNELS, MAX_WINDOWS = 64, 256
+
+Sample = Annotated[float, Field(ge=-MAX_SAMPLE, le=MAX_SAMPLE, allow_inf_nan=False)]
+RateHz = Annotated[float, Field(gt=0, le=MAX_RATE_HZ, allow_inf_nan=False, description="samples a second")]
+Name = Annotated[str, StringConstraints(max_length=100)]
 
 
 class Channel(BaseModel):
@@ -18,9 +40,12 @@ class Channel(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    rate_hz: float = Field(gt=0, le=100_000, allow_inf_nan=False, description="samples a second")
-    samples: list[Sample] = Field(
-        min_length=1, description="rate_hz times the model's window length, in the model's unit"
+    rate_hz: RateHz
+    # At the first that is wrong it ends: millions of errors would cost more than the samples.
+    samples: Annotated[list[Sample], FailFast()] = Field(
+        min_length=1,
+        max_length=MAX_SAMPLES,
+        description="rate_hz times the model's window length, in the model's unit",
     )
 
 
@@ -29,14 +54,57 @@ class Window(BaseModel):
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
-    channels: dict[str, Channel] = Field(description="channel name, such as wrist_bvp, to its samples")
+    channels: dict[Name, Channel] = Field(
+        max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"
+    )
 
-    def split(self) -> tuple[dict[str, list[float]], dict[str, float]]:
-        """The samples and the rates, as :meth:`wesadlib.bundle.Bundle.predict_window` takes them."""
-        return (
-            {name: channel.samples for name, channel in self.channels.items()},
-            {name: channel.rate_hz for name, channel in self.channels.items()},
-        )
+
+class Batch(BaseModel):
+    """Many windows, of one person or of many; each is answered by itself."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    windows: list[Window] = Field(max_length=MAX_WINDOWS)
+
+
+class PackedChannel(BaseModel):
+    """One channel of a window in MessagePack: its samples are the bytes of an array."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    rate_hz: RateHz
+    dtype: Literal["<f4", "<f8"] = Field(description="little-endian floating point, of single or double precision")
+    samples: bytes = Field(
+        min_length=4,
+        max_length=8 * MAX_SAMPLES,
+        description="the numbers of `Channel.samples`, one after the other; MessagePack's own type `bin`",
+    )
+
+    @field_validator("samples")
+    @classmethod
+    def _whole(cls, samples: bytes, info: ValidationInfo) -> bytes:
+        size = int(info.data.get("dtype", "<f4")[-1])
+        if len(samples) % size:
+            raise PydanticCustomError("cut", f"{len(samples)} bytes are no whole number of samples of {size} bytes")
+        return samples
+
+
+class PackedWindow(BaseModel):
+    """One window of one person in MessagePack."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    channels: dict[Name, PackedChannel] = Field(
+        max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"
+    )
+
+
+class PackedBatch(BaseModel):
+    """Many windows in MessagePack."""
+
+    model_config = ConfigDict(extra="forbid", strict=True)
+
+    windows: list[PackedWindow] = Field(max_length=MAX_WINDOWS)
 
 
 class ProblemItem(BaseModel):
@@ -54,6 +122,12 @@ class Problem(BaseModel):
     status: int
     detail: str
     errors: list[ProblemItem] = []
+
+
+class Answers(BaseModel):
+    """What is said of a batch, window by window and in its order."""
+
+    results: list[Answer | Problem] = Field(description="the answer, or the problem of a window that cannot be used")
 
 
 class Health(BaseModel):

@@ -1,0 +1,251 @@
+"""The forms in which windows and answers travel: JSON, and MessagePack for whoever sends much.
+
+A window is ``{"channels": {name: {"rate_hz": 64.0, "samples": ...}}}`` in both, a batch ``{"windows": [window, ...]}``.
+In JSON the samples are numbers; in MessagePack they are the bytes of an array beside their type,
+``{"rate_hz": 64.0, "dtype": "<f4", "samples": b"..."}``, so that nothing is parsed number by number.
+"""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgpack
+import numpy as np
+from pydantic import BaseModel, ValidationError
+from pydantic_core import from_json, to_json
+
+from wesadlib.errors import InputError
+from wesadlib.serving.schemas import MAX_SAMPLE, MAX_SAMPLES, MAX_WINDOWS, PackedWindow, ProblemItem, Window
+
+Form = Literal["json", "binary"]
+
+#: Form -> content type.
+CONTENT_TYPES: dict[str, str] = {"json": "application/json", "binary": "application/vnd.msgpack"}
+
+_MODELS: dict[str, type[BaseModel]] = {"json": Window, "binary": PackedWindow}
+_MOST_ITEMS = 20
+_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*"', re.DOTALL)
+
+
+class Samples(NamedTuple):
+    """One window as :meth:`wesadlib.bundle.Bundle.predict_window` takes it."""
+
+    channels: dict[str, np.ndarray]
+    rates_hz: dict[str, float]
+
+
+class BodyError(InputError):
+    """A body, or one window of it, is not what its form asks for.
+
+    Attributes
+    ----------
+    items : list of ProblemItem
+        What is wrong, field by field.
+    status : int
+        HTTP status that says the same.
+    """
+
+    def __init__(self, message: str, items: Sequence[ProblemItem] = (), status: int = 422):
+        super().__init__(message)
+        self.items = list(items)
+        self.status = status
+
+
+def check_form(form: str) -> None:
+    """Raise :class:`InputError` where `form` is not one of :data:`CONTENT_TYPES`."""
+    if form not in CONTENT_TYPES:
+        raise InputError(f"form {form!r} is unknown; it is one of {', '.join(CONTENT_TYPES)}.")
+
+
+def write(value: Any, form: Form) -> bytes:
+    """Write what consists of mappings, lists, numbers, text and bytes."""
+    return to_json(value) if form == "json" else msgpack.packb(value)
+
+
+def write_window(channels: Mapping[str, Any], rates_hz: Mapping[str, float], form: Form) -> bytes:
+    """Write one window.
+
+    Parameters
+    ----------
+    channels : mapping of str to array (time)
+        Samples at their native rates.
+    rates_hz : mapping of str to float
+        Sampling rate of each.
+    form : "json" or "binary"
+        Single precision stays single in the binary form; everything else is sent in double.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    InputError
+        When the form is unknown, or a channel has no rate.
+    """
+    check_form(form)
+    return write(_describe(channels, rates_hz, form), form)
+
+
+def write_windows(windows: Sequence[tuple[Mapping[str, Any], Mapping[str, float]]], form: Form) -> bytes:
+    """Write a batch of (channels, rates_hz), each as :func:`write_window` does."""
+    check_form(form)
+    return write({"windows": [_describe(*window, form) for window in windows]}, form)
+
+
+def _describe(channels: Mapping[str, Any], rates_hz: Mapping[str, float], form: Form) -> dict[str, Any]:
+    if absent := [name for name in channels if name not in rates_hz]:
+        raise InputError(f"{absent[0]}: a rate in Hz is needed.")
+    return {"channels": {name: _channel(values, rates_hz[name], form) for name, values in channels.items()}}
+
+
+def _channel(values: Any, rate_hz: float, form: Form) -> dict[str, Any]:
+    if form == "json":
+        return {"rate_hz": float(rate_hz), "samples": np.asarray(values, float).tolist()}
+    values = np.asarray(values)
+    dtype = "<f4" if values.dtype == np.float32 else "<f8"
+    return {"rate_hz": float(rate_hz), "dtype": dtype, "samples": values.astype(dtype).tobytes()}
+
+
+def read(body: bytes, form: Form) -> Any:
+    """Read any body; an object that names a field twice comes back as :class:`Repeated`.
+
+    Raises
+    ------
+    BodyError
+        When the body is cut short, garbled, or larger in number or depth than the form allows.
+    """
+    try:
+        return _read_json(body) if form == "json" else _read_msgpack(body)
+    except (ValueError, RecursionError, msgpack.UnpackException) as error:
+        if "max_array_len" in str(error):
+            raise too_many() from None
+        name = "JSON" if form == "json" else "MessagePack"
+        # MessagePack's own words for a body that is cut short: "Unpack failed: incomplete input".
+        problem = ProblemItem(name="body", detail=str(error) or type(error).__name__)
+        raise BodyError(f"This body is not whole and valid {name}.", [problem]) from None
+
+
+def read_window(body: bytes, form: Form) -> Samples:
+    """Read one window.
+
+    Raises
+    ------
+    BodyError
+        When it is not one; names the fields at fault.
+    """
+    return _to_samples(read(body, form), form)
+
+
+def read_windows(body: bytes, form: Form) -> list[Samples | BodyError]:
+    """Read a batch; a window that is not one is an error in its place.
+
+    Raises
+    ------
+    BodyError
+        When the body is no batch, or of more than :data:`MAX_WINDOWS` windows.
+    """
+    batch = read(body, form)
+    if not isinstance(batch, dict) or list(batch) != ["windows"] or not isinstance(batch["windows"], list):
+        detail = "a list of windows is needed, once and with nothing beside it"
+        item = ProblemItem(name="windows", detail=detail)
+        raise BodyError("This body is not a batch in the form that /openapi.json describes.", [item])
+    if len(batch["windows"]) > MAX_WINDOWS:
+        raise too_many()
+    found: list[Samples | BodyError] = []
+    for window in batch["windows"]:
+        try:
+            found.append(_to_samples(window, form))
+        except BodyError as error:
+            found.append(error)
+    return found
+
+
+def too_many() -> BodyError:
+    """What a batch of more windows than are taken is told."""
+    return BodyError(f"A batch has at most {MAX_WINDOWS} windows.", status=413)
+
+
+class Repeated(NamedTuple):
+    """Stands for an object that names a field twice, of which a reader would see one only."""
+
+    names: list[str]
+
+
+def _pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any] | Repeated:
+    found = dict(pairs)
+    if len(found) == len(pairs):
+        return found
+    return Repeated([str(name) for name, times in Counter(name for name, _ in pairs).items() if times > 1])
+
+
+def _read_json(body: bytes) -> Any:
+    value = from_json(body)
+    # The quick reader keeps the last of two fields of one name. Text occurs as names only, in what is valid.
+    if sum(1 for _ in _TEXT.finditer(body)) == _names(value):
+        return value
+    return json.loads(body, object_pairs_hook=_pairs)
+
+
+def _names(value: Any) -> int:
+    if isinstance(value, dict):
+        return len(value) + sum(map(_names, value.values()))
+    # Samples are not walked through: where there is more in a list than windows, the slow reader decides.
+    if isinstance(value, list) and len(value) <= MAX_WINDOWS:
+        return sum(map(_names, value))
+    return 0
+
+
+def _read_msgpack(body: bytes) -> Any:
+    # Lengths are checked before anything is set aside for them: a few bytes can announce four billion.
+    return msgpack.unpackb(
+        body,
+        object_pairs_hook=_pairs,
+        max_array_len=MAX_WINDOWS,
+        max_map_len=MAX_WINDOWS,
+        max_str_len=10_000,
+        max_bin_len=8 * MAX_SAMPLES,
+        max_ext_len=0,
+    )
+
+
+def _to_samples(window: Any, form: Form) -> Samples:
+    what = "This is not one window in the form that /openapi.json describes."
+    if items := _repeated(window):
+        raise BodyError(what, items[:_MOST_ITEMS])
+    try:
+        valid = _MODELS[form].model_validate(window)
+    except ValidationError as error:
+        # What was sent is not repeated: it may be long, it may be NaN, and it is a person's.
+        items = [ProblemItem(name=_place(entry["loc"]), detail=entry["msg"]) for entry in error.errors()]
+        raise BodyError(what, items[:_MOST_ITEMS]) from None
+    rates_hz = {name: channel.rate_hz for name, channel in valid.channels.items()}
+    if form == "json":
+        return Samples({name: np.array(channel.samples, float) for name, channel in valid.channels.items()}, rates_hz)
+    channels = {name: np.frombuffer(channel.samples, channel.dtype) for name, channel in valid.channels.items()}
+    if items := [item for name, values in channels.items() if (item := _no_number(name, values))]:
+        raise BodyError(what, items[:_MOST_ITEMS])
+    return Samples(channels, rates_hz)
+
+
+def _repeated(value: Any, place: tuple[str, ...] = ()) -> list[ProblemItem]:
+    if isinstance(value, Repeated):
+        return [ProblemItem(name=_place((*place, name)), detail="given twice") for name in value.names]
+    if isinstance(value, dict):
+        return [item for name, part in value.items() for item in _repeated(part, (*place, name))]
+    return []
+
+
+def _no_number(name: str, values: np.ndarray) -> ProblemItem | None:
+    with np.errstate(invalid="ignore"):
+        wrong = np.flatnonzero(~(np.abs(values) <= MAX_SAMPLE))
+    if not len(wrong):
+        return None
+    detail = f"a sample is a finite number of at most {MAX_SAMPLE:g} either way"
+    return ProblemItem(name=_place(("channels", name, "samples", wrong[0])), detail=detail)
+
+
+def _place(location: Sequence[Any]) -> str:
+    return ".".join(str(part)[:100] for part in location) or "body"

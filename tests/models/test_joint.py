@@ -9,7 +9,7 @@ from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 from wesadlib.models.joint import Joint
-from wesadlib.models.network import count_parameters
+from wesadlib.models.layers import count_parameters
 from wesadlib.models.resnet import ResNet
 
 

@@ -6,16 +6,9 @@ import torch
 from torch import nn
 
 from wesadlib.errors import InputError
+from wesadlib.models.layers import count_multiply_accumulates, count_parameters, describe_blocks, describe_layers
 from wesadlib.models.levels import RobustScale, WindowNormalisation, quantisation_noise
-from wesadlib.models.network import (
-    ResidualStage,
-    ResNet1D,
-    SqueezeExcitation,
-    count_multiply_accumulates,
-    count_parameters,
-    describe_blocks,
-    describe_layers,
-)
+from wesadlib.models.network import ResidualStage, ResNet1D, SqueezeExcitation
 
 UNITS = ["a.u.", "uS", "degC", "g", "g", "g", "mV"]
 SHAPE = (7, 2100)
@@ -220,7 +213,7 @@ def test_with_rest_the_head_sees_levels_and_how_far_they_are_from_rest():
     difference = measures[:, :14] - rest
     assert torch.allclose(measures[:, 14], torch.asinh(difference[:, 0] / network.rest_scale.spread[0]), atol=0.3)
     assert measures[1, 17] == 0 != measures[2, 17]
-    assert count_parameters(network) - count_parameters(ResNet1D(UNITS, 2, 4)) == 14 * 2
+    assert count_parameters(network) - count_parameters(ResNet1D(UNITS, 2, 4)) == (14 + 16) * 2
 
 
 def test_features_join_the_levels():

@@ -10,8 +10,9 @@ import xarray as xr
 
 from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.models.network import count_parameters
-from wesadlib.models.resnet import ResNet, tabulate_levels
+from wesadlib.models.layers import count_parameters
+from wesadlib.models.levels import tabulate_levels
+from wesadlib.models.resnet import ResNet
 from wesadlib.params import Params
 
 

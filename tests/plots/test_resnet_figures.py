@@ -5,8 +5,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from wesadlib.models.network import ResNet1D, describe_blocks, describe_layers
-from wesadlib.models.resnet import tabulate_levels
+from wesadlib.models.layers import describe_blocks, describe_layers
+from wesadlib.models.levels import tabulate_levels
+from wesadlib.models.network import ResNet1D
 from wesadlib.plots import STATE_COLORS
 from wesadlib.plots import resnet as figures
 

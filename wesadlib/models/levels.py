@@ -2,7 +2,10 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+import pandas as pd
 import torch
+import xarray as xr
 from torch import Tensor, nn
 
 from wesadlib.errors import InputError
@@ -112,3 +115,31 @@ class RobustScale(nn.Module):
         spread = torch.where(high > low, (high - low) / NORMAL_RANGE, deviation)
         self.median.copy_(torch.where(known, middle, 0))
         self.spread.copy_(torch.where(known & (spread > 0), spread, 1))
+
+
+def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
+    """What the network's normalisation takes away from each window.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with `signal` ``(window, channel, time)``, `subject` and `label`.
+
+    Returns
+    -------
+    DataFrame
+        A row a window and channel: subject, label, channel, units, mean (in these units; where they read ln(…), the
+        natural logarithm of the mean), log_spread (natural logarithm of the spread); NaN where the channel has no
+        sample.
+    """
+    signal = windows["signal"].transpose("window", "channel", "time")
+    units = [str(unit) for unit in windows["units"].values]
+    normalisation = WindowNormalisation(units)
+    values = normalisation(torch.from_numpy(signal.values.astype(np.float32)))[1].numpy()
+    mean, log_spread = np.split(values, 2, axis=1)
+    levels = xr.Dataset({"mean": (("window", "channel"), mean), "log_spread": (("window", "channel"), log_spread)})
+    levels = levels.assign_coords({name: windows[name] for name in ("subject", "label", "channel")})
+    read = [f"ln({unit})" if unit in LOGARITHMIC else unit for unit in units]
+    levels = levels.assign_coords(units=("channel", read))
+    columns = ["subject", "label", "channel", "units", "mean", "log_spread"]
+    return levels.to_dataframe().reset_index()[columns]

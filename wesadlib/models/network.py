@@ -5,13 +5,12 @@ one, in the memory order "channels last": the same sums, two to three times as f
 """
 
 from collections.abc import Sequence
-from typing import Any
 
-import pandas as pd
 import torch
 from torch import Tensor, nn
 
 from wesadlib.models.levels import RobustScale, WindowNormalisation
+from wesadlib.models.rest import Rest
 
 STEM_KERNEL = 15
 STAGE_FACTORS = (1, 2, 2, 4)
@@ -69,7 +68,8 @@ class ResNet1D(nn.Module):
 
     Beside the signals themselves the head sees **measures** of a window: what normalisation throws away, each channel's
     mean and log-spread, and features that were computed elsewhere, on the scale of the training windows. Where the
-    person's rest is known, it sees how far they are from those at rest as well.
+    person's rest is known, it sees beside all of that how far measures and pooled feature maps are from their means
+    over the person's windows at rest, where what is the person's own cancels.
 
     Parameters
     ----------
@@ -86,7 +86,7 @@ class ResNet1D(nn.Module):
     features : int
         How many features are among the measures.
     rest : bool
-        Whether the measures less those of the person at rest join them.
+        Whether the person's windows at rest are known.
     """
 
     def __init__(
@@ -122,22 +122,47 @@ class ResNet1D(nn.Module):
         )
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear(widths[-1] + measures * (1 + rest), states)
+        self.head = nn.Linear((widths[-1] + measures) * (1 + rest), states)
         self.to(memory_format=torch.channels_last)
 
-    def forward(self, signal: Tensor, features: Tensor | None = None, rest: Tensor | None = None) -> Tensor:
-        """Logits ``(window, state)`` of ``(window, channel, time)``, which may hold NaN; arguments as in `prepare`."""
-        return self.classify(*self.prepare(signal, features, rest))
+    def forward(
+        self,
+        signal: Tensor,
+        features: Tensor | None = None,
+        measures_at_rest: Tensor | None = None,
+        person: Tensor | None = None,
+        rest: Rest | None = None,
+    ) -> Tensor:
+        """Logits ``(window, state)`` of ``(window, channel, time)``, which may hold NaN.
 
-    def classify(self, normal: Tensor, measures: Tensor) -> Tensor:
-        """Logits ``(window, state)`` of what `prepare` gives."""
-        maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
-        pooled = self.pool(self.stages(self.stem(maps)))
+        Arguments as in `prepare`; `rest` holds at least the windows of the people numbered by `person`.
+        """
+        prepared = self.prepare(signal, features, measures_at_rest, person)
+        return self.classify(*prepared) if rest is None else self.classify(*prepared, rest.of(person))
+
+    def classify(
+        self, normal: Tensor, measures: Tensor, person: Tensor | None = None, rest: Rest | None = None
+    ) -> Tensor:
+        """Logits ``(window, state)`` of what `prepare` gives and, where it is known, rest of the same people."""
+        if rest is None:
+            pooled = self.embed(normal)
+        else:
+            own, at_rest = self.embed(torch.cat([normal, rest.normal])).float().split([len(normal), len(rest.normal)])
+            pooled = torch.cat([own, own - rest.mean_of_each(at_rest)[person]], dim=1)
         return self.head(self.dropout(torch.cat([pooled, measures], dim=1)))
 
+    def embed(self, normal: Tensor) -> Tensor:
+        """Feature maps, pooled over time, ``(window, map)``."""
+        maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
+        return self.pool(self.stages(self.stem(maps)))
+
     def prepare(
-        self, signal: Tensor, features: Tensor | None = None, rest: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
+        self,
+        signal: Tensor,
+        features: Tensor | None = None,
+        measures_at_rest: Tensor | None = None,
+        person: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
         """All that happens to a window before the first trained weight, so that training does it once.
 
         Parameters
@@ -146,8 +171,10 @@ class ResNet1D(nn.Module):
             ``(window, channel, time)``, in native units.
         features : Tensor, optional
             ``(window, feature)``.
-        rest : Tensor, optional
+        measures_at_rest : Tensor, optional
             Mean of `measure` over the windows at rest of each window's person, ``(window, measure)``.
+        person : Tensor, optional
+            Number of each window's person, ``(window,)``.
 
         Returns
         -------
@@ -156,13 +183,17 @@ class ResNet1D(nn.Module):
         Tensor
             Measures ``(window, measure)``, followed by their differences from rest; what is unknown stands at the
             training windows' median, 0.
+        Tensor
+            `person`, where it is given.
         """
         normal, raw = self._look(signal, features)
         measures = self.scale(raw)
         if self.rest:
-            distance = torch.full_like(measures, torch.nan) if rest is None else measures - rest
+            unknown = torch.full_like(measures, torch.nan)
+            distance = unknown if measures_at_rest is None else measures - measures_at_rest
             measures = torch.cat([measures, self.rest_scale(distance)], dim=1)
-        return normal, torch.nan_to_num(measures, nan=0.0)
+        prepared = normal, torch.nan_to_num(measures, nan=0.0)
+        return prepared if person is None else (*prepared, person)
 
     def measure(self, signal: Tensor, features: Tensor | None = None) -> Tensor:
         """Measures ``(window, measure)`` on the scale of the training windows, NaN where unknown."""
@@ -177,107 +208,6 @@ class ResNet1D(nn.Module):
         """Take the scale of the measures from the training windows, given as to `prepare`."""
         self.scale.learn(self._look(signal, features)[1])
 
-    def learn_rest_scale(self, signal: Tensor, features: Tensor | None, rest: Tensor) -> None:
+    def learn_rest_scale(self, signal: Tensor, features: Tensor | None, measures_at_rest: Tensor) -> None:
         """Take the scale of the differences from rest from the training windows, given as to `prepare`."""
-        self.rest_scale.learn(self.measure(signal, features) - rest)
-
-
-def count_parameters(network: nn.Module) -> int:
-    """Number of trained values."""
-    return sum(parameter.numel() for parameter in network.parameters() if parameter.requires_grad)
-
-
-def count_multiply_accumulates(network: nn.Module, shape: Sequence[int]) -> int:
-    """Multiplications with addition that the convolutions and linear layers do for one window.
-
-    Parameters
-    ----------
-    network : nn.Module
-        Any network of convolutions and linear layers.
-    shape : sequence of int
-        ``(channel, time)`` of a window.
-    """
-    return int(describe_layers(network, shape)["multiply_accumulates"].sum())
-
-
-@torch.no_grad()
-def describe_layers(network: nn.Module, shape: Sequence[int]) -> pd.DataFrame:
-    """Run one window of zeros through a network and note every layer that has no layers inside.
-
-    Parameters
-    ----------
-    network : nn.Module
-        The network; it is left as it was.
-    shape : sequence of int
-        ``(channel, time)`` of a window.
-
-    Returns
-    -------
-    DataFrame
-        In order of execution: layer (its name in the network), kind, maps and samples of its output (samples 1 where
-        time is gone), kernel and stride (convolutions and pooling), parameters, multiply_accumulates.
-    """
-    rows, hooks, training = [], [], network.training
-    for name, module in network.named_modules():
-        # Scales are read beside the way from layer to layer, not on it.
-        if name and not list(module.children()) and not isinstance(module, nn.Sequential | RobustScale):
-            hooks.append(module.register_forward_hook(lambda *call, name=name: rows.append(_describe(name, *call))))
-    try:
-        network.eval()(torch.zeros(1, *shape, device=next(network.parameters()).device))
-    finally:
-        network.train(training)
-        for hook in hooks:
-            hook.remove()
-    return pd.DataFrame(rows)
-
-
-def describe_blocks(layers: pd.DataFrame) -> pd.DataFrame:
-    """Sum a network's layers up to what is drawn as one block: normalisation, stem, each stage, pool, head.
-
-    Parameters
-    ----------
-    layers : DataFrame
-        As :func:`describe_layers` gives it.
-
-    Returns
-    -------
-    DataFrame
-        block, its name; kernel and stride of its first convolution; maps and samples that leave it; parameters,
-        multiply_accumulates.
-    """
-    block = layers["layer"].str.extract(r"^(stages\.\d+|\w+)", expand=False).replace("dropout", "head")
-    block = block.str.replace(r"stages\.(\d+)", lambda match: f"residual stage {int(match[1]) + 1}", regex=True)
-    return (
-        layers.groupby(block.rename("block"), sort=False)
-        .agg(
-            kernel=("kernel", "first"),
-            stride=("stride", "first"),
-            maps=("maps", "last"),
-            samples=("samples", "last"),
-            parameters=("parameters", "sum"),
-            multiply_accumulates=("multiply_accumulates", "sum"),
-        )
-        .reset_index()
-    )
-
-
-def _describe(name: str, module: nn.Module, inputs: tuple[Tensor, ...], output: Any) -> dict[str, Any]:
-    result = output[0] if isinstance(output, tuple) else output
-    row = {
-        "layer": name,
-        "kind": type(module).__name__,
-        "maps": result.shape[1],
-        "samples": 1,
-        "kernel": 1,
-        "stride": 1,
-    }
-    row |= {"parameters": count_parameters(module), "multiply_accumulates": 0}
-    if result.ndim > 2:
-        row["samples"] = result.shape[-1]
-    if isinstance(module, nn.Conv2d | nn.MaxPool2d):
-        row |= {"kernel": module.kernel_size[1], "stride": module.stride[1]}
-    if isinstance(module, nn.Conv2d):
-        row["multiply_accumulates"] = result[0].numel() * module.weight[0].numel()
-    if isinstance(module, nn.Linear):
-        row["multiply_accumulates"] = module.weight.numel()
-    return row
+        self.rest_scale.learn(self.measure(signal, features) - measures_at_rest)

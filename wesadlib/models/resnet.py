@@ -18,8 +18,8 @@ from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
 from wesadlib.models.contract import check_rest, encode_labels, name_probabilities, refuse_absent_state, rest_of_each
-from wesadlib.models.levels import LOGARITHMIC, WindowNormalisation
 from wesadlib.models.network import ResNet1D
+from wesadlib.models.rest import Rest
 from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, predict, seeded
 from wesadlib.models.training import train as train_network
 
@@ -136,13 +136,14 @@ class ResNet:
             self.network_.learn_scale(*self._look(train))
             inputs = self._inputs(train, rest)
             if self.rested_:
-                self.network_.learn_rest_scale(*inputs)
+                self.network_.learn_rest_scale(*inputs[:3])
             watched = None
             if validation is not None:
                 watched = self._inputs(validation, rest), torch.from_numpy(encode_labels(validation, self.classes))
             augment = self._augmentation() if self.augment else None
             network = self.network_.to(device)
-            network = train_network(network, inputs, target, watched, self.recipe, generator, hooks, augment)
+            at_rest = self._rest(rest)
+            network = train_network(network, inputs, target, watched, self.recipe, generator, hooks, augment, at_rest)
         self.network_ = network.cpu().eval()
         self.history_ = curves.table()
         self.best_epoch_ = best.epoch or int(self.history_["epoch"].iloc[-1])
@@ -165,7 +166,7 @@ class ResNet:
             to a model that was fitted without or the other way round, or a person has no window at rest.
         """
         check_rest(self.name, self.rested_, rest)
-        logits = predict(self.network_, self._inputs(windows, rest))
+        logits = predict(self.network_, self._inputs(windows, rest), rest=self._rest(rest))
         return name_probabilities(torch.softmax(logits.double(), dim=1).numpy(), windows, self.classes)
 
     def _meet(self, train: xr.Dataset) -> None:
@@ -178,12 +179,21 @@ class ResNet:
         return ResNet1D(self.units_, len(self.classes), **self.architecture, rest=self.rested_)
 
     def _inputs(self, windows: xr.Dataset, rest: xr.Dataset | None) -> tuple[Tensor, ...]:
-        """What the network takes of windows: `_look`, and each person's mean measures at rest."""
+        """What the network takes of windows: `_look`, each person's mean measures at rest, and the person's number."""
         seen = self._look(windows)
         if rest is None:
             return seen
         at_rest = self.network_.measure(*self._look(rest)).numpy()
-        return *seen, torch.from_numpy(rest_of_each(at_rest, windows, rest).astype(np.float32))
+        measures = rest_of_each(at_rest, windows, rest).astype(np.float32)
+        person = pd.Index(_people(rest)).get_indexer(windows["subject"].values.astype(str))
+        return *seen, torch.from_numpy(measures), torch.from_numpy(person.astype(np.int64))
+
+    def _rest(self, rest: xr.Dataset | None) -> Rest | None:
+        if rest is None:
+            return None
+        person = pd.Index(_people(rest)).get_indexer(rest["subject"].values.astype(str))
+        normal = self.network_.normalisation(self._signal(rest))[0]
+        return Rest(normal, torch.from_numpy(person.astype(np.int64)))
 
     def _look(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
         """Signals ``(window, channel, time)`` and, of this model, no features ``(window, 0)``."""
@@ -272,29 +282,5 @@ class ResNet:
         """Take further values from a saved description; there are none."""
 
 
-def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
-    """What the network's normalisation takes away from each window.
-
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with `signal` ``(window, channel, time)``, `subject` and `label`.
-
-    Returns
-    -------
-    DataFrame
-        A row a window and channel: subject, label, channel, units, mean (in these units; where they read ln(…), the
-        natural logarithm of the mean), log_spread (natural logarithm of the spread); NaN where the channel has no
-        sample.
-    """
-    signal = windows["signal"].transpose("window", "channel", "time")
-    units = [str(unit) for unit in windows["units"].values]
-    normalisation = WindowNormalisation(units)
-    values = normalisation(torch.from_numpy(signal.values.astype(np.float32)))[1].numpy()
-    mean, log_spread = np.split(values, 2, axis=1)
-    levels = xr.Dataset({"mean": (("window", "channel"), mean), "log_spread": (("window", "channel"), log_spread)})
-    levels = levels.assign_coords({name: windows[name] for name in ("subject", "label", "channel")})
-    read = [f"ln({unit})" if unit in LOGARITHMIC else unit for unit in units]
-    levels = levels.assign_coords(units=("channel", read))
-    columns = ["subject", "label", "channel", "units", "mean", "log_spread"]
-    return levels.to_dataframe().reset_index()[columns]
+def _people(rest: xr.Dataset) -> list[str]:
+    return list(dict.fromkeys(rest["subject"].values.astype(str)))

@@ -12,6 +12,11 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
+from wesadlib.models.rest import Rest
+
+#: Windows at rest of each person that a training step compares with.
+REST_WINDOWS = 3
+
 
 @dataclass(frozen=True)
 class Recipe:
@@ -166,6 +171,7 @@ def train(
     generator: torch.Generator,
     hooks: Sequence[Hook] = (),
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
+    rest: Rest | None = None,
 ) -> nn.Module:
     """Train; every batch and every epoch is on this screen.
 
@@ -192,6 +198,9 @@ def train(
         Called after each epoch and at the end.
     augment : callable, optional
         Makes other windows of a batch (its normalised signals and its measures), by draws from the generator.
+    rest : Rest, optional
+        Windows at rest of all the people, also of those who validate; then the last of `windows` are the people's
+        numbers. Each step compares with a few of them, drawn anew.
 
     Returns
     -------
@@ -200,8 +209,8 @@ def train(
     """
     device = next(network.parameters()).device
     with torch.no_grad():
-        normal, measures = network.prepare(*(part.to(device) for part in windows))
-    target = target.to(device)
+        prepared = network.prepare(*(part.to(device) for part in windows))
+    target, rest = target.to(device), rest and Rest(*(part.to(device) for part in rest))
     dtype = choose_dtype(recipe.precision, device)
     steps = -(-len(target) // recipe.batch_size)
     decay = max(0.0, 1 - 1 / (recipe.averaging_epochs * steps))
@@ -217,9 +226,11 @@ def train(
         losses = []
         # Equal parts, so that no step rests on a handful of windows.
         for batch in torch.randperm(len(target), generator=generator).tensor_split(steps):
-            shown = normal[batch], measures[batch]
+            shown = [part[batch] for part in prepared]
             if augment:
-                shown = augment(*shown, generator)
+                shown[:2] = augment(*shown[:2], generator)
+            if rest is not None:
+                shown.append(_draw_rest(rest, *shown[1:], generator, augment))
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
                 logits = network.classify(*shown)
             loss = functional.cross_entropy(logits.float(), target[batch], label_smoothing=recipe.label_smoothing)
@@ -232,7 +243,7 @@ def train(
             losses.append(loss.item() * len(batch))
         state.train_loss = sum(losses) / len(target)
         if validation is not None:
-            state.validation_loss = evaluate_loss(state.network, *validation, recipe.label_smoothing)
+            state.validation_loss = evaluate_loss(state.network, *validation, recipe.label_smoothing, rest)
         state.seconds = time.perf_counter() - started
         for hook in hooks:
             hook.on_epoch_end(state)
@@ -243,18 +254,32 @@ def train(
     return average.module
 
 
-def evaluate_loss(network: nn.Module, windows: Sequence[Tensor], target: Tensor, label_smoothing: float) -> float:
+def _draw_rest(
+    rest: Rest, measures: Tensor, person: Tensor, generator: torch.Generator, augment: Callable | None
+) -> Rest:
+    drawn = rest.draw(torch.unique(person), REST_WINDOWS, generator)
+    if augment is None:
+        return drawn
+    bare = measures.new_zeros(len(drawn.person), measures.shape[1])
+    return drawn._replace(normal=augment(drawn.normal, bare, generator)[0])
+
+
+def evaluate_loss(
+    network: nn.Module, windows: Sequence[Tensor], target: Tensor, label_smoothing: float, rest: Rest | None = None
+) -> float:
     """Mean loss over windows, of the same kind as in training."""
-    return functional.cross_entropy(predict(network, windows), target, label_smoothing=label_smoothing).item()
+    logits = predict(network, windows, rest=rest)
+    return functional.cross_entropy(logits, target, label_smoothing=label_smoothing).item()
 
 
 @one_thread()
 @torch.no_grad()
-def predict(network: nn.Module, windows: Sequence[Tensor], batch_size: int = 64) -> Tensor:
+def predict(network: nn.Module, windows: Sequence[Tensor], batch_size: int = 64, rest: Rest | None = None) -> Tensor:
     """Logits ``(window, state)`` of what the network takes, on the CPU; in float32 and in batches."""
     device = next(network.parameters()).device
     network.eval()
     batches = zip(*(part.split(batch_size) for part in windows), strict=True)
+    known = {} if rest is None else {"rest": Rest(*(part.to(device) for part in rest))}
     # Also where the caller computes in another precision.
     with torch.autocast(device.type, enabled=False):
-        return torch.cat([network(*(part.to(device) for part in batch)).cpu() for batch in batches])
+        return torch.cat([network(*(part.to(device) for part in batch), **known).cpu() for batch in batches])

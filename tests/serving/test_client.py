@@ -6,14 +6,16 @@ import socket
 import sys
 
 import httpx
-import minutes
+import numpy as np
 import pytest
 
 from wesadlib.artefacts import digest, file_digest
 from wesadlib.bundle import Answer
 from wesadlib.errors import InputError
 from wesadlib.serving import Client, RequestRefused, running_server, serve, server
+from wesadlib.serving.schemas import Problem
 from wesadlib.serving.server import free_port, require_free_port
+from wesadlib.serving.wire import CONTENT_TYPES, write, write_windows
 
 ANSWER = {
     "status": "rejected",
@@ -44,6 +46,34 @@ def test_the_client_sends_a_window_and_reads_the_answer():
     assert seen == [("POST", "/predict", b'{"channels":{"wrist_eda":{"rate_hz":4.0,"samples":[1.0,2.0]}}}')]
 
 
+@pytest.mark.parametrize("form", ["json", "binary"])
+def test_a_batch_comes_back_in_its_order_with_types(form):
+    problem = {"type": "about:blank", "title": "x", "status": 422, "detail": "No.", "errors": []}
+    seen = []
+
+    def answer(request):
+        seen.append((request.url.path, request.headers["accept"], request.read()))
+        content_type = request.headers["content-type"]
+        assert content_type == CONTENT_TYPES[form]
+        return httpx.Response(
+            200, content=write({"results": [ANSWER, problem, ANSWER]}, form), headers={"content-type": content_type}
+        )
+
+    window = ({"wrist_eda": np.array([1, 2], np.float32)}, {"wrist_eda": 4})
+    answers = client_of(answer).predict_batch([window] * 3, form=form)
+    assert answers == [Answer(**ANSWER), Problem(**problem), Answer(**ANSWER)]
+    assert [type(result) for result in answers] == [Answer, Problem, Answer]
+    assert seen == [("/predict/batch", CONTENT_TYPES[form], write_windows([window] * 3, form))]
+
+
+def test_the_client_names_an_unknown_form_and_a_missing_rate():
+    client = client_of(None)
+    with pytest.raises(InputError, match="form 'pickle' is unknown; it is one of json, binary"):
+        client.predict({"wrist_eda": [1]}, {"wrist_eda": 4}, form="pickle")
+    with pytest.raises(InputError, match="wrist_eda: a rate in Hz is needed"):
+        client.predict_batch([({"wrist_eda": [1]}, {})], form="binary")
+
+
 def test_the_client_raises_what_the_server_says_is_wrong():
     problem = {"title": "x", "status": 422, "detail": "No.", "errors": [{"name": "wrist_eda", "detail": "missing"}]}
     headers = {"content-type": "application/problem+json"}
@@ -69,9 +99,8 @@ def taken_port():
 
 
 @pytest.fixture(scope="session")
-def bundle_folder(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("served") / "bundle"
-    return minutes.save_small_bundle("logistic", folder)
+def bundle_folder(bundle):
+    return bundle.folder
 
 
 @pytest.mark.parametrize("start", [serve, lambda bundle, port: running_server(bundle, port=port).__enter__()])

@@ -3,6 +3,20 @@
 A window is ``{"channels": {name: {"rate_hz": 64.0, "samples": ...}}}`` in both, a batch ``{"windows": [window, ...]}``.
 In JSON the samples are numbers; in MessagePack they are the bytes of an array beside their type,
 ``{"rate_hz": 64.0, "dtype": "<f4", "samples": b"..."}``, so that nothing is parsed number by number.
+
+Why MessagePack, by ``python benchmarks/wire.py`` on one core, milliseconds from bytes to named arrays:
+
+=================  ======  ===========  =========  =====
+single precision   JSON    MessagePack  Arrow IPC  npz
+=================  ======  ===========  =========  =====
+one wrist window   0.48    0.004        0.02       0.36
+one chest window   17.6    0.03         0.05       0.73
+64 wrist windows   41      0.33         0.21       23
+=================  ======  ===========  =========  =====
+
+A wrist window has 198 KB in JSON and 41 to 44 KB in the others. Arrow is as quick, but its clients need a library of
+tens of megabytes, and its bodies, like those of npz, may be compressed, so that few bytes ask for much memory; npz is
+hardly read outside Python. MessagePack has a small library in every language that devices are programmed in.
 """
 
 import json

@@ -16,6 +16,7 @@ from wesadlib.bundle import load_bundle
 from wesadlib.data import open_wesad
 from wesadlib.serving import Client, RequestRefused
 from wesadlib.serving.server import free_port, require_free_port
+from wesadlib.serving.wire import CONTENT_TYPES, write_window
 from wesadlib.signals import make_windows
 
 WESAD = Path(sys.executable).with_name("wesad")
@@ -30,6 +31,26 @@ def test_server_and_book_give_the_same_probabilities(server, served_bundle):
         served = server.predict(minutes.cut(recording, start), minutes.RATES_HZ)
         assert served.status == "ok"
         assert served.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+
+
+@pytest.mark.parametrize("form", ["json", "binary"])
+def test_both_forms_and_the_batch_give_the_bundles_answers(server, served_bundle, form):
+    recording = minutes.wrist_recording(4)
+    windows = make_windows(minutes.ToyCohort([recording]), device="wrist")
+    book = load_bundle(served_bundle).predict(windows)
+    sent = [(minutes.cut(recording, start), minutes.RATES_HZ) for start in windows["start_s"].values]
+    served = server.predict_batch(
+        [*sent[:3], (sent[3][0], {**minutes.RATES_HZ, "wrist_bvp": 32}), *sent[3:]], form=form
+    )
+    assert (served[3].status, served[3].errors[0].name) == (422, "wrist_bvp")
+    del served[3]
+    assert len(served) == len(book) == 7
+    for window, answer, batched in zip(sent, book, served, strict=True):
+        alone = server.predict(*window, form=form)
+        assert batched.status == alone.status == answer.status == "ok"
+        assert alone.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+        assert batched.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+        assert batched.quality == pytest.approx(answer.quality, abs=1e-6)
 
 
 @pytest.mark.real
@@ -56,6 +77,9 @@ def test_refusals_come_over_the_wire_and_the_server_lives_on(server):
         body = minutes.request_body(minute)
         body["channels"]["wrist_eda"]["samples"][0] = "NaN"
         server.request("POST", "/predict", json=body)
+    with pytest.raises(RequestRefused, match="422 This body is not whole and valid MessagePack"):
+        body = write_window(minute, minutes.RATES_HZ, "binary")[:-1]
+        server.request("POST", "/predict", content=body, headers={"content-type": CONTENT_TYPES["binary"]})
     with pytest.raises(RequestRefused, match="413"):
         server.request("POST", "/predict", content=b" " * (17 * 2**20), headers={"content-type": "application/json"})
     assert server.predict(minute, minutes.RATES_HZ).status == "ok"

@@ -266,6 +266,7 @@ def test_other_types_are_refused_by_what_is_allowed(client, path, headers, statu
         ("application/json, application/vnd.msgpack", "json"),
         ("Application/JSON; q=0.1, */*;q=0.01", "json"),
         ("application/json;q=0, */*", "binary"),
+        ("*/*, application/vnd.msgpack", "binary"),
     ],
 )
 def test_the_answer_comes_in_the_form_that_is_preferred(client, accept, form):

@@ -36,13 +36,13 @@ def answer_form(request: Request) -> Form:
         406 where it takes none of ours.
     """
     accepted = _weights(",".join(request.headers.getlist("accept")) or "*/*")
-    weights = {}
+    ranks = {}
     for form, content_type in CONTENT_TYPES.items():
-        # The more precisely a type is named, the more its weight counts.
+        # The more precisely a type is named, the more its weight counts; of equal weights the one named more precisely.
         names = (content_type, f"{content_type.partition('/')[0]}/*", "*/*")
-        weights[form] = next((accepted[name] for name in names if name in accepted), 0.0)
-    best = max(weights, key=weights.__getitem__)
-    if weights[best] > 0:
+        ranks[form] = next(((accepted[name], -k) for k, name in enumerate(names) if name in accepted), (0.0, 0))
+    best = max(ranks, key=ranks.__getitem__)
+    if ranks[best][0] > 0:
         return best
     raise HTTPException(406, f"Answers come as {' or '.join(CONTENT_TYPES.values())}; this request accepts neither.")
 

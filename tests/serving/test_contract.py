@@ -53,7 +53,7 @@ def test_every_answer_is_one_that_is_described(case):
     if case.path == "/predict/batch":
         # What is wrong inside a window is said in its place.
         excluded.append(checks.negative_data_rejection)
-    headers = {"accept": case.media_type} if case.media_type in CONTENT_TYPES.values() else {}
+    headers = {"Accept": case.media_type} if case.media_type in CONTENT_TYPES.values() else {}
     case.call_and_validate(headers=headers, excluded_checks=excluded)
 
 
@@ -65,5 +65,5 @@ def test_an_answered_window_is_as_described_too(path, form):
     windows = [(minute, minutes.RATES_HZ), (spoilt, minutes.RATES_HZ), (spoilt, minutes.RATES_HZ | {"wrist_bvp": 1})]
     body = write_window(*windows[0], form) if path == "/predict" else write_windows(windows, form)
     case = schema[path]["POST"].Case(body=read(body, form), media_type=CONTENT_TYPES[form])
-    response = case.call_and_validate(headers={"accept": CONTENT_TYPES[form]})
+    response = case.call_and_validate(headers={"Accept": CONTENT_TYPES[form]})
     assert response.status_code == 200 and response.headers["content-type"] == [CONTENT_TYPES[form]]

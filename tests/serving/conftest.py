@@ -2,10 +2,12 @@
 
 import minutes
 import pytest
+from bodies import FORMS, MINUTE, RATES, post
 from fastapi.testclient import TestClient
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.app import make_app
+from wesadlib.serving.wire import write_window
 
 
 @pytest.fixture(scope="session")
@@ -17,3 +19,11 @@ def bundle(tmp_path_factory):
 @pytest.fixture(scope="session")
 def client(bundle):
     return TestClient(make_app(lambda: bundle), raise_server_exceptions=False)
+
+
+@pytest.fixture
+def alive(client):
+    """Afterwards the app still answers."""
+    yield
+    for form in FORMS:
+        assert post(client, "/predict", write_window(MINUTE, RATES, form), form).json()["status"] == "ok"

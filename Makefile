@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup book test reference checked lint serve clean
+.PHONY: help setup book test reference checked lint serve bench-serve clean
 
 PARAMS ?= params/demo.yaml
 BUNDLE ?= outputs/demo/bundle
@@ -11,7 +11,7 @@ export RAY_USAGE_STATS_ENABLED = 0
 export RAY_AUTH_MODE = disabled
 
 help: ## this list
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(STAMP): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
@@ -41,6 +41,9 @@ lint: $(STAMP) ## check form and docstrings
 
 serve: $(STAMP) ## serve BUNDLE (outputs/demo/bundle) until Ctrl-C
 	$(BIN)/wesad serve $(BUNDLE)
+
+bench-serve: $(STAMP) ## measure the server beside a plain app, 8 min (SHORT=--short: a minute)
+	$(BIN)/python benchmarks/serving.py $(SHORT)
 
 clean: ## remove the environment and every run
 	rm -rf .venv $(filter-out outputs/reference outputs/README.md,$(wildcard outputs/*))

@@ -2,7 +2,10 @@
 
 from types import SimpleNamespace
 
-from wesadlib.serving.latency import measure_latency
+import pandas as pd
+import pytest
+
+from wesadlib.serving.latency import measure_latency, summarise_requests
 
 
 def test_windows_are_taken_in_turn_and_warm_up_is_not_counted(monkeypatch):
@@ -19,3 +22,19 @@ def test_windows_are_taken_in_turn_and_warm_up_is_not_counted(monkeypatch):
     assert table["window"].tolist() == [0, 1, 0]
     assert table["status"].tolist() == ["ok", "rejected", "ok"]
     assert table["milliseconds"].round(6).tolist() == [1.0, 5.0, 9.0]
+
+
+def test_errors_count_as_asked_and_not_as_answered():
+    # 101 answers of 0, 1, ..., 100 ms; two that failed, of which one was waited for until ten seconds had passed.
+    rows = [(10 + k / 100, float(k), 200) for k in range(101)] + [(10.5, 1.0, 503), (10.5, 9500.0, 0)]
+    found = summarise_requests(pd.DataFrame(rows, columns=["start_s", "milliseconds", "status"]))
+    assert (found["requests"], found["errors"]) == (103, 2)
+    assert found["requests_per_s"] == pytest.approx(101 / 10)
+    assert [found[f"p{share}_ms"] for share in (50, 95, 99)] == pytest.approx([50, 95, 99])
+
+
+def test_nothing_answered_has_no_latency():
+    failed = pd.DataFrame({"start_s": [0.0, 1.0], "milliseconds": [5.0, 5.0], "status": [0, 500]})
+    found = summarise_requests(failed)
+    assert (found["errors"], found["requests_per_s"]) == (2, 0)
+    assert found["p50_ms"] != found["p50_ms"]

@@ -40,3 +40,31 @@ def measure_latency(
         answer = predict(channels, rates_hz)
         rows.append((request, window, 1e3 * (time.perf_counter() - start), answer.status))
     return pd.DataFrame(rows, columns=["request", "window", "milliseconds", "status"])
+
+
+def summarise_requests(requests: pd.DataFrame) -> dict[str, float]:
+    """Summarise timed requests of many clients.
+
+    Parameters
+    ----------
+    requests : DataFrame
+        ``start_s milliseconds status``, a row a request: when it was due, how long its answer took from then, and the
+        HTTP status, 0 where there was no answer.
+
+    Returns
+    -------
+    dict of str to float
+        ``requests``; ``errors``, those with a status other than 200; ``requests_per_s``, those without, over the time
+        from the first that was due to the last that ended; ``p50_ms p95_ms p99_ms`` of those without, NaN where there
+        is none.
+    """
+    answered = requests["status"] == 200
+    ended_s = requests["start_s"] + requests["milliseconds"] / 1e3
+    taken_s = ended_s.max() - requests["start_s"].min()
+    quantiles = requests.loc[answered, "milliseconds"].quantile([0.5, 0.95, 0.99])
+    return {
+        "requests": len(requests),
+        "errors": int((~answered).sum()),
+        "requests_per_s": float(answered.sum() / taken_s),
+        **{f"p{round(100 * share)}_ms": float(value) for share, value in quantiles.items()},
+    }

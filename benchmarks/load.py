@@ -1,0 +1,122 @@
+"""Requests at a rate, or as fast as they are answered, from a process of its own.
+
+Over bare sockets: a client library would take more of the machine than some of the servers that it measures. Whatever
+goes wrong with a request (a status other than 200, a connection that breaks, no answer in time) counts as an error.
+"""
+
+import asyncio
+import time
+from dataclasses import dataclass
+from itertools import cycle
+
+import pandas as pd
+import uvloop
+
+#: Seconds after which an answer is no longer waited for; most connections at a time.
+PATIENCE_S, MOST_CONNECTIONS = 10.0, 128
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where requests go and what they carry, in turn."""
+
+    port: int
+    path: str
+    content_type: str
+    bodies: tuple[bytes, ...]
+
+    def requests(self) -> list[bytes]:
+        """Each body as a whole request."""
+        head = (
+            f"POST {self.path} HTTP/1.1\r\nhost: 127.0.0.1:{self.port}\r\ncontent-type: {self.content_type}\r\n"
+            f"accept: {self.content_type}\r\ncontent-length: "
+        )
+        return [f"{head}{len(body)}\r\n\r\n".encode() + body for body in self.bodies]
+
+
+class Connection:
+    """One connection that is kept, and opened again where it broke."""
+
+    def __init__(self, port: int):
+        self.port = port
+        self.writer = None
+
+    async def status(self, request: bytes) -> int:
+        """Send one request and wait for the whole answer; 0 where there is none."""
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                return await self._exchange(request)
+        except (OSError, EOFError, TimeoutError, ValueError):
+            self.close()
+            return 0
+
+    async def _exchange(self, request: bytes) -> int:
+        if self.writer is None:
+            self.reader, self.writer = await asyncio.open_connection("127.0.0.1", self.port)
+        self.writer.write(request)
+        status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
+        headers = dict(line.split(b":", 1) for line in lines if line)
+        await self.reader.readexactly(int(headers[b"content-length"]) if b"content-length" in headers else 0)
+        if headers.get(b"connection", b"").strip() == b"close":
+            self.close()
+        return int(status.split()[1])
+
+    def close(self) -> None:
+        """Close it; the next request opens it again."""
+        if self.writer is not None:
+            self.writer.close()
+        self.writer = None
+
+
+def closed_loop(target: Target, clients: int, seconds: float, most: int | None = None) -> pd.DataFrame:
+    """Each of some clients asks again as soon as it is answered, for `seconds` or until `most` were asked."""
+    return _run(_closed_loop(target, clients, seconds, most))
+
+
+def open_loop(target: Target, rate: float, seconds: float) -> pd.DataFrame:
+    """Requests at a fixed rate, whether or not earlier ones are answered; time runs from when each was due."""
+    return _run(_open_loop(target, rate, seconds))
+
+
+def _run(work) -> pd.DataFrame:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        rows = runner.run(work)
+    return pd.DataFrame(rows, columns=["start_s", "milliseconds", "status"])
+
+
+async def _closed_loop(target, clients, seconds, most):
+    requests, rows, begun = cycle(target.requests()), [], time.perf_counter()
+    left = iter(range(most)) if most is not None else cycle([0])
+
+    async def ask() -> None:
+        connection = Connection(target.port)
+        while (start := time.perf_counter()) - begun < seconds and next(left, None) is not None:
+            status = await connection.status(next(requests))
+            rows.append((start - begun, 1e3 * (time.perf_counter() - start), status))
+        connection.close()
+
+    await asyncio.gather(*(ask() for _ in range(clients)))
+    return rows
+
+
+async def _open_loop(target, rate, seconds):
+    requests, rows, begun = cycle(target.requests()), [], time.perf_counter()
+    free: list[Connection] = []
+    allowed = asyncio.Semaphore(MOST_CONNECTIONS)
+
+    async def ask(due: float) -> None:
+        async with allowed:
+            connection = free.pop() if free else Connection(target.port)
+            late = time.perf_counter() - begun - due
+            # Nobody waits for ever: what was not even sent in time is not sent.
+            status = await connection.status(next(requests)) if late < PATIENCE_S else 0
+            rows.append((due, 1e3 * (time.perf_counter() - begun - due), status))
+            free.append(connection)
+
+    async with asyncio.TaskGroup() as tasks:
+        for k in range(round(rate * seconds)):
+            await asyncio.sleep(max(0.0, begun + k / rate - time.perf_counter()))
+            tasks.create_task(ask(k / rate))
+    for connection in free:
+        connection.close()
+    return rows

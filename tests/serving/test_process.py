@@ -1,0 +1,23 @@
+"""What Ray is told through the environment, without Ray."""
+
+import pytest
+
+from wesadlib.serving.process import _switches
+
+
+def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_says_otherwise(monkeypatch):
+    monkeypatch.delenv("RAY_SERVE_ENABLE_HA_PROXY", raising=False)
+    monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", "0")
+    switches = _switches("/tmp/wesad-here", "haproxy")
+    assert switches["RAY_SERVE_ENABLE_HA_PROXY"] == "1"
+    assert switches["RAY_SERVE_THROUGHPUT_OPTIMIZED"] == "0"
+    assert "RAY_SERVE_ENABLE_HA_PROXY" not in _switches("/tmp/wesad-here", "proxy")
+
+
+@pytest.mark.parametrize("ingress", ["haproxy", "proxy"])
+def test_two_servers_share_neither_files_nor_ports(ingress):
+    one, other = _switches("/tmp/wesad-01234567", ingress), _switches("/tmp/wesad-12345678", ingress)
+    for name in ("METRICS_PORT", "STATS_PORT", "SOCKET_PATH", "CONFIG_FILE_LOC", "METRICS_SOCKET_PATH"):
+        assert one[f"RAY_SERVE_HAPROXY_{name}"] != other[f"RAY_SERVE_HAPROXY_{name}"]
+    # A socket's path has at most 107 characters, and Ray puts a node's name of 56 into it.
+    assert len(one["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"].replace("/h/", f"/h/{'n' * 56}/")) < 100

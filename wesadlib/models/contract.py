@@ -37,18 +37,6 @@ def refuse_absent_state(target: np.ndarray, classes: Sequence[str]) -> None:
         raise InputError(f"no training window of the state `{absent[0]}`; train on all of {', '.join(classes)}.")
 
 
-def refuse_rest(name: str, rest: xr.Dataset | None) -> None:
-    """For models that cannot use a person's rest.
-
-    Raises
-    ------
-    InputError
-        When there is some: to ignore it would pass for using it.
-    """
-    if rest is not None:
-        raise InputError(f"the model `{name}` has no use for windows of a person's rest; leave `rest` out.")
-
-
 def check_rest(name: str, rested: bool, rest: xr.Dataset | None) -> None:
     """A model predicts by what it was fitted with: for models that can use a person's rest.
 

@@ -5,7 +5,6 @@ tested on and in `deployable` whether a device could do the same, and yields a f
 is by person: a person's windows are never on two sides of one.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -13,12 +12,12 @@ import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.splits import Fold, Parts, Splitter, everything, leave_one_out, subjects_of
+from wesadlib.evaluation.splits import LeaveOneOut, Parts, subjects_of
 from wesadlib.params import Params
 
 
 @dataclass(frozen=True)
-class ColdStart:
+class ColdStart(LeaveOneOut):
     """Leave one subject out: nothing at all is known of the new person.
 
     ::
@@ -44,39 +43,13 @@ class ColdStart:
         From `split`, when there are fewer people than one to test, `validation_subjects` and one to train on.
     """
 
-    validation_subjects: int = 1
-    seed: int = 0
-
     name: ClassVar[str] = "cold_start"
     deployable: ClassVar[bool] = True
     seen: ClassVar[str] = "The model has seen nothing of the new person: no window, no label, no level at rest."
 
-    @classmethod
-    def from_params(cls, params: Params, seed: int) -> "ColdStart":
-        """Make the splitter of a run's parameters."""
-        return cls(params.validation_subjects, seed)
-
-    def prepare(self, windows: xr.Dataset) -> xr.Dataset:
-        """The windows as they are."""
-        return windows
-
-    def parts(self, windows: xr.Dataset) -> Parts:
-        """All windows of each person; no rest."""
-        return everything(windows)
-
-    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
-        """Yield a fold for each person, in the order in which people appear in `windows`.
-
-        Parameters
-        ----------
-        windows : Dataset
-            Windows with the coordinate ``subject (window)``.
-        """
-        return leave_one_out(self, windows)
-
 
 @dataclass(frozen=True)
-class RestCalibrated:
+class RestCalibrated(LeaveOneOut):
     """Leave one subject out, whose first minutes at rest are known.
 
     ::
@@ -103,8 +76,6 @@ class RestCalibrated:
         baseline after it.
     """
 
-    validation_subjects: int = 1
-    seed: int = 0
     rest_minutes: float = 5.0
 
     name: ClassVar[str] = "rest_calibrated"
@@ -117,10 +88,6 @@ class RestCalibrated:
     def from_params(cls, params: Params, seed: int) -> "RestCalibrated":
         """Make the splitter of a run's parameters."""
         return cls(params.validation_subjects, seed, params.rest_minutes)
-
-    def prepare(self, windows: xr.Dataset) -> xr.Dataset:
-        """The windows as they are."""
-        return windows
 
     def parts(self, windows: xr.Dataset) -> Parts:
         """Each person's rest, and what is left after the gap."""
@@ -159,13 +126,9 @@ class RestCalibrated:
             f"{self.rest_minutes:g} min of rest, a window's gap and baseline to be tested on; {advice}."
         )
 
-    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
-        """Yield a fold for each person; `windows` have ``start_s (window)`` and the attribute ``window_s``."""
-        return leave_one_out(self, windows)
-
 
 @dataclass(frozen=True)
-class WholeRecording:
+class WholeRecording(LeaveOneOut):
     """Leave one subject out, whose whole recording, without labels, sets the scale: an upper mark, for no device.
 
     Features and signals of everybody are z-scored by the mean and spread of that person's own windows, of all
@@ -178,38 +141,22 @@ class WholeRecording:
         As for :class:`ColdStart`; the draws are the same.
     """
 
-    validation_subjects: int = 1
-    seed: int = 0
-
     name: ClassVar[str] = "whole_recording"
     deployable: ClassVar[bool] = False
     seen: ClassVar[str] = (
         "The model sees every window in the scale of the person's whole recording, which no device has."
     )
 
-    @classmethod
-    def from_params(cls, params: Params, seed: int) -> "WholeRecording":
-        """Make the splitter of a run's parameters."""
-        return cls(params.validation_subjects, seed)
-
     def prepare(self, windows: xr.Dataset) -> xr.Dataset:
         """Windows whose features and signals have mean 0 and spread 1 in each person; what does not vary becomes 0."""
         return standardise_by_person(windows)
-
-    def parts(self, windows: xr.Dataset) -> Parts:
-        """All windows of each person; no rest."""
-        return everything(windows)
-
-    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
-        """Yield a fold for each person, as :meth:`ColdStart.split`."""
-        return leave_one_out(self, windows)
 
 
 #: name -> splitter class; in this order protocols are compared.
 PROTOCOLS: dict[str, type] = {protocol.name: protocol for protocol in (ColdStart, RestCalibrated, WholeRecording)}
 
 
-def make_protocol(name: str, params: Params, seed: int) -> Splitter:
+def make_protocol(name: str, params: Params, seed: int) -> LeaveOneOut:
     """Make a splitter by its name.
 
     Raises

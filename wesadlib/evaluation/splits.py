@@ -2,12 +2,13 @@
 
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Protocol
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
+from wesadlib.params import Params
 
 _NONE = np.empty(0, dtype=np.intp)
 
@@ -51,31 +52,68 @@ class Parts(NamedTuple):
     rest: Mapping[str, np.ndarray]
 
 
-class Splitter(Protocol):
-    """What the runner asks of a protocol."""
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """What protocols have in common: everybody is tested once, by models that learnt from other people.
+
+    Parameters
+    ----------
+    validation_subjects : int
+        How many of the other people decide when training stops.
+    seed : int
+        Seed of that draw.
+
+    Attributes
+    ----------
+    name : str
+        Name of the protocol.
+    deployable : bool
+        Whether a device could do the same.
+    seen : str
+        One sentence: what the model has seen of the new person.
+    """
+
+    validation_subjects: int = 1
+    seed: int = 0
 
     name: ClassVar[str]
     deployable: ClassVar[bool]
     seen: ClassVar[str]
-    validation_subjects: int
-    seed: int
+
+    @classmethod
+    def from_params(cls, params: Params, seed: int) -> Self:
+        """Make the splitter of a run's parameters."""
+        return cls(params.validation_subjects, seed)
 
     def prepare(self, windows: xr.Dataset) -> xr.Dataset:
-        """Windows as the protocol lets a model see them; each person's by that person's windows alone."""
+        """Windows as the protocol lets a model see them, each person's by that person's alone: here, as they are."""
+        return windows
 
     def parts(self, windows: xr.Dataset) -> Parts:
-        """What each person's windows may be used for."""
+        """What each person's windows may be used for: here, all of them, and no rest."""
+        subject = windows["subject"].values.astype(str)
+        people = subjects_of(windows)
+        return Parts({person: np.flatnonzero(subject == person) for person in people}, dict.fromkeys(people, _NONE))
 
     def split(self, windows: xr.Dataset) -> Iterator[Fold]:
-        """Yield a fold for each person."""
+        """Yield a fold for each person, in the order in which people appear in `windows`.
+
+        Parameters
+        ----------
+        windows : Dataset
+            Windows with the coordinate ``subject (window)``.
+        """
+        parts = self.parts(windows)
+        for person in parts.usable:
+            yield leave_out(self, parts, [person], person)
 
 
-def leave_out(splitter: Splitter, parts: Parts, people: Collection[str], name: str) -> Fold:
+def leave_out(splitter: LeaveOneOut, parts: Parts, people: Collection[str], name: str) -> Fold:
     """The fold that is tested on some people and learns from all others.
 
     Parameters
     ----------
-    splitter : Splitter
+    splitter : LeaveOneOut
         Gives `validation_subjects` and the seed of their draw.
     parts : Parts
         What the splitter gives for the windows.
@@ -117,20 +155,6 @@ def draw_subjects(people: list[str], number: int, seed: int, purpose: str = "") 
     """Draw people without replacement, by a seed and a purpose (such as the held-out person's name), in given order."""
     generator = np.random.default_rng([seed, *purpose.encode()])
     return [people[k] for k in sorted(generator.choice(len(people), number, replace=False))]
-
-
-def leave_one_out(splitter: Splitter, windows: xr.Dataset) -> Iterator[Fold]:
-    """Yield a fold for each person, in the order in which people appear in `windows`."""
-    parts = splitter.parts(windows)
-    for person in parts.usable:
-        yield leave_out(splitter, parts, [person], person)
-
-
-def everything(windows: xr.Dataset) -> Parts:
-    """Parts of a protocol that uses all windows of everybody and shows no rest."""
-    subject = windows["subject"].values.astype(str)
-    people = subjects_of(windows)
-    return Parts({person: np.flatnonzero(subject == person) for person in people}, dict.fromkeys(people, _NONE))
 
 
 def _together(windows_of: Mapping[str, np.ndarray], people: Collection[str]) -> np.ndarray:

@@ -5,7 +5,7 @@ import pytest
 import stub_models
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.parallel import RAY_ENVIRONMENT
+from wesadlib.evaluation.parallel import RAY_ENVIRONMENT, shared_workers
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.params import Params
 
@@ -103,3 +103,19 @@ def test_this_machine_is_used_and_left_as_it_was(make_windows_of_toys):
     local = evaluate("centroid", windows, params=Params(workers=1), progress=False)
     assert not ray.is_initialized()
     pd.testing.assert_frame_equal(local, evaluate("centroid", windows, workers=0, progress=False))
+
+
+def test_workers_that_are_shared_serve_every_evaluation_of_a_block(make_windows_of_toys):
+    import ray
+
+    ray.cloudpickle.register_pickle_by_value(stub_models)
+    windows = make_windows_of_toys(n_subjects=3, per_subject=6, window_s=20.0)
+    params = Params(workers=1)
+    with shared_workers(params, windows):
+        node = ray.nodes()[0]["NodeID"]
+        runs = [evaluate("centroid", windows, params=params, progress=False, return_training=True) for _ in range(2)]
+        assert ray.nodes()[0]["NodeID"] == node
+    assert not ray.is_initialized()
+    assert {name for _, training in runs for name in training["node"]} == {node}
+    with shared_workers(Params(workers=0), windows):
+        assert not ray.is_initialized()

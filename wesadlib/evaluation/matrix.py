@@ -8,6 +8,7 @@ import xarray as xr
 from wesadlib import models
 from wesadlib.evaluation.folds import task_name
 from wesadlib.evaluation.metrics import only
+from wesadlib.evaluation.parallel import shared_workers
 from wesadlib.evaluation.protocols import PROTOCOLS, make_protocol
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.selection import apply_choice, predict_pairs, score_candidates
@@ -48,10 +49,11 @@ def run_matrix(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the whole matrix; predictions and training of all its rows, as :func:`evaluate` returns them."""
     tables = []
-    for row in list_matrix(params).itertuples():
-        options = {"protocol": row.protocol, "seeds": row.seeds, "folds": folds, "progress": progress}
-        of_task = params.model_copy(update={"classes": row.classes})
-        tables.append(evaluate(row.models, windows, params=of_task, return_training=True, **options))
+    with shared_workers(params, windows):
+        for row in list_matrix(params).itertuples():
+            options = {"protocol": row.protocol, "seeds": row.seeds, "folds": folds, "progress": progress}
+            of_task = params.model_copy(update={"classes": row.classes})
+            tables.append(evaluate(row.models, windows, params=of_task, return_training=True, **options))
     predictions, training = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     return predictions, training
 

@@ -16,6 +16,7 @@ from tqdm.auto import tqdm
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, run_fold
+from wesadlib.params import Params
 
 #: How often a fold whose worker died is started again.
 RETRIES = 2
@@ -72,6 +73,29 @@ def run_folds(
             yield k, result
 
 
+@contextmanager
+def shared_workers(params: Params, windows: xr.Dataset) -> Iterator[None]:
+    """A block in which all folds run on the same workers: to start them takes seconds.
+
+    Parameters
+    ----------
+    params : Params
+        The run's parameters; without ``workers`` the block changes nothing.
+    windows : Dataset
+        The largest windows that folds of the block are given: memory is set aside for copies of them.
+
+    Raises
+    ------
+    InputError
+        When no cluster answers at ``ray_address``.
+    """
+    if not params.workers:
+        yield
+        return
+    with _ray_session(params.ray_address, params.workers, windows.nbytes):
+        yield
+
+
 class Show:
     """A model's report of an epoch as one line, handed on to whatever shows it."""
 
@@ -114,7 +138,7 @@ def _ray_session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
         yield ray
         return
     _refuse_silent(address)
-    here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(2 * nbytes, 200 << 20)}
+    here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(4 * nbytes, 400 << 20)}
     try:
         ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
     except ConnectionError:

@@ -1,7 +1,9 @@
 """The kept results of a run on real people: whole, and what their own predictions say."""
 
 import json
+import re
 
+import nbformat
 import numpy as np
 import pandas as pd
 import pytest
@@ -11,6 +13,7 @@ from wesadlib.artefacts import Run, write_json
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
 from wesadlib.evaluation.comparison import leaderboard
+from wesadlib.report.asides import ASIDES
 from wesadlib.report.reference import (
     FIGURE,
     INFLATION,
@@ -177,3 +180,13 @@ def test_kept_parameters_are_readable(folder, reference):
     path = folder / PARAMETERS
     assert reference.parameters == (yaml.safe_load(path.read_text()) if path.is_file() else {})
     assert "wesad_root" not in reference.parameters
+
+
+@pytest.mark.parametrize("chapter", ASIDES)
+def test_each_chapter_shows_what_was_kept_of_real_people_with_its_figures(repository, folder, chapter):
+    cells = nbformat.read(repository / "book" / f"{chapter}.ipynb", as_version=4).cells
+    text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
+    wanted = f"```{{include}} ../{(folder / chapter).relative_to(repository).as_posix()}.md\n:relative-images:\n```"
+    assert text.count(wanted) == 1
+    for image in re.findall(r"!\[.*?\]\((.*?)\)", (folder / f"{chapter}.md").read_text(encoding="utf-8")):
+        assert (folder / image).is_file()

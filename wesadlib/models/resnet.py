@@ -141,8 +141,9 @@ class ResNet:
             if validation is not None:
                 watched = self._inputs(validation, rest), torch.from_numpy(encode_labels(validation, self.classes))
             augment = self._augmentation() if self.augment else None
-            network = self.network_.to(device)
+            # While the network is where the windows are.
             at_rest = self._rest(rest)
+            network = self.network_.to(device)
             network = train_network(network, inputs, target, watched, self.recipe, generator, hooks, augment, at_rest)
         self.network_ = network.cpu().eval()
         self.history_ = curves.table()

@@ -9,7 +9,19 @@ import torch
 from torch import nn
 
 from wesadlib.models import training
-from wesadlib.models.training import BestWeights, Curves, Hook, Progress, Recipe, State, seeded, train
+from wesadlib.models.rest import Rest
+from wesadlib.models.training import (
+    REST_WINDOWS,
+    BestWeights,
+    Curves,
+    Hook,
+    Progress,
+    Recipe,
+    State,
+    _draw_rest,
+    seeded,
+    train,
+)
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(epochs=5, batch_size=16, learning_rate=1e-2, precision="float32")
@@ -269,3 +281,13 @@ def test_what_comes_before_the_first_weight_is_done_once():
 def test_people_who_are_only_watched_change_no_weight():
     watched, alone = (run(validation=validation) for validation in (make_data(seed=1), None))
     assert torch.equal(watched.layer.weight, alone.layer.weight)
+
+
+def test_rest_of_the_same_people_is_drawn_anew_and_altered_as_other_windows_are():
+    rest = Rest(torch.ones(8, 2, 16), torch.tensor([0, 0, 0, 0, 0, 1, 1, 2]))
+    measures, person = torch.zeros(5, 3), torch.tensor([0, 1, 1, 0, 0])
+    generator = torch.Generator().manual_seed(0)
+    shown = _draw_rest(rest, measures, person, generator, lambda normal, measures, _: (2 * normal, measures))
+    assert shown.person.tolist() == [0] * REST_WINDOWS + [1, 1]
+    assert torch.equal(shown.normal, torch.full((5, 2, 16), 2.0))
+    assert torch.equal(_draw_rest(rest, measures, person, generator, None).normal, torch.ones(5, 2, 16))

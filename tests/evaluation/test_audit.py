@@ -228,7 +228,7 @@ def test_dropped_windows_are_the_least_confident_ones_of_all_seeds(predictions):
     # Held against all windows, for on those that are kept nothing has changed.
     row = audit.inflation(audit.dropped_windows(predictions, ["one"], PARAMS, share=1 / 6), predictions).iloc[0]
     assert row["reference"] == pytest.approx(4 / 6) and row["accuracy"] == pytest.approx(4 / 5)
-    with pytest.raises(InputError, match=r"no prediction of `two` \(stress-baseline\) by a cold start"):
+    with pytest.raises(InputError, match=r"^no prediction with model `two`; there are those of one\.$"):
         audit.dropped_windows(predictions, ["two"], PARAMS)
 
 
@@ -294,6 +294,19 @@ def test_inflation_is_the_difference_on_the_same_windows_and_draws(predictions):
     # A window that the shortcut did not test is not held against it.
     part = audit.inflation(shortcut_of(right[right["window"] != 1]), predictions, bootstrap=200).iloc[0]
     assert part["reference"] == pytest.approx(4 / 5) and part["n_windows"] == 5
+    # Nor is one held for it that the reference did not test: here one of its wrong windows.
+    part = audit.inflation(shortcut_of(predictions), predictions[predictions["window"] != 1], bootstrap=200).iloc[0]
+    assert (part["accuracy"], part["inflation"]) == (pytest.approx(4 / 5), 0) and part["n_windows"] == 5
+
+
+def test_a_shortcut_is_held_against_its_own_reference_of_its_own_model(predictions):
+    right = predictions.assign(p_stress=(predictions["label"] == "stress") * 0.8 + 0.1)
+    right["p_baseline"] = 1 - right["p_stress"]
+    own = [rules.mark(table, "shuffled", "reference") for table in (right, predictions.assign(model="two"))]
+    others = rules.mark(predictions, "best_of_several", "reference")
+    mixed = pd.concat([shortcut_of(right), *own, others])
+    row = audit.inflation(mixed, predictions, bootstrap=100).iloc[0]
+    assert (row["reference"], row["inflation"]) == (1, 0)
 
 
 def test_inflation_is_held_against_the_same_seed_where_there_is_one(predictions):
@@ -306,7 +319,7 @@ def test_inflation_is_held_against_the_same_seed_where_there_is_one(predictions)
 
 
 def test_inflation_names_a_model_without_a_cold_start(predictions):
-    with pytest.raises(InputError, match=r"no prediction of `two` .* by a cold start"):
+    with pytest.raises(InputError, match=r"^no prediction with model `two`; there are those of one\.$"):
         audit.inflation(shortcut_of(predictions.assign(model="two")), predictions)
 
 

@@ -22,14 +22,29 @@ def intervals(predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int
     for keys, group in groups(predictions):
         scored = select(group, windows)
         people = scored["subject"].unique()
-        weights = np.vstack([np.ones(len(people)), bootstrap_weights(len(people), bootstrap, seed)])
-        per_seed = [weighted_scores(part, people, weights) for _, part in scored.groupby("seed", sort=True)]
+        drawn = mean_of_seeds(scored, people, draw_people(len(people), bootstrap, seed))
         for metric in METRICS:
-            value, *drawn = np.mean([scores[metric] for scores in per_seed], axis=0)
-            defined = np.array(drawn)[np.isfinite(drawn)]
-            low, high = interval(defined) if len(people) > 1 and len(defined) else (np.nan, np.nan)
+            low, high = defined_interval(drawn[metric][1:], len(people))
+            value = drawn[metric][0]
             rows.append({**keys, "windows": windows, "metric": metric, "value": value, "low": low, "high": high})
     return pd.DataFrame(rows)
+
+
+def draw_people(people: int, bootstrap: int, seed: int) -> np.ndarray:
+    """How often each person counts: everybody once in the first row, then the draws; (1 + bootstrap, person)."""
+    return np.vstack([np.ones(people), bootstrap_weights(people, bootstrap, seed)])
+
+
+def mean_of_seeds(predictions: pd.DataFrame, people: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score of each seed by itself, then the mean of the seeds, for each row of `weights`."""
+    per_seed = [weighted_scores(part, people, weights) for _, part in predictions.groupby("seed", sort=True)]
+    return {metric: np.mean([scores[metric] for scores in per_seed], axis=0) for metric in METRICS}
+
+
+def defined_interval(values: np.ndarray, people: int) -> tuple[float, float]:
+    """Interval of the draws in which a score is defined; NaN where there is none, and for fewer than two people."""
+    defined = values[np.isfinite(values)]
+    return interval(defined) if people > 1 and len(defined) else (np.nan, np.nan)
 
 
 #: Score -> what a reader calls it.

@@ -4,9 +4,11 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.evaluation.audit.controls import CONTROLS
-from wesadlib.evaluation.audit.rules import RULES, of_cold_start
-from wesadlib.evaluation.intervals import weighted_scores
-from wesadlib.evaluation.statistics import bootstrap_weights, interval
+from wesadlib.evaluation.audit.rules import RULES
+from wesadlib.evaluation.intervals import defined_interval, draw_people, mean_of_seeds, weighted_scores
+from wesadlib.evaluation.metrics import only
+from wesadlib.evaluation.protocols import ColdStart
+from wesadlib.evaluation.statistics import bootstrap_weights
 
 _SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
 
@@ -89,15 +91,15 @@ def score_with_intervals(
         Draw the seeds as well: where they are few of many shuffles, rather than few trainings of one model.
     """
     people = part["subject"].unique()
-    weights = _weights(len(people), bootstrap, seed)
-    seeds = [_drawn(own, people, weights) for _, own in part.groupby("seed", sort=True)]
+    weights = draw_people(len(people), bootstrap, seed)
+    seeds = [weighted_scores(own, people, weights) for _, own in part.groupby("seed", sort=True)]
     shares = np.ones((bootstrap + 1, len(seeds)))
     if draw_seeds:
         shares[1:] = bootstrap_weights(len(seeds), bootstrap, seed + 1)
     scores = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
         drawn = (np.stack([own[name] for own in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
-        low, high = _interval(drawn[1:], len(people))
+        low, high = defined_interval(drawn[1:], len(people))
         scores |= {name: drawn[0], f"{name}_low": low, f"{name}_high": high}
     return scores
 
@@ -108,7 +110,7 @@ def _reference(
     own = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
     if len(own):
         return own
-    cold = of_cold_start(predictions, model, broken["task"].iloc[0])
+    cold = only(predictions, task=broken["task"].iloc[0], protocol=ColdStart.name, model=model)
     if cold["seed"].isin(broken["seed"]).any():
         cold = cold[cold["seed"].isin(broken["seed"])]
     return cold
@@ -120,12 +122,12 @@ def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
     people = honest["subject"].unique()
-    weights = _weights(len(people), bootstrap, seed)
-    with_rule_broken, without = _drawn(broken, people, weights), _drawn(honest, people, weights)
+    weights = draw_people(len(people), bootstrap, seed)
+    with_rule_broken, without = (mean_of_seeds(part, people, weights) for part in (broken, honest))
     row = {"people": len(people), "n_windows": broken["window"].nunique()}
     for score, name in _SCORES.items():
         gain = with_rule_broken[score] - without[score]
-        low, high = _interval(gain[1:], len(people))
+        low, high = defined_interval(gain[1:], len(people))
         row |= {
             score: with_rule_broken[score][0],
             "reference" if score == "accuracy" else "auc_reference": without[score][0],
@@ -136,21 +138,4 @@ def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: i
 
 
 def _by_person(part: pd.DataFrame, people: np.ndarray) -> np.ndarray:
-    return _drawn(part, people, np.eye(len(people)))["accuracy"]
-
-
-def _weights(people: int, bootstrap: int, seed: int) -> np.ndarray:
-    # The people as they are first, then the draws.
-    return np.vstack([np.ones(people), bootstrap_weights(people, bootstrap, seed)])
-
-
-def _drawn(part: pd.DataFrame, people: np.ndarray, weights: np.ndarray) -> dict[str, np.ndarray]:
-    # Each seed by itself, then their mean, as everywhere in the book.
-    with np.errstate(invalid="ignore", divide="ignore"):
-        scores = [weighted_scores(own, people, weights) for _, own in part.groupby("seed", sort=True)]
-    return {name: np.mean([each[name] for each in scores], axis=0) for name in scores[0]}
-
-
-def _interval(values: np.ndarray, people: int) -> tuple[float, float]:
-    defined = values[np.isfinite(values)]
-    return interval(defined) if people > 1 and len(defined) else (np.nan, np.nan)
+    return mean_of_seeds(part, people, np.eye(len(people)))["accuracy"]

@@ -33,20 +33,6 @@ def mark(predictions: pd.DataFrame, shortcut: str, role: str) -> pd.DataFrame:
     return predictions.assign(protocol=protocol, shortcut=shortcut, role=role, deployable=False)
 
 
-def of_cold_start(predictions: pd.DataFrame, model: str, task: str) -> pd.DataFrame:
-    """A run's predictions of one model and task by a cold start, without the columns of other tasks.
-
-    Raises
-    ------
-    InputError
-        When there are none.
-    """
-    chosen = (predictions["protocol"] == "cold_start") & (predictions["model"] == model) & (predictions["task"] == task)
-    if not chosen.any():
-        raise InputError(f"no prediction of `{model}` ({task}) by a cold start; have it among `models`.")
-    return predictions[chosen].dropna(axis=1, how="all")
-
-
 def without_overlap(windows: xr.Dataset) -> np.ndarray:
     """Positions of windows of which no two of a person share a moment, the earliest first.
 

@@ -9,9 +9,10 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.evaluation import runner
 from wesadlib.evaluation.audit import rules
-from wesadlib.evaluation.audit.rules import mark, of_cold_start, predict
+from wesadlib.evaluation.audit.rules import mark, predict
 from wesadlib.evaluation.folds import task_name, windows_of_classes
-from wesadlib.evaluation.metrics import decide
+from wesadlib.evaluation.metrics import decide, only
+from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.params import Params
 
 
@@ -156,7 +157,7 @@ def dropped_windows(
     """
     kept = []
     for model in models:
-        own = of_cold_start(predictions, model, task_name(params.classes))
+        own = only(predictions, task=task_name(params.classes), protocol=ColdStart.name, model=model)
         confidence = decide(own)["confidence"].groupby(own["window"]).mean().sort_values(kind="stable")
         kept.append(own[own["window"].isin(confidence.index[round(share * len(confidence)) :])])
     return mark(pd.concat(kept, ignore_index=True), "dropped_windows", "shortcut")

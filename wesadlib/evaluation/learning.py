@@ -12,12 +12,15 @@ from wesadlib.evaluation.folds import Job, windows_of_classes
 from wesadlib.evaluation.metrics import of_every_seed, score
 from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.evaluation.runner import run_jobs
-from wesadlib.evaluation.splits import Fold, draw_subjects, subjects_of
+from wesadlib.evaluation.splits import Fold, Parts, draw_subjects, leave_out, subjects_of
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
 from wesadlib.params import Params
 
 #: Sizes at the curve's end over which its rise is measured.
 LAST = 3
+
+#: What :func:`rise` says of it: per doubling of the people, with its interval over people and its test.
+RISE = ["rise", "low", "high", "p", "detectable"]
 
 
 def learning_sizes(people: int, number: int) -> list[int]:
@@ -64,7 +67,9 @@ def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, 
     InputError
         When there are not that many other people.
     """
-    people, subject = subjects_of(windows), np.asarray(windows["subject"].values).astype(str)
+    splitter = ColdStart(min(validation_subjects, size - 1), seed)
+    usable, rest = splitter.parts(windows)
+    people = list(usable)
     if not 1 <= size < len(people):
         raise InputError(
             f"a learning curve of {len(people)} subject(s) has no size {size}; sizes are 1 to {len(people) - 1}."
@@ -74,10 +79,8 @@ def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, 
         drawn = [person for person in people if person != held_out]
         while len(drawn) > size:
             drawn = draw_subjects(drawn, len(drawn) - 1, seed, f"{held_out} without one of {len(drawn)}")
-        validation = draw_subjects(drawn, min(validation_subjects, size - 1), seed, held_out)
-        train = [person for person in drawn if person not in validation]
-        parts = (np.flatnonzero(np.isin(subject, names)) for names in (train, validation, [held_out]))
-        folds.append(Fold(held_out, *parts))
+        group = Parts({person: usable[person] for person in (*drawn, held_out)}, rest)
+        folds.append(leave_out(splitter, group, [held_out], held_out))
     return folds
 
 
@@ -195,9 +198,6 @@ def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -
             }
         )
     return pd.DataFrame(rows, columns=["model", "smallest", "largest", "people", *RISE])
-
-
-RISE = ["rise", "low", "high", "p", "detectable"]
 
 
 def in_words(row: pd.Series) -> str:

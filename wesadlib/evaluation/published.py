@@ -11,6 +11,9 @@ _OUT = "leave one subject out"
 _CHOSEN = "the left-out person chooses epoch, learning rate and weights"
 _MEAN = "leave one subject out, mean over people"
 
+# Software has no edition: the figures of `wesadarousal` and those of `bose2025calmsense` for three states are from the
+# tables of their READMEs of commits 3d649e3 and 0165b74; the latter calls its own historical, of code since corrected.
+
 
 class Figure(NamedTuple):
     """One published figure.

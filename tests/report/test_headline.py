@@ -133,6 +133,18 @@ def test_findings_follow_the_kept_results(rich):
     )
 
 
+def test_a_person_is_served_from_95_in_100_on_and_counts_under_every_seed_only():
+    parts = [predictions_of("resnet", "cold_start", [2] * 5 + [3] * 5).assign(seed=seed) for seed in (0, 1)]
+    (winner, _) = findings(make_reference(pd.concat(parts, ignore_index=True)), str)
+    assert "of 5 of 10 people" in winner and "92 %" in winner and "S10" in winner
+    # A person whose fold failed under one seed is in no mean of seeds, as in the table above.
+    parts[1] = parts[1][parts[1]["subject"] != "S10"]
+    own = pd.concat(parts, ignore_index=True)
+    reference = dataclasses.replace(make_reference(parts[0]), predictions=own)
+    winner, silence = findings(reference, str)
+    assert "of 5 of 9 people" in winner and "S10" not in winner and "it is right in 93.9 %" in silence
+
+
 def test_what_was_not_measured_is_not_spoken_of(rich):
     cold = rich.predictions[(rich.predictions["protocol"] == "cold_start") & (rich.predictions["model"] != "chosen")]
     poor = make_reference(cold)

@@ -20,6 +20,7 @@ from wesadlib.report.reference import (
     LEADERBOARD,
     PARAMETERS,
     PREDICTIONS,
+    STEPS,
     SUBJECTS,
     SUMMARY,
     compact,
@@ -151,10 +152,21 @@ def test_kept_probabilities_sum_to_one_exactly_and_are_near_what_they_were():
     table.loc[:99, "p_amusement"] = np.nan
     table.loc[:99, "p_stress"] = 1 - table.loc[:99, "p_baseline"]
     columns = ["p_baseline", "p_stress", "p_amusement"]
+    # Each rounds down by almost half a step, which leaves a whole one over: it goes to the most probable, the last.
+    table.loc[499, columns] = [(5000 + 0.4) / STEPS, (6000 + 0.4) / STEPS, 1 - (11000 + 0.8) / STEPS]
     kept = compact(table)[columns].to_numpy(float)
     assert (np.nansum(kept, axis=1) == 1.0).all() and (np.isnan(kept) == table[columns].isna()).all(axis=None)
     assert np.nanmax(np.abs(kept - table[columns])) < 1e-4
+    assert (STEPS * kept[-1]).tolist() == [5000, 6000, STEPS - 11000]
     assert (np.nanargmax(kept, 1) == np.nanargmax(table[columns], 1)).all()
+
+
+def test_a_run_of_which_a_fold_failed_is_kept(finished, tmp_path):
+    own = finished.read_table("predictions")
+    second = own[own["subject"] != "S4"].assign(seed=1)
+    finished.write_table("predictions", pd.concat([own, second], ignore_index=True))
+    kept = read_reference(write_reference(finished, tmp_path / "kept"))
+    assert len(kept.predictions) == len(own) + len(second)
 
 
 def test_a_run_that_was_not_finished_is_named(tmp_path):

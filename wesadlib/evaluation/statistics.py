@@ -129,7 +129,7 @@ def in_words(test: PairedTest, first: str, second: str, unit: str = "accuracy") 
     people = f"{test.people} people"
     counts = f"{second} does better than {first} on {test.better} of {people}, worse on {test.worse} and the same"
     counts += f" on {test.equal}."
-    p = f"{test.p_permutation:.2f}" if test.p_permutation >= 0.01 else f"{test.p_permutation:.1g}"
+    p = round_p(test.p_permutation)
     chance = f"had the two been alike, a mean difference this large would arise by chance with probability {p}"
     if test.p_permutation < SIGNIFICANCE:
         direction = "higher" if test.difference > 0 else "lower"
@@ -139,6 +139,15 @@ def in_words(test: PairedTest, first: str, second: str, unit: str = "accuracy") 
     else:
         limit = f"only a mean difference of about {test.detectable:.3f} would be found in four of five such studies."
     return f"{counts} But {chance}, so these {people} do not show that {unit} differs; {limit}"
+
+
+def round_p(p: float) -> str:
+    """Write p to two decimals, or to its first digit where it is below 0.01.
+
+    >>> round_p(0.0273), round_p(0.00195)
+    ('0.03', '0.002')
+    """
+    return f"{p:.2f}" if p >= 0.01 else f"{p:.1g}"
 
 
 def _sign_flips(difference: np.ndarray, seed: int) -> float:

@@ -12,7 +12,7 @@ import pandas as pd
 from wesadlib import artefacts
 from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
-from wesadlib.report.text import markdown_table, percent, wrap
+from wesadlib.report.text import markdown_table, percent, points, wrap
 
 #: Columns of the table of other tasks; from the fourth on, scores by their names.
 SCORES = ["task", "model", "accuracy, %", "balanced_accuracy", "macro_f1", "roc_auc"]
@@ -62,8 +62,7 @@ def _scores(reference: Reference) -> Iterable[str]:
 def _accuracy(part: pd.DataFrame, model: str, protocol: str) -> str:
     if (model, protocol) not in part.index:
         return ""
-    row = part.loc[(model, protocol)]
-    return percent(row["accuracy"], row["accuracy_low"], row["accuracy_high"])
+    return _interval(part.loc[(model, protocol)], "accuracy")
 
 
 def _failures(reference: Reference) -> str:
@@ -120,7 +119,7 @@ def _comparison(reference: Reference) -> Iterable[str]:
 
 
 def _gain(row: dict[str, Any]) -> list[str]:
-    scores = [percent(*(row[f"accuracy{end}"] for end in ("", "_low", "_high"))), f"{100 * row['accuracy_cold']:.1f}"]
+    scores = [_interval(row, "accuracy"), f"{100 * row['accuracy_cold']:.1f}"]
     return [f"`{row['protocol']}`", f"`{row['model']}`", *scores, _points(row, "difference")]
 
 
@@ -133,8 +132,7 @@ def _interval(row: Mapping[str, Any], score: str) -> str:
 
 
 def _points(row: Mapping[str, Any], score: str) -> str:
-    low, high = 100 * row[f"{score}_low"], 100 * row[f"{score}_high"]
-    return f"{100 * row[score]:+.1f} [{low:+.1f}, {high:+.1f}]"
+    return points(row[score], row[f"{score}_low"], row[f"{score}_high"])
 
 
 #: Chapter -> what it shows of a reference, paragraphs and tables; nothing where the reference lacks it.

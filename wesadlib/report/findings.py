@@ -5,11 +5,14 @@ from collections.abc import Callable
 import pandas as pd
 
 from wesadlib.evaluation.abstention import answers, coverage_curve
-from wesadlib.evaluation.metrics import score
-from wesadlib.evaluation.statistics import SIGNIFICANCE, PairedTest, paired_test
+from wesadlib.evaluation.comparison import against_cold_start
+from wesadlib.evaluation.metrics import of_every_seed, score
+from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test, round_p
 from wesadlib.params import Params
 from wesadlib.report.reference import Reference
+from wesadlib.report.text import points
 
+#: From a chapter's name to a link to it.
 Link = Callable[[str], str]
 
 #: The model that others are held against.
@@ -33,10 +36,9 @@ def findings(reference: Reference, link: Link) -> list[str]:
     return [sentence for sentence in found if sentence]
 
 
-def points(row: pd.Series) -> str:
+def inflated(row: pd.Series) -> str:
     """Inflation with its interval over people, in points of accuracy."""
-    low, high = 100 * row["inflation_low"], 100 * row["inflation_high"]
-    return f"{100 * row['inflation']:+.1f} points [{low:+.1f}, {high:+.1f}]"
+    return points(row["inflation"], row["inflation_low"], row["inflation_high"], " points")
 
 
 def main_model(reference: Reference) -> str:
@@ -48,7 +50,7 @@ def main_model(reference: Reference) -> str:
 def _winner(reference: Reference, link: Link) -> str:
     model = main_model(reference)
     accuracy = _by_person(_own(reference, "cold_start"))
-    own = accuracy[model].sort_values(kind="stable")
+    own = accuracy[model].dropna().sort_values(kind="stable")
     served = int((own >= SERVED).sum())
     people = (
         f"It is right in at least {100 * SERVED:.0f} % of the minutes of {served} of {len(own)} people, and in "
@@ -57,9 +59,10 @@ def _winner(reference: Reference, link: Link) -> str:
     if model == BASELINE or BASELINE not in accuracy:
         return f"**Who wins, and for whom.** There is “{model}” alone. {people}"
     test = paired_test(accuracy[BASELINE], accuracy[model])
+    verdict = _verdict(test.p_permutation)
     return (
         f"**Who wins, and for whom.** “{model}” does better than “{BASELINE}” on {test.better} of {test.people} people "
-        f"and worse on {test.worse}, {100 * test.difference:+.1f} points in the mean: {_verdict(test)}. {people}"
+        f"and worse on {test.worse}, {100 * test.difference:+.1f} points in the mean: {verdict}. {people}"
     )
 
 
@@ -68,7 +71,7 @@ def _shortcuts(reference: Reference, link: Link) -> str:
     if table.empty:
         return ""
     largest = table.sort_values("inflation", ascending=False, kind="stable").drop_duplicates("shortcut")
-    told = "; ".join(f"{row['shortcut'].replace('_', ' ')} {points(row)}" for _, row in largest.iterrows())
+    told = "; ".join(f"{row['shortcut'].replace('_', ' ')} {inflated(row)}" for _, row in largest.iterrows())
     return (
         "**What flatters.** Each shortcut against the honest score of the same model, the model that gains most: "
         f"{told} ({link('24_audit')})."
@@ -76,14 +79,14 @@ def _shortcuts(reference: Reference, link: Link) -> str:
 
 
 def _rest(reference: Reference, link: Link) -> str:
-    rested, cold = _own(reference, "rest_calibrated"), _own(reference, "cold_start")
-    told = []
-    for model in dict.fromkeys(("resnet", main_model(reference))):
-        after, before = rested[rested["model"] == model], cold[cold["model"] == model]
-        before = before[before["window"].isin(after["window"])]
-        if len(before):
-            test = paired_test(_by_person(before)[model], _by_person(after)[model])
-            told.append(f"“{model}” {100 * test.difference:+.1f} points, {_verdict(test)}")
+    both = pd.concat([_own(reference, protocol) for protocol in ("cold_start", "rest_calibrated")])
+    brought = against_cold_start(both, bootstrap=1).dropna(subset="p_permutation").set_index("model")
+    told = [
+        f"“{model}” {100 * brought.loc[model, 'difference']:+.1f} points, "
+        f"{_verdict(brought.loc[model, 'p_permutation'])}"
+        for model in dict.fromkeys(("resnet", main_model(reference)))
+        if model in brought.index
+    ]
     if not told:
         return ""
     minutes = reference.parameters["rest_minutes"]
@@ -108,7 +111,7 @@ def _silence(reference: Reference, link: Link) -> str:
 
 def _own(reference: Reference, protocol: str) -> pd.DataFrame:
     predictions = reference.predictions
-    return predictions[(predictions["task"] == reference.task) & (predictions["protocol"] == protocol)]
+    return of_every_seed(predictions[(predictions["task"] == reference.task) & (predictions["protocol"] == protocol)])
 
 
 def _by_person(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -116,11 +119,6 @@ def _by_person(predictions: pd.DataFrame) -> pd.DataFrame:
     return score(predictions, by="subject").pivot(index="subject", columns="model", values="accuracy")
 
 
-def _verdict(test: PairedTest) -> str:
-    p = f"{test.p_permutation:.2f}" if test.p_permutation >= 0.01 else f"{test.p_permutation:.1g}"
-    shown = (
-        "these people show a difference"
-        if test.p_permutation < SIGNIFICANCE
-        else "these people do not show a difference"
-    )
-    return f"{shown} (p = {p})"
+def _verdict(p: float) -> str:
+    shown = "show" if p < SIGNIFICANCE else "do not show"
+    return f"these people {shown} a difference (p = {round_p(p)})"

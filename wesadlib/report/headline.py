@@ -9,7 +9,7 @@ import pandas as pd
 from wesadlib import artefacts
 from wesadlib.errors import InputError
 from wesadlib.evaluation.published import published_figures
-from wesadlib.report.findings import findings, points
+from wesadlib.report.findings import findings, inflated
 from wesadlib.report.reference import Reference
 from wesadlib.report.text import markdown_table, percent, wrap
 
@@ -138,5 +138,5 @@ def published(reference: Reference) -> str:
     shortcut = reference.inflation("test_selected_epoch")
     if shortcut.empty:
         return text
-    worth = " and ".join(f"{points(row)} for “{row['model']}”" for _, row in shortcut.iterrows())
+    worth = " and ".join(f"{inflated(row)} for “{row['model']}”" for _, row in shortcut.iterrows())
     return f"{text} That choice alone is worth {worth} here."

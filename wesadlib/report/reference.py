@@ -13,6 +13,7 @@ import yaml
 from wesadlib import artefacts, plots
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
+from wesadlib.evaluation.metrics import of_every_seed
 from wesadlib.plots.audit import plot_inflation
 from wesadlib.plots.comparison import plot_leaderboard
 from wesadlib.plots.loso import plot_subjects
@@ -175,7 +176,7 @@ def _draw(reference: Reference, folder: Path) -> None:
     predictions = reference.predictions
     own = predictions[(predictions["task"] == reference.task) & (predictions["protocol"] == "cold_start")]
     some = own[own["model"].isin(DRAWN)]
-    shown = some if len(some) else own
+    shown = of_every_seed(some if len(some) else own)
     figures = {FIGURE: plot_subjects(score(shown, by="subject"), score(shown))}
     if len(reference.inflation()):
         figures[INFLATION] = plot_inflation(reference.inflation())

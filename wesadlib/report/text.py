@@ -39,6 +39,17 @@ def percent(value: float, low: float, high: float) -> str:
     return f"{100 * value:.1f} [{100 * low:.1f}, {100 * high:.1f}]"
 
 
+def points(value: float, low: float, high: float, unit: str = "") -> str:
+    """A difference of shares with its interval, in points, which `unit` may name.
+
+    Examples
+    --------
+    >>> points(0.061, 0.03, 0.0902), points(-0.01, -0.02, 0.0, " points")
+    ('+6.1 [+3.0, +9.0]', '-1.0 points [-2.0, +0.0]')
+    """
+    return f"{100 * value:+.1f}{unit} [{100 * low:+.1f}, {100 * high:+.1f}]"
+
+
 def _is_number(text: str) -> bool:
     try:
         float(text)

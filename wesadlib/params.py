@@ -125,7 +125,7 @@ class Params(BaseModel):
     selection_groups: int = _field(
         4, "evaluation", "groups of people for the nested choice of a configuration", ge=3, le=50
     )
-    validation_subjects: int = _field(1, "evaluation", "training subjects set aside for stopping", ge=1)
+    validation_subjects: int = _field(1, "evaluation", "training subjects set aside where an epoch is picked", ge=1)
     learning_models: list[str] = _field(
         ["logistic", "forest"],
         "evaluation",

@@ -228,7 +228,7 @@ def test_what_is_shown_is_said_with_its_direction(accuracy):
 
 def test_what_is_not_shown_is_not_claimed(accuracy):
     few = what_is_shown(pairwise(accuracy.iloc[:5], bootstrap=200))
-    assert "So few people cannot show that any differs, whatever their scores" in few and "0.19" in few
+    assert "So few people cannot show that any pair differs, whatever their scores" in few and "0.19" in few
     noise = pd.DataFrame(np.random.default_rng(1).normal(0.8, 0.05, (8, 3)), PEOPLE, columns=list("abc"))
     said = what_is_shown(pairwise(noise, bootstrap=200))
     assert "For none do they show" in said and "over" not in said

@@ -39,9 +39,9 @@ def model_card(config: Mapping[str, Any]) -> str:
         f"# Model card: {config['model']}, {config['device']}",
         _provenance(data["simulated"]),
         "## What it does",
-        f"It reads {config['window_s']:g} s of the {config['device']} channels below and gives each of the states "
-        f"{', '.join(states)} a probability. It abstains where the largest is below {config['min_confidence']:g}, "
-        "and refuses a window of poor signal quality, naming the rule that failed.",
+        f"The model “{config['model']}” reads {config['window_s']:g} s of the {config['device']} channels below and "
+        f"gives each of the states {', '.join(states)} a probability. It abstains where the largest is below "
+        f"{config['min_confidence']:g}, and refuses a window of poor signal quality, naming the rule that failed.",
         _table(
             ("channel", "unit", "trained at, Hz"),
             [(name, channel["units"], f"{channel['rate_hz']:g}") for name, channel in config["channels"].items()],
@@ -59,7 +59,7 @@ def model_card(config: Mapping[str, Any]) -> str:
         _scores(config["metrics"]),
         "## Limits",
         "- The person is the unit: few people were scored, so the intervals over people are wide.\n"
-        "- A new person's resting level is unknown to it; it fails most on people unlike those it was trained on.\n"
+        "- A new person's resting level is unknown to it, and people unlike those it was trained on were not scored.\n"
         "- Confidence was judged on the same protocol as the scores; elsewhere it may be too high.\n"
         f"- Its quality gate uses {_thresholds(config['quality'])}.",
         f"Made by wesadlib {config['wesadlib_version']}; the model's version is `version` in `config.json`.",

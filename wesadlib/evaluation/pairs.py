@@ -228,8 +228,8 @@ def what_is_shown(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
     least = number * pairs["smallest_p"].min()
     if least >= SIGNIFICANCE:
         text.append(
-            f"So few people cannot show that any differs, whatever their scores: the smallest p that they can give is "
-            f"{min(least, 1):.2g} once it is adjusted for the number of pairs."
+            "So few people cannot show that any pair differs, whatever their scores: the smallest p that they can "
+            f"give is {min(least, 1):.2g} once it is adjusted for the number of pairs."
         )
     elif shown.empty:
         text.append(f"For none do they show that {unit} differs (adjusted p at least {pairs['p_holm'].min():.2g}).")

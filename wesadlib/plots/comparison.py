@@ -40,7 +40,9 @@ def plot_leaderboard(leaderboard: pd.DataFrame) -> Figure:
                 f"{row['accuracy']:.3f}", (1.0, height), (4, 0), xycoords=("axes fraction", "data"),
                 textcoords="offset points", va="center", fontsize=9, color=color,
             )  # fmt: skip
-        axes.set_yticks(range(len(models)), reversed(models), fontsize=9)
+        axes.set_yticks(
+            range(len(models)), [model if model in part.index else "" for model in reversed(models)], fontsize=9
+        )
         axes.set_ylim(-0.6, len(models) - 0.4)
         axes.set_title(protocol + ("" if part["deployable"].all() else " (no device could)"), color=NEUTRAL)
         axes.grid(axis="x", color="#EEEEEE")

@@ -37,15 +37,6 @@ def plot_reliability(curve: pd.DataFrame, errors: Mapping[str, float]) -> Figure
             edgecolor="white",
         )  # fmt: skip
         bottom.set(xlabel="confidence", xlim=(low, 1.01))
-    panels[0, 0].text(
-        0.97,
-        0.04,
-        "dotted: as right as claimed",
-        color=NEUTRAL,
-        fontsize=9,
-        ha="right",
-        transform=panels[0, 0].transAxes,
-    )
     panels[0, 0].set_ylabel("accuracy")
     panels[1, 0].set_ylabel("share of\nwindows")
     return closed(figure)
@@ -62,7 +53,7 @@ def plot_coverage(curve: pd.DataFrame, threshold: float) -> Figure:
         The least confidence of an answer that was chosen; marked.
     """
     figure, axes = plt.subplots(figsize=(7.0, 3.8))
-    for place, (model, part) in enumerate(curve.dropna(subset="accuracy").groupby("model", sort=False)):
+    for model, part in curve.dropna(subset="accuracy").groupby("model", sort=False):
         color = MODEL_COLORS.get(model, NEUTRAL)
         part = part.sort_values("coverage", kind="stable")
         axes.fill_between(
@@ -72,11 +63,13 @@ def plot_coverage(curve: pd.DataFrame, threshold: float) -> Figure:
         chosen = part[np.isclose(part["threshold"], threshold)]
         axes.scatter(chosen["coverage"], chosen["accuracy"], color=color, s=60, zorder=3, edgecolor="white")
         for row in chosen.itertuples():
-            text = f"{model}: at {threshold:g} answers {100 * row.coverage:.0f} %"
-            axes.text(0.02, 0.04 + 0.08 * place, text, transform=axes.transAxes, color=color, weight="bold")
+            axes.plot(
+                [], [], color=color, marker="o", label=f"{model}: at {threshold:g} answers {100 * row.coverage:.0f} %"
+            )
     axes.set(xlabel="share of windows answered", ylabel="accuracy of the answers")
     axes.grid(color="#EEEEEE")
     axes.set_axisbelow(True)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, labelcolor="linecolor")
     return closed(figure)
 
 
@@ -96,7 +89,7 @@ def plot_abstention(people: pd.DataFrame, model: str, threshold: float) -> Figur
     color = MODEL_COLORS.get(model, NEUTRAL)
     figure, (left, right) = plt.subplots(1, 2, figsize=(7.0, 0.26 * len(table) + 1.5), sharey=True)
     left.barh(table.index, table["coverage"], color=color, height=0.65)
-    left.set(xlabel=f"answered at confidence ≥ {threshold:g}", xlim=(0, 1))
+    left.set(xlabel=f"answered at confidence ≥ {threshold:g}", xlim=(0, 1), xticks=np.linspace(0, 0.8, 5))
     left.set_yticks(table.index, table["subject"], fontsize=9)
     left.set_ylim(-0.6, len(table) - 0.4)
     right.hlines(table.index, table["accuracy_of_all"], table["accuracy"], color="#CCCCCC", linewidth=2)

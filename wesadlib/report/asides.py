@@ -54,7 +54,7 @@ def _scores(reference: Reference) -> Iterable[str]:
         yield f"Accuracy in %, {task}:"
         yield markdown_table(["model", *(f"`{protocol}`" for protocol in protocols)], rows)
     undeployable = [f"`{name}`" for name in dict.fromkeys(results["protocol"]) if not PROTOCOLS[name].deployable]
-    yield f"No device could be used by the rule of {', '.join(undeployable)}: an upper mark." if undeployable else ""
+    yield f"No device could be used by the rule of {', '.join(undeployable)}." if undeployable else ""
     yield _failures(reference)
     yield f"![Accuracy on each real person when that person is left out]({FIGURE})"
 

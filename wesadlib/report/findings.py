@@ -53,8 +53,8 @@ def _winner(reference: Reference, link: Link) -> str:
     own = accuracy[model].dropna().sort_values(kind="stable")
     served = int((own >= SERVED).sum())
     people = (
-        f"It is right in at least {100 * SERVED:.0f} % of the minutes of {served} of {len(own)} people, and in "
-        f"{100 * own.iloc[0]:.0f} % of those of {own.index[0]} ({link('25_comparison')})."
+        f"It is right in at least {100 * SERVED:.0f} % of the minutes of {served} of {len(own)} people, and on "
+        f"the hardest, {own.index[0]}, in {100 * own.iloc[0]:.0f} % ({link('25_comparison')})."
     )
     if model == BASELINE or BASELINE not in accuracy:
         return f"**Who wins, and for whom.** There is “{model}” alone. {people}"

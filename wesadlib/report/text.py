@@ -51,8 +51,9 @@ def points(value: float, low: float, high: float, unit: str = "") -> str:
 
 
 def _is_number(text: str) -> bool:
+    # a number may have its interval behind it
     try:
-        float(text)
+        float(text.partition(" [")[0])
     except ValueError:
         return False
     return True

@@ -245,6 +245,9 @@ def test_a_pair_that_only_stands_alone_is_called_so():
     assert (pairs["p_holm"] >= 0.05).all() and (pairs["p"] < 0.05).any()
     said = what_is_shown(pairs)
     assert "Looked at alone, p falls below 0.05 for " in said and "They show" not in said
+    # Of three pairs eight people could show one, but do not.
+    said = what_is_shown(pairwise(scores[["a", "b", "n0"]], bootstrap=200))
+    assert "For none do they show" in said and "(adjusted p at least 0.07)" in said and "0.05 for a and b;" in said
 
 
 def test_published_figures_are_cited_with_their_protocol(repository):

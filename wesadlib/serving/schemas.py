@@ -1,6 +1,6 @@
 """What travels over HTTP: the request, the answers and the errors, as OpenAPI shows them."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
@@ -34,11 +34,20 @@ Sample = Annotated[float, Field(ge=-MAX_SAMPLE, le=MAX_SAMPLE, allow_inf_nan=Fal
 RateHz = Annotated[float, Field(gt=0, le=MAX_RATE_HZ, allow_inf_nan=False, description="samples a second")]
 Name = Annotated[str, StringConstraints(max_length=100)]
 
+_Item = TypeVar("_Item")
+Channels = Annotated[
+    dict[Name, _Item],
+    Field(max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"),
+]
+Windows = Annotated[list[_Item], Field(max_length=MAX_WINDOWS)]
 
-class Channel(BaseModel):
-    """One channel of a window."""
 
+class _Strict(BaseModel):
     model_config = ConfigDict(extra="forbid", strict=True)
+
+
+class Channel(_Strict):
+    """One channel of a window."""
 
     rate_hz: RateHz
     # At the first that is wrong it ends: millions of errors would cost more than the samples.
@@ -49,28 +58,20 @@ class Channel(BaseModel):
     )
 
 
-class Window(BaseModel):
+class Window(_Strict):
     """One window of one person: every channel that the model uses, at any rate; `GET /model` names them."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    channels: dict[Name, Channel] = Field(
-        max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"
-    )
+    channels: Channels[Channel]
 
 
-class Batch(BaseModel):
+class Batch(_Strict):
     """Many windows, of one person or of many; each is answered by itself."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    windows: list[Window] = Field(max_length=MAX_WINDOWS)
+    windows: Windows[Window]
 
 
-class PackedChannel(BaseModel):
+class PackedChannel(_Strict):
     """One channel of a window in MessagePack: its samples are the bytes of an array."""
-
-    model_config = ConfigDict(extra="forbid", strict=True)
 
     rate_hz: RateHz
     dtype: Literal["<f4", "<f8"] = Field(description="little-endian floating point, of single or double precision")
@@ -89,22 +90,16 @@ class PackedChannel(BaseModel):
         return samples
 
 
-class PackedWindow(BaseModel):
+class PackedWindow(_Strict):
     """One window of one person in MessagePack."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    channels: dict[Name, PackedChannel] = Field(
-        max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"
-    )
+    channels: Channels[PackedChannel]
 
 
-class PackedBatch(BaseModel):
+class PackedBatch(_Strict):
     """Many windows in MessagePack."""
 
-    model_config = ConfigDict(extra="forbid", strict=True)
-
-    windows: list[PackedWindow] = Field(max_length=MAX_WINDOWS)
+    windows: Windows[PackedWindow]
 
 
 class ProblemItem(BaseModel):

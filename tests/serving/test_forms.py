@@ -54,7 +54,19 @@ def test_a_batch_of_none_is_answered_by_none_and_one_of_too_many_is_refused(clie
     assert [result["status"] for result in most["results"]] == [422] * MAX_WINDOWS
     response = post(client, "/predict/batch", write({"windows": [None] * (MAX_WINDOWS + 1)}, form), form)
     assert names(response, 413) == []
-    assert response.json()["detail"] == f"A batch has at most {MAX_WINDOWS} windows."
+    told = {
+        "json": f"A batch has at most {MAX_WINDOWS} windows.",
+        "binary": f"In MessagePack a list has at most {MAX_WINDOWS} entries: a batch its windows; samples are bytes.",
+    }
+    assert response.json()["detail"] == told[form]
+
+
+def test_samples_as_a_list_in_binary_are_told_to_be_bytes(client, alive):
+    body = described("binary")
+    body["channels"]["wrist_bvp"]["samples"] = [1.0] * 3840
+    response = post(client, "/predict", write(body, "binary"), "binary")
+    assert names(response, 413) == []
+    assert "samples are bytes" in response.json()["detail"]
 
 
 @pytest.mark.parametrize("form", FORMS)

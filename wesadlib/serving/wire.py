@@ -135,7 +135,8 @@ def read(body: bytes, form: Form) -> Any:
         return _read_json(body) if form == "json" else _read_msgpack(body)
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
         if "max_array_len" in str(error):
-            raise too_many() from None
+            detail = f"In MessagePack a list has at most {MAX_WINDOWS} entries: a batch its windows; samples are bytes."
+            raise BodyError(detail, status=413) from None
         name = "JSON" if form == "json" else "MessagePack"
         # MessagePack's own words for a body that is cut short: "Unpack failed: incomplete input".
         problem = ProblemItem(name="body", detail=str(error) or type(error).__name__)
@@ -167,7 +168,7 @@ def read_windows(body: bytes, form: Form) -> list[Samples | BodyError]:
         item = ProblemItem(name="windows", detail=detail)
         raise BodyError("This body is not a batch in the form that /openapi.json describes.", [item])
     if len(batch["windows"]) > MAX_WINDOWS:
-        raise too_many()
+        raise BodyError(f"A batch has at most {MAX_WINDOWS} windows.", status=413)
     found: list[Samples | BodyError] = []
     for window in batch["windows"]:
         try:
@@ -175,11 +176,6 @@ def read_windows(body: bytes, form: Form) -> list[Samples | BodyError]:
         except BodyError as error:
             found.append(error)
     return found
-
-
-def too_many() -> BodyError:
-    """What a batch of more windows than are taken is told."""
-    return BodyError(f"A batch has at most {MAX_WINDOWS} windows.", status=413)
 
 
 class Repeated(NamedTuple):

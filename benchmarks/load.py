@@ -5,9 +5,12 @@ goes wrong with a request (a status other than 200, a connection that breaks, no
 """
 
 import asyncio
+import os
+import threading
 import time
 from dataclasses import dataclass
 from itertools import cycle
+from multiprocessing import parent_process
 
 import pandas as pd
 import uvloop
@@ -66,6 +69,16 @@ class Connection:
         if self.writer is not None:
             self.writer.close()
         self.writer = None
+
+
+def end_with_parent() -> None:
+    """End this process when the one that started it is gone, killed too: a pool's workers otherwise wait for ever."""
+
+    def watch() -> None:
+        parent_process().join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def closed_loop(target: Target, clients: int, seconds: float, most: int | None = None) -> pd.DataFrame:

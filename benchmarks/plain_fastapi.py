@@ -2,10 +2,15 @@
 
 What a model is commonly put behind: FastAPI and uvicorn in one process, a window as a JSON list of channels at the
 model's own rate, checked number by number, and one eager forward pass of the network a request. No harmonising, no
-quality, no features. `/predict/binary` takes MessagePack instead, the body that the server takes.
+quality, no features. `/predict/binary` takes MessagePack instead, the body that the server takes. It ends when standard
+input does, which the kernel closes even where the starter is killed.
 """
 
 import argparse
+import os
+import signal
+import sys
+import threading
 
 import msgpack
 import numpy as np
@@ -53,11 +58,20 @@ def make_app(folder: str) -> FastAPI:
     return app
 
 
+def end_with_input() -> None:
+    def watch() -> None:
+        sys.stdin.read()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("bundle")
     parser.add_argument("--port", type=int, default=8001)
     arguments = parser.parse_args()
+    end_with_input()
     uvicorn.run(make_app(arguments.bundle), host="127.0.0.1", port=arguments.port, log_level="warning")
 
 

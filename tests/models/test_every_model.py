@@ -12,7 +12,7 @@ from wesadlib import models
 from wesadlib.bundle import load_bundle, save_bundle
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, run_fold
-from wesadlib.evaluation.protocols import Fold
+from wesadlib.evaluation.splits import Fold
 from wesadlib.features import extract_features
 from wesadlib.params import Params
 

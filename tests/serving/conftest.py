@@ -7,7 +7,17 @@ from fastapi.testclient import TestClient
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.app import make_app
+from wesadlib.serving.metrics import Watch
+from wesadlib.serving.service import Service
+from wesadlib.serving.settings import Settings
+from wesadlib.serving.store import LocalStore
 from wesadlib.serving.wire import write_window
+
+
+def make_service(bundle, **settings):
+    """A service without Ray."""
+    settings = Settings(**settings)
+    return Service(bundle, settings, LocalStore(settings), Watch())
 
 
 @pytest.fixture(scope="session")
@@ -18,7 +28,8 @@ def bundle(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def client(bundle):
-    return TestClient(make_app(lambda: bundle), raise_server_exceptions=False)
+    with TestClient(make_app(make_service(bundle)), raise_server_exceptions=False) as client:
+        yield client
 
 
 @pytest.fixture

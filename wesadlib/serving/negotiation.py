@@ -5,10 +5,6 @@ from starlette.requests import ClientDisconnect, Request
 
 from wesadlib.serving.wire import CONTENT_TYPES, Form
 
-#: Largest body, bytes. A chest window at 700 Hz in full-precision JSON is about 7 MB, and JSON takes up a multiple of
-#: its length once read; of binary single-precision chest windows 71 go into a batch.
-MAX_BODY, MAX_BINARY_BATCH = 16 * 2**20, 96 * 2**20
-
 
 def request_form(request: Request) -> Form:
     """The form that the body is said to have.
@@ -59,8 +55,8 @@ def _weights(accept: str) -> dict[str, float]:
     return weights
 
 
-async def read_body(request: Request, most: int) -> bytes:
-    """Read a body and refuse it as soon as it is longer than `most` bytes.
+async def read_body(request: Request, most_mb: float) -> bytes:
+    """Read a body and refuse it as soon as it is longer than `most_mb` MiB.
 
     Raises
     ------
@@ -71,8 +67,8 @@ async def read_body(request: Request, most: int) -> bytes:
     try:
         async for chunk in request.stream():
             body += chunk
-            if len(body) > most:
-                raise HTTPException(413, f"A body of this kind has at most {most} bytes.")
+            if len(body) > most_mb * 2**20:
+                raise HTTPException(413, f"A body of this kind has at most {most_mb:g} MiB.")
     except ClientDisconnect:
         raise HTTPException(400, "The request ended before its body did.") from None
     return bytes(body)

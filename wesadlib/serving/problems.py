@@ -4,9 +4,11 @@ from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 
 from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
+from wesadlib.serving.batching import Busy
 from wesadlib.serving.schemas import Problem, ProblemItem
 from wesadlib.serving.wire import BodyError
 
@@ -43,9 +45,19 @@ def handle_problems(app: FastAPI) -> None:
     def answer_http(request: Request, error: HTTPException) -> JSONResponse:
         return respond(make_problem(error.status_code, str(error.detail)), error.headers)
 
+    def answer_busy(request: Request, error: Busy) -> JSONResponse:
+        return respond(make_problem(503, str(error)), {"retry-after": str(error.retry_after_s)})
+
+    def answer_parameters(request: Request, error: RequestValidationError) -> JSONResponse:
+        # What was sent is not repeated.
+        items = [ProblemItem(name=str(entry["loc"][-1]), detail=entry["msg"]) for entry in error.errors()]
+        return respond(make_problem(422, "This request's parameters cannot be used.", items))
+
     def answer_failure(request: Request, error: Exception) -> JSONResponse:
         return respond(make_problem(500, "The server failed at this request; nothing was computed."))
 
     app.add_exception_handler(BodyError, answer_body)
+    app.add_exception_handler(Busy, answer_busy)
+    app.add_exception_handler(RequestValidationError, answer_parameters)
     app.add_exception_handler(HTTPException, answer_http)
     app.add_exception_handler(Exception, answer_failure)

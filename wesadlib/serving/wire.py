@@ -154,21 +154,28 @@ def read_window(body: bytes, form: Form) -> Samples:
     return _to_samples(read(body, form), form)
 
 
-def read_windows(body: bytes, form: Form) -> list[Samples | BodyError]:
+def read_windows(body: bytes, form: Form, most: int = MAX_WINDOWS) -> list[Samples | BodyError]:
     """Read a batch; a window that is not one is an error in its place.
+
+    Parameters
+    ----------
+    body : bytes
+    form : "json" or "binary"
+    most : int
+        How many windows it may hold, at most :data:`MAX_WINDOWS`.
 
     Raises
     ------
     BodyError
-        When the body is no batch, or of more than :data:`MAX_WINDOWS` windows.
+        When the body is no batch, or of more windows.
     """
     batch = read(body, form)
     if not isinstance(batch, dict) or list(batch) != ["windows"] or not isinstance(batch["windows"], list):
         detail = "a list of windows is needed, once and with nothing beside it"
         item = ProblemItem(name="windows", detail=detail)
         raise BodyError("This body is not a batch in the form that /openapi.json describes.", [item])
-    if len(batch["windows"]) > MAX_WINDOWS:
-        raise BodyError(f"A batch has at most {MAX_WINDOWS} windows.", status=413)
+    if len(batch["windows"]) > most:
+        raise BodyError(f"A batch has at most {most} windows.", status=413)
     found: list[Samples | BodyError] = []
     for window in batch["windows"]:
         try:

@@ -1,5 +1,7 @@
 """Windows to features: numbers with a name, a unit and a definition."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -8,6 +10,7 @@ from wesadlib.errors import InputError
 from wesadlib.features import cardiac, electrodermal, motion, respiratory, statistics, thermal
 from wesadlib.features.block import Block, Description
 from wesadlib.features.effects import correlate, headline_features, measure_effects, responses_by_person
+from wesadlib.signals.arrays import WindowArrays
 
 GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
 _CHUNK = 32
@@ -16,6 +19,7 @@ __all__ = [
     "correlate",
     "describe_features",
     "extract_features",
+    "feature_values",
     "headline_features",
     "measure_effects",
     "responses_by_person",
@@ -49,30 +53,45 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
             )
     if "rate_hz" not in windows.attrs:
         raise InputError("these windows lack the attribute `rate_hz`, their sampling rate.")
-    # In chunks, so that the double-precision copies stay small beside the windows themselves.
-    starts = range(0, max(1, windows.sizes["window"]), _CHUNK)
-    chunks = [_extract_block(_block(windows, slice(start, start + _CHUNK))) for start in starts]
-    names = list(chunks[0])
-    values = np.concatenate([np.column_stack([chunk[name] for name in names]) for chunk in chunks])
+    values, names = feature_values(WindowArrays.from_dataset(windows))
     bare = windows.drop_dims("feature_name") if "feature_name" in windows.dims else windows
-    return bare.assign({"feature": (("window", "feature_name"), values), "feature_name": names})
+    return bare.assign({"feature": (("window", "feature_name"), values), "feature_name": list(names)})
 
 
-def _block(windows: xr.Dataset, rows: slice) -> Block:
-    samples = windows["signal"].variable.transpose("window", "channel", "time").values[rows].astype(np.float64)
-    names = [str(name) for name in windows["channel"].values]
-    samples[_dead(samples, names)] = np.nan
-    beats = windows["beat_s"].variable.transpose("window", "beat_source", "beat").values[rows].astype(np.float64)
-    rate_hz = float(windows.attrs["rate_hz"])
+def feature_values(windows: WindowArrays) -> tuple[np.ndarray, tuple[str, ...]]:
+    """What :func:`extract_features` finds, from plain arrays and as a plain array.
+
+    Parameters
+    ----------
+    windows : WindowArrays
+
+    Returns
+    -------
+    values : ndarray (window, feature_name)
+        float64.
+    names : tuple of str
+        The features' names.
+    """
+    # In chunks, so that the double-precision copies stay small beside the windows themselves.
+    starts = range(0, max(1, len(windows)), _CHUNK)
+    chunks = [_extract_block(_block(windows.take(slice(start, start + _CHUNK)))) for start in starts]
+    names = tuple(chunks[0])
+    return np.concatenate([np.column_stack([chunk[name] for name in names]) for chunk in chunks]), names
+
+
+def _block(windows: WindowArrays) -> Block:
+    samples = windows.signal.astype(np.float64)
+    samples[_dead(samples, windows.channels)] = np.nan
+    beats = windows.beat_s.astype(np.float64)
     return Block(
-        signal={name: samples[:, k] for k, name in enumerate(names)},
-        beat_s={str(name): beats[:, k] for k, name in enumerate(windows["beat_source"].values)},
-        rate_hz=rate_hz,
-        window_s=float(windows.attrs.get("window_s", samples.shape[-1] / rate_hz)),
+        signal={name: samples[:, k] for k, name in enumerate(windows.channels)},
+        beat_s={name: beats[:, k] for k, name in enumerate(windows.beat_sources)},
+        rate_hz=windows.rate_hz,
+        window_s=windows.window_s,
     )
 
 
-def _dead(samples: np.ndarray, names: list[str]) -> np.ndarray:
+def _dead(samples: np.ndarray, names: Sequence[str]) -> np.ndarray:
     # A living sensor never gives one value for a whole window, except one axis of an accelerometer that lies still.
     flat = ~(np.fmax.reduce(samples, axis=-1) > np.fmin.reduce(samples, axis=-1))
     for device in {name.partition("_acc_")[0] for name in names if "_acc_" in name}:

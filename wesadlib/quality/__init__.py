@@ -1,13 +1,15 @@
 """Windows to scores, verdicts and reasons: what may be learnt from, scored and answered, and why not."""
 
-from wesadlib.quality.assess import assess_quality, list_reasons, quality_only
+from wesadlib.quality.assess import Assessment, assess_arrays, assess_quality, list_reasons, quality_only
 from wesadlib.quality.rules import RANGES, RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
 
 __all__ = [
     "RANGES",
     "RULES",
     "THRESHOLDS",
+    "Assessment",
     "Rule",
+    "assess_arrays",
     "assess_quality",
     "describe_rules",
     "list_reasons",

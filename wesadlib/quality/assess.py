@@ -1,6 +1,7 @@
 """Scores, verdicts and reasons of windows: one function for a whole run and for the one window that a server got."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -9,8 +10,29 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.quality.rules import NOISE_FLOORS, RAILS, RANGES, RULES, SPEEDS, read_thresholds, signal_of
 from wesadlib.quality.scores import beat_plausibility, in_range, longest_quiet_s, off_rail, stillness
+from wesadlib.signals.arrays import WindowArrays
 
-NATIVE_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
+
+@dataclass(frozen=True, slots=True)
+class Assessment:
+    """What the rules say of windows, as plain arrays.
+
+    Attributes
+    ----------
+    rule_score : ndarray (window, channel, rule), float32
+    quality : ndarray (window, channel), float32
+    verdict : ndarray (window,), bool
+    reason : ndarray (window,) of str
+        As :func:`assess_quality` describes them.
+    reasons : list of list of str
+        As :func:`list_reasons` gives them.
+    """
+
+    rule_score: np.ndarray
+    quality: np.ndarray
+    verdict: np.ndarray
+    reason: np.ndarray
+    reasons: list[list[str]]
 
 
 def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Sequence[str] | None = None) -> xr.Dataset:
@@ -37,22 +59,53 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
     Raises
     ------
     InputError
-        When a channel is of an unknown signal, or a modelled channel is not there.
+        When a channel is of an unknown signal, a modelled channel is not there, or `native` is not.
     """
-    names = [str(name) for name in windows["channel"].values]
+    if "native" not in windows:
+        raise InputError("these windows hold no `native`; windows are made by make_windows or window_from_channels.")
+    found = assess_arrays(WindowArrays.from_dataset(windows), thresholds, channels)
+    return windows.assign(
+        rule=[rule.name for rule in RULES],
+        rule_score=(("window", "channel", "rule"), found.rule_score),
+        quality=(("window", "channel"), found.quality),
+        verdict=("window", found.verdict),
+        reason=("window", found.reason),
+    )
+
+
+def assess_arrays(windows: WindowArrays, thresholds: Any = None, channels: Sequence[str] | None = None) -> Assessment:
+    """What :func:`assess_quality` finds, from plain arrays and as plain arrays.
+
+    Parameters
+    ----------
+    windows : WindowArrays
+    thresholds, channels
+        As there.
+
+    Returns
+    -------
+    Assessment
+
+    Raises
+    ------
+    InputError
+        As there.
+    """
+    names = windows.channels
     modelled = np.isin(names, names if channels is None else list(channels))
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
-    values = _values(windows, "signal", "window", "channel", "time")
-    scores = _scores(values, names, windows)
-    margin = _rescale(scores, _cutoffs(names, read_thresholds(thresholds), float(windows.attrs["window_s"])))
+    cutoffs = _cutoffs(names, read_thresholds(thresholds), windows.window_s)
+    scores = _scores(windows)
+    margin = _rescale(scores, cutoffs)
     quality = np.fmin.reduce(margin, axis=2)
-    return windows.assign(
-        rule=[rule.name for rule in RULES],
-        rule_score=(("window", "channel", "rule"), scores.astype(np.float32)),
-        quality=(("window", "channel"), quality.astype(np.float32)),
-        verdict=("window", ~(quality[:, modelled] < 0.5).any(axis=1)),
-        reason=("window", _reasons(np.where(modelled[:, None], margin, np.nan), names)),
+    rule_score = scores.astype(np.float32)
+    return Assessment(
+        rule_score,
+        quality.astype(np.float32),
+        ~(quality[:, modelled] < 0.5).any(axis=1),
+        _reasons(np.where(modelled[:, None], margin, np.nan), names),
+        _every_reason(rule_score, cutoffs, names),
     )
 
 
@@ -73,7 +126,11 @@ def list_reasons(assessed: xr.Dataset, thresholds: Any = None) -> list[list[str]
     """
     names = [str(name) for name in assessed["channel"].values]
     cutoffs = _cutoffs(names, read_thresholds(thresholds), float(assessed.attrs["window_s"]))
-    margin = _rescale(assessed["rule_score"].values.astype(float), cutoffs)
+    return _every_reason(assessed["rule_score"].values, cutoffs, names)
+
+
+def _every_reason(rule_score: np.ndarray, cutoffs: np.ndarray, names: Sequence[str]) -> list[list[str]]:
+    margin = _rescale(rule_score.astype(float), cutoffs)
     found = []
     for window in margin:
         failed = sorted(zip(*np.nonzero(window < 0.5), strict=True), key=lambda pair: window[pair])
@@ -119,12 +176,11 @@ def _reasons(margin: np.ndarray, names: Sequence[str]) -> np.ndarray:
     return np.array(reasons, dtype=object)
 
 
-def _scores(values: np.ndarray, names: Sequence[str], windows: xr.Dataset) -> np.ndarray:
+def _scores(windows: WindowArrays) -> np.ndarray:
     """Scores (window, channel, rule); NaN where a rule has nothing to read."""
-    window_s, rate_hz = float(windows.attrs["window_s"]), float(windows.attrs["rate_hz"])
-    statistics = [str(name) for name in windows["native_statistic"].values]
-    native = _values(windows, "native", "window", "channel", "native_statistic").astype(float)
-    missing, flat_s, rail = (native[..., statistics.index(name)] for name in NATIVE_STATISTICS)
+    values, names = windows.signal, windows.channels
+    window_s, rate_hz = windows.window_s, windows.rate_hz
+    missing, flat_s, rail = np.moveaxis(windows.native.astype(float), -1, 0)
     scores = np.full((len(values), len(names), len(RULES)), np.nan)
     scores[..., 0] = 1 - missing
     scores[..., 1] = np.clip(1 - _flat_by_sensor(flat_s, names) / window_s, 0, 1)
@@ -141,18 +197,12 @@ def _scores(values: np.ndarray, names: Sequence[str], windows: xr.Dataset) -> np
             scores[:, channel, 3] = off_rail(rail[:, channel], x, RAILS[signal])
         if (device := name.split("_")[0]) in still:
             scores[:, channel, 4] = still[device]
-    beats = _values(windows, "beat_s", "window", "beat_source", "beat")
-    for source, name in enumerate(windows["beat_source"].values):
+    for source, name in enumerate(windows.beat_sources):
         if name in names:
             channel = names.index(name)
-            scores[:, channel, 5] = beat_plausibility(beats[:, source], values[:, channel], rate_hz, window_s)
+            scores[:, channel, 5] = beat_plausibility(windows.beat_s[:, source], values[:, channel], rate_hz, window_s)
     asked = np.array([[signal_of(name) in rule.thresholds for rule in RULES] for name in names])
     return np.where(asked, scores, np.nan)
-
-
-def _values(windows: xr.Dataset, name: str, *dims: str) -> np.ndarray:
-    """Values in the order of `dims`; of the bare variable, which costs a lone window a tenth of the time."""
-    return windows.variables[name].transpose(*dims).values
 
 
 def _axes(names: Sequence[str]) -> dict[str, list[int]]:

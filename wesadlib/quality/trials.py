@@ -9,9 +9,7 @@ import xarray as xr
 
 from wesadlib.quality.assess import assess_quality
 from wesadlib.quality.faults import FAULTS, inject_fault, sensors_of
-from wesadlib.signals.beats import BEAT_SOURCES
-from wesadlib.signals.harmonise import window_arrays
-from wesadlib.signals.native import NATIVE_STATISTICS
+from wesadlib.signals.arrays import window_arrays
 
 STRENGTHS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 
@@ -104,14 +102,14 @@ def try_faults(
         how far the harmonised signal moved, RMS in SDs of the good minute, the largest of the sensor's channels, NaN
         where nothing of a channel is left.
     """
-    good = _as_windows(channels, rates_hz, rate_hz, window_s)
+    good = window_arrays(channels, rates_hz, rate_hz, window_s).to_dataset()
     generator = np.random.default_rng(seed)
     tables = []
     for fault in FAULTS:
         for sensor, befallen in sensors_of(fault, list(channels)).items():
             for strength in strengths:
                 changed = inject_fault(fault, {n: channels[n] for n in befallen}, rates_hz, strength, generator)
-                bad = _replace(good, _as_windows(changed, rates_hz, rate_hz, window_s))
+                bad = _replace(good, window_arrays(changed, rates_hz, rate_hz, window_s).to_dataset())
                 assessed = assess_quality(bad, thresholds)
                 tables.append(
                     pd.DataFrame(
@@ -144,25 +142,6 @@ def summarise_faults(trials: pd.DataFrame) -> pd.DataFrame:
     """
     groups = trials.groupby(["fault", "sensor", "strength"], sort=False)
     return groups.agg(caught=("caught", "mean"), change=("change", "median")).reset_index()
-
-
-def _as_windows(
-    channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], rate_hz: float, window_s: float
-) -> xr.Dataset:
-    signal, beat_s, native = window_arrays(channels, rates_hz, rate_hz, window_s)
-    return xr.Dataset(
-        {
-            "signal": (("window", "channel", "time"), signal),
-            "beat_s": (("window", "beat_source", "beat"), beat_s),
-            "native": (("window", "channel", "native_statistic"), native),
-        },
-        coords={
-            "channel": list(channels),
-            "beat_source": [source for source in BEAT_SOURCES if source in channels],
-            "native_statistic": list(NATIVE_STATISTICS),
-        },
-        attrs={"rate_hz": rate_hz, "window_s": window_s},
-    )
 
 
 def _replace(good: xr.Dataset, changed: xr.Dataset) -> xr.Dataset:

@@ -9,8 +9,8 @@ from tqdm.auto import tqdm
 import wesadlib
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, LABELS, STATES, Recording
 from wesadlib.errors import InputError
+from wesadlib.signals.arrays import window_arrays_from_channels
 from wesadlib.signals.beats import BEAT_SOURCES
-from wesadlib.signals.harmonise import window_arrays
 from wesadlib.signals.native import NATIVE_STATISTICS
 
 
@@ -186,17 +186,13 @@ def _subject_windows(
             f"{where}: no window of {window_s:g} s in {', '.join(STATES)} with a purity of {min_purity:g} or more; "
             f"leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
         )
-    made = []
-    for start in start_s[kept]:
-        minute, rates = cut_window(recording, channels, start, window_s)
-        arrays = {name: values[None] for name, values in minute.items()}
-        made.append(window_arrays(arrays, rates, rate_hz, window_s))
-    signal, beat_s, native = (np.concatenate(arrays) for arrays in zip(*made, strict=True))
+    minutes = [cut_window(recording, channels, start, window_s) for start in start_s[kept]]
+    made = window_arrays_from_channels(minutes, rate_hz=rate_hz, window_s=window_s)
     return {
-        "signal": signal,
-        "beat_s": beat_s,
-        "native": native,
-        "subject": np.full(len(signal), recording.subject),
+        "signal": made.signal,
+        "beat_s": made.beat_s,
+        "native": made.native,
+        "subject": np.full(len(made), recording.subject),
         "label": state[kept],
         "purity": purity[kept],
         "start_s": start_s[kept],

@@ -70,15 +70,14 @@ class Batch(_Strict):
     windows: Windows[Window]
 
 
-class PackedChannel(_Strict):
-    """One channel of a window in MessagePack: its samples are the bytes of an array."""
+class PackedSamples(_Strict):
+    """Samples in MessagePack: the bytes of an array."""
 
-    rate_hz: RateHz
     dtype: Literal["<f4", "<f8"] = Field(description="little-endian floating point, of single or double precision")
     samples: bytes = Field(
         min_length=4,
         max_length=8 * MAX_SAMPLES,
-        description="the numbers of `Channel.samples`, one after the other; MessagePack's own type `bin`",
+        description="the numbers that JSON has here, one after the other; MessagePack's own type `bin`",
     )
 
     @field_validator("samples")
@@ -88,6 +87,12 @@ class PackedChannel(_Strict):
         if len(samples) % size:
             raise PydanticCustomError("cut", f"{len(samples)} bytes are no whole number of samples of {size} bytes")
         return samples
+
+
+class PackedChannel(PackedSamples):
+    """One channel of a window in MessagePack: its samples are the bytes of an array."""
+
+    rate_hz: RateHz
 
 
 class PackedWindow(_Strict):

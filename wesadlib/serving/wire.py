@@ -23,7 +23,7 @@ import json
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgpack
 import numpy as np
@@ -31,9 +31,18 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import from_json, to_json
 
 from wesadlib.errors import InputError
-from wesadlib.serving.schemas import MAX_SAMPLE, MAX_SAMPLES, MAX_WINDOWS, PackedWindow, ProblemItem, Window
+from wesadlib.serving.schemas import (
+    MAX_SAMPLE,
+    MAX_SAMPLES,
+    MAX_WINDOWS,
+    PackedSamples,
+    PackedWindow,
+    ProblemItem,
+    Window,
+)
 
 Form = Literal["json", "binary"]
+M = TypeVar("M", bound=BaseModel)
 
 #: Form -> content type.
 CONTENT_TYPES: dict[str, str] = {"json": "application/json", "binary": "application/vnd.msgpack"}
@@ -228,23 +237,45 @@ def _read_msgpack(body: bytes) -> Any:
     )
 
 
-def _to_samples(window: Any, form: Form) -> Samples:
-    what = "This is not one window in the form that /openapi.json describes."
-    if items := _repeated(window):
+def validate(value: Any, model: type[M], what: str) -> M:
+    """Check what was read against a model.
+
+    Raises
+    ------
+    BodyError
+        With `what` as its sentence, and the fields at fault.
+    """
+    if items := _repeated(value):
         raise BodyError(what, items[:_MOST_ITEMS])
     try:
-        valid = _MODELS[form].model_validate(window)
+        return model.model_validate(value)
     except ValidationError as error:
         # What was sent is not repeated: it may be long, it may be NaN, and it is a person's.
         items = [ProblemItem(name=_place(entry["loc"]), detail=entry["msg"]) for entry in error.errors()]
         raise BodyError(what, items[:_MOST_ITEMS]) from None
+
+
+def unpack(channels: Mapping[str, PackedSamples], what: str) -> dict[str, np.ndarray]:
+    """Turn bytes into arrays.
+
+    Raises
+    ------
+    BodyError
+        With `what` as its sentence, where a sample is no finite number.
+    """
+    arrays = {name: np.frombuffer(channel.samples, channel.dtype) for name, channel in channels.items()}
+    if items := [item for name, values in arrays.items() if (item := _no_number(name, values))]:
+        raise BodyError(what, items[:_MOST_ITEMS])
+    return arrays
+
+
+def _to_samples(window: Any, form: Form) -> Samples:
+    what = "This is not one window in the form that /openapi.json describes."
+    valid = validate(window, _MODELS[form], what)
     rates_hz = {name: channel.rate_hz for name, channel in valid.channels.items()}
     if form == "json":
         return Samples({name: np.array(channel.samples, float) for name, channel in valid.channels.items()}, rates_hz)
-    channels = {name: np.frombuffer(channel.samples, channel.dtype) for name, channel in valid.channels.items()}
-    if items := [item for name, values in channels.items() if (item := _no_number(name, values))]:
-        raise BodyError(what, items[:_MOST_ITEMS])
-    return Samples(channels, rates_hz)
+    return Samples(unpack(valid.channels, what), rates_hz)
 
 
 def _repeated(value: Any, place: tuple[str, ...] = ()) -> list[ProblemItem]:

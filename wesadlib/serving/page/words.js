@@ -1,0 +1,68 @@
+// What things are called on the page.
+
+const SIGNALS = {
+  ecg: "ECG",
+  bvp: "Pulse wave",
+  eda: "Skin conductance",
+  emg: "Muscle",
+  resp: "Breathing",
+  temp: "Skin temperature",
+  acc_x: "Acceleration x",
+  acc_y: "Acceleration y",
+  acc_z: "Acceleration z",
+};
+
+const UNITS = { uS: "µS", degC: "°C", percent: "%" };
+
+const CLOSED = {
+  1001: "the server is going away",
+  1006: "the connection broke",
+  1008: "the server refused what was sent",
+  1009: "a message was too large for the server",
+  1011: "the server failed",
+  1012: "the server is starting again",
+  1013: "the server has too much to do; try again later",
+};
+
+// A channel in plain words: "wrist_eda" is "Skin conductance", since all channels of a model come from one device.
+export function channelWords(name) {
+  return SIGNALS[name.slice(name.indexOf("_") + 1)] ?? name;
+}
+
+export function unitWords(unit) {
+  return UNITS[unit] ?? unit ?? "";
+}
+
+export function stateWords(state) {
+  return state.charAt(0).toUpperCase() + state.slice(1);
+}
+
+// A reason such as "wrist_eda: flat line".
+export function reasonWords(reason) {
+  const [name, rule] = reason.split(": ");
+  return rule ? `${channelWords(name)}: ${rule}` : reason;
+}
+
+export function closedWords(code) {
+  return CLOSED[code] ?? `the connection ended (${code})`;
+}
+
+// A problem of the server (RFC 9457): its sentence, and what is wrong name by name.
+export function problemWords(problem) {
+  const items = (problem.errors ?? []).map((item) => `${item.name}: ${item.detail}`);
+  return [problem.detail ?? problem.title ?? "The server gave no reason.", ...items.slice(0, 5)].join(" ");
+}
+
+// Seconds as minutes and seconds: 75 is "1:15".
+export function clock(seconds) {
+  const whole = Math.max(0, Math.floor(seconds + 1e-6));
+  return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
+}
+
+export function percent(share) {
+  return `${Math.round(100 * share)} %`;
+}
+
+export function milliseconds(value) {
+  return value === null || value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
+}

@@ -1,4 +1,4 @@
-"""A person at rest: minutes of it, kept under a handle with which later calls are calibrated; and how to be forgotten."""
+"""A person at rest: minutes of it, kept under a handle that calibrates later calls; and how to be forgotten."""
 
 import asyncio
 from collections.abc import Sequence

@@ -40,10 +40,12 @@ class Streams:
             return
         task = asyncio.current_task()
         self._open[task] = conversation
+        self._service.watch.streams(1)
         try:
             await conversation.end(await conversation.attend())
         finally:
             del self._open[task]
+            self._service.watch.streams(-1)
 
     async def end(self) -> None:
         """Park every stream and close it with 1012: the server ends, and the stream can be resumed elsewhere."""

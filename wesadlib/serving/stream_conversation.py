@@ -93,7 +93,8 @@ class Conversation:
         if outcome.resumable and self._buffer is not None:
             try:
                 state = self._buffer.to_bytes()
-                await self._service.store.park(self._session, state, self._service.settings.grace_s)
+                grace_s, person = self._service.settings.grace_s, self._start.person
+                await self._service.store.park(self._session, state, grace_s, person)
             except Exception as error:
                 _logger.error("a stream could not be parked: %s", type(error).__name__)
         try:
@@ -168,7 +169,7 @@ class Conversation:
                 await self._answer(windows, read_s)
 
     async def _answer(self, windows: Sequence[StreamWindow], read_s: float) -> None:
-        results = await self._ask([wire.Samples(window.channels, window.rates_hz) for window in windows])
+        results = await self._ask(windows)
         for window, result in zip(windows, results, strict=True):
             if not isinstance(result, Answer):
                 raise _Refused(unusable(result), 1008)
@@ -181,7 +182,7 @@ class Conversation:
             await self._send(prediction.model_dump())
             self._buffer.answered(window)
 
-    async def _ask(self, windows: list[wire.Samples]) -> list[Answer | dict[str, str]]:
+    async def _ask(self, windows: Sequence[StreamWindow]) -> list[Answer | dict[str, str]]:
         patience = AsyncRetrying(
             retry=retry_if_exception_type(Busy),
             wait=wait_exponential(0.05, max=1.0),
@@ -189,7 +190,14 @@ class Conversation:
             reraise=True,
         )
         return await patience(
-            self._service.answer, windows, rest=self._start.rest, person=self._start.person, correlated=True
+            self._service.answer,
+            [wire.Samples(window.channels, window.rates_hz) for window in windows],
+            rest=self._start.rest,
+            person=self._start.person,
+            # Windows of a stream overlap, and are all of one person, whoever that is.
+            session=self._session,
+            start_s=[window.start_s for window in windows],
+            hop_s=self._buffer.hop_s,
         )
 
     async def _receive(self) -> tuple[Any, float]:

@@ -114,7 +114,8 @@ def test_everybody_at_rest_is_where_the_others_were_at_rest(windows, rested):
     centre["feature"][:] = rest["feature"].mean("window").values
     probability = rested.predict_proba(centre, rest=centre)
     other = scale(centre, "wrist_temp_mean", 1.2)
-    np.testing.assert_allclose(rested.predict_proba(other, rest=other), probability)
+    # What is kept of rest has single precision.
+    np.testing.assert_allclose(rested.predict_proba(other, rest=other), probability, atol=1e-6)
     assert float(probability.sel(state="stress")[0]) < 0.5
 
 

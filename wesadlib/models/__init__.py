@@ -11,7 +11,7 @@ so :func:`load` needs nothing but the folder.
 
 import importlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,8 @@ from wesadlib.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
+
+    from wesadlib.models.predictor import Predictor
 
 __all__ = ["MODELS", "MODEL_FILE", "Model", "create", "load", "register"]
 
@@ -40,11 +42,14 @@ class Model(Protocol):
         States that the model tells apart, in the order of its probabilities.
     validates : bool
         Whether validation people decide when to stop; a model that has nothing to decide learns from them as well.
+    rested_ : bool
+        Of a fitted one: whether it was fitted with windows at rest, so that it predicts with them.
     """
 
     name: str
     classes: list[str]
     validates: bool
+    rested_: bool
 
     @classmethod
     def from_params(cls, params: Any) -> "Model":
@@ -63,6 +68,31 @@ class Model(Protocol):
 
     def predict_proba(self, windows: "xr.Dataset", *, rest: "xr.Dataset | None" = None) -> "xr.DataArray":
         """Probabilities ``(window, state)``; every row sums to one."""
+
+    def predictor(
+        self,
+        channels: Sequence[str] | None,
+        feature_names: Sequence[str] | None,
+        *,
+        engine: str = "eager",
+        threads: int = 1,
+    ) -> "Predictor":
+        """Predict from plain arrays, with the answers of :meth:`predict_proba`.
+
+        Parameters
+        ----------
+        channels, feature_names : sequence of str or None
+            Names of the channels and features in the arrays to come; None where there are none.
+        engine : str
+            What computes, one of :data:`wesadlib.models.engines.ENGINES`; for a network only.
+        threads : int
+            How many threads compute; for a network only.
+
+        Raises
+        ------
+        InputError
+            When a channel or feature that the model takes is missing, or the engine is unknown.
+        """
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model to a folder, which may hold other files."""

@@ -1,6 +1,7 @@
 """What every model checks of its windows and gives back, said once."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -37,7 +38,7 @@ def refuse_absent_state(target: np.ndarray, classes: Sequence[str]) -> None:
         raise InputError(f"no training window of the state `{absent[0]}`; train on all of {', '.join(classes)}.")
 
 
-def check_rest(name: str, rested: bool, rest: xr.Dataset | None) -> None:
+def check_rest(name: str, rested: bool, rest: Any) -> None:
     """A model predicts by what it was fitted with: for models that can use a person's rest.
 
     Parameters
@@ -46,8 +47,8 @@ def check_rest(name: str, rested: bool, rest: xr.Dataset | None) -> None:
         The model's name.
     rested : bool
         Whether it was fitted with people's windows at rest.
-    rest : Dataset or None
-        What it is given to predict with.
+    rest : Dataset, ndarray or None
+        What it is given of a person's rest to predict with.
 
     Raises
     ------
@@ -75,19 +76,31 @@ def rest_of_each(values: np.ndarray, windows: xr.Dataset, rest: xr.Dataset) -> n
     Returns
     -------
     ndarray, (window, k)
-        NaN where no window of the person's rest has a value.
+        float32; NaN where no window of the person's rest has a value.
 
     Raises
     ------
     InputError
         When a person has no window at rest.
     """
-    means = pd.DataFrame(values).groupby(rest["subject"].values.astype(str)).mean()
-    people = windows["subject"].values.astype(str)
-    absent = [person for person in dict.fromkeys(people.tolist()) if person not in means.index]
-    if absent:
+    return mean_of_each_person(lambda rows: mean_at_rest(values[rows]), windows, rest)
+
+
+def mean_of_each_person(mean: Callable[[np.ndarray], np.ndarray], windows: xr.Dataset, rest: xr.Dataset) -> np.ndarray:
+    """As :func:`rest_of_each`, by a function that gives the mean ``(k,)`` over windows at some positions of `rest`."""
+    resting, people = (part["subject"].values.astype(str) for part in (rest, windows))
+    known = list(dict.fromkeys(resting.tolist()))
+    if absent := [person for person in dict.fromkeys(people.tolist()) if person not in known]:
         raise InputError(f"{absent[0]}: no window at rest; give some of everybody whose windows are to be told apart.")
-    return means.loc[people].to_numpy()
+    means = np.stack([mean(np.flatnonzero(resting == person)) for person in known])
+    return means[pd.Index(known).get_indexer(people)]
+
+
+def mean_at_rest(values: np.ndarray) -> np.ndarray:
+    """Mean over windows at rest ``(window, k)``, float32 ``(k,)``; NaN is left out, and stays where all is NaN."""
+    present = ~np.isnan(values)
+    with np.errstate(invalid="ignore"):
+        return (np.where(present, values, 0).sum(axis=0, dtype=float) / present.sum(axis=0)).astype(np.float32)
 
 
 def name_probabilities(probability: np.ndarray, windows: xr.Dataset, classes: Sequence[str]) -> xr.DataArray:

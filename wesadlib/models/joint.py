@@ -2,13 +2,10 @@
 
 from typing import Any
 
-import numpy as np
-import torch
 import xarray as xr
-from torch import Tensor
 
-from wesadlib.errors import InputError
 from wesadlib.models.network import ResNet1D
+from wesadlib.models.predictor import features_of
 from wesadlib.models.resnet import ResNet
 
 
@@ -30,22 +27,11 @@ class Joint(ResNet):
 
     def _meet(self, train: xr.Dataset) -> None:
         super()._meet(train)
-        self.feature_names_ = [str(name) for name in _features(train)["feature_name"].values]
+        self.feature_names_ = features_of(train)
 
     def _make_network(self) -> ResNet1D:
         features = len(self.feature_names_)
         return ResNet1D(self.units_, len(self.classes), **self.architecture, features=features, rest=self.rested_)
-
-    def _look(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
-        feature = _features(windows)
-        absent = sorted(set(self.feature_names_) - set(feature["feature_name"].values))
-        if absent:
-            raise InputError(f"the feature `{absent[0]}` is missing; the model was trained with it on another device.")
-        values = feature.sel(feature_name=self.feature_names_).transpose("window", "feature_name").values
-        infinite = np.isinf(values).any(axis=0)
-        if infinite.any():
-            raise InputError(f"the feature `{self.feature_names_[infinite.argmax()]}` is infinite in a window.")
-        return self._signal(windows), torch.from_numpy(values.astype(np.float32))
 
     def _channel_of_measures(self) -> tuple[int, ...]:
         # A feature of several channels, such as the magnitude of acceleration, belongs to none of them.
@@ -60,9 +46,3 @@ class Joint(ResNet):
 
     def _recall(self, saved: dict[str, Any]) -> None:
         self.feature_names_ = list(saved["features"])
-
-
-def _features(windows: xr.Dataset) -> xr.DataArray:
-    if "feature" not in windows:
-        raise InputError("these windows have no features; `extract_features` adds them.")
-    return windows["feature"]

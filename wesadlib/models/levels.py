@@ -75,7 +75,8 @@ class WindowNormalisation(nn.Module):
         noise = self.noise[:, None]
         spread = (variance + noise.square()).sqrt()
         level = torch.where(self.logarithmic[:, None], torch.maximum(mean, noise).log(), mean)
-        log_spread = torch.where(count > 0, spread.log(), torch.nan)
+        # Said of both, since not every engine's maximum of NaN is NaN.
+        level, log_spread = (torch.where(count > 0, value, torch.nan) for value in (level, spread.log()))
         return deviation / spread, torch.cat([level, log_spread], dim=1).squeeze(-1)
 
 

@@ -1,15 +1,17 @@
 """The plain mean of several models' probabilities."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+import numpy as np
 import xarray as xr
 
 from wesadlib import models
 from wesadlib.artefacts import write_json
 from wesadlib.errors import InputError
+from wesadlib.models.predictor import Predictor, check_profile
 
 
 class Mean:
@@ -106,6 +108,25 @@ class Mean:
         first = parts[0].transpose("window", "state")
         return first.copy(data=sum(part.transpose("window", "state").values for part in parts) / len(parts))
 
+    def predictor(
+        self,
+        channels: Sequence[str] | None,
+        feature_names: Sequence[str] | None,
+        *,
+        engine: str = "eager",
+        threads: int = 1,
+    ) -> "MeanPredictor":
+        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
+        members = self.members.values()
+        return MeanPredictor(
+            [member.predictor(channels, feature_names, engine=engine, threads=threads) for member in members]
+        )
+
+    @property
+    def rested_(self) -> bool:
+        """Whether the members were fitted with windows at rest."""
+        return any(member.rested_ for member in self.members.values())
+
     def save(self, folder: str | Path) -> None:
         """Write a folder a member, called by its name, and, last, ``model.json``; other files are left alone."""
         for name, member in self.members.items():
@@ -129,6 +150,29 @@ class Mean:
         _check_names(names, f"{path}")
         members = {name: _load_member(Path(folder) / name) for name in names}
         return cls(members)
+
+
+class MeanPredictor:
+    """The members' predictors: a :class:`~wesadlib.models.predictor.Predictor`; profiles stand one after the other."""
+
+    def __init__(self, members: Sequence[Predictor]):
+        self._members = members
+        self.profile_size = sum(member.profile_size for member in members)
+        self._borders = np.cumsum([member.profile_size for member in members])[:-1]
+
+    def __call__(
+        self, signal: np.ndarray | None, feature: np.ndarray | None, profile: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Probabilities ``(window, state)``."""
+        windows = len(feature if signal is None else signal)
+        check_profile(Mean.name, self, profile, windows)
+        own = [None] * len(self._members) if profile is None else np.split(profile, self._borders, axis=1)
+        parts = [member(signal, feature, part) for member, part in zip(self._members, own, strict=True)]
+        return sum(parts) / len(parts)
+
+    def profile(self, signal: np.ndarray | None, feature: np.ndarray | None) -> np.ndarray:
+        """The members' profiles, ``(value,)``."""
+        return np.concatenate([member.profile(signal, feature) for member in self._members])
 
 
 def _load_member(folder: Path) -> models.Model:

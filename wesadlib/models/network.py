@@ -145,16 +145,25 @@ class ResNet1D(nn.Module):
     ) -> Tensor:
         """Logits ``(window, state)`` of what `prepare` gives and, where it is known, rest of the same people."""
         if rest is None:
-            pooled = self.embed(normal)
-        else:
-            own, at_rest = self.embed(torch.cat([normal, rest.normal])).float().split([len(normal), len(rest.normal)])
-            pooled = torch.cat([own, own - rest.mean_of_each(at_rest)[person]], dim=1)
+            return self.decide(self.embed(normal), measures)
+        own, at_rest = self.embed(torch.cat([normal, rest.normal])).float().split([len(normal), len(rest.normal)])
+        return self.decide(own, measures, rest.mean_of_each(at_rest)[person])
+
+    def decide(self, pooled: Tensor, measures: Tensor, pooled_at_rest: Tensor | None = None) -> Tensor:
+        """Logits ``(window, state)`` of pooled feature maps, measures as `compare` gives them, and maps at rest."""
+        if pooled_at_rest is not None:
+            pooled = torch.cat([pooled, pooled - pooled_at_rest], dim=1)
         return self.head(self.dropout(torch.cat([pooled, measures], dim=1)))
 
     def embed(self, normal: Tensor) -> Tensor:
         """Feature maps, pooled over time, ``(window, map)``."""
         maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
         return self.pool(self.stages(self.stem(maps)))
+
+    def read(self, signal: Tensor) -> tuple[Tensor, Tensor]:
+        """Pooled feature maps ``(window, map)`` and levels of ``(window, channel, time)``: nearly all of the work."""
+        normal, levels = self.normalisation(signal)
+        return self.embed(normal), levels
 
     def prepare(
         self,
@@ -181,32 +190,40 @@ class ResNet1D(nn.Module):
         Tensor
             Normalised signals ``(window, channel, time)``.
         Tensor
-            Measures ``(window, measure)``, followed by their differences from rest; what is unknown stands at the
-            training windows' median, 0.
+            Measures ``(window, measure)`` as `compare` gives them.
         Tensor
             `person`, where it is given.
         """
-        normal, raw = self._look(signal, features)
-        measures = self.scale(raw)
+        normal, levels = self.normalisation(signal)
+        prepared = normal, self.compare(self.scale_measures(levels, features), measures_at_rest)
+        return prepared if person is None else (*prepared, person)
+
+    def compare(self, measures: Tensor, measures_at_rest: Tensor | None = None) -> Tensor:
+        """Scaled measures, followed by their differences from rest where the network sees rest.
+
+        What is unknown stands at the training windows' median, 0.
+        """
         if self.rest:
             unknown = torch.full_like(measures, torch.nan)
             distance = unknown if measures_at_rest is None else measures - measures_at_rest
             measures = torch.cat([measures, self.rest_scale(distance)], dim=1)
-        prepared = normal, torch.nan_to_num(measures, nan=0.0)
-        return prepared if person is None else (*prepared, person)
+        return torch.nan_to_num(measures, nan=0.0)
 
     def measure(self, signal: Tensor, features: Tensor | None = None) -> Tensor:
         """Measures ``(window, measure)`` on the scale of the training windows, NaN where unknown."""
-        return self.scale(self._look(signal, features)[1])
+        return self.scale_measures(self.normalisation(signal)[1], features)
 
-    def _look(self, signal: Tensor, features: Tensor | None) -> tuple[Tensor, Tensor]:
-        normal, levels = self.normalisation(signal)
+    def scale_measures(self, levels: Tensor, features: Tensor | None = None) -> Tensor:
+        """As `measure`, of levels that are known already."""
+        return self.scale(self._join(levels, features))
+
+    def _join(self, levels: Tensor, features: Tensor | None) -> Tensor:
         parts = [levels] * self.levels + ([] if features is None else [features])
-        return normal, torch.cat([levels[:, :0], *parts], dim=1)
+        return torch.cat([levels[:, :0], *parts], dim=1)
 
     def learn_scale(self, signal: Tensor, features: Tensor | None = None) -> None:
         """Take the scale of the measures from the training windows, given as to `prepare`."""
-        self.scale.learn(self._look(signal, features)[1])
+        self.scale.learn(self._join(self.normalisation(signal)[1], features))
 
     def learn_rest_scale(self, signal: Tensor, features: Tensor | None, measures_at_rest: Tensor) -> None:
         """Take the scale of the differences from rest from the training windows, given as to `prepare`."""

@@ -1,7 +1,7 @@
 """The residual network as a model: windows in, probabilities out, saved without pickle."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,10 +17,12 @@ from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
-from wesadlib.models.contract import check_rest, encode_labels, name_probabilities, refuse_absent_state, rest_of_each
+from wesadlib.models.contract import encode_labels, refuse_absent_state, rest_of_each
+from wesadlib.models.looking import Look, NetworkPredictor
 from wesadlib.models.network import ResNet1D
+from wesadlib.models.predictor import arrays_of, predict_windows
 from wesadlib.models.rest import Rest
-from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, predict, seeded
+from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, seeded
 from wesadlib.models.training import train as train_network
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -62,6 +64,8 @@ class ResNet:
     """
 
     name = "resnet"
+    #: The network sees no features.
+    feature_names_: Sequence[str] = ()
 
     def __init__(
         self,
@@ -166,9 +170,21 @@ class ResNet:
             When a channel is missing or rate or length are not those of training, a signal is infinite, rest is given
             to a model that was fitted without or the other way round, or a person has no window at rest.
         """
-        check_rest(self.name, self.rested_, rest)
-        logits = predict(self.network_, self._inputs(windows, rest), rest=self._rest(rest))
-        return name_probabilities(torch.softmax(logits.double(), dim=1).numpy(), windows, self.classes)
+        for part in (windows, rest):
+            if part is not None:
+                self._check_cut(part)
+        return predict_windows(self, windows, rest)
+
+    def predictor(
+        self,
+        channels: Sequence[str] | None,
+        feature_names: Sequence[str] | None,
+        *,
+        engine: str = "eager",
+        threads: int = 1,
+    ) -> NetworkPredictor:
+        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
+        return NetworkPredictor(self, channels, feature_names, engine, threads)
 
     def _meet(self, train: xr.Dataset) -> None:
         self.channels_ = [str(channel) for channel in train["channel"].values]
@@ -185,7 +201,7 @@ class ResNet:
         if rest is None:
             return seen
         at_rest = self.network_.measure(*self._look(rest)).numpy()
-        measures = rest_of_each(at_rest, windows, rest).astype(np.float32)
+        measures = rest_of_each(at_rest, windows, rest)
         person = pd.Index(_people(rest)).get_indexer(windows["subject"].values.astype(str))
         return *seen, torch.from_numpy(measures), torch.from_numpy(person.astype(np.int64))
 
@@ -193,13 +209,22 @@ class ResNet:
         if rest is None:
             return None
         person = pd.Index(_people(rest)).get_indexer(rest["subject"].values.astype(str))
-        normal = self.network_.normalisation(self._signal(rest))[0]
+        normal = self.network_.normalisation(self._look(rest)[0])[0]
         return Rest(normal, torch.from_numpy(person.astype(np.int64)))
 
     def _look(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
-        """Signals ``(window, channel, time)`` and, of this model, no features ``(window, 0)``."""
-        signal = self._signal(windows)
-        return signal, signal.new_empty(len(signal), 0)
+        """Signals ``(window, channel, time)`` and the features that this model takes, ``(window, feature)``."""
+        self._check_cut(windows)
+        arrays = arrays_of(windows)
+        return Look(self, arrays.channels, arrays.feature_names)(arrays.signal, arrays.feature)
+
+    def _check_cut(self, windows: xr.Dataset) -> None:
+        samples, rate = windows.sizes["time"], float(windows.attrs["rate_hz"])
+        if (samples, rate) != (self.samples_, self.rate_hz_):
+            raise InputError(
+                f"windows of {samples} samples at {rate:g} Hz; "
+                f"the model takes {self.samples_} samples at {self.rate_hz_:g} Hz."
+            )
 
     def _augmentation(self) -> Augmentation:
         mirrored = tuple(position for position, channel in enumerate(self.channels_) if "_acc_" in channel)
@@ -208,23 +233,6 @@ class ResNet:
     def _channel_of_measures(self) -> tuple[int, ...]:
         """Position of the channel that each measure, as the network orders them, is lost with."""
         return tuple(range(len(self.channels_))) * 2 * self.architecture["levels"]
-
-    def _signal(self, windows: xr.Dataset) -> Tensor:
-        absent = [channel for channel in self.channels_ if channel not in windows["channel"].values]
-        if absent:
-            raise InputError(f"channel `{absent[0]}` is missing; the model takes {', '.join(self.channels_)}.")
-        signal = windows["signal"].sel(channel=self.channels_).transpose("window", "channel", "time")
-        rate = float(windows.attrs["rate_hz"])
-        if (signal.sizes["time"], rate) != (self.samples_, self.rate_hz_):
-            raise InputError(
-                f"windows of {signal.sizes['time']} samples at {rate:g} Hz; "
-                f"the model takes {self.samples_} samples at {self.rate_hz_:g} Hz."
-            )
-        values = signal.values.astype(np.float32)
-        infinite = np.isinf(values).any(axis=(0, 2))
-        if infinite.any():
-            raise InputError(f"channel `{self.channels_[infinite.argmax()]}` holds an infinite value.")
-        return torch.from_numpy(values)
 
     def save(self, folder: str | Path) -> None:
         """Write ``weights.safetensors`` and, last, ``model.json``; other files of the folder are left alone."""

@@ -4,7 +4,7 @@ import json
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -19,7 +19,8 @@ from skops.io.exceptions import UntrustedTypesFoundException
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
-from wesadlib.models.contract import check_rest, encode_labels, name_probabilities, refuse_absent_state, rest_of_each
+from wesadlib.models.contract import encode_labels, mean_at_rest, refuse_absent_state, rest_of_each
+from wesadlib.models.predictor import FeatureColumns, arrays_of, check_profile, features_of, predict_windows
 
 PIPELINE_FILE = "model.skops"
 
@@ -141,7 +142,7 @@ class FeatureModel(ABC):
             is infinite, or a person has no window at rest where others have.
         """
         parts = [part for part in (train, validation) if part is not None]
-        self.feature_names_ = [str(name) for name in _features(train)["feature_name"].values]
+        self.feature_names_ = features_of(train)
         self.rested_ = rest is not None
         values = np.concatenate([self._values(part) for part in parts])
         target = np.concatenate([encode_labels(part, self.classes) for part in parts])
@@ -174,9 +175,18 @@ class FeatureModel(ABC):
             When the windows have no features, lack one that the model takes or hold an infinite one, when rest is given
             to a model that was fitted without or the other way round, or when a person has no window at rest.
         """
-        check_rest(self.name, self.rested_, rest)
-        damped = self._damped(self.pipeline_[0], windows, rest)
-        return name_probabilities(self.pipeline_[1:].predict_proba(damped), windows, self.classes)
+        return predict_windows(self, windows, rest)
+
+    def predictor(
+        self,
+        channels: Sequence[str] | None,
+        feature_names: Sequence[str] | None,
+        *,
+        engine: str = "eager",
+        threads: int = 1,
+    ) -> "FeaturePredictor":
+        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
+        return FeaturePredictor(self, feature_names)
 
     def _damped(self, damping: Damping, windows: xr.Dataset, rest: xr.Dataset | None) -> np.ndarray:
         damped = damping.transform(self._values(windows))
@@ -185,15 +195,8 @@ class FeatureModel(ABC):
         return damped - rest_of_each(damping.transform(self._values(rest)), windows, rest)
 
     def _values(self, windows: xr.Dataset) -> np.ndarray:
-        feature = _features(windows)
-        absent = sorted(set(self.feature_names_) - set(feature["feature_name"].values))
-        if absent:
-            raise InputError(f"the feature `{absent[0]}` is missing; the model was trained with it on another device.")
-        values = feature.sel(feature_name=self.feature_names_).transpose("window", "feature_name").values
-        if np.isinf(values).any():
-            name = self.feature_names_[np.isinf(values).any(axis=0).argmax()]
-            raise InputError(f"the feature `{name}` is infinite in a window.")
-        return values
+        arrays = arrays_of(windows)
+        return FeatureColumns(self.feature_names_, arrays.feature_names)(arrays.feature)
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.skops`` and, last, ``model.json``; other files of the folder are left alone."""
@@ -245,7 +248,23 @@ class FeatureModel(ABC):
         return types == expected and (pipeline.n_features_in_, len(pipeline.classes_)) == sizes
 
 
-def _features(windows: xr.Dataset) -> xr.DataArray:
-    if "feature" not in windows:
-        raise InputError("these windows have no features; `extract_features` adds them.")
-    return windows["feature"]
+class FeaturePredictor:
+    """A fitted feature model over arrays: a :class:`~wesadlib.models.predictor.Predictor`."""
+
+    def __init__(self, model: FeatureModel, feature_names: Sequence[str] | None):
+        self._name = model.name
+        self._columns = FeatureColumns(model.feature_names_, feature_names)
+        self._damping, self._classifier = model.pipeline_[0], model.pipeline_[1:]
+        self.profile_size = len(model.feature_names_) if model.rested_ else 0
+
+    def __call__(self, signal: np.ndarray | None, feature: np.ndarray, profile: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities ``(window, state)``."""
+        check_profile(self._name, self, profile, len(feature))
+        damped = self._damping.transform(self._columns(feature))
+        if profile is not None:
+            damped = damped - profile
+        return self._classifier.predict_proba(damped)
+
+    def profile(self, signal: np.ndarray | None, feature: np.ndarray) -> np.ndarray:
+        """Means of the damped features, ``(feature,)``."""
+        return mean_at_rest(self._damping.transform(self._columns(feature)))

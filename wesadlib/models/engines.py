@@ -1,0 +1,117 @@
+"""What runs the network's work: torch as it stands, or a form of it compiled for the processor."""
+
+import threading
+import warnings
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from wesadlib.errors import InputError
+
+#: What can run the network: ``eager`` is torch.
+ENGINES = ("eager", "openvino")
+
+#: Most windows at a time, so that feature maps stay in the processor's cache.
+BATCH = 64
+
+#: Signals ``(window, channel, time)`` to pooled feature maps ``(window, map)`` and levels ``(window, level)``.
+Reader = Callable[[Tensor], tuple[Tensor, Tensor]]
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an unknown engine.
+
+    Raises
+    ------
+    InputError
+        When it is none of :data:`ENGINES`.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"unknown engine `{engine}`; the engines are {', '.join(ENGINES)}.")
+
+
+def make_reader(network: nn.Module, shape: tuple[int, int], engine: str = "eager", threads: int = 1) -> Reader:
+    """Make what does a network's `read`, on the CPU and by any number of callers at a time.
+
+    Parameters
+    ----------
+    network : ResNet1D
+        Trained; what is compiled no longer follows it.
+    shape : pair of int
+        Channels and samples of a window.
+    engine : str
+        One of :data:`ENGINES`.
+    threads : int
+        How many threads compute.
+
+    Raises
+    ------
+    InputError
+        When the engine is unknown.
+    """
+    check_engine(engine)
+    read = _compile(network, shape, threads) if engine == "openvino" else _eager(network, threads)
+
+    def in_batches(signals: Tensor) -> tuple[Tensor, Tensor]:
+        if len(signals) <= BATCH:
+            return read(signals)
+        pooled, levels = zip(*map(read, signals.split(BATCH)), strict=True)
+        return torch.cat(pooled), torch.cat(levels)
+
+    return in_batches
+
+
+def _eager(network: nn.Module, threads: int) -> Reader:
+    def read(signals: Tensor) -> tuple[Tensor, Tensor]:
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            return network.read(signals)
+        finally:
+            torch.set_num_threads(before)
+
+    return read
+
+
+class _Reading(nn.Module):
+    def __init__(self, network: nn.Module):
+        super().__init__()
+        self.network = network
+
+    def forward(self, signals: Tensor) -> tuple[Tensor, Tensor]:
+        return self.network.read(signals)
+
+
+def _compile(network: nn.Module, shape: tuple[int, int], threads: int) -> Reader:
+    import openvino
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.ts_decoder import TorchScriptPythonDecoder
+
+    with warnings.catch_warnings(), torch.no_grad():
+        # Superseded by torch.export, which takes twenty times as long.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        traced = torch.jit.trace(_Reading(network).eval(), torch.zeros(2, *shape), check_trace=False)
+        decoder = TorchScriptPythonDecoder(torch.jit.freeze(traced))
+    # Not by `openvino.convert_model`, which tells its maker's server of each use.
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    model = frontend.convert(frontend.load(decoder))
+    model.input(0).get_node().set_element_type(openvino.Type.f32)
+    model.reshape([-1, *shape])
+    options = {
+        "INFERENCE_NUM_THREADS": threads,
+        "NUM_STREAMS": 1,
+        "INFERENCE_PRECISION_HINT": "f32",
+        # Two replicas would be pinned to the same core.
+        "ENABLE_CPU_PINNING": False,
+    }
+    request = openvino.Core().compile_model(model, "CPU", options).create_infer_request()
+    lock = threading.Lock()
+
+    def read(signals: Tensor) -> tuple[Tensor, Tensor]:
+        with lock:
+            results = request.infer(signals.numpy(), share_inputs=True, share_outputs=False)
+        pooled, levels = results.values()
+        return torch.from_numpy(pooled), torch.from_numpy(levels)
+
+    return read

@@ -7,7 +7,7 @@ import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.signals.beats import BEAT_SOURCES, find_beats
+from wesadlib.signals.beats import BEAT_SOURCES, find_beats_of_rows
 from wesadlib.signals.harmonise import harmonise
 from wesadlib.signals.native import NATIVE_STATISTICS, native_statistics
 
@@ -249,13 +249,12 @@ def window_arrays(
     alike: dict[tuple[float, int], list[int]] = {}
     for k, name in enumerate(names):
         alike.setdefault((rates_hz[name], channels[name].shape[1]), []).append(k)
-    for j in range(n):
-        for (rate, _), group in alike.items():
-            rows = np.stack([channels[names[k]][j] for k in group])
-            signal[j, group] = harmonise(rows, rate, rate_hz, samples)
-            native[j, group] = native_statistics(rows, rate)
-        for k, source in enumerate(sources):
-            beats = find_beats(channels[source][j], rates_hz[source], source)
+    for (rate, length), group in alike.items():
+        rows = np.concatenate([channels[names[k]] for k in group])
+        signal[:, group] = harmonise(rows, rate, rate_hz, samples).reshape(len(group), n, samples).swapaxes(0, 1)
+        native[:, group] = native_statistics(rows, rate).reshape(len(group), n, -1).swapaxes(0, 1)
+    for k, source in enumerate(sources):
+        for j, beats in enumerate(find_beats_of_rows(channels[source], rates_hz[source], source)):
             beat_s[j, k, : len(beats)] = beats
     return WindowArrays(signal, beat_s, native, tuple(names), sources, rate_hz, window_s)
 

@@ -9,9 +9,10 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.ndimage import uniform_filter1d
-from scipy.signal import butter, find_peaks, sosfiltfilt
+from scipy.signal import find_peaks
 
 from wesadlib.errors import InputError
+from wesadlib.signals.filters import zero_phase
 
 #: channels that beats are read from
 BEAT_SOURCES = ("wrist_bvp", "chest_ecg")
@@ -74,40 +75,72 @@ def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
     >>> float((60 / np.diff(beats).mean()).round(2))
     72.0
     """
+    return find_beats_of_rows(np.asarray(values)[None], rate_hz, source)[0]
+
+
+def find_beats_of_rows(values: np.ndarray, rate_hz: float, source: str) -> list[np.ndarray]:
+    """Find the beats in many windows: what :func:`find_beats` finds in each.
+
+    Parameters
+    ----------
+    values : ndarray (window, time)
+        Native samples, NaN where missing.
+    rate_hz, source
+        As there.
+
+    Returns
+    -------
+    list of ndarray (beat,)
+        One for each window.
+    """
     if source not in BEAT_SOURCES:
         raise InputError(f"beats are not read from {source!r}; they are from {', '.join(BEAT_SOURCES)}.")
-    values = np.asarray(values, np.float64)
+    found = [np.empty(0) for _ in values]
     missing = np.isnan(values)
-    if rate_hz < MIN_RATE_HZ[source] or np.count_nonzero(~missing) < 2 * rate_hz:
-        return np.empty(0)
-    gaps = missing.any()
-    if gaps:
-        index = np.arange(len(values))
-        values = np.interp(index, index[~missing], values[~missing])
-    filtered, strength = (_qrs if source == "chest_ecg" else _upstroke)(values, rate_hz)
-    average = uniform_filter1d(strength, round(_AVERAGE_S * rate_hz))
-    # A signal that does not move leaves rounding errors of the filter, which must not be blown up to beats.
-    if not average.max() > 1e-9 * np.abs(values).max():
-        return np.empty(0)
-    strength /= average + 1e-3 * average.max()
-    distance = max(_REFRACTORY * _period(strength, rate_hz) * rate_hz, 1)
-    beats, _ = find_peaks(strength, distance=distance, prominence=_PROMINENCE[source])
-    if gaps:
-        beats = beats[~missing[beats]]
+    present = values.shape[1] - np.count_nonzero(missing, axis=1)
+    readable = np.flatnonzero(present >= 2 * rate_hz)
+    if rate_hz < MIN_RATE_HZ[source] or not len(readable):
+        return found
+    values = values[readable].astype(np.float64)
+    index = np.arange(values.shape[1])
+    for k in np.flatnonzero(present[readable] < len(index)):
+        gap = missing[readable[k]]
+        values[k] = np.interp(index, index[~gap], values[k, ~gap])
+    filtered, strength, moving = _emphasise(values, rate_hz, source)
+    distance = np.maximum(_REFRACTORY * _periods(strength, rate_hz) * rate_hz, 1)
+    for k in np.flatnonzero(moving):
+        beats, _ = find_peaks(strength[k], distance=distance[k], prominence=_PROMINENCE[source])
+        beats = beats[~missing[readable[k]][beats]]
+        crest = _nearest_crest(filtered[k], beats, rate_hz) if source == "chest_ecg" else _refine(strength[k], beats)
+        found[readable[k]] = crest / rate_hz
+    return found
+
+
+def _emphasise(values: np.ndarray, rate_hz: float, source: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Filtered rows, what is steep in them in units of its own average, and which rows move at all."""
     if source == "chest_ecg":
-        return _nearest_crest(filtered, beats, rate_hz)
-    return _refine(strength, beats) / rate_hz
+        filtered = zero_phase(values, rate_hz, "bandpass", (5.0, 25.0))
+        slopes = _slopes(filtered)
+        strength = _smooth(np.abs(slopes, out=slopes), 0.1, rate_hz)
+    else:
+        filtered = zero_phase(values, rate_hz, "bandpass", (0.5, 5.0))
+        slopes = _slopes(filtered)
+        strength = _smooth(np.maximum(slopes, 0, out=slopes), 0.128, rate_hz)
+    average = uniform_filter1d(strength, round(_AVERAGE_S * rate_hz))
+    largest = average.max(axis=1)
+    # A signal that does not move leaves rounding errors of the filter, which must not be blown up to beats.
+    moving = largest > 1e-9 * np.maximum(values.max(axis=1), -values.min(axis=1))
+    average += 1e-3 * np.where(moving, largest, 1.0)[:, None]
+    strength /= average
+    return filtered, strength, moving
 
 
-def _upstroke(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    pulse = sosfiltfilt(_band(0.5, 5.0, rate_hz), values)
-    rise = np.maximum(np.gradient(pulse), 0)
-    return pulse, _smooth(rise, 0.128, rate_hz)
-
-
-def _qrs(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    complexes = sosfiltfilt(_band(5.0, 25.0, rate_hz), values)
-    return complexes, _smooth(np.abs(np.gradient(complexes)), 0.1, rate_hz)
+def _slopes(values: np.ndarray) -> np.ndarray:
+    slopes = np.empty_like(values)
+    np.subtract(values[:, 2:], values[:, :-2], out=slopes[:, 1:-1])
+    slopes[:, 1:-1] *= 0.5
+    slopes[:, 0], slopes[:, -1] = values[:, 1] - values[:, 0], values[:, -1] - values[:, -2]
+    return slopes
 
 
 def _smooth(values: np.ndarray, width_s: float, rate_hz: float) -> np.ndarray:
@@ -115,28 +148,33 @@ def _smooth(values: np.ndarray, width_s: float, rate_hz: float) -> np.ndarray:
     return uniform_filter1d(values, 2 * round(width_s * rate_hz / 2) + 1)
 
 
-@lru_cache(maxsize=32)
-def _band(low: float, high: float, rate_hz: float) -> np.ndarray:
-    return butter(2, (low, high), "bandpass", fs=rate_hz, output="sos")
-
-
-def _period(strength: np.ndarray, rate_hz: float) -> float:
-    """Period in seconds whose multiples the autocorrelation favours, and whose half it does not."""
+def _periods(strength: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Period of each row, in seconds, whose multiples the autocorrelation favours, and whose half it does not."""
     step = max(int(rate_hz // 32), 1)
-    coarse = np.minimum(strength[::step], 3.0)
-    rate_hz /= step
-    length = min(round(_SEGMENT_S * rate_hz), len(coarse))
-    segments = np.lib.stride_tricks.sliding_window_view(coarse - coarse.mean(), length)[:: length // 2]
-    power = np.abs(np.fft.rfft(segments * np.hanning(length), 2 * length)) ** 2
-    correlation = np.fft.irfft(power)[:, :length]
-    correlation = (correlation / (correlation[:, :1] + 1e-12)).mean(axis=0)
+    coarse = np.minimum(strength[:, ::step], 3.0)
+    coarse -= coarse.mean(axis=1, keepdims=True)
+    length = min(round(_SEGMENT_S * rate_hz / step), coarse.shape[1])
+    segments = np.lib.stride_tricks.sliding_window_view(coarse, length, axis=1)[:, :: length // 2]
+    spectrum = np.fft.rfft(segments * np.hanning(length), 2 * length)
+    power = spectrum.real**2 + spectrum.imag**2
+    # The autocorrelation's value at lag 0 is the mean of the two-sided power.
+    total = (2 * power.sum(axis=2) - power[:, :, 0] - power[:, :, -1]) / (2 * length)
+    power /= total[:, :, None] + 1e-12
+    return _PERIODS_S[(power.mean(axis=1) @ _scoring(length, rate_hz / step)).argmax(axis=1)]
+
+
+@lru_cache(maxsize=32)
+def _scoring(length: int, rate_hz: float) -> np.ndarray:
+    """Weights (frequency, period) that turn power into each period's score, by way of the autocorrelation."""
     lag = np.arange(length) / rate_hz
-
-    def at(period: np.ndarray) -> np.ndarray:
-        return np.interp(period, lag, correlation)
-
-    score = at(_PERIODS_S) + at(2 * _PERIODS_S) / 2 - at(_PERIODS_S / 2) / 2
-    return _PERIODS_S[score.argmax()]
+    weights = np.zeros((length, len(_PERIODS_S)))
+    for multiple, share in ((1, 1.0), (2, 0.5), (0.5, -0.5)):
+        position = np.interp(multiple * _PERIODS_S, lag, np.arange(length))
+        below = np.minimum(position.astype(int), length - 2)
+        column = np.arange(len(_PERIODS_S))
+        weights[below, column] += share * (below + 1 - position)
+        weights[below + 1, column] += share * (position - below)
+    return np.fft.irfft(np.eye(length + 1))[:, :length] @ weights
 
 
 def _nearest_crest(filtered: np.ndarray, beats: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -149,7 +187,7 @@ def _nearest_crest(filtered: np.ndarray, beats: np.ndarray, rate_hz: float) -> n
     up, down = shape.max(axis=1), -shape.min(axis=1)
     side = 1 if np.median(up) >= np.median(down) / _SWAPPED else -1
     crest = around[np.arange(len(beats)), (side * shape).argmax(axis=1)]
-    return _refine(side * filtered, np.unique(crest)) / rate_hz
+    return _refine(side * filtered, np.unique(crest))
 
 
 def _refine(values: np.ndarray, peaks: np.ndarray) -> np.ndarray:

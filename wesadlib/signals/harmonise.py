@@ -7,6 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import firwin, upfirdn
 
+from wesadlib.signals.filters import odd_reflection
+
 # Kaiser-windowed sinc. Going down, 60 dB are reached at the new Nyquist frequency and the pass band ends at 0.78 of it
 # (13.6 Hz for 35 Hz), so nothing folds back. Going up there is nothing to fold: a cut-off at the old Nyquist frequency
 # makes the filter pass through the old samples, and a shorter one keeps the edges short.
@@ -14,6 +16,8 @@ _DOWN = {"half_length": 16, "beta": 5.65, "cutoff": 0.89}
 _UP = {"half_length": 10, "beta": 5.0, "cutoff": 1.0}
 # Largest term of the ratio of rates: an odd rate is met to within 3 ms over a minute.
 _MAX_TERM = 10_000
+# Largest filter that is kept as a matrix, 1 MB; beyond, a polyphase filter is as quick.
+_MAX_WEIGHTS = 2**17
 
 
 def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
@@ -50,7 +54,6 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
     >>> bool(np.abs(fast - np.sin(2 * np.pi * 1.2 * np.arange(2100) / 35))[35:-35].max() < 2e-3)
     True
     """
-    values = np.asarray(values, np.float64)
     missing = np.isnan(values)
     if not missing.any():
         return _resample(values, rate_hz, to_rate_hz, samples).astype(np.float32)
@@ -81,8 +84,9 @@ class _Filter(NamedTuple):
     up: int
     down: int
     taps: np.ndarray
-    pad: int
-    delay: int
+    reach: int
+    steps: int
+    blocks: np.ndarray | None
 
 
 @lru_cache(maxsize=32)
@@ -101,24 +105,49 @@ def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
     # Each phase of the interpolation sums to one, so that a level of 33 degC has no ripple.
     for phase in range(up):
         taps[phase::up] /= taps[phase::up].sum()
-    pad = -(-half // up)
-    pad += -pad % down
-    return _Filter(up, down, taps, pad, pad * up // down + half // down)
+    reach = -(-half // up)
+    # Outputs repeat every `down` native samples. Blocks of half the filter's length waste the fewest multiplications.
+    steps = max(round(reach / down), 1)
+    return _Filter(up, down, taps, reach, steps, _as_blocks(up, down, taps, reach, steps))
+
+
+def _as_blocks(up: int, down: int, taps: np.ndarray, reach: int, steps: int) -> np.ndarray | None:
+    """The filter as a matrix (native sample of a block, block x output of a block).
+
+    Cut into blocks of `steps` times `down` samples, a row makes `steps` times `up` outputs from each block and the ones
+    that follow it, so one dense product filters all rows: a quarter of the time of a polyphase filter.
+    None where the ratio of the rates is so odd that the matrix would be large.
+    """
+    block, outputs = steps * down, steps * up
+    follow = -(-((outputs - 1) * down // up + 2 * reach + 1) // block)
+    if follow * block * outputs > _MAX_WEIGHTS:
+        return None
+    # Output n is at n * down / up native samples, and the first sample of the first block at -reach.
+    distance = np.arange(outputs) * down - (np.arange(follow * block)[:, None] - reach) * up + len(taps) // 2
+    inside = (distance >= 0) & (distance < len(taps))
+    weights = np.where(inside, taps[np.where(inside, distance, 0)], 0.0)
+    return np.ascontiguousarray(np.hstack(np.split(weights, follow)))
 
 
 def _resample(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
-    up, down, taps, pad, delay = _filter(rate_hz, to_rate_hz)
-    if up == down:
-        short = max(samples - values.shape[1], 0)
-        return _continued(values, 0, short)[:, :samples]
+    up, down, taps, reach, steps, blocks = _filter(rate_hz, to_rate_hz)
     lacking = max(-(-(samples - 1) * down // up) + 1 - values.shape[1], 0)
-    continued = _continued(values, pad, pad + lacking)
-    if up > 1:
-        return upfirdn(taps, continued, up, down, axis=1)[:, delay : delay + samples]
-    # A whole number of native samples to one: the same sums as upfirdn's, a third of its time.
-    spans = np.lib.stride_tricks.sliding_window_view(continued, len(taps), axis=1)
-    return np.einsum("rnk,k->rn", spans[:, delay * down - len(taps) + 1 :: down][:, :samples], taps)
-
-
-def _continued(values: np.ndarray, before: int, after: int) -> np.ndarray:
-    return np.pad(values, ((0, 0), (before, after)), "reflect", reflect_type="odd")
+    if up == down:
+        return odd_reflection(values, 0, lacking)[:, :samples]
+    if blocks is None:
+        # A whole number of filter lengths ahead, so that the first output is at the first sample.
+        pad = reach + -reach % down
+        delay = (pad * up + len(taps) // 2) // down
+        return upfirdn(taps, odd_reflection(values, pad, pad + lacking), up, down, axis=1)[:, delay : delay + samples]
+    block, outputs = steps * down, steps * up
+    follow = blocks.shape[1] // outputs
+    count = -(-samples // outputs)
+    needed = (count + follow - 1) * block
+    values = values[:, : needed - reach]
+    after = min(reach + lacking, needed - reach - values.shape[1])
+    continued = odd_reflection(values, reach, after, needed - reach - values.shape[1] - after)
+    parts = (continued.reshape(-1, block) @ blocks).reshape(len(values), -1, follow, outputs)
+    result = parts[:, :count, 0]
+    for k in range(1, follow):
+        result = result + parts[:, k : k + count, k]
+    return result.reshape(len(values), -1)[:, :samples]

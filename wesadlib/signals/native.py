@@ -39,18 +39,31 @@ def native_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     >>> native_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
     [[0.125, 1.0, 0.5]]
     """
-    missing = np.isnan(values)
-    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
     result = np.zeros((len(values), len(NATIVE_STATISTICS)))
-    result[:, 0] = missing.mean(axis=1)
-    result[missing.all(axis=1), 1:] = np.nan
+    missing = np.isnan(values)
+    if missing.any():
+        result[:, 0] = missing.mean(axis=1)
+        result[missing.all(axis=1), 1:] = np.nan
     equal = values[:, 1:] == values[:, :-1]
-    for row in np.flatnonzero(equal.any(axis=1)):
-        # A run of k equal samples is k - 1 equal neighbours, between two changes.
-        change = np.diff(equal[row].astype(np.int8), prepend=0, append=0)
-        start = np.flatnonzero(change == 1)
-        length = np.flatnonzero(change == -1) - start + 1
-        level = values[row, start]
-        at_rail = (length >= _RAIL_RUN) & ((level == low[row]) | (level == high[row]))
-        result[row, 1:] = length.max() / rate_hz, length[at_rail].sum() / values.shape[1]
+    some = np.flatnonzero(equal.any(axis=1))
+    if len(some):
+        result[some, 1], result[some, 2] = _runs(values[some], equal[some], rate_hz)
     return result
+
+
+def _runs(values: np.ndarray, equal: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Longest run of each row, in seconds, and the share of its samples that are in runs at a rail."""
+    rows, samples = values.shape
+    # A run of k equal samples is k - 1 equal neighbours, between two changes; a row ends with a neighbour unlike it.
+    padded = np.zeros(rows * samples + 1, np.bool_)
+    padded[1:].reshape(rows, samples)[:, :-1] = equal
+    change = np.flatnonzero(padded[1:] != padded[:-1])
+    start, length = change[::2], change[1::2] - change[::2] + 1
+    row = start // samples
+    first = np.searchsorted(row, np.arange(rows))
+    long = length >= _RAIL_RUN
+    level, row = values.reshape(-1)[start[long]], row[long]
+    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
+    at_rail = (level == low[row]) | (level == high[row])
+    railed = np.bincount(row, np.where(at_rail, length[long], 0), rows)
+    return np.maximum.reduceat(length, first) / rate_hz, railed / samples

@@ -1,0 +1,44 @@
+"""A bundle and a service of which only drift can be asked."""
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.drift import find_threshold
+from wesadlib.serving.store import LocalStore
+from wesadlib.serving.watch import Watch
+
+NAMES = [f"wrist_eda_f{k}" for k in range(4)]
+
+
+def features(people, windows, seed, shift=0.0):
+    """Windows of people who differ by 2 SDs of what a person's windows differ by: (person, window, feature)."""
+    generator = np.random.default_rng(seed)
+    values = generator.normal(0, 2, (people, 1, 4)) + generator.normal(0, 1, (people, windows, 4)) + shift
+    return values.astype(np.float32)
+
+
+class StubBundle:
+    """Of a bundle what drift needs."""
+
+    feature_names = ("other", *NAMES)
+
+    def __init__(self, people=2, false_alarm_rate=0.1, version="a" * 64):
+        values = features(12, 20, seed=0).reshape(-1, 4)
+        self.version = version
+        self.reference = pd.DataFrame(values, columns=NAMES)
+        self.reference.insert(0, "subject", np.repeat([f"S{k}" for k in range(12)], 20))
+        self.reference.insert(1, "start_s", np.tile(60.0 * np.arange(20), 12))
+        threshold = find_threshold(self.reference, people=people, false_alarm_rate=false_alarm_rate)
+        self.config = {"drift_threshold": threshold, "window_s": 60.0, "model": "toy"}
+
+
+class StubService:
+    """Of a service what the judge needs."""
+
+    def __init__(self):
+        self.bundle = StubBundle()
+        self.store = LocalStore()
+        self.watch = Watch()
+
+    async def in_thread(self, function, *arguments):
+        return function(*arguments)

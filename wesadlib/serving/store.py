@@ -87,8 +87,8 @@ class LocalStore(AsyncStore):
 class _Home:
     """The process in which a store lives; one call at a time, for all run on its event loop."""
 
-    def __init__(self) -> None:
-        self._store = Store()
+    def __init__(self, limits: Limits):
+        self._store = Store(limits)
         self._sweeping: asyncio.Task | None = None
 
     async def call(self, name: str, *arguments: Any) -> Any:
@@ -118,9 +118,11 @@ def ray_store(settings: Any, namespace: str) -> AsyncStore:
     import ray
     from ray.exceptions import RayActorError
 
+    limits = Limits.of(settings)
     options = {"name": _NAME, "namespace": namespace, "get_if_exists": True, "lifetime": "detached"}
-    home = ray.remote(_Home).options(num_cpus=0, max_restarts=-1, max_task_retries=1, **options).remote()
-    home.call.remote("bound", Limits.of(settings))
+    home = ray.remote(_Home).options(num_cpus=0, max_restarts=-1, max_task_retries=1, **options).remote(limits)
+    # One that is there already was made with those of an earlier start.
+    home.call.remote("bound", limits)
 
     async def call(name: str, *arguments: Any) -> Any:
         try:

@@ -14,17 +14,16 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
+from concurrent.futures import Executor, Future
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
-from multiprocessing import get_context
 from pathlib import Path
 from typing import Any
 
 import httpx
-import load
 import numpy as np
+import pandas as pd
 import psutil
 from rich.console import Console
 from rich.table import Table
@@ -33,13 +32,11 @@ from workload import BATCH, Bodies, choose_windows, make_bundle
 from wesadlib.artefacts import project_root, write_json
 from wesadlib.bundle import Bundle
 from wesadlib.report.summary import describe_machine
-from wesadlib.serving import running_server, wire
+from wesadlib.serving import load, running_server, wire
 from wesadlib.serving.latency import summarise_requests
 from wesadlib.serving.ports import free_port
 
 CLIENTS = 8
-#: Above this the open loop counts as past saturation: answered requests a second against asked ones, and patience.
-LEAST_ANSWERED, MOST_P99_MS = 0.95, 1000.0
 
 
 @dataclass(frozen=True)
@@ -75,6 +72,11 @@ class Asked:
         """Figures of an open loop."""
         target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
         return summarise_requests(self.clients.submit(load.open_loop, target, rate, seconds).result())
+
+    def rising(self, path: str, bodies: tuple[bytes, ...], rates: tuple[int, ...], seconds: float) -> pd.DataFrame:
+        """Open loops at rising rates, a row each, up to the first that is too high."""
+        target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
+        return load.raise_rates(self.clients, target, rates, seconds)
 
     def many(self, path: str, bodies: tuple[bytes, ...], requests: int, seconds: float) -> Future:
         """As many requests as given, as fast as they are answered, under way."""
@@ -136,13 +138,15 @@ def measure_ours(
         batch = asked.closed("/predict/batch", "binary", bodies.batch, length.loop_s, clients=2)
         steady = asked.open("/predict", bodies.native, 20, length.steady_s)
         memory, many = watch_memory(asked, bodies, length, others)
-        rates, saturated = raise_rates(asked, bodies, length)
+        rates = asked.rising("/predict", bodies.native, length.rates, length.rate_s)
     found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
     found |= named("binary_20rps", steady) | named("many", many) | memory
     found["batch64_windows_per_s"] = BATCH * batch["requests_per_s"]
-    below = [in_json, binary, batch, steady, many, *(row for row in rates if row["rate"] != saturated)]
-    found["errors_below_saturation"] = sum(part["errors"] for part in below)
-    return found | {"saturated_at_rps": saturated, "rates": rates}
+    found["errors_below_saturation"] = sum(part["errors"] for part in (in_json, binary, batch, steady, many))
+    found["errors_below_saturation"] += int(rates.loc[~rates["saturated"], "errors"].sum())
+    saturated = rates.loc[rates["saturated"], "rate"]
+    found["saturated_at_rps"] = float(saturated.iloc[0]) if len(saturated) else None
+    return found | {"rates": rates.to_dict("records")}
 
 
 def watch_memory(
@@ -174,17 +178,6 @@ def resident_mb(others: set[int], kind: str = "rss") -> float:
                 memory = process.memory_info() if kind == "rss" else process.memory_full_info()
                 total += getattr(memory, kind)
     return total / 1e6
-
-
-def raise_rates(asked: Asked, bodies: Bodies, length: Length) -> tuple[list[dict[str, float]], float | None]:
-    """Open loops at rising rates, and the first rate that is too high (None: none was)."""
-    rows = []
-    for rate in length.rates:
-        rows.append({"rate": rate, **asked.open("/predict", bodies.native, rate, length.rate_s)})
-        kept_up = rows[-1]["requests_per_s"] >= LEAST_ANSWERED * rate * length.rate_s / (length.rate_s + 1 / rate)
-        if rows[-1]["errors"] or not kept_up or not rows[-1]["p99_ms"] <= MOST_P99_MS:
-            return rows, rate
-    return rows, None
 
 
 def measure_network(bundle: Bundle, plain: list[wire.Samples], repeats: int) -> dict[str, float]:
@@ -277,8 +270,7 @@ def main() -> None:
     bundle = make_bundle(folder / "bundle")
     native, plain = choose_windows(bundle)
     bodies = Bodies.of(native, plain)
-    with ProcessPoolExecutor(1, get_context("spawn"), load.end_with_parent) as clients:
-        clients.submit(os.getpid).result()
+    with load.clients() as clients:
         others = {child.pid for child in psutil.Process().children(recursive=True)}
         found = measure_plain(clients, bundle.folder, bodies, length)
         found |= measure_ours(clients, bundle.folder, bodies, length, arguments.ingress, others)

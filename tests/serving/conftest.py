@@ -4,20 +4,11 @@ import minutes
 import pytest
 from bodies import FORMS, MINUTE, RATES, post
 from fastapi.testclient import TestClient
+from services import make_service
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.app import make_app
-from wesadlib.serving.metrics import Watch
-from wesadlib.serving.service import Service
-from wesadlib.serving.settings import Settings
-from wesadlib.serving.store import LocalStore
 from wesadlib.serving.wire import write_window
-
-
-def make_service(bundle, **settings):
-    """A service without Ray."""
-    settings = Settings(**settings)
-    return Service(bundle, settings, LocalStore(settings), Watch())
 
 
 @pytest.fixture(scope="session")

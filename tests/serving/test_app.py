@@ -7,9 +7,9 @@ import re
 import minutes
 import pytest
 from fastapi.testclient import TestClient
+from services import make_service
 
 from wesadlib.serving.app import make_app
-from wesadlib.serving.negotiation import MAX_BODY
 from wesadlib.serving.wire import CONTENT_TYPES
 from wesadlib.signals import make_windows
 
@@ -136,10 +136,10 @@ def test_a_body_beyond_the_limit_is_refused_before_it_is_read_whole(bundle):
 
     headers = [(b"content-type", b"application/json")]
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
-    asyncio.run(make_app(lambda: bundle)(scope, receive, send))
+    asyncio.run(make_app(make_service(bundle))(scope, receive, send))
     assert sent[0]["status"] == 413
-    assert str(MAX_BODY) in json.loads(sent[1]["body"])["detail"]
-    assert sum(received) == MAX_BODY + 2**20
+    assert "16 MiB" in json.loads(sent[1]["body"])["detail"]
+    assert sum(received) == 17 * 2**20
 
 
 def test_other_paths_and_methods_are_problems_too(client):
@@ -150,11 +150,12 @@ def test_other_paths_and_methods_are_problems_too(client):
 
 def test_a_failure_inside_tells_nothing_of_the_inside(bundle, body):
     class Broken(type(bundle)):
-        def predict(self, windows):
+        def judge(self, *windows):
             raise KeyError("/secret/path")
 
-    broken = Broken(bundle.folder, bundle.config, bundle.model)
-    client = TestClient(make_app(lambda: broken), raise_server_exceptions=False)
+    service = make_service(bundle)
+    service.bundle = Broken(**vars(bundle))
+    client = TestClient(make_app(service), raise_server_exceptions=False)
     assert "secret" not in json.dumps(problem_of(client.post("/predict", json=body), 500))
 
 
@@ -167,10 +168,12 @@ def test_health_and_model_describe_what_is_served(client, bundle):
 def test_the_interface_describes_itself(client):
     assert client.get("/docs").status_code == 200
     paths = client.get("/openapi.json").json()["paths"]
-    assert set(paths) == {"/predict", "/predict/batch", "/health", "/model"}
+    asked = {"/predict", "/predict/batch", "/people/{person}/rest", "/people/{person}"}
+    told = {"/health", "/ready", "/model", "/drift", "/metrics", "/example"}
+    assert set(paths) == asked | told
     for path, bodies in (("/predict", ("Window", "PackedWindow")), ("/predict/batch", ("Batch", "PackedBatch"))):
         operation = paths[path]["post"]
-        assert set(operation["responses"]) == {"200", "400", "406", "413", "415", "422"}
+        assert set(operation["responses"]) == {"200", "400", "404", "406", "409", "413", "415", "422", "503"}
         problem = operation["responses"]["422"]["content"]
         assert problem == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
         content = operation["requestBody"]["content"]
@@ -182,7 +185,7 @@ def test_the_interface_describes_itself(client):
 
 
 def test_the_bundle_is_asked_for_at_each_request(bundle):
-    current = [bundle]
-    client = TestClient(make_app(lambda: current[0]))
-    current[0] = type(bundle)(bundle.folder, bundle.config | {"version": "another"}, bundle.model)
+    service = make_service(bundle)
+    client = TestClient(make_app(service))
+    service.bundle = type(bundle)(**vars(bundle) | {"config": bundle.config | {"version": "another"}})
     assert client.get("/health").json()["model_version"] == "another"

@@ -9,6 +9,7 @@ import pytest
 import schemathesis
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi import checks
+from services import make_service
 
 from wesadlib.serving.app import make_app
 from wesadlib.serving.wire import CONTENT_TYPES, read, write_window, write_windows
@@ -36,13 +37,13 @@ def unpack(context, response):
 
 
 # Tests are generated from the document when they are collected, before there is a bundle.
-served = {}
-schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(lambda: served["bundle"]))
+service = make_service(None)
+schema = schemathesis.openapi.from_asgi("/openapi.json", make_app(service))
 
 
 @pytest.fixture(autouse=True)
 def _serve(bundle):
-    served["bundle"] = bundle
+    service.bundle = bundle
 
 
 @schema.parametrize()

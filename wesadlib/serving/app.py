@@ -1,6 +1,8 @@
 """The HTTP interface: a FastAPI app over a service. It knows nothing of Ray, so that it is tested without."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import cache, partial
 from typing import Any
 
@@ -10,10 +12,15 @@ from pydantic.json_schema import models_json_schema
 
 from wesadlib import __version__
 from wesadlib.serving import wire
+from wesadlib.serving.drift import DriftJudge, drift_router
+from wesadlib.serving.metrics import Measure, metrics_router
+from wesadlib.serving.page import page_router
+from wesadlib.serving.people import people_router
 from wesadlib.serving.predict import predict_router
 from wesadlib.serving.problems import handle_problems, make_problem, respond
 from wesadlib.serving.schemas import Batch, Health, ModelDescription, PackedBatch, Problem
 from wesadlib.serving.service import Service
+from wesadlib.serving.stream import Streams, stream_router
 
 _JSON, _BINARY = wire.CONTENT_TYPES["json"], wire.CONTENT_TYPES["binary"]
 
@@ -26,8 +33,22 @@ def make_app(service: Service) -> FastAPI:
     service : Service
         What answers.
     """
+    streams, judge = Streams(service), DriftJudge(service)
+
+    @asynccontextmanager
+    async def live(app: FastAPI) -> AsyncIterator[None]:
+        await service.warm_up()
+        watching = asyncio.create_task(service.watch.run(service))
+        yield
+        await streams.end()
+        watching.cancel()
+        with suppress(asyncio.CancelledError):
+            await watching
+        service.close()
+
     app = FastAPI(
         title="wesadlib",
+        lifespan=live,
         version=__version__,
         description="A state with its probability, or a refusal with its reasons, for windows of wearable signals.",
         # The page below fetches its script from another host; /openapi.json holds the same and needs none.
@@ -55,6 +76,12 @@ def make_app(service: Service) -> FastAPI:
         return ModelDescription(**{name: value for name, value in config.items() if name != "files"})
 
     app.include_router(predict_router(service))
+    app.include_router(stream_router(service, streams))
+    app.include_router(people_router(service))
+    app.include_router(drift_router(service, judge))
+    app.include_router(metrics_router(service, judge))
+    app.include_router(page_router(service))
+    app.add_middleware(Measure, watch=service.watch)
     app.openapi = cache(partial(_describe, app.openapi))
     return app
 
@@ -76,6 +103,6 @@ def _describe(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
                 if status >= "4" and _JSON in content:
                     # FastAPI gives every described response the type of the good one.
                     content["application/problem+json"] = content.pop(_JSON)
-                elif path.startswith("/predict"):
+                elif path.startswith("/predict") and _JSON in content:
                     content[_BINARY] = content[_JSON]
     return description

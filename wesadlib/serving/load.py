@@ -1,4 +1,4 @@
-"""Requests at a rate, or as fast as they are answered, from a process of its own.
+"""Requests at a rate, or as fast as they are answered, from a process of its own: how much a server can take.
 
 Over bare sockets: a client library would take more of the machine than some of the servers that it measures. Whatever
 goes wrong with a request (a status other than 200, a connection that breaks, no answer in time) counts as an error.
@@ -8,20 +8,42 @@ import asyncio
 import os
 import threading
 import time
+from collections.abc import Coroutine, Iterator, Sequence
+from concurrent.futures import Executor, ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import cycle
-from multiprocessing import parent_process
+from multiprocessing import get_context, parent_process
+from typing import Any
 
 import pandas as pd
 import uvloop
+
+from wesadlib.serving.latency import summarise_requests
 
 #: Seconds after which an answer is no longer waited for; most connections at a time.
 PATIENCE_S, MOST_CONNECTIONS = 10.0, 128
 
 
+#: Past saturation are rates of which less than this share is answered in time, or whose 99th percentile is above this.
+LEAST_ANSWERED, MOST_P99_MS = 0.95, 1000.0
+
+_Row = tuple[float, float, int]
+
+
 @dataclass(frozen=True)
 class Target:
-    """Where requests go and what they carry, in turn."""
+    """Where requests go and what they carry, in turn.
+
+    Attributes
+    ----------
+    port : int
+        On this machine.
+    path, content_type : str
+        Of every request.
+    bodies : tuple of bytes
+        Sent in turn, from the first again when they run out.
+    """
 
     port: int
     path: str
@@ -71,9 +93,16 @@ class Connection:
         self.writer = None
 
 
-def end_with_parent() -> None:
-    """End this process when the one that started it is gone, killed too: a pool's workers otherwise wait for ever."""
+@contextmanager
+def clients() -> Iterator[Executor]:
+    """A process of its own for the clients, which ends with the block, and with this process where that is killed."""
+    with ProcessPoolExecutor(1, get_context("spawn"), _end_with_parent) as executor:
+        executor.submit(os.getpid).result()
+        yield executor
 
+
+def _end_with_parent() -> None:
+    # A pool's workers otherwise wait for ever.
     def watch() -> None:
         parent_process().join()
         os._exit(1)
@@ -82,22 +111,65 @@ def end_with_parent() -> None:
 
 
 def closed_loop(target: Target, clients: int, seconds: float, most: int | None = None) -> pd.DataFrame:
-    """Each of some clients asks again as soon as it is answered, for `seconds` or until `most` were asked."""
+    """Each of some clients asks again as soon as it is answered, for `seconds` or until `most` were asked.
+
+    Returns
+    -------
+    DataFrame
+        ``start_s milliseconds status``, a row a request; the status is 0 where there was no answer.
+    """
     return _run(_closed_loop(target, clients, seconds, most))
 
 
 def open_loop(target: Target, rate: float, seconds: float) -> pd.DataFrame:
-    """Requests at a fixed rate, whether or not earlier ones are answered; time runs from when each was due."""
+    """Requests at a fixed rate, whether or not earlier ones are answered; time runs from when each was due.
+
+    Returns
+    -------
+    DataFrame
+        As of :func:`closed_loop`.
+    """
     return _run(_open_loop(target, rate, seconds))
 
 
-def _run(work) -> pd.DataFrame:
+def raise_rates(executor: Executor, target: Target, rates: Sequence[float], seconds: float) -> pd.DataFrame:
+    """Ask at rising rates, until one is too high.
+
+    Parameters
+    ----------
+    executor : Executor
+        From :func:`clients`.
+    target : Target
+    rates : sequence of float
+        Requests a second, ascending.
+    seconds : float
+        How long at each.
+
+    Returns
+    -------
+    DataFrame
+        A row a rate, up to the first that saturates the server: ``rate saturated`` and what
+        :func:`~wesadlib.serving.latency.summarise_requests` says. A rate saturates when a request fails, less than 95 %
+        of what was asked is answered in time, or the 99th percentile is above a second.
+    """
+    rows = []
+    for rate in rates:
+        row = summarise_requests(executor.submit(open_loop, target, rate, seconds).result())
+        kept_up = row["requests_per_s"] >= LEAST_ANSWERED * rate * seconds / (seconds + 1 / rate)
+        saturated = bool(row["errors"]) or not kept_up or not row["p99_ms"] <= MOST_P99_MS
+        rows.append({"rate": rate, "saturated": saturated, **row})
+        if saturated:
+            break
+    return pd.DataFrame(rows)
+
+
+def _run(work: Coroutine[Any, Any, list[_Row]]) -> pd.DataFrame:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         rows = runner.run(work)
     return pd.DataFrame(rows, columns=["start_s", "milliseconds", "status"])
 
 
-async def _closed_loop(target, clients, seconds, most):
+async def _closed_loop(target: Target, clients: int, seconds: float, most: int | None) -> list[_Row]:
     requests, rows, begun = cycle(target.requests()), [], time.perf_counter()
     left = iter(range(most)) if most is not None else cycle([0])
 
@@ -112,7 +184,7 @@ async def _closed_loop(target, clients, seconds, most):
     return rows
 
 
-async def _open_loop(target, rate, seconds):
+async def _open_loop(target: Target, rate: float, seconds: float) -> list[_Row]:
     requests, rows, begun = cycle(target.requests()), [], time.perf_counter()
     free: list[Connection] = []
     allowed = asyncio.Semaphore(MOST_CONNECTIONS)

@@ -1,0 +1,13 @@
+"""Services without Ray."""
+
+from wesadlib.bundle import Bundle
+from wesadlib.serving.metrics import Watch
+from wesadlib.serving.service import Service
+from wesadlib.serving.settings import Settings
+from wesadlib.serving.store import LocalStore
+
+
+def make_service(bundle: Bundle | None, **settings) -> Service:
+    """A service without Ray."""
+    settings = Settings(**settings)
+    return Service(bundle, settings, LocalStore(settings), Watch())

@@ -13,6 +13,7 @@ from pydantic.json_schema import models_json_schema
 from wesadlib import __version__
 from wesadlib.serving import wire
 from wesadlib.serving.drift import DriftJudge, drift_router
+from wesadlib.serving.guard import Guard
 from wesadlib.serving.metrics import Measure, metrics_router
 from wesadlib.serving.page import page_router
 from wesadlib.serving.people import people_router
@@ -25,13 +26,15 @@ from wesadlib.serving.stream import Streams, stream_router
 _JSON, _BINARY = wire.CONTENT_TYPES["json"], wire.CONTENT_TYPES["binary"]
 
 
-def make_app(service: Service) -> FastAPI:
+def make_app(service: Service, token: str | None = None) -> FastAPI:
     """Make the app.
 
     Parameters
     ----------
     service : Service
         What answers.
+    token : str, optional
+        What every request has to show.
     """
     streams, judge = Streams(service), DriftJudge(service)
 
@@ -81,6 +84,8 @@ def make_app(service: Service) -> FastAPI:
     app.include_router(drift_router(service, judge))
     app.include_router(metrics_router(service, judge))
     app.include_router(page_router(service))
+    app.add_middleware(Guard, service=service, token=token)
+    # The last that is added stands first: what the guard refuses is counted too.
     app.add_middleware(Measure, watch=service.watch)
     app.openapi = cache(partial(_describe, app.openapi))
     return app

@@ -1,5 +1,6 @@
 """Ports: free ones, and those that something else has."""
 
+import ipaddress
 import os
 import socket
 
@@ -26,3 +27,13 @@ def free_port(host: str = "127.0.0.1") -> int:
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
         probe.bind((host, 0))
         return probe.getsockname()[1]
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens at `host` is reached from this machine only."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

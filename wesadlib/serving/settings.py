@@ -20,10 +20,10 @@ class _Strict(BaseModel):
 class Start(_Strict):
     """What a server is started with; to change it is to start it anew."""
 
-    engine: Literal["eager", "frozen", "onnxruntime", "openvino"] = _field(
+    engine: Literal["eager", "openvino"] = _field(
         "eager", "model", "what computes the network; its answers are checked against the saved weights at start"
     )
-    threads: int = _field(1, "model", "threads of arithmetic in a replica", ge=1, le=256)
+    threads: int = _field(1, "model", "batches that a replica computes at a time, each on one core", ge=1, le=256)
     token_variable: str = _field(
         "",
         "access",
@@ -45,6 +45,9 @@ class Live(_Strict):
     max_batch_body_mb: float = _field(96.0, "limits", "largest body of a batch in MessagePack, MiB", gt=0, le=4096)
     max_windows: int = _field(256, "limits", "most windows of a batch", ge=1, le=256)
     max_connections: int = _field(256, "limits", "requests at a time in one replica, past which it is 429", ge=1)
+    max_bodies_mb: float = _field(
+        512.0, "limits", "bodies that one replica holds at a time, MiB, past which it is 503", gt=0, le=2**20
+    )
     body_time_s: float = _field(20.0, "limits", "time that a body may take to arrive, s", gt=0, le=3600)
     answer_time_s: float = _field(30.0, "limits", "time that an answer may take from the body's end, s", gt=0, le=3600)
 
@@ -80,3 +83,24 @@ class Settings(Start, Live):
     pydantic.ValidationError
         On an unknown name, a wrong type or a value out of bounds.
     """
+
+
+class Arguments(Start):
+    """What the application's builder takes: ``args`` of the file."""
+
+    bundle: str = _field(..., "model", "folder of the bundle; readable where the replicas run", min_length=1)
+
+
+class UserConfig(Live):
+    """What replicas take over in place: ``user_config`` of the file."""
+
+    bundle: str = _field("", "model", "folder of another bundle, which takes the place of the one in `args`")
+    version: str = _field(
+        "", "model", "any text, such as the bundle's version; when it changes, the bundle is read again"
+    )
+
+
+def make_settings(start: Start, live: Live) -> Settings:
+    """Put both halves together, without the bundle that may be named beside them."""
+    values = {**start.model_dump(), **live.model_dump()}
+    return Settings(**{name: values[name] for name in Settings.model_fields})

@@ -1,6 +1,7 @@
 """Fixtures that several folders of tests share."""
 
 import os
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BESIDE = REPOSITORY.parent / "shared" / "wesad"
+BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 CHANNELS = ("wrist_bvp", "wrist_eda", "wrist_temp", "wrist_acc_x", "wrist_acc_y", "wrist_acc_z")
 
 
@@ -18,13 +20,27 @@ def repository() -> Path:
     return REPOSITORY
 
 
+def find_browser() -> str | None:
+    """A browser that is installed on this machine."""
+    return next((path for name in BROWSERS if (path := shutil.which(name))), None)
+
+
 def pytest_collection_modifyitems(config, items):
-    """Leave tests of the real recordings out where nobody has named any and none lie beside the checkout."""
-    if "WESAD_ROOT" in os.environ or BESIDE.is_dir():
-        return
-    real = [item for item in items if item.get_closest_marker("real")]
-    config.hook.pytest_deselected(items=real)
-    items[:] = [item for item in items if item not in real]
+    """Leave out what needs the real recordings, or a browser, where there is none."""
+    absent = set()
+    if "WESAD_ROOT" not in os.environ and not BESIDE.is_dir():
+        absent.add("real")
+    if find_browser() is None:
+        absent.add("browser")
+    left = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
+    config.hook.pytest_deselected(items=left)
+    items[:] = [item for item in items if item not in left]
+
+
+@pytest.fixture(scope="session")
+def browser_path() -> str:
+    """The browser that tests of pages run in."""
+    return find_browser()
 
 
 @pytest.fixture(scope="session")

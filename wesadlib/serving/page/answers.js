@@ -1,24 +1,33 @@
 // What was answered: the last answer in large letters, the counts, and a table of all of them.
 
 import { stateColor } from "./canvas.js";
-import { clock, milliseconds, percent, reasonWords, stateWords } from "./words.js";
+import { clock, milliseconds, percent, reasonsWords, stateWords } from "./words.js";
 
 const MOST_ROWS = 300;
 const ANNOUNCE_EVERY_MS = 3000;
 
-// An answer as the page says it: its kind, a heading, and a sentence beside it.
+// An answer as the page says it: its kind, a heading, a sentence beside it, and the note of its row.
 function describe(answer, model) {
   if (answer.status === "rejected") {
-    const reasons = answer.reasons.map(reasonWords).join("; ");
-    return { kind: "refused", heading: "Refused", because: `Signal too poor. ${reasons}` };
+    const reasons = reasonsWords(answer.reasons);
+    return { kind: "refused", heading: "Refused", because: reasons, note: reasons };
   }
-  const most = `${stateWords(answer.state)} is the most likely at ${percent(answer.confidence)}`;
+  const state = stateWords(answer.state);
+  const share = percent(answer.confidence);
   if (answer.abstained) {
-    const needed = percent(model.min_confidence);
-    return { kind: "unsure", heading: "Does not know", because: `${most}; ${needed} are needed.` };
+    const because = `${state} is the most likely at ${share}; ${percent(model.min_confidence)} are needed.`;
+    return { kind: "unsure", heading: "Does not know", because, note: `most likely ${state}` };
   }
-  const heading = stateWords(answer.state);
-  return { kind: "known", heading, because: `${percent(answer.confidence)} probable` };
+  const calibrated = answer.protocol === "rest_calibrated" ? ", calibrated by rest" : "";
+  return { kind: "known", heading: state, because: `${share} probable${calibrated}`, note: "" };
+}
+
+function span(name, words, background = "") {
+  const made = document.createElement("span");
+  made.className = name;
+  made.textContent = words;
+  made.style.background = background;
+  return made;
 }
 
 export class Answers {
@@ -34,6 +43,7 @@ export class Answers {
     this.announced = { words: "", at: -Infinity };
     this.find("answers").replaceChildren();
     this.find("latency").textContent = "–";
+    this.find("latency-server").textContent = "";
     this.showCounts();
     this.show("none", "No answer yet", "The first comes after one whole window.", "");
   }
@@ -41,7 +51,7 @@ export class Answers {
   // Takes a prediction; `seenMs` is the time from its last sample's leaving to its arrival.
   add(prediction, seenMs) {
     const { answer, start_s: startS, end_s: endS, latency_ms: serverMs } = prediction;
-    const { kind, heading, because } = describe(answer, this.model);
+    const { kind, heading, because, note } = describe(answer, this.model);
     const window = `${clock(startS)}–${clock(endS)}`;
     const swatch = kind === "known" ? stateColor(answer.state) : "";
     this.counts.all += 1;
@@ -49,9 +59,8 @@ export class Answers {
     this.showCounts();
     this.show(kind, heading, `${because}${kind === "known" ? `, from ${window}` : ""}`, swatch);
     this.find("latency").textContent = milliseconds(seenMs ?? serverMs);
-    this.find("latency").title = `${milliseconds(serverMs)} of it in the server`;
-    const confidence = answer.confidence === null ? "–" : percent(answer.confidence);
-    this.addRow(prediction, [window, heading, confidence, kind === "known" ? "" : because], kind, swatch);
+    this.find("latency-server").textContent = `, ${milliseconds(serverMs)} in the server`;
+    this.addRow(prediction, { window, heading, note, kind, swatch });
     this.announce(kind === "known" ? heading : `${heading}. ${because}`);
   }
 
@@ -69,21 +78,15 @@ export class Answers {
     this.find("count-refused").textContent = this.counts.refused;
   }
 
-  addRow({ start_s: startS, answer }, cells, kind, swatch) {
+  addRow({ start_s: startS, answer }, { window, heading, note, kind, swatch }) {
     const row = document.createElement("tr");
     row.className = kind;
     row.dataset.start = startS;
-    for (const [name, share] of Object.entries(answer.probabilities ?? {})) row.dataset[name] = share.toFixed(4);
-    cells.forEach((words, k) => {
-      const cell = row.insertCell();
-      if (k === 1) {
-        const mark = document.createElement("span");
-        mark.className = "swatch";
-        mark.style.background = swatch;
-        cell.append(mark);
-      }
-      cell.append(words);
-    });
+    const shares = Object.entries(answer.probabilities ?? {});
+    row.title = shares.map(([state, share]) => `${state} ${share.toFixed(3)}`).join(", ");
+    row.insertCell().textContent = window;
+    row.insertCell().append(span("swatch", "", swatch), heading, span("note", note));
+    row.insertCell().textContent = answer.confidence === null ? "–" : percent(answer.confidence);
     const body = this.find("answers");
     body.prepend(row);
     if (body.rows.length > MOST_ROWS) body.lastElementChild.remove();

@@ -2,9 +2,9 @@
 
 import { Answers } from "./answers.js";
 import { stateColor } from "./canvas.js";
-import { FileError, misfit, readRecording } from "./recording.js";
+import { FileError, firstWindows, misfit, readRecording } from "./recording.js";
 import { Replay } from "./replay.js";
-import { fetchExample, fetchModel, Refused, streamUrl } from "./server.js";
+import { fetchExample, fetchModel, keepRest, Refused, streamUrl } from "./server.js";
 import { Signals } from "./signals.js";
 import { Stream } from "./stream.js";
 import { Timeline } from "./timeline.js";
@@ -18,6 +18,8 @@ const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 const TICK_MS = 100;
 const STILL_MS = 1000;
+// A server gives up a stream that is silent for minutes.
+const ALIVE_MS = 60_000;
 
 let model = null;
 let replay = null;
@@ -27,6 +29,7 @@ let phase = "idle";
 let ended = false;
 let tickedAt = 0;
 let drawnAt = 0;
+let aliveAt = 0;
 
 function enter(next, words) {
   phase = next;
@@ -35,7 +38,7 @@ function enter(next, words) {
   find("pause").disabled = next !== "running" && next !== "paused";
   find("pause").textContent = next === "paused" ? "Go on" : "Pause";
   find("stop").disabled = !busy;
-  for (const id of ["source", "file", "rate", "hop", "token", "person", "rest"]) find(id).disabled = busy;
+  for (const id of ["source", "file", "rate", "hop", "token", "person", "minutes", "rest"]) find(id).disabled = busy;
   find("status").textContent = words;
   document.body.dataset.phase = next;
 }
@@ -73,9 +76,10 @@ function legend(states) {
 }
 
 function describeModel() {
-  const people = `${model.data.subjects} ${model.data.simulated ? "simulated people" : "people"}`;
+  const { subjects, simulated } = model.data;
+  const people = simulated ? `${subjects} simulated people, so that it says nothing about real ones` : `${subjects} people`;
   const version = model.version.slice(0, 12);
-  return `Model “${model.model}”, ${model.device}, learnt from ${people}; it reads windows of ${model.window_s} s. Version ${version}.`;
+  return `The model “${model.model}” reads ${model.window_s} s of the ${model.device} and has learnt from ${people}. Version ${version}.`;
 }
 
 async function readModel() {
@@ -84,6 +88,7 @@ async function readModel() {
   timeline.reset(model, 240, Number(find("hop").value));
   legend(model.states);
   find("model").textContent = describeModel();
+  find("minutes-field").hidden = !model.supports_rest;
 }
 
 async function readSource() {
@@ -101,14 +106,24 @@ async function start() {
     const recording = await readSource();
     const wrong = misfit(recording, model);
     if (wrong) throw new FileError(wrong);
-    begin(recording);
+    begin(recording, await readRest(recording));
   } catch (error) {
     enter("idle", "Ready.");
     say(error);
   }
 }
 
-function begin(recording) {
+// The handle of the person's rest: of the recording's first minutes, or the one that was entered; empty for none.
+async function readRest(recording) {
+  const minutes = find("minutes-field").hidden ? 0 : Number(find("minutes").value);
+  if (!minutes) return find("rest").value;
+  find("status").textContent = "Reading the rest …";
+  const windows = firstWindows(recording, Object.keys(model.channels), model.window_s, minutes);
+  const person = find("person").value || "page";
+  return (await keepRest(find("token").value, person, windows)).rest;
+}
+
+function begin(recording, rest) {
   const hopS = Number(find("hop").value);
   const names = Object.keys(model.channels);
   replay = new Replay(recording, names, model.window_s, hopS);
@@ -118,7 +133,7 @@ function begin(recording) {
   const channels = Object.fromEntries(names.map((name) => [name, { rate_hz: recording.channels[name].rateHz }]));
   const opening = { channels, hop_s: hopS };
   if (find("person").value) opening.person = find("person").value;
-  if (find("rest").value) opening.rest = find("rest").value;
+  if (rest) opening.rest = rest;
   enter("starting", "Connecting …");
   try {
     stream = new Stream(streamUrl(), find("token").value, opening, { ready, prediction, lost, closed });
@@ -180,6 +195,11 @@ function tick() {
       ended = true;
       stream.send({ type: "end" });
     }
+  }
+  if (phase === "running") aliveAt = now;
+  if (phase === "paused" && now - aliveAt > ALIVE_MS) {
+    aliveAt = now;
+    stream.send({ type: "samples", channels: {} });
   }
   if (replay && (phase === "running" || phase === "paused")) showProgress();
   if (phase === "running" && now - drawnAt >= (still.matches ? STILL_MS : TICK_MS)) draw();

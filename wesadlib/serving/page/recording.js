@@ -86,6 +86,28 @@ export function misfit(recording, model) {
   return "";
 }
 
+// An array as MessagePack carries it.
+export function toBytes(samples) {
+  const dtype = samples instanceof Float32Array ? "<f4" : "<f8";
+  return { dtype, samples: new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength) };
+}
+
+// The first minutes of a recording as windows of a request, without those in which a sample is missing.
+export function firstWindows(recording, names, windowS, minutes) {
+  const found = [];
+  for (let startS = 0; startS + windowS <= Math.min(60 * minutes, recording.durationS); startS += windowS) {
+    const channels = {};
+    for (const name of names) {
+      const { rateHz, samples } = recording.channels[name];
+      const first = Math.round(startS * rateHz);
+      const cut = samples.subarray(first, first + Math.round(windowS * rateHz));
+      if (cut.every(Number.isFinite)) channels[name] = { rate_hz: rateHz, ...toBytes(cut) };
+    }
+    if (Object.keys(channels).length === names.length) found.push({ channels });
+  }
+  return found;
+}
+
 // The stretch of a channel from `first` to before `stop` in runs without missing samples: `[{ first, samples }]`.
 export function runs(samples, first, stop) {
   const found = [];

@@ -1,6 +1,6 @@
 // A recording as a device would send it: a clock, and what has been sent by it.
 
-import { runs } from "./recording.js";
+import { runs, toBytes } from "./recording.js";
 
 // A server refuses a stream that is faster for long, and a chest at 60 times its speed would be.
 const MOST_SAMPLES_PER_S = 80_000;
@@ -82,7 +82,5 @@ export class Replay {
 }
 
 function packed({ first, samples }) {
-  const dtype = samples instanceof Float32Array ? "<f4" : "<f8";
-  const bytes = new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength);
-  return { first, dtype, samples: bytes };
+  return { first, ...toBytes(samples) };
 }

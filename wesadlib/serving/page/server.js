@@ -1,5 +1,6 @@
 // What is asked of the server beside the stream.
 
+import { encode } from "./msgpack.js";
 import { problemWords } from "./words.js";
 
 // What the server refused, in words, with its HTTP status; 0 where it did not answer.
@@ -30,6 +31,13 @@ export async function fetchModel(token) {
 // The bytes of the simulated recording.
 export async function fetchExample(token) {
   return new Uint8Array(await (await request("example", token)).arrayBuffer());
+}
+
+// Sends windows of a person at rest; gives the `rest` handle that calibrates later answers, and on how many it rests.
+export async function keepRest(token, person, windows) {
+  const headers = { "content-type": "application/vnd.msgpack", accept: "application/json" };
+  const body = encode({ windows });
+  return (await request(`people/${person}/rest`, token, { method: "POST", headers, body })).json();
 }
 
 export function streamUrl() {

@@ -4,7 +4,7 @@ import { color, fit, hatch, marks, stateColor } from "./canvas.js";
 import { clock } from "./words.js";
 
 const SHOWN_S = 1200;
-const LEFT = 38;
+const LEFT = 44;
 const RIGHT = 10;
 const TOP = 8;
 const STRIP = 16;

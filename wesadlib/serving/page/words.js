@@ -37,10 +37,14 @@ export function stateWords(state) {
   return state.charAt(0).toUpperCase() + state.slice(1);
 }
 
-// A reason such as "wrist_eda: flat line".
-export function reasonWords(reason) {
-  const [name, rule] = reason.split(": ");
-  return rule ? `${channelWords(name)}: ${rule}` : reason;
+// Reasons such as "wrist_eda: flat line", the rules of one channel together, the worst channel first.
+export function reasonsWords(reasons) {
+  const rules = new Map();
+  for (const reason of reasons) {
+    const [name, rule = "poor"] = reason.split(": ");
+    rules.set(name, [...(rules.get(name) ?? []), rule]);
+  }
+  return [...rules].map(([name, failed]) => `${channelWords(name)}: ${failed.join(", ")}`).join("; ");
 }
 
 export function closedWords(code) {

@@ -1,9 +1,10 @@
-"""The figure of the chapter on deployment shows the numbers that it is given."""
+"""The figures of the chapter on deployment show the numbers that they are given."""
 
 import numpy as np
 import pandas as pd
+import pytest
 
-from wesadlib.plots.deployment import plot_latency
+from wesadlib.plots.deployment import plot_latency, plot_load, plot_stream
 
 
 def test_the_curves_are_the_shares_of_the_requests_and_the_marks_the_quantiles():
@@ -19,3 +20,37 @@ def test_the_curves_are_the_shares_of_the_requests_and_the_marks_the_quantiles()
     labels = {text.get_text() for text in axes.texts}
     assert labels == {"over HTTP", "in this process", "p50 25 ms", "p95 38 ms", "p99 40 ms"}
     assert "ms" in axes.get_xlabel()
+
+
+def test_a_stream_shows_what_is_told_what_is_held_back_and_what_is_rejected():
+    course = pd.DataFrame(
+        {
+            "time_s": [60.0, 120.0, 180.0, 240.0],
+            "probability": [0.1, 0.6, np.nan, 0.9],
+            "status": ["ok", "ok", "rejected", "ok"],
+            "abstained": [False, True, False, False],
+        }
+    )
+    (axes,) = plot_stream(course, 150.0, 0.7).axes
+    _, told, held_back, rejected, onset = axes.lines
+    assert told.get_xydata().tolist() == [[1.0, 0.1], [4.0, 0.9]]
+    assert held_back.get_xydata().tolist() == [[2.0, 0.6]] and held_back.get_markerfacecolor() == "white"
+    assert rejected.get_xdata().tolist() == [3.0]
+    assert list(onset.get_xdata()) == [2.5, 2.5]
+
+
+@pytest.mark.parametrize("saturated", [True, False])
+def test_a_rate_that_is_too_high_is_marked(saturated):
+    rates = pd.DataFrame(
+        {
+            "rate": [25, 50],
+            "saturated": [False, saturated],
+            "p50_ms": [2.0, 4.0],
+            "p95_ms": [3.0, 50.0],
+            "p99_ms": [5.0, 2000.0],
+        }
+    )
+    (axes,) = plot_load(rates).axes
+    assert [line.get_ydata().tolist() for line in axes.lines[:3]] == [[2.0, 4.0], [3.0, 50.0], [5.0, 2000.0]]
+    assert [list(line.get_xdata()) for line in axes.lines[3:]] == [[50, 50]] * saturated
+    assert {"p50", "p95", "p99"} <= {text.get_text() for text in axes.texts}

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import pandas as pd
 import pytest
 
-from wesadlib.serving.latency import measure_latency, summarise_requests
+from wesadlib.serving.latency import measure_latency, summarise_requests, tabulate_costs
 
 
 def test_windows_are_taken_in_turn_and_warm_up_is_not_counted(monkeypatch):
@@ -38,3 +38,10 @@ def test_nothing_answered_has_no_latency():
     found = summarise_requests(failed)
     assert (found["errors"], found["requests_per_s"]) == (2, 0)
     assert found["p50_ms"] != found["p50_ms"]
+
+
+def test_what_was_measured_is_told_and_nothing_else():
+    found = {"batch64_windows_per_s": 1234.4, "ratio_batch64": 20.06, "rss_mb": None, "binary_20rps_p50_ms": 3.14}
+    table = tabulate_costs(found)
+    assert table["measured"].tolist() == ["1,234", "3.1"]
+    assert table["beside"].tolist() == ["20.1 times the plain app", ""]

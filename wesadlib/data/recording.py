@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 
@@ -80,3 +81,17 @@ class Recording:
     def devices(self) -> tuple[str, ...]:
         """Devices that were worn."""
         return tuple(device for device in DEVICE_CHANNELS if any(name.startswith(device) for name in self.signals))
+
+    def between(self, start_s: float, stop_s: float) -> "Recording":
+        """The part of the recording from `start_s` to `stop_s`, whose time starts anew at 0.
+
+        What is said of the whole, such as `protocol`, is left out.
+        """
+
+        def cut(values: xr.DataArray) -> xr.DataArray:
+            rate_hz = values.attrs["rate_hz"]
+            part = values.isel(time=slice(round(start_s * rate_hz), round(stop_s * rate_hz)))
+            return part.assign_coords(time=np.arange(part.sizes["time"]) / rate_hz)
+
+        signals = {name: cut(values) for name, values in self.signals.items()}
+        return Recording(self.subject, signals, cut(self.labels), self.person)

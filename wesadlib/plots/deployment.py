@@ -1,4 +1,4 @@
-"""Figures of the chapter on deployment: how long answers take."""
+"""Figures of the chapter on deployment: how long answers take, under which load, and a stream's course."""
 
 from collections.abc import Mapping
 
@@ -6,9 +6,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
-from wesadlib.plots import NEUTRAL, closed
+from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
 
 _COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
 
@@ -43,4 +43,71 @@ def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figur
     axes.set_ylabel("answered by then")
     axes.yaxis.set_major_formatter(PercentFormatter(1))
     axes.set_ylim(0, 1.12)
+    return closed(figure)
+
+
+def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> Figure:
+    """Probability of stress in the course of a stream.
+
+    Parameters
+    ----------
+    course : DataFrame
+        ``time_s probability status abstained``, a row a prediction; NaN where the window was rejected.
+    onset_s : float
+        When stress begins.
+    min_confidence : float
+        Between one less this and this the model abstains.
+    """
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    color = STATE_COLORS["stress"]
+    minutes = course["time_s"] / 60
+    axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
+    axes.plot(minutes, course["probability"], color=color, linewidth=1.5, alpha=0.5)
+    told = (course["status"] == "ok") & ~course["abstained"]
+    held_back = (course["status"] == "ok") & course["abstained"]
+    rejected = course["status"] == "rejected"
+    axes.plot(minutes[told], course.loc[told, "probability"], "o", color=color, markersize=5)
+    axes.plot(minutes[held_back], course.loc[held_back, "probability"], "o", color=color, mfc="white", markersize=5)
+    axes.plot(minutes[rejected], np.full(rejected.sum(), 0.02), "x", color=NEUTRAL, markersize=6)
+    axes.axvline(onset_s / 60, color=NEUTRAL, linestyle="--", linewidth=1)
+    axes.text(onset_s / 60, 1.04, "stress begins", ha="center", color=NEUTRAL)
+    axes.set_xlabel("time in the recording, min")
+    axes.set_ylabel("probability of stress")
+    axes.set_ylim(0, 1.12)
+    axes.set_yticks([0, 0.5, 1])
+    return closed(figure)
+
+
+def plot_load(rates: pd.DataFrame) -> Figure:
+    """Quantiles of the time to the answer at rising rates.
+
+    Parameters
+    ----------
+    rates : DataFrame
+        ``rate saturated p50_ms p95_ms p99_ms``, a row a rate.
+    """
+    figure, axes = plt.subplots(figsize=(7, 3.2))
+    for name, shade, up in (("p50", "#999999", -9), ("p95", "#555555", 0), ("p99", "black", 9)):
+        times = rates[f"{name}_ms"]
+        axes.plot(rates["rate"], times, "o-", color=shade, linewidth=2, markersize=4)
+        if np.isfinite(times.iloc[0]):
+            axes.annotate(
+                name, (rates["rate"].iloc[0], times.iloc[0]), (-8, up), textcoords="offset points",
+                ha="right", va="center", color=shade, weight="bold",
+            )  # fmt: skip
+    for rate in rates.loc[rates["saturated"], "rate"]:
+        axes.axvline(rate, color=STATE_COLORS["stress"], linestyle="--", linewidth=1)
+        axes.annotate(
+            "too many", (rate, 0.97), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="right", va="top", color=STATE_COLORS["stress"],
+        )  # fmt: skip
+    axes.set_xscale("log")
+    axes.set_yscale("log")
+    axes.set_xlim(left=0.7 * rates["rate"].min())
+    axes.set_xticks(list(rates["rate"]))
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter("")
+    axes.set_xlabel("requests asked for a second")
+    axes.set_ylabel("time to the answer, ms")
     return closed(figure)

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from itertools import cycle, islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -68,3 +68,61 @@ def summarise_requests(requests: pd.DataFrame) -> dict[str, float]:
         "requests_per_s": float(answered.sum() / taken_s),
         **{f"p{round(100 * share)}_ms": float(value) for share, value in quantiles.items()},
     }
+
+
+class _Cost(NamedTuple):
+    what: str
+    name: str
+    digits: int
+    of: str = ""
+    beside: str = ""
+
+
+_COSTS = (
+    _Cost("windows a second, binary batches of 64", "batch64_windows_per_s", 0, "ratio_batch64", "times the plain app"),
+    _Cost(
+        "requests a second, one JSON window, 8 clients",
+        "json_8_clients_requests_per_s",
+        0,
+        "ratio_json_8_clients",
+        "times the plain app",
+    ),
+    _Cost(
+        "requests a second, one binary window, 8 clients",
+        "binary_8_clients_requests_per_s",
+        0,
+        "ratio_binary_8_clients",
+        "times the plain app given the same body",
+    ),
+    _Cost("the same, of Ray Serve with nothing in it", "floor_binary_8_clients_requests_per_s", 0),
+    _Cost("share of that floor", "ratio_binary_8_clients_to_floor", 2),
+    _Cost("share of the network's bare forward pass, batches of 64", "ratio_batch64_to_network", 2),
+    _Cost("time to the answer at 20 requests a second, ms: half within", "binary_20rps_p50_ms", 1),
+    _Cost("99 % within", "binary_20rps_p99_ms", 1),
+    _Cost("streams at a time, a prediction every 5 s", "streams", 0),
+    _Cost("of their predictions later than 500 ms, %", "streams_late_percent", 2),
+    _Cost("seconds from nothing to ready", "start_to_ready_s", 1),
+    _Cost("of these above Ray Serve with nothing in it", "start_above_empty_s", 1),
+    _Cost("resident memory of all processes, MB", "rss_mb", 0),
+)
+
+
+def tabulate_costs(found: Mapping[str, Any]) -> pd.DataFrame:
+    """What a run of the server's bench found, in words.
+
+    Parameters
+    ----------
+    found : mapping
+        ``serving.json``, as ``make bench-serve`` writes it.
+
+    Returns
+    -------
+    DataFrame
+        ``what measured beside``, a row a figure that was measured; `beside` says how many times another app's it is.
+    """
+    rows = []
+    for cost in _COSTS:
+        if found.get(cost.name) is not None:
+            beside = f"{found[cost.of]:.1f} {cost.beside}" if cost.of else ""
+            rows.append((cost.what, f"{found[cost.name]:,.{cost.digits}f}", beside))
+    return pd.DataFrame(rows, columns=["what", "measured", "beside"])

@@ -28,6 +28,9 @@ PATIENCE_S, MOST_CONNECTIONS = 10.0, 128
 #: Past saturation are rates of which less than this share is answered in time, or whose 99th percentile is above this.
 LEAST_ANSWERED, MOST_P99_MS = 0.95, 1000.0
 
+#: Requests a second that are tried one after the other, until one is too high.
+RATES = (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400)
+
 _Row = tuple[float, float, int]
 
 

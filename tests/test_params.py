@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from wesadlib.errors import InputError
-from wesadlib.params import Params, chapter_params, make_params, read_params, tabulate_params
+from wesadlib.params import Params, chapter_params, make_params, profile_files, read_params, tabulate_params
 
 
 def write(tmp_path, text):
@@ -76,7 +76,7 @@ def test_real_recordings_need_a_root(tmp_path, monkeypatch):
 
 def test_every_profile_in_params_is_valid_and_names_only_differences(repository, monkeypatch, tmp_path):
     monkeypatch.setenv("WESAD_ROOT", str(tmp_path))
-    profiles = sorted((repository / "params").glob("*.yaml"))
+    profiles = profile_files(repository / "params")
     assert {profile.stem for profile in profiles} >= {"smoke", "demo", "wesad-wrist", "wesad-chest"}
     defaults = Params().model_dump()
     for profile in profiles:
@@ -103,4 +103,5 @@ def test_table_lists_each_parameter_once_with_its_bounds_and_profiles(repository
     table = tabulate_params(repository / "params").set_index("parameter")
     assert set(table.index) == set(Params.model_fields) and table.index.is_unique
     assert table.loc["window_s", "bounds"] == "≥ 20, ≤ 300"
+    assert "serve" not in table
     assert table.loc["width", "demo"] == "8" and table.loc["width", "smoke"] == ""

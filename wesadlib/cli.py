@@ -95,16 +95,25 @@ def simulate(
 
 @app.command()
 def serve(
-    bundle: Annotated[Path, typer.Argument(help="Folder of a bundle, such as outputs/demo/bundle.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = Params.model_fields["host"].default,
-    port: Annotated[int, typer.Option(help="Port to listen on.", min=1, max=65535)] = Params.model_fields[
-        "port"
-    ].default,
+    bundle: Annotated[Path | None, typer.Argument(help="Folder of a bundle; default: the configuration's.")] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="Configuration; default: the checkout's params/serve.yaml, if there is one.")
+    ] = None,
+    host: Annotated[str | None, typer.Option(help="Address to listen on; default: the configuration's.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port to listen on.", min=1, max=65535)] = None,
+    token_variable: Annotated[
+        str | None, typer.Option(help="Environment variable that holds the token which requests have to show.")
+    ] = None,
 ) -> None:
-    """Serve a bundle over HTTP until Ctrl-C."""
+    """Serve a bundle over HTTP until Ctrl-C; SIGHUP has configuration and bundle read again without a stop."""
     from wesadlib.serving import serve as serve_bundle
+    from wesadlib.serving.configuration import find_file, read_configuration
 
-    serve_bundle(bundle, host=host, port=port)
+    def read() -> Any:
+        given = {"bundle": bundle, "host": host, "port": port, "token_variable": token_variable}
+        return read_configuration(config or find_file(), **given)
+
+    serve_bundle(read)
 
 
 @app.command()

@@ -271,6 +271,11 @@ def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
     return ChapterParams(make_params(declared, origin="the parameter cell"), frozenset(declared))
 
 
+def profile_files(folder: str | Path) -> list[Path]:
+    """The profiles in a folder, by name: all YAML files but ``serve.yaml``, which is the server's."""
+    return sorted(path for path in Path(folder).glob("*.yaml") if path.name != "serve.yaml")
+
+
 def tabulate_params(folder: str | Path) -> pd.DataFrame:
     """Every parameter with its meaning, bounds, default and the values that the profiles in `folder` choose.
 
@@ -280,9 +285,7 @@ def tabulate_params(folder: str | Path) -> pd.DataFrame:
         A row a parameter: ``group parameter meaning bounds default`` and a column a
         profile, empty where the default holds.
     """
-    profiles = {
-        path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in sorted(Path(folder).glob("*.yaml"))
-    }
+    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in profile_files(folder)}
     properties = Params.model_json_schema()["properties"]
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     rows = []

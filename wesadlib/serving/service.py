@@ -32,6 +32,14 @@ class _Call:
     watched: dict[str, Any]
 
 
+def example_window(bundle: Bundle) -> Samples:
+    """The first window of a bundle's own example."""
+    channels, rates_hz = bundle.example()
+    window_s = bundle.config["window_s"]
+    cut = {name: values[: round(window_s * rates_hz[name])] for name, values in channels.items()}
+    return Samples(cut, dict(rates_hz))
+
+
 class Service:
     """A bundle that answers, with what is remembered and watched beside it.
 
@@ -74,14 +82,8 @@ class Service:
 
     async def warm_up(self) -> None:
         """Answer the bundle's own example, so that the first request meets nothing for the first time."""
-        await self.answer([self._example()])
+        await self.answer([example_window(self.bundle)])
         self.ready = True
-
-    def _example(self) -> Samples:
-        channels, rates_hz = self.bundle.example()
-        window_s = self.bundle.config["window_s"]
-        cut = {name: values[: round(window_s * rates_hz[name])] for name, values in channels.items()}
-        return Samples(cut, dict(rates_hz))
 
     async def answer(
         self, windows: Sequence[Samples], *, rest: str | None = None, **watched: Any

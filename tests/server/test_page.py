@@ -1,6 +1,7 @@
 """The live page in a real browser: what it shows is what the bundle says, and it talks to its own server only."""
 
 import io
+import math
 import re
 
 import httpx
@@ -31,22 +32,30 @@ def browser(browser_path):
 
 
 @pytest.fixture
-def page(browser, server):
-    """The open page; afterwards its console is found empty, and every request went to the server."""
-    context = browser.new_context(viewport={"width": 1300, "height": 900})
+def blank(browser, server):
+    """An empty page; afterwards every request of it is found to have gone to the server."""
+    context = browser.new_context(viewport={"width": 1300, "height": 900}, base_url=server.url)
     page = context.new_page()
     page.set_default_timeout(30_000)
-    asked, said = [], []
+    asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))
-    page.on("console", lambda message: said.append(message.text))
-    page.on("pageerror", lambda error: said.append(str(error)))
-    page.goto(server.url)
-    expect(page.locator("#status")).to_have_text("Ready.")
     yield page
     context.close()
     host = server.url.partition("://")[2]
     assert [url for url in asked if not re.match(rf"(http|ws)://{re.escape(host)}/", url)] == []
+    assert asked
+
+
+@pytest.fixture
+def page(blank):
+    """The open page; afterwards its console is found empty."""
+    said = []
+    blank.on("console", lambda message: said.append(message.text))
+    blank.on("pageerror", lambda error: said.append(str(error)))
+    blank.goto("/")
+    expect(blank.locator("#status")).to_have_text("Ready.")
+    yield blank
     assert said == []
 
 
@@ -61,13 +70,19 @@ def example(server) -> Samples:
 
 
 @pytest.fixture(scope="module")
-def spoilt(bundle) -> Samples:
-    """A minute and a half, of which the skin conductance falls to nothing."""
-    recording = minutes.wrist_recording(3)
-    channels = minutes.cut(recording, 70, 90)
+def spoilt() -> Samples:
+    """A little more than a minute, in which the skin conductance falls to nothing."""
+    channels = minutes.cut(minutes.wrist_recording(3), 70, 80)
     channels["wrist_eda"] = channels["wrist_eda"].copy()
-    channels["wrist_eda"][300:] = 0
+    channels["wrist_eda"][260:] = 0
     return Samples(channels, minutes.RATES_HZ)
+
+
+def first_seconds(recording: Samples, seconds: float) -> Samples:
+    rates_hz = recording.rates_hz
+    return Samples(
+        {name: values[: round(seconds * rates_hz[name])] for name, values in recording.channels.items()}, rates_hz
+    )
 
 
 def offline(bundle, recording: Samples) -> list:
@@ -85,6 +100,17 @@ def kind_of(answer) -> str:
     if answer.status == "rejected":
         return "refused"
     return "unsure" if answer.abstained else "known"
+
+
+def heading_of(answer) -> str:
+    return {"refused": "Refused", "unsure": "Does not know"}.get(kind_of(answer)) or answer.state.capitalize()
+
+
+def confidence_of(answer) -> str:
+    """As the page writes it; what is not enough is not rounded up to what would be."""
+    if answer.confidence is None:
+        return "–"
+    return f"{math.floor(100 * answer.confidence + (0 if answer.abstained else 0.5))} %"
 
 
 def pick(page: Page, content: bytes, name: str = "minutes.msgpack") -> None:
@@ -105,6 +131,9 @@ def check_rows(page: Page, answers: list) -> None:
     assert len(rows) == len(answers)
     for k, (row, answer) in enumerate(zip(rows, answers, strict=True)):
         assert row.get_attribute("class") == kind_of(answer)
+        cells = row.locator("td").all_inner_texts()
+        assert cells[1].strip().startswith(heading_of(answer))
+        assert cells[2] == confidence_of(answer)
         assert float(row.get_attribute("data-start")) == k * HOP_S
         title = dict(part.rsplit(" ", 1) for part in row.get_attribute("title").split(", ") if part)
         shown = {state: float(share) for state, share in title.items()}
@@ -128,15 +157,14 @@ def rgb(colour: str) -> tuple[int, ...]:
 
 def test_the_simulated_recording_is_answered_on_the_page_as_by_the_bundle(page, bundle, example, tmp_path):
     answers = offline(bundle, example)
+    assert "known" in {kind_of(answer) for answer in answers}
     before = colours_of(page, "#timeline")
     replay(page)
     page.screenshot(path=tmp_path / "page.png")
     check_rows(page, answers)
     check_quality(page, answers[-1])
-    last = answers[-1]
-    assert page.locator("#now").get_attribute("class") == f"answer {kind_of(last)}"
-    assert last.state in page.locator("#now").inner_text().lower()
-    assert f"{round(100 * last.confidence)} %" in page.locator("#because").inner_text()
+    expect(page.locator("#now")).to_have_class(f"answer {kind_of(answers[-1])}")
+    expect(page.locator("#state")).to_have_text(heading_of(answers[-1]))
     assert page.locator("#count").inner_text() == str(len(answers))
     assert re.fullmatch(r"[\d.]+ ms", page.locator("#latency").inner_text())
     expect(page.locator("#status")).to_contain_text("The recording has ended, 4:0")
@@ -165,6 +193,18 @@ def test_what_is_refused_and_not_known_is_shown_with_its_reason(page, bundle, sp
     unsure = page.locator("#answers tr.unsure").first.inner_text()
     assert "Does not know" in unsure
     assert "most likely" in unsure
+
+
+def test_the_state_of_the_moment_is_shown_with_its_probability(page, bundle, example):
+    (answer,) = offline(bundle, first_seconds(example, WINDOW_S))
+    assert kind_of(answer) == "known"
+    pick(page, write_window(*first_seconds(example, WINDOW_S), "binary"))
+    replay(page)
+    expect(page.locator("#now")).to_have_class("answer known")
+    expect(page.locator("#state")).to_have_text(answer.state.capitalize())
+    expect(page.locator("#because")).to_have_text(f"{confidence_of(answer)} probable, from 0:00–1:00")
+    expect(page.locator("#live")).to_have_text(answer.state.capitalize())
+    check_quality(page, answer)
 
 
 def test_a_dropped_connection_goes_on_where_it_was(page, bundle, spoilt):
@@ -227,6 +267,51 @@ def test_what_is_wrong_is_said_in_words(page, spoilt, content, hop, words):
     expect(page.locator("#start")).to_be_enabled()
 
 
+def test_a_table_of_numbers_is_replayed_with_its_gaps(page, bundle, spoilt):
+    """Every channel at one rate; what is missing in one of them lowers its quality, and no other."""
+    rate = 32.0
+    channels = {name: np.full(round(61 * rate), 33.0) for name in spoilt.channels}
+    for name, values in channels.items():
+        original = spoilt.channels[name][: round(61 * spoilt.rates_hz[name])]
+        values[:] = np.interp(np.arange(len(values)) / rate, np.arange(len(original)) / spoilt.rates_hz[name], original)
+    channels["wrist_temp"][320:640] = np.nan
+    rows = np.column_stack(list(channels.values())).tolist()
+    cells = [["" if math.isnan(value) else repr(value) for value in row] for row in rows]
+    table = "\n".join([",".join(channels), *map(",".join, cells)])
+    pick(page, table.encode(), "minutes.csv")
+    page.get_by_label("Rate of the CSV, Hz").fill("32")
+    replay(page)
+    single = {name: values.astype(np.float32) for name, values in channels.items()}
+    answers = offline(bundle, Samples(single, dict.fromkeys(channels, rate)))
+    check_rows(page, answers)
+    check_quality(page, answers[-1])
+    assert answers[-1].quality["wrist_temp"] < 1
+
+
+def test_a_token_is_asked_for_and_sent(blank, spoilt):
+    sent = []
+
+    def guard(route):
+        sent.append(route.request.headers.get("authorization"))
+        if sent[-1] == "Bearer secret-of-the-server":
+            route.continue_()
+        else:
+            route.fulfill(status=401, content_type="application/problem+json", body='{"detail": "A token is needed."}')
+
+    blank.route("**/model", guard)
+    blank.goto("/")
+    expect(blank.locator("#problem")).to_have_text("This server asks for a token: enter it, then start.")
+    expect(blank.get_by_label("Token of this server")).to_be_focused()
+    blank.keyboard.type("another")
+    blank.keyboard.press("Enter")
+    expect(blank.locator("#problem")).to_have_text("The server does not know this token.")
+    blank.get_by_label("Token of this server").fill("secret-of-the-server")
+    pick(blank, write_window(*spoilt, "binary"))
+    replay(blank)
+    expect(blank.locator("#count")).to_have_text("5")
+    assert sent == [None, "Bearer another", "Bearer secret-of-the-server"]
+
+
 def test_a_phone_shows_all_of_it_without_sideways_scrolling(page):
     page.set_viewport_size({"width": 420, "height": 900})
     for part in ("#controls", ".now", ".course", ".signals", ".answers"):
@@ -246,11 +331,12 @@ def test_messagepack_is_written_and_read_as_python_does(browser, server):
     page = context.new_page()
     page.goto(server.url)
     ours = page.evaluate(
-        """async (bytes) => {
+        """async (text) => {
             const { decode, encode } = await import("/page/msgpack.js");
-            return Array.from(encode(decode(Uint8Array.from(bytes))));
+            const bytes = Uint8Array.from(text.match(/../g), (pair) => parseInt(pair, 16));
+            return Array.from(encode(decode(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
         }""",
-        list(msgpack.packb(value)),
+        msgpack.packb(value).hex(),
     )
     refused = page.evaluate(
         """async (bodies) => {
@@ -261,5 +347,5 @@ def test_messagepack_is_written_and_read_as_python_does(browser, server):
         [[0xA5, 0x61], [0xC1], [0x01, 0x02], [0x92, 0x01]],
     )
     context.close()
-    assert msgpack.unpackb(bytes(ours)) == value
+    assert msgpack.unpackb(bytes.fromhex(ours)) == value
     assert refused == [True] * 4

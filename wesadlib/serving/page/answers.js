@@ -1,7 +1,7 @@
 // What was answered: the last answer in large letters, the counts, and a table of all of them.
 
 import { stateColor } from "./canvas.js";
-import { clock, milliseconds, percent, reasonsWords, stateWords } from "./words.js";
+import { clock, confidenceWords, milliseconds, percent, reasonsWords, stateWords } from "./words.js";
 
 const MOST_ROWS = 300;
 const ANNOUNCE_EVERY_MS = 3000;
@@ -13,7 +13,7 @@ function describe(answer, model) {
     return { kind: "refused", heading: "Refused", because: reasons, note: reasons };
   }
   const state = stateWords(answer.state);
-  const share = percent(answer.confidence);
+  const share = confidenceWords(answer);
   if (answer.abstained) {
     const because = `${state} is the most likely at ${share}; ${percent(model.min_confidence)} are needed.`;
     return { kind: "unsure", heading: "Does not know", because, note: `most likely ${state}` };
@@ -86,7 +86,7 @@ export class Answers {
     row.title = shares.map(([state, share]) => `${state} ${share.toFixed(3)}`).join(", ");
     row.insertCell().textContent = window;
     row.insertCell().append(span("swatch", "", swatch), heading, span("note", note));
-    row.insertCell().textContent = answer.confidence === null ? "–" : percent(answer.confidence);
+    row.insertCell().textContent = confidenceWords(answer);
     const body = this.find("answers");
     body.prepend(row);
     if (body.rows.length > MOST_ROWS) body.lastElementChild.remove();

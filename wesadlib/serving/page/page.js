@@ -79,7 +79,8 @@ function describeModel() {
   const { subjects, simulated } = model.data;
   const people = simulated ? `${subjects} simulated people, so that it says nothing about real ones` : `${subjects} people`;
   const version = model.version.slice(0, 12);
-  return `The model “${model.model}” reads ${model.window_s} s of the ${model.device} and has learnt from ${people}. Version ${version}.`;
+  const reads = `The model “${model.model}” reads windows of ${model.window_s} s from the ${model.device}`;
+  return `${reads}; it has learnt from ${people}. Version ${version}.`;
 }
 
 async function readModel() {

@@ -38,7 +38,7 @@ export class Signals {
       const channel = channels?.[name];
       const last = channel ? drawSignal(canvas, channel, positionS) : NaN;
       if (!channel) fit(canvas);
-      find("value").textContent = Number.isFinite(last) ? `${last.toPrecision(3)} ${unit}` : unit;
+      find("value").textContent = Number.isFinite(last) ? `${last.toPrecision(3).replace("-", "−")} ${unit}` : unit;
     }
   }
 

@@ -67,6 +67,12 @@ export function percent(share) {
   return `${Math.round(100 * share)} %`;
 }
 
+// The confidence of an answer; one that is not enough is never rounded up to what would be.
+export function confidenceWords({ confidence, abstained }) {
+  if (confidence === null) return "–";
+  return abstained ? `${Math.floor(100 * confidence)} %` : percent(confidence);
+}
+
 export function milliseconds(value) {
   return value === null || value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }

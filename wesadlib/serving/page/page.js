@@ -136,12 +136,7 @@ function begin(recording, rest) {
   if (find("person").value) opening.person = find("person").value;
   if (rest) opening.rest = rest;
   enter("starting", "Connecting …");
-  try {
-    stream = new Stream(streamUrl(), find("token").value, opening, { ready, prediction, lost, closed });
-  } catch {
-    // The browser itself refuses a token with signs that a header cannot carry.
-    throw new FileError("A token is made of letters, digits and the signs - . _ ~.");
-  }
+  stream = new Stream(streamUrl(), find("token").value, opening, { ready, prediction, lost, closed });
 }
 
 function ready(message, resumed) {
@@ -233,6 +228,8 @@ find("controls").addEventListener("submit", (event) => {
   event.preventDefault();
   if (phase === "idle") start();
 });
+// What is wrong with a field that is folded away would not be seen.
+find("controls").addEventListener("invalid", () => (find("more").open = true), true);
 find("pause").addEventListener("click", () => enter(phase === "paused" ? "running" : "paused", ""));
 find("stop").addEventListener("click", stop);
 find("speed").addEventListener("change", () => {

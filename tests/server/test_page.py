@@ -321,7 +321,7 @@ def test_the_first_minutes_calibrate_where_the_server_can(blank, example):
     asked, started = [], []
 
     def with_rest(route):
-        route.fulfill(json=route.fetch().json() | {"supports_rest": True})
+        route.fulfill(json=route.fetch().json() | {"rest": {"minutes": 2}})
 
     def keep(route):
         asked.append(route.request)
@@ -346,10 +346,10 @@ def test_the_first_minutes_calibrate_where_the_server_can(blank, example):
     blank.click("#start")
     expect(blank.locator("#problem")).to_have_text("Enough is seen.")
     windows = read_windows(asked[0].post_data_buffer, "binary")
-    assert len(windows) == 2
+    assert len(windows) == 3
     for name, rate in example.rates_hz.items():
         np.testing.assert_array_equal(
-            windows[1].channels[name], example.channels[name][round(60 * rate) :][: round(60 * rate)]
+            windows[1].channels[name], example.channels[name][round(30 * rate) :][: round(60 * rate)]
         )
     assert (started[0]["rest"], started[0]["person"]) == ("handle-of-rest", "P-17")
 

@@ -89,7 +89,7 @@ async function readModel() {
   timeline.reset(model, 240, Number(find("hop").value));
   legend(model.states);
   find("model").textContent = describeModel();
-  find("minutes-field").hidden = !model.supports_rest;
+  find("minutes-field").hidden = !model.rest;
 }
 
 async function readSource() {

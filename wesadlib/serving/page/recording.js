@@ -92,10 +92,11 @@ export function toBytes(samples) {
   return { dtype, samples: new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength) };
 }
 
-// The first minutes of a recording as windows of a request, without those in which a sample is missing.
+// The first minutes of a recording as windows of a request, each half over the last, without those in which a sample is
+// missing.
 export function firstWindows(recording, names, windowS, minutes) {
   const found = [];
-  for (let startS = 0; startS + windowS <= Math.min(60 * minutes, recording.durationS); startS += windowS) {
+  for (let startS = 0; startS + windowS <= Math.min(60 * minutes, recording.durationS); startS += windowS / 2) {
     const channels = {};
     for (const name of names) {
       const { rateHz, samples } = recording.channels[name];

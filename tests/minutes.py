@@ -71,13 +71,17 @@ def wrist_windows(people: int = 6, first: int = 100) -> xr.Dataset:
     return make_windows(ToyCohort(wrist_recording(first + k) for k in range(people)), device="wrist")
 
 
-def save_small_bundle(name: str, folder: Path, people: int = 6, **keywords) -> Path:
-    """Fit a model on :func:`wrist_windows` and save it."""
-    params = Params(device="wrist", width=2, epochs=2)
+def save_small_bundle(name: str, folder: Path, people: int = 6, rested: bool = False, **keywords) -> Path:
+    """Fit a model on :func:`wrist_windows`, and where asked one with everybody's rest, and save it."""
+    params = Params(device="wrist", width=2, epochs=2, rest_minutes=1.5)
     windows = extract_features(assess_quality(wrist_windows(people), params))
     people = windows["subject"].values
     last = people == people[-1]
-    model = models.create(name, params).fit(windows.isel(window=~last), windows.isel(window=last), seed=0)
+    train, validation = windows.isel(window=~last), windows.isel(window=last)
+    model = models.create(name, params).fit(train, validation, seed=0)
+    if rested:
+        rest = windows.isel(window=(windows["start_s"] <= 30).values)
+        keywords["rested"] = models.create(name, params).fit(train, validation, rest=rest, seed=0)
     return save_bundle(model, folder, windows=windows, params=params, **keywords)
 
 

@@ -42,6 +42,7 @@ def model_card(config: Mapping[str, Any]) -> str:
         f"The model “{config['model']}” reads {config['window_s']:g} s of the {config['device']} channels below and "
         f"gives each of the states {', '.join(states)} a probability. It abstains where the largest is below "
         f"{config['min_confidence']:g}, and refuses a window of poor signal quality, naming the rule that failed.",
+        *_rest(config["rest"]),
         _table(
             ("channel", "unit", "trained at, Hz"),
             [(name, channel["units"], f"{channel['rate_hz']:g}") for name, channel in config["channels"].items()],
@@ -65,6 +66,15 @@ def model_card(config: Mapping[str, Any]) -> str:
         f"Made by wesadlib {config['wesadlib_version']}; the model's version is `version` in `config.json`.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _rest(rest: Mapping[str, Any] | None) -> list[str]:
+    if rest is None:
+        return []
+    return [
+        f"A second model of the same kind answers where the person's rest is known; it was trained with the first "
+        f"{rest['minutes']:g} minutes of everybody's {rest['state']} beside the windows to be told apart."
+    ]
 
 
 def _provenance(simulated: bool) -> str:

@@ -1,8 +1,9 @@
 """A bundle on disk: written whole or not at all, and checked before anything of it is loaded.
 
-It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``reference.parquet`` (what drift is
-measured against) and ``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the SHA-256 of the configuration
-itself is the model's version.
+It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``rested/`` (the same of a model that uses
+a person's rest, where there is one), ``reference.parquet`` (what drift is measured against), ``example.msgpack`` (some
+minutes of a person who does not exist) and ``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the SHA-256
+of the configuration itself is the model's version.
 """
 
 import json
@@ -16,6 +17,7 @@ import xarray as xr
 
 from wesadlib import __version__, artefacts
 from wesadlib.bundle.card import model_card
+from wesadlib.bundle.example import EXAMPLE_FILE, make_example
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
 from wesadlib.models import Model
@@ -23,13 +25,14 @@ from wesadlib.params import Params
 from wesadlib.quality import read_thresholds
 
 #: Layout of the folder and of ``config.json``; raised when an older reader could misread a newer bundle.
-FORMAT = 1
+FORMAT = 2
 
 
 def save_bundle(
     model: Model,
     folder: str | Path,
     *,
+    rested: Model | None = None,
     windows: xr.Dataset,
     params: Params,
     metrics: pd.DataFrame | Sequence[Mapping[str, Any]] | None = None,
@@ -43,6 +46,9 @@ def save_bundle(
     model : fitted model
     folder : path
         Where; a bundle that is already there is replaced.
+    rested : fitted model, optional
+        Fitted with people's windows at rest, as of the protocol ``rest_calibrated``: answers where a person's rest is
+        known.
     windows : xarray.Dataset
         What the model was trained on: channels, rates, states and the data's digest are read from it.
     params : Params
@@ -58,15 +64,28 @@ def save_bundle(
     -------
     Path
         The folder.
+
+    Raises
+    ------
+    InputError
+        When `rested` was fitted without rest, or tells other states apart.
     """
+    if rested is not None and not (rested.rested_ and list(rested.classes) == list(model.classes)):
+        raise InputError("`rested` is a model of the same states that was fitted with people's windows at rest.")
     with artefacts.replacing(folder) as partial:
         (partial / "model").mkdir(parents=True)
         model.save(partial / "model")
+        if rested is not None:
+            (partial / "rested").mkdir()
+            rested.save(partial / "rested")
+        names = tuple(str(name) for name in windows["channel"].values)
+        (partial / EXAMPLE_FILE).write_bytes(make_example(names, float(windows.attrs["window_s"])))
         if drift_reference is not None:
             drift_reference.to_parquet(partial / "reference.parquet", index=False)
         config = _describe(model, windows, params) | {
             "metrics": _records(metrics),
             "drift_threshold": drift_threshold,
+            "rest": None if rested is None else {"state": "baseline", "minutes": params.rest_minutes},
         }
         (partial / "MODEL_CARD.md").write_text(model_card(config), encoding="utf-8")
         for path in partial.rglob("*.*"):

@@ -233,19 +233,40 @@ def describe_job(job: Job, prototype: models.Model) -> dict[str, Any]:
 
 
 def _divide_rest(windows: xr.Dataset, fold: Fold, where: str) -> tuple[xr.Dataset | None, xr.Dataset | None]:
-    # Accepted windows at rest, of those who teach and of those who are tested.
+    # Of those who teach and of those who are tested.
     if not len(fold.calibration):
         return None, None
-    subject, tested = windows["subject"].values.astype(str), subjects_of(windows.isel(window=fold.test))
-    good = fold.calibration[accepted(windows)[fold.calibration]]
-    without = [person for person in dict.fromkeys(subject[fold.calibration]) if person not in subject[good]]
+    good = accepted_rest(windows, fold.calibration, where)
+    tested = subjects_of(windows.isel(window=fold.test))
+    own = np.isin(windows["subject"].values.astype(str)[good], tested)
+    return windows.isel(window=good[~own]), windows.isel(window=good[own])
+
+
+def accepted_rest(windows: xr.Dataset, calibration: np.ndarray, where: str) -> np.ndarray:
+    """Those of some windows at rest that quality accepts.
+
+    Parameters
+    ----------
+    windows : Dataset
+    calibration : ndarray of int (rest_window,)
+        Positions in `windows`.
+    where : str
+        Beginning of an error's sentence.
+
+    Raises
+    ------
+    InputError
+        When a person has none.
+    """
+    subject = windows["subject"].values.astype(str)
+    good = calibration[accepted(windows)[calibration]]
+    without = [person for person in dict.fromkeys(subject[calibration]) if person not in subject[good]]
     if without:
         raise InputError(
             f"{where}: no accepted window at rest of {', '.join(without)}; raise `rest_minutes`, relax the quality "
             "thresholds, or leave them out by `subjects`."
         )
-    own = np.isin(subject[good], tested)
-    return windows.isel(window=good[~own]), windows.isel(window=good[own])
+    return good
 
 
 def describe_epochs(model: models.Model) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from tqdm.auto import tqdm
 
 from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import Job, Progress, divide, fit_model, windows_of_classes
+from wesadlib.evaluation.folds import Job, Progress, accepted_rest, divide, fit_model, windows_of_classes
 from wesadlib.evaluation.gathering import failed_fold, gather, mean_fold
 from wesadlib.evaluation.parallel import run_folds
 from wesadlib.evaluation.protocols import make_protocol
@@ -196,6 +196,7 @@ def fit_final(
     *,
     params: Params | None = None,
     seed: int = 0,
+    protocol: str = "cold_start",
     progress: Progress | None = None,
 ) -> models.Model:
     """Train the model to be used, by the recipe that was scored, with nobody left out to test on.
@@ -214,6 +215,9 @@ def fit_final(
         The run's parameters; default :class:`~wesadlib.params.Params`.
     seed : int, optional
         Seed of the draw of validation people and of the fit.
+    protocol : str, optional
+        What the model will know of a new person: nothing, or, ``rest_calibrated``, windows at rest. Then it is fitted
+        with the rest of everybody, and learns from what the folds of that protocol test.
     progress : callable, optional
         Told of each epoch, ``(epoch, epochs, train_loss, validation_loss)``.
 
@@ -225,9 +229,13 @@ def fit_final(
     Raises
     ------
     InputError
-        When the name is unknown, a state has no window, or nobody is left to train on.
+        When a name is unknown, the protocol is for no device, a state has no window, a person has too little baseline
+        for rest, or nobody is left to train on.
     """
     params = Params() if params is None else params
+    splitter = make_protocol(protocol, params, seed)
+    if not splitter.deployable:
+        raise InputError(f"the final model cannot be of the protocol `{protocol}`: {splitter.seen}")
     prototype = models.create(model, params)
     windows = windows_of_classes(windows, params.classes)
     people = subjects_of(windows)
@@ -236,7 +244,11 @@ def fit_final(
             f"{len(people)} subject(s) ({', '.join(people)}): the final model needs "
             f"{params.validation_subjects} to validate on and one to train on; give more subjects."
         )
-    validating = np.isin(windows["subject"].values, draw_subjects(people, params.validation_subjects, seed))
-    train, validation = divide(prototype, windows, np.flatnonzero(~validating), np.flatnonzero(validating))
     where = f"final model ({model}, seed {seed})"
-    return fit_model(prototype, train, validation, seed=seed, where=where, progress=progress)
+    parts = splitter.parts(windows)
+    usable, at_rest = (np.sort(np.concatenate([*part.values()])) for part in parts)
+    drawn = draw_subjects(people, params.validation_subjects, seed)
+    validating = np.isin(windows["subject"].values[usable], drawn)
+    train, validation = divide(prototype, windows, usable[~validating], usable[validating])
+    rest = windows.isel(window=accepted_rest(windows, at_rest, where)) if len(at_rest) else None
+    return fit_model(prototype, train, validation, seed=seed, where=where, rest=rest, progress=progress)

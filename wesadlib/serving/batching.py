@@ -52,7 +52,13 @@ class Batcher:
     """
 
     def __init__(
-        self, compute: Callable[[list[Any]], Sequence[Any]], *, threads: int, size: int, wait_s: float, queue_length: int
+        self,
+        compute: Callable[[list[Any]], Sequence[Any]],
+        *,
+        threads: int,
+        size: int,
+        wait_s: float,
+        queue_length: int,
     ):
         self._compute = compute
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="answers")

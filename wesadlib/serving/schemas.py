@@ -151,5 +151,6 @@ class ModelDescription(BaseModel):
     states: list[str]
     min_confidence: float
     quality: dict[str, float]
+    rest: dict[str, Any] | None
     data: dict[str, Any]
     metrics: list[dict[str, Any]]

@@ -3,6 +3,7 @@
 import asyncio
 import json
 import re
+from dataclasses import replace
 
 import minutes
 import pytest
@@ -154,7 +155,7 @@ def test_a_failure_inside_tells_nothing_of_the_inside(bundle, body):
             raise KeyError("/secret/path")
 
     service = make_service(bundle)
-    service.bundle = Broken(**vars(bundle))
+    service.bundle = Broken(bundle.folder, bundle.config, bundle.model)
     client = TestClient(make_app(service), raise_server_exceptions=False)
     assert "secret" not in json.dumps(problem_of(client.post("/predict", json=body), 500))
 
@@ -187,5 +188,5 @@ def test_the_interface_describes_itself(client):
 def test_the_bundle_is_asked_for_at_each_request(bundle):
     service = make_service(bundle)
     client = TestClient(make_app(service))
-    service.bundle = type(bundle)(**vars(bundle) | {"config": bundle.config | {"version": "another"}})
+    service.bundle = replace(bundle, config=bundle.config | {"version": "another"})
     assert client.get("/health").json()["model_version"] == "another"

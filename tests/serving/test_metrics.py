@@ -35,6 +35,7 @@ def judged(status="ok", state="baseline", abstained=False, reasons=(), version=V
         abstained=abstained,
         quality={},
         reasons=list(reasons),
+        protocol="cold_start",
         model_version=version,
     )
     return SimpleNamespace(answer=answer, features=np.arange(5.0) + value if ok else None)

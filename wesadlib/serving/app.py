@@ -47,7 +47,7 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         watching.cancel()
         with suppress(asyncio.CancelledError):
             await watching
-        service.close()
+        service.ready = False
 
     app = FastAPI(
         title="wesadlib",

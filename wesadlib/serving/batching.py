@@ -128,7 +128,3 @@ class Batcher:
                 waiting.result.set_exception(result)
             else:
                 waiting.result.set_result(result)
-
-    def close(self) -> None:
-        """Take no further calls; those that run are finished."""
-        self._executor.shutdown(wait=False)

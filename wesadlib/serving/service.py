@@ -183,11 +183,6 @@ class Service:
         self.watch.answered([found for found in mine if not isinstance(found, BodyError)], **call.watched)
         return _attempt(lambda: call.finish([getattr(found, "answer", found) for found in mine]))
 
-    def close(self) -> None:
-        """Take no further calls."""
-        self.ready = False
-        self._batcher.close()
-
 
 def _judge(bundle: Bundle, windows: list[Samples], profiles: list[np.ndarray | None]) -> list[Any]:
     try:

@@ -249,7 +249,7 @@ def window_arrays(
     alike: dict[tuple[float, int], list[int]] = {}
     for k, name in enumerate(names):
         alike.setdefault((rates_hz[name], channels[name].shape[1]), []).append(k)
-    for (rate, length), group in alike.items():
+    for (rate, _), group in alike.items():
         rows = np.concatenate([channels[names[k]] for k in group])
         signal[:, group] = harmonise(rows, rate, rate_hz, samples).reshape(len(group), n, samples).swapaxes(0, 1)
         native[:, group] = native_statistics(rows, rate).reshape(len(group), n, -1).swapaxes(0, 1)

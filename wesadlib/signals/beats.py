@@ -12,7 +12,7 @@ from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
 
 from wesadlib.errors import InputError
-from wesadlib.signals.filters import zero_phase
+from wesadlib.signals.filters import bridge_gaps, chunks, zero_phase
 
 #: channels that beats are read from
 BEAT_SOURCES = ("wrist_bvp", "chest_ecg")
@@ -95,25 +95,30 @@ def find_beats_of_rows(values: np.ndarray, rate_hz: float, source: str) -> list[
     """
     if source not in BEAT_SOURCES:
         raise InputError(f"beats are not read from {source!r}; they are from {', '.join(BEAT_SOURCES)}.")
-    found = [np.empty(0) for _ in values]
+    if rate_hz < MIN_RATE_HZ[source]:
+        return [np.empty(0) for _ in values]
+    return [beats for rows in chunks(values) for beats in _find_beats(values[rows], rate_hz, source)]
+
+
+def _find_beats(values: np.ndarray, rate_hz: float, source: str) -> list[np.ndarray]:
     missing = np.isnan(values)
-    present = values.shape[1] - np.count_nonzero(missing, axis=1)
-    readable = np.flatnonzero(present >= 2 * rate_hz)
-    if rate_hz < MIN_RATE_HZ[source] or not len(readable):
-        return found
-    values = values[readable].astype(np.float64)
-    index = np.arange(values.shape[1])
-    for k in np.flatnonzero(present[readable] < len(index)):
-        gap = missing[readable[k]]
-        values[k] = np.interp(index, index[~gap], values[k, ~gap])
-    filtered, strength, moving = _emphasise(values, rate_hz, source)
+    gaps = missing.any()
+    filtered, strength, moving = _emphasise(bridge_gaps(values, missing) if gaps else values, rate_hz, source)
+    if gaps:
+        moving &= np.count_nonzero(~missing, axis=1) >= 2 * rate_hz
     distance = np.maximum(_REFRACTORY * _periods(strength, rate_hz) * rate_hz, 1)
-    for k in np.flatnonzero(moving):
-        beats, _ = find_peaks(strength[k], distance=distance[k], prominence=_PROMINENCE[source])
-        beats = beats[~missing[readable[k]][beats]]
-        crest = _nearest_crest(filtered[k], beats, rate_hz) if source == "chest_ecg" else _refine(strength[k], beats)
-        found[readable[k]] = crest / rate_hz
-    return found
+    found = []
+    for k in range(len(values)):
+        beats = np.empty(0, int)
+        if moving[k]:
+            beats, _ = find_peaks(strength[k], distance=distance[k], prominence=_PROMINENCE[source])
+            beats = beats[~missing[k, beats]] if gaps else beats
+        found.append(beats)
+    if source == "chest_ecg":
+        return [_nearest_crest(row, beats, rate_hz) / rate_hz for row, beats in zip(filtered, found, strict=True)]
+    ends = np.cumsum([len(beats) for beats in found])
+    row = np.repeat(np.arange(len(found)), np.diff(ends, prepend=0))
+    return np.split(_refine(strength, row, np.concatenate(found)) / rate_hz, ends[:-1])
 
 
 def _emphasise(values: np.ndarray, rate_hz: float, source: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -187,14 +192,14 @@ def _nearest_crest(filtered: np.ndarray, beats: np.ndarray, rate_hz: float) -> n
     up, down = shape.max(axis=1), -shape.min(axis=1)
     side = 1 if np.median(up) >= np.median(down) / _SWAPPED else -1
     crest = around[np.arange(len(beats)), (side * shape).argmax(axis=1)]
-    return _refine(side * filtered, np.unique(crest))
+    return _refine(side * filtered[None], 0, np.unique(crest))
 
 
-def _refine(values: np.ndarray, peaks: np.ndarray) -> np.ndarray:
+def _refine(values: np.ndarray, row: np.ndarray | int, peaks: np.ndarray) -> np.ndarray:
     """Vertex of the parabola through each peak and its neighbours, in samples."""
-    inside = np.clip(peaks, 1, len(values) - 2)
-    before, at, after = values[inside - 1], values[inside], values[inside + 1]
+    inside = np.clip(peaks, 1, values.shape[1] - 2)
+    before, at, after = values[row, inside - 1], values[row, inside], values[row, inside + 1]
     bend = before - 2 * at + after
-    with np.errstate(divide="ignore", invalid="ignore"):
-        shift = np.where(bend < 0, (before - after) / (2 * bend), 0.0)
+    bent = bend < 0
+    shift = np.where(bent, (before - after) / np.where(bent, 2 * bend, 1.0), 0.0)
     return inside + np.clip(shift, -1, 1)

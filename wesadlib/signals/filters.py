@@ -1,10 +1,14 @@
-"""Butterworth filters without delay, designed once for a rate and a band."""
+"""What filters need: rows without gaps and beyond their ends, in chunks; Butterworth filters without delay."""
 
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import butter, sosfilt, sosfilt_zi
+
+# Samples that are worked on at a time, 2 MB: more would not stay in a core's cache.
+_CHUNK_SAMPLES = 2**18
 
 
 class _Design(NamedTuple):
@@ -80,3 +84,31 @@ def odd_reflection(values: np.ndarray, before: int, after: int, zeros: int = 0) 
     last = continued[:, end - 1, None]
     np.subtract(2 * last, continued[:, end - 1 - after : end - 1][:, ::-1], out=continued[:, end : end + after])
     return continued
+
+
+def bridge_gaps(values: np.ndarray, missing: np.ndarray) -> np.ndarray:
+    """Put straight lines into the gaps of rows, and the nearest sample before the first and after the last.
+
+    Parameters
+    ----------
+    values : ndarray (row, time)
+    missing : ndarray (row, time) of bool
+        Where samples are not to be used.
+
+    Returns
+    -------
+    ndarray (row, time)
+        float64; 0 throughout where all of a row is missing.
+    """
+    bridged = values.astype(np.float64)
+    index = np.arange(values.shape[1])
+    for k in np.flatnonzero(missing.any(axis=1)):
+        present = index[~missing[k]]
+        bridged[k] = np.interp(index, present, bridged[k, present]) if len(present) else 0.0
+    return bridged
+
+
+def chunks(values: np.ndarray) -> Iterator[slice]:
+    """Slices of as many rows (row, time) as are best worked on at a time; one at least."""
+    rows = max(_CHUNK_SAMPLES // values.shape[1], 1)
+    return (slice(start, start + rows) for start in range(0, len(values), rows))

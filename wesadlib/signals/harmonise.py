@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy.signal import firwin, upfirdn
 
-from wesadlib.signals.filters import odd_reflection
+from wesadlib.signals.filters import bridge_gaps, chunks, odd_reflection
 
 # Kaiser-windowed sinc. Going down, 60 dB are reached at the new Nyquist frequency and the pass band ends at 0.78 of it
 # (13.6 Hz for 35 Hz), so nothing folds back. Going up there is nothing to fold: a cut-off at the old Nyquist frequency
@@ -54,18 +54,18 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
     >>> bool(np.abs(fast - np.sin(2 * np.pi * 1.2 * np.arange(2100) / 35))[35:-35].max() < 2e-3)
     True
     """
+    result = np.empty((len(values), samples), np.float32)
+    for rows in chunks(values):
+        result[rows] = _harmonise(values[rows], rate_hz, to_rate_hz, samples)
+    return result
+
+
+def _harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
     missing = np.isnan(values)
     if not missing.any():
-        return _resample(values, rate_hz, to_rate_hz, samples).astype(np.float32)
-    result = np.full((len(values), samples), np.nan, np.float32)
-    readable = ~missing.all(axis=1)
-    index = np.arange(values.shape[1])
-    bridged = [
-        np.interp(index, index[~gap], row[~gap]) for row, gap in zip(values[readable], missing[readable], strict=True)
-    ]
-    if bridged:
-        result[readable] = _resample(np.array(bridged), rate_hz, to_rate_hz, samples)
-        result[_missing_after(missing, rate_hz, to_rate_hz, samples)] = np.nan
+        return _resample(values, rate_hz, to_rate_hz, samples)
+    result = _resample(bridge_gaps(values, missing), rate_hz, to_rate_hz, samples)
+    result[_missing_after(missing, rate_hz, to_rate_hz, samples)] = np.nan
     return result
 
 
@@ -85,8 +85,7 @@ class _Filter(NamedTuple):
     down: int
     taps: np.ndarray
     reach: int
-    steps: int
-    blocks: np.ndarray | None
+    weights: np.ndarray | None
 
 
 @lru_cache(maxsize=32)
@@ -106,48 +105,42 @@ def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
     for phase in range(up):
         taps[phase::up] /= taps[phase::up].sum()
     reach = -(-half // up)
-    # Outputs repeat every `down` native samples. Blocks of half the filter's length waste the fewest multiplications.
-    steps = max(round(reach / down), 1)
-    return _Filter(up, down, taps, reach, steps, _as_blocks(up, down, taps, reach, steps))
+    return _Filter(up, down, taps, reach, _as_matrix(up, down, taps, reach))
 
 
-def _as_blocks(up: int, down: int, taps: np.ndarray, reach: int, steps: int) -> np.ndarray | None:
-    """The filter as a matrix (native sample of a block, block x output of a block).
+def _as_matrix(up: int, down: int, taps: np.ndarray, reach: int) -> np.ndarray | None:
+    """The filter as a matrix (native sample of a frame, output of a frame).
 
-    Cut into blocks of `steps` times `down` samples, a row makes `steps` times `up` outputs from each block and the ones
-    that follow it, so one dense product filters all rows: a quarter of the time of a polyphase filter.
-    None where the ratio of the rates is so odd that the matrix would be large.
+    The same weights serve again every `down` native samples and `up` outputs, so one product of all frames of all rows
+    with this matrix filters them, in a quarter of a polyphase filter's time; frames move on by about half the filter's
+    length, or the least that they can. None where the ratio of the rates is so odd that the matrix would be large.
     """
-    block, outputs = steps * down, steps * up
-    follow = -(-((outputs - 1) * down // up + 2 * reach + 1) // block)
-    if follow * block * outputs > _MAX_WEIGHTS:
+    outputs = max(round(reach / down), 1) * up
+    frame = (outputs - 1) * down // up + 2 * reach + 1
+    if frame * outputs > _MAX_WEIGHTS:
         return None
-    # Output n is at n * down / up native samples, and the first sample of the first block at -reach.
-    distance = np.arange(outputs) * down - (np.arange(follow * block)[:, None] - reach) * up + len(taps) // 2
-    inside = (distance >= 0) & (distance < len(taps))
-    weights = np.where(inside, taps[np.where(inside, distance, 0)], 0.0)
-    return np.ascontiguousarray(np.hstack(np.split(weights, follow)))
+    # Output n is n * down / up native samples from the row's first, which is at `reach` in the first frame.
+    tap = np.arange(outputs) * down - (np.arange(frame)[:, None] - reach) * up + len(taps) // 2
+    inside = (tap >= 0) & (tap < len(taps))
+    return np.where(inside, taps[np.where(inside, tap, 0)], 0.0)
 
 
 def _resample(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
-    up, down, taps, reach, steps, blocks = _filter(rate_hz, to_rate_hz)
+    up, down, taps, reach, weights = _filter(rate_hz, to_rate_hz)
     lacking = max(-(-(samples - 1) * down // up) + 1 - values.shape[1], 0)
     if up == down:
         return odd_reflection(values, 0, lacking)[:, :samples]
-    if blocks is None:
-        # A whole number of filter lengths ahead, so that the first output is at the first sample.
+    if weights is None:
+        # A multiple of `down` ahead, so that an output falls on the first sample.
         pad = reach + -reach % down
         delay = (pad * up + len(taps) // 2) // down
         return upfirdn(taps, odd_reflection(values, pad, pad + lacking), up, down, axis=1)[:, delay : delay + samples]
-    block, outputs = steps * down, steps * up
-    follow = blocks.shape[1] // outputs
-    count = -(-samples // outputs)
-    needed = (count + follow - 1) * block
-    values = values[:, : needed - reach]
-    after = min(reach + lacking, needed - reach - values.shape[1])
-    continued = odd_reflection(values, reach, after, needed - reach - values.shape[1] - after)
-    parts = (continued.reshape(-1, block) @ blocks).reshape(len(values), -1, follow, outputs)
-    result = parts[:, :count, 0]
-    for k in range(1, follow):
-        result = result + parts[:, k : k + count, k]
-    return result.reshape(len(values), -1)[:, :samples]
+    frame, outputs = weights.shape
+    step, count = outputs // up * down, -(-samples // outputs)
+    needed = (count - 1) * step + frame - reach
+    values = values[:, :needed]
+    after = min(reach + lacking, needed - values.shape[1])
+    # Behind that come zeros, which no output that is wanted reads.
+    continued = odd_reflection(values, reach, after, needed - values.shape[1] - after)
+    frames = np.lib.stride_tricks.sliding_window_view(continued, frame, axis=1)[:, ::step]
+    return (frames.reshape(-1, frame) @ weights).reshape(len(values), -1)[:, :samples]

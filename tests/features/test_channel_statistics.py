@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from wesadlib.features.block import bridge, median_of_present, slope, thin
+from wesadlib.features.block import bridge, slope, thin
 from wesadlib.features.statistics import describe
+from wesadlib.signals.present import median_of_present
 
 RATE_HZ = 35.0
 

@@ -13,7 +13,7 @@ from wesadlib.features.effects import correlate, headline_features, measure_effe
 from wesadlib.signals.arrays import WindowArrays
 
 GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
-_CHUNK = 32
+_CHUNK = 16
 
 __all__ = [
     "correlate",

@@ -2,10 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy.signal import butter, sosfiltfilt
 
 
 @dataclass(frozen=True)
@@ -138,48 +136,7 @@ def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
     return (centred_time * centred).sum(axis=-1) / np.where(enough, (centred_time**2).sum(axis=-1), np.nan)
 
 
-def mean_of_present(values: np.ndarray) -> np.ndarray:
-    """Mean over the last axis of what is not NaN; NaN where nothing is."""
-    count = np.isfinite(values).sum(axis=-1)
-    return np.nansum(values, axis=-1) / np.where(count > 0, count, np.nan)
-
-
-def median_of_present(values: np.ndarray) -> np.ndarray:
-    """Median over the last axis of what is not NaN; NaN where nothing is."""
-    # numpy's nanmedian takes row after row; sorting puts NaN last, so the middle can be looked up for all rows at once.
-    ordered = np.sort(values, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1)
-    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)], axis=-1)
-    return np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1)
-
-
 def stretches(values: np.ndarray, length: int) -> np.ndarray:
     """Cut the last axis into stretches of `length` samples, ``(…, stretch, sample)``, leaving out an incomplete one."""
     count = values.shape[-1] // length
     return values[..., : count * length].reshape(*values.shape[:-1], count, length)
-
-
-def zero_phase(values: np.ndarray, rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> np.ndarray:
-    """Butterworth filter of second order along the last axis, forward and backward, so that nothing is delayed.
-
-    Parameters
-    ----------
-    values : ndarray, (…, time)
-        Samples without gaps.
-    rate_hz : float
-        Sampling rate.
-    kind : str
-        ``lowpass``, ``highpass`` or ``bandpass``.
-    cutoff_hz : float or pair of float
-        Border, or borders, of the pass band.
-
-    Returns
-    -------
-    ndarray, (…, time)
-    """
-    return sosfiltfilt(_sections(rate_hz, kind, cutoff_hz), values, axis=-1)
-
-
-@lru_cache(maxsize=32)
-def _sections(rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> np.ndarray:
-    return butter(2, cutoff_hz, kind, fs=rate_hz, output="sos")

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.interpolate import PchipInterpolator
 
-from wesadlib.features.block import Block, Description, mean_of_present, median_of_present, slope, stretches
+from wesadlib.features.block import Block, Description, slope, stretches
+from wesadlib.signals.present import mean_of_present, median_of_present
 
 #: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
 PLAUSIBLE_MS = (300.0, 2000.0)

@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Description, bridge, slope, thin, zero_phase
+from wesadlib.features.block import Block, Description, bridge, slope, thin
+from wesadlib.signals.filters import zero_phase
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
 MIN_AMPLITUDE_US = 0.02

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from wesadlib.features.block import Block, Description, mean_of_present, stretches
+from wesadlib.features.block import Block, Description, stretches
 from wesadlib.features.statistics import describe
+from wesadlib.signals.present import mean_of_present
 
 #: A second counts as active when the magnitude's standard deviation in it exceeds this, g.
 ACTIVE_G = 0.02

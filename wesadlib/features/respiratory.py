@@ -3,7 +3,8 @@
 import numpy as np
 from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Description, bridge, thin, zero_phase
+from wesadlib.features.block import Block, Description, bridge, thin
+from wesadlib.signals.filters import zero_phase
 
 #: Breathing lies between these, Hz (3 to 60 breaths per minute), as in NeuroKit2's `rsp_clean`.
 BAND_HZ = (0.05, 1.0)

@@ -5,6 +5,8 @@ Every score is a share in [0, 1], 1 is best, computed for all windows at once.
 
 import numpy as np
 
+from wesadlib.signals.present import median_of_present
+
 #: Acceleration's magnitude varies by less than this, in g (SD over a second), where a wearer is still.
 STILL_G = 0.1
 #: Shorter stretches of nothing but noise are no flat line, s.
@@ -149,7 +151,7 @@ def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, wi
     beat_s = beat_s[:, :most]
     interval = np.diff(beat_s, axis=1)
     found = np.count_nonzero(~np.isnan(beat_s), axis=1)
-    typical = _row_median(interval)
+    typical = median_of_present(interval)
     factor = np.sqrt(LARGEST_RATIO)
     plausible = (interval >= SHORTEST_BEAT_S) & (interval <= LONGEST_BEAT_S)
     plausible &= (interval <= typical[:, None] * factor) & (interval >= typical[:, None] / factor)
@@ -168,15 +170,6 @@ def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, wi
     edges += np.where(last_alike, np.fmin(window_s - last, LONGEST_BEAT_S), 0.0)
     score = np.where(plausible.any(axis=1), (covered + edges) / window_s, 0.0)
     return np.where(found >= 3, np.clip(np.nan_to_num(score), 0, 1), 0.0)
-
-
-def _row_median(values: np.ndarray) -> np.ndarray:
-    """Median of each row's numbers, NaN for a row of NaN, without a warning."""
-    median = np.full(len(values), np.nan)
-    some = ~np.isnan(values).all(axis=1)
-    if some.any():
-        median[some] = np.nanmedian(values[some], axis=1)
-    return median
 
 
 def _matches_template(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, typical: np.ndarray) -> np.ndarray:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
-from wesadlib import models
 from wesadlib.bundle import Bundle, load_bundle, save_bundle
 from wesadlib.data import open_cohort
 from wesadlib.errors import InputError
+from wesadlib.evaluation.runner import fit_final
 from wesadlib.params import Params
 from wesadlib.serving import wire
 from wesadlib.signals import make_windows, window_from_channels
@@ -30,8 +30,10 @@ def make_bundle(folder: Path) -> Bundle:
         return load_bundle(folder)
     windows = make_windows(open_cohort(PARAMS), device=PARAMS.device)
     windows = windows.isel(window=np.isin(windows["label"].values, PARAMS.classes))
-    model = models.create("resnet", PARAMS).fit(windows, None, seed=0)
-    save_bundle(model, folder, windows=windows, params=PARAMS)
+    model, rested = (
+        fit_final("resnet", windows, params=PARAMS, protocol=protocol) for protocol in ("cold_start", "rest_calibrated")
+    )
+    save_bundle(model, folder, rested=rested, windows=windows, params=PARAMS)
     return load_bundle(folder)
 
 

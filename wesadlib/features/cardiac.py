@@ -1,9 +1,9 @@
 """Heart rate and its variability from the beats found in a window, and the strength of the pulse (Task Force 1996)."""
 
 import numpy as np
-from scipy.interpolate import PchipInterpolator
 
 from wesadlib.features.block import Block, Description, slope, stretches
+from wesadlib.features.interpolation import interpolate_rows
 from wesadlib.signals.present import mean_of_present, median_of_present
 
 #: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
@@ -105,10 +105,8 @@ def _tachogram(beat_s: np.ndarray, interval: np.ndarray, readable: np.ndarray, w
     # Each interval belongs to the beat that ends it; 4 Hz is above twice the highest frequency asked for.
     grid = np.arange(0, window_s, 1 / _TACHOGRAM_HZ)
     tachogram = np.full((len(beat_s), len(grid)), np.nan)
-    for row in np.flatnonzero(readable):
-        kept = np.flatnonzero(np.isfinite(interval[row]))
-        time = beat_s[row, kept + 1]
-        tachogram[row] = PchipInterpolator(time, interval[row, kept])(np.clip(grid, time[0], time[-1]))
+    known = np.isfinite(interval[readable])
+    tachogram[readable] = interpolate_rows(beat_s[readable, 1:], interval[readable], known, grid)
     return tachogram
 
 

@@ -56,7 +56,7 @@ def _weights(accept: str) -> dict[str, float]:
 
 
 async def read_body(request: Request, most_mb: float) -> bytes:
-    """Read a body and refuse it as soon as it is longer than `most_mb` MiB.
+    """Read a body and refuse it as soon as it is, or says that it will be, longer than `most_mb` MiB.
 
     Raises
     ------
@@ -64,11 +64,16 @@ async def read_body(request: Request, most_mb: float) -> bytes:
         413 where it is longer; 400 where the sender is gone before its end.
     """
     body = bytearray()
+    announced = request.headers.get("content-length", "")
+    length = int(announced) if announced.isdecimal() else 0
+    too_long = HTTPException(413, f"A body of this kind has at most {most_mb:g} MiB.", {"connection": "close"})
+    if length > most_mb * 2**20:
+        raise too_long
     try:
         async for chunk in request.stream():
             body += chunk
             if len(body) > most_mb * 2**20:
-                raise HTTPException(413, f"A body of this kind has at most {most_mb:g} MiB.")
+                raise too_long
     except ClientDisconnect:
         raise HTTPException(400, "The request ended before its body did.") from None
     return bytes(body)

@@ -1,0 +1,108 @@
+"""Requests written by hand, as no client library sends them, and what comes back."""
+
+import os
+import re
+import socket
+import struct
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import NamedTuple
+
+from wesadlib.serving.wire import CONTENT_TYPES
+
+#: Seconds after which a server that neither answers nor closes counts as hanging.
+PATIENCE_S = 10.0
+#: What of the inside could be told: a stack trace, a folder, a file of code.
+INSIDE = re.compile(rb"Traceback|File \"|\.py\b|site-packages|/tmp/|" + re.escape(sys.prefix.encode()))
+#: A WebSocket's opening handshake with the key of the standard's own example.
+HANDSHAKE = {
+    "upgrade": "websocket",
+    "connection": "upgrade",
+    "sec-websocket-version": "13",
+    "sec-websocket-key": "dGhlIHNhbXBsZSBub25jZQ==",
+}
+
+
+class Reply(NamedTuple):
+    """What came back; the status is 0 where the server closed without a word."""
+
+    status: int = 0
+    headers: Mapping[str, str] = {}
+    body: bytes = b""
+
+
+def request(
+    method: str = "POST", path: str = "/predict", body: bytes = b"", form: str = "binary", **headers: str | None
+) -> bytes:
+    """A whole request; a header that is None is left out."""
+    named = {"host": "server", "content_type": CONTENT_TYPES[form], "content_length": str(len(body))} | headers
+    lines = [f"{name.replace('_', '-')}: {value}" for name, value in named.items() if value is not None]
+    return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + body
+
+
+@contextmanager
+def connected(port: int) -> Iterator[socket.socket]:
+    """A connection to this machine."""
+    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
+        yield connection
+
+
+def exchange(port: int, data: bytes, *, finished: bool = False) -> Reply:
+    """Send bytes, where asked with their end, and read one reply.
+
+    Raises
+    ------
+    TimeoutError
+        Where nothing comes, and the connection stays.
+    """
+    with connected(port) as connection:
+        try:
+            connection.sendall(data)
+            if finished:
+                connection.shutdown(socket.SHUT_WR)
+        except TimeoutError:
+            raise
+        except OSError:
+            pass  # It may have answered before the end, and closed.
+        return read_reply(connection)
+
+
+def read_reply(connection: socket.socket) -> Reply:
+    """Read one reply."""
+    try:
+        with connection.makefile("rb") as file:
+            status = file.readline()
+            headers = {}
+            while line := file.readline().strip():
+                name, _, value = line.decode("latin1").partition(":")
+                headers[name.lower()] = value.strip()
+            if not status.startswith(b"HTTP/1."):
+                return Reply()
+            return Reply(int(status.split()[1]), headers, file.read(int(headers.get("content-length", 0))))
+    except ConnectionError:
+        return Reply()
+
+
+def break_off(port: int, data: bytes, *, after_s: float = 0.0, read: int = 0) -> None:
+    """Send bytes, read some where asked, and reset the connection, as a client does whose machine goes."""
+    with connected(port) as connection:
+        try:
+            connection.sendall(data)
+            time.sleep(after_s)
+            if read:
+                connection.recv(read)
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        except ConnectionError:
+            pass
+
+
+def frame(body: bytes, opcode: int = 2) -> bytes:
+    """A WebSocket frame as a client sends it."""
+    mask = os.urandom(4)
+    length = len(body)
+    size = struct.pack("!B", 128 + length) if length < 126 else struct.pack("!BQ", 128 + 127, length)
+    repeated = (mask * (length // 4 + 1))[:length]
+    masked = (int.from_bytes(body, "big") ^ int.from_bytes(repeated, "big")).to_bytes(length, "big")
+    return bytes([128 + opcode]) + size + mask + masked

@@ -1,0 +1,286 @@
+"""Clients that send what no client should, over the wire: a refusal where one can be given, and the server lives on."""
+
+import json
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+
+import by_hand
+import minutes
+import msgpack
+import pytest
+import websockets.sync.client
+from websockets.exceptions import ConnectionClosed
+
+from wesadlib.serving.wire import write_window, write_windows
+
+MINUTE = minutes.wrist_signals()
+BODY = write_window(MINUTE, minutes.RATES_HZ, "binary")
+#: No sample looks like this by chance.
+SAMPLE = 7654.3217
+CHUNKED = {"content_length": None, "transfer_encoding": "chunked"}
+START = {"type": "start", "channels": {name: {"rate_hz": rate} for name, rate in minutes.RATES_HZ.items()}}
+
+
+@pytest.fixture(scope="module")
+def port(server):
+    return int(server.url.rpartition(":")[2])
+
+
+@pytest.fixture(scope="module")
+def expected(server):
+    return server.predict(MINUTE, minutes.RATES_HZ).probabilities
+
+
+@pytest.fixture(autouse=True)
+def alive(server, expected):
+    """After each test the server answers as before, and at once."""
+    yield
+    assert server.predict(MINUTE, minutes.RATES_HZ).probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def refused(reply, *statuses):
+    """A refusal with one of these statuses that tells nothing of the inside; the app's own is a problem."""
+    assert reply.status in statuses, reply
+    assert not by_hand.INSIDE.search(reply.body)
+    assert str(SAMPLE).encode() not in reply.body and BODY[200:220] not in reply.body
+    if "x-request-id" in reply.headers:
+        assert reply.headers["content-type"] == "application/problem+json"
+        assert json.loads(reply.body)["status"] == reply.status
+    return reply
+
+
+def test_a_body_that_comes_too_slowly_is_refused_and_others_are_answered_meanwhile(server, port, expected):
+    with ThreadPoolExecutor(12) as threads:
+        begun = time.monotonic()
+        slow = by_hand.request(body=BODY)[: len(BODY) // 2]
+        waiting = [threads.submit(by_hand.exchange, port, slow) for _ in range(12)]
+        while not all(reply.done() for reply in waiting):
+            assert server.predict(MINUTE, minutes.RATES_HZ).probabilities == pytest.approx(expected, abs=1e-6)
+            time.sleep(0.2)
+    for reply in waiting:
+        refused(reply.result(), 408)
+    assert time.monotonic() - begun < by_hand.PATIENCE_S
+
+
+@pytest.mark.parametrize("share", [0.0, 0.01, 0.5, 0.999])
+def test_a_client_that_goes_amid_its_body_is_forgotten(port, share):
+    whole = by_hand.request(body=BODY)
+    cut = len(whole) - len(BODY) + round(share * len(BODY))
+    for _ in range(5):
+        by_hand.break_off(port, whole[:cut])
+        # It ends its side only: there may be an answer, which nobody needs, but no wait.
+        assert by_hand.exchange(port, whole[:cut], finished=True).status in (0, 400)
+
+
+def test_clients_that_go_before_or_amid_their_answer_are_forgotten(port):
+    batch = by_hand.request(
+        path="/predict/batch", body=write_windows([(MINUTE, minutes.RATES_HZ)] * 8, "binary"), accept="application/json"
+    )
+    for after_s in (0.0, 0.001, 0.005, 0.02):
+        by_hand.break_off(port, batch, after_s=after_s)
+        by_hand.break_off(port, by_hand.request(body=BODY), after_s=after_s)
+    by_hand.break_off(port, batch, read=1)
+
+
+@pytest.mark.parametrize(
+    ("what", "data", "statuses"),
+    [
+        ("a chunk cut short", by_hand.request(**CHUNKED) + b"1000\r\n" + BODY[:100], (0, 400)),
+        ("no last chunk", by_hand.request(**CHUNKED) + b"64\r\n" + BODY[:100] + b"\r\n", (0, 400)),
+        ("no chunk's length", by_hand.request(**CHUNKED) + b"zz\r\nabc\r\n0\r\n\r\n", (400,)),
+        ("a chunk's length of its own", by_hand.request(**CHUNKED) + b"f" * 40 + b"\r\nabc\r\n", (400,)),
+        ("more announced than sent", by_hand.request(body=BODY, content_length=str(len(BODY) + 10)), (0, 400)),
+        ("less announced than sent", by_hand.request(body=BODY, content_length=str(len(BODY) - 10)), (400, 422)),
+        ("a length below nothing", by_hand.request(body=BODY[:50], content_length="-5"), (400,)),
+        ("a length in words", by_hand.request(body=BODY[:50], content_length="many"), (400,)),
+        ("a length beyond all numbers", by_hand.request(body=BODY[:50], content_length="9" * 40), (400,)),
+        ("two lengths", by_hand.request(body=BODY[:50], **{"Content_Length": "5"}), (400,)),
+    ],
+)
+def test_a_body_of_another_length_than_said_is_refused(port, what, data, statuses):
+    refused(by_hand.exchange(port, data, finished=True), *statuses)
+
+
+def test_a_huge_body_is_refused_by_its_announced_length(port):
+    for length in (17 * 2**20, 10**15):
+        refused(by_hand.exchange(port, by_hand.request(content_length=str(length))), 413)
+
+
+def test_a_huge_body_in_chunks_is_refused_where_it_becomes_too_large(port):
+    with by_hand.connected(port) as connection:
+        try:
+            connection.sendall(by_hand.request(**CHUNKED))
+            for _ in range(20):
+                connection.sendall(b"100000\r\n" + bytes(2**20) + b"\r\n")
+        except ConnectionError:
+            pass
+        refused(by_hand.read_reply(connection), 413)
+
+
+@pytest.mark.parametrize("content_type", ["text/html", "application/x-www-form-urlencoded", "../../etc", "\x7f", None])
+def test_another_content_type_is_refused(port, content_type):
+    refused(by_hand.exchange(port, by_hand.request(body=BODY, content_type=content_type)), 400, 415)
+
+
+@pytest.mark.parametrize("form", ["json", "binary"])
+def test_a_body_in_the_other_form_is_refused_without_its_samples(port, form):
+    body = write_window({"wrist_eda": [SAMPLE] * 240}, {"wrist_eda": 4}, form)
+    other = {"json": "binary", "binary": "json"}[form]
+    refused(by_hand.exchange(port, by_hand.request(body=body, form=other)), 422)
+    refused(by_hand.exchange(port, by_hand.request(body=body, form=form)), 422)
+
+
+def test_garbage_behind_a_whole_request_spoils_neither_it_nor_what_comes_next(port):
+    good = by_hand.request(body=BODY)
+    garbage = b"\x00\x01GARBAGE /../../etc/passwd\r\n\r\n" * 3
+    with by_hand.connected(port) as connection:
+        connection.sendall(good + garbage)
+        with connection.makefile("rb") as file:
+            assert file.readline() == b"HTTP/1.1 200 OK\r\n"
+            rest = file.read()
+    assert b" 400 " in rest and not by_hand.INSIDE.search(rest)
+    refused(by_hand.exchange(port, garbage), 0, 400)
+    assert by_hand.exchange(port, good + good).status == 200
+
+
+@pytest.mark.parametrize(
+    "lines", [b"a: " + b"b" * 200_000, b"\r\n".join([b"a: b"] * 2000), b"a: " + b"\xff" * 50_000], ids=repr
+)
+def test_headers_that_are_too_large_are_refused(port, lines):
+    data = b"GET /health HTTP/1.1\r\nhost: server\r\n" + lines + b"\r\n\r\n"
+    refused(by_hand.exchange(port, data), 0, 400, 431)
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/page/../../../../etc/passwd", "/page/%2e%2e/%2e%2e/page.py", "/" + "a" * 8000, "/%00", "/people/%2f/rest"],
+)
+def test_paths_that_lead_nowhere_are_refused(port, path):
+    refused(by_hand.exchange(port, by_hand.request("GET", path)), 400, 404, 405, 414)
+
+
+def test_two_hundred_connections_that_say_nothing_hold_up_nobody(server, port, expected):
+    idle = [by_hand.connected(port) for _ in range(200)]
+    for connection in idle:
+        connection.__enter__()
+    try:
+        for _ in range(10):
+            assert server.predict(MINUTE, minutes.RATES_HZ).probabilities == pytest.approx(expected, abs=1e-6)
+        assert server.health().status == "ok"
+    finally:
+        for connection in idle:
+            connection.__exit__(None, None, None)
+
+
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [
+        ("sec-websocket-key", "nonsense"),
+        ("sec-websocket-key", None),
+        ("sec-websocket-version", "1"),
+        ("upgrade", "h2c"),
+    ],
+)
+def test_a_handshake_that_is_none_is_refused(port, header, value):
+    headers = {**by_hand.HANDSHAKE, header: value}
+    reply = by_hand.exchange(port, by_hand.request("GET", "/stream", content_length=None, **headers))
+    refused(reply, 400, 404, 426)
+
+
+def test_a_handshake_elsewhere_is_refused(port):
+    for path in ("/predict", "/", "/nowhere"):
+        handshake = by_hand.request("GET", path, content_length=None, **by_hand.HANDSHAKE)
+        refused(by_hand.exchange(port, handshake), 403, 404, 405)
+
+
+@pytest.mark.parametrize("data", [b"\xff" * 100, b"\x82\xff" + b"\xff" * 8, b"\x02\x05abc"], ids=repr)
+def test_garbage_after_the_handshake_closes_the_stream(port, data):
+    with by_hand.connected(port) as connection:
+        connection.sendall(by_hand.request("GET", "/stream", content_length=None, **by_hand.HANDSHAKE) + data)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 101 ")
+    assert not by_hand.INSIDE.search(received)
+
+
+def converse(server, *messages):
+    """What a stream answers to messages, and the code it is closed with; each but bytes as JSON."""
+    answers = []
+    url = f"{server.url.replace('http', 'ws')}/stream"
+    with websockets.sync.client.connect(url, proxy=None, compression=None) as stream:
+        try:
+            for message in messages:
+                stream.send(message if isinstance(message, bytes | str) else json.dumps(message))
+            while True:
+                answers.append(stream.recv(timeout=by_hand.PATIENCE_S))
+        except ConnectionClosed as closed:
+            said = [json.loads(answer) if isinstance(answer, str) else msgpack.unpackb(answer) for answer in answers]
+            assert not by_hand.INSIDE.search(json.dumps(said).encode())
+            assert str(SAMPLE) not in json.dumps(said)
+            return said, closed.rcvd.code
+
+
+def samples(first, values, name="wrist_eda"):
+    return {"type": "samples", "channels": {name: {"first": first, "samples": values}}}
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        (samples(0, [SAMPLE]), "wrist_eda"),
+        (samples(8, [SAMPLE], "chest_ecg"), "chest_ecg"),
+        (samples(-1, [SAMPLE]), "first"),
+        (samples(8, [SAMPLE, "seven"]), "samples"),
+        (samples(2**53 + 1, [SAMPLE]), "first"),
+        ({"type": "samples"}, "channels"),
+        ({"type": "start"}, "start"),
+        ({"type": "nothing"}, "type"),
+        ("[" * 50_000, "JSON"),
+        (b"\xc1", "MessagePack"),
+    ],
+    ids=str,
+)
+def test_a_stream_whose_clock_runs_backwards_or_that_says_what_none_may_is_closed_with_a_reason(server, message, word):
+    said, code = converse(server, START, samples(0, [2.5] * 4), samples(4, [2.5] * 4), message)
+    assert [answer["type"] for answer in said] == ["ready", "problem"]
+    assert said[1]["status"] == 422 and word in json.dumps(said[1])
+    assert code == 1008
+
+
+@pytest.mark.parametrize(
+    "start",
+    [
+        {**START, "channels": {**START["channels"], "chest_ecg": {"rate_hz": 700}}},
+        {**START, "channels": {"wrist_eda": {"rate_hz": 4}}},
+        {**START, "hop_s": 0.001},
+        {**START, "rest": "unknown"},
+        samples(0, [SAMPLE]),
+        b"",
+    ],
+    ids=["unknown channel", "missing channels", "hop", "rest", "no start", "nothing"],
+)
+def test_a_start_that_is_none_is_answered_by_a_problem(server, start):
+    (problem,), code = converse(server, start)
+    assert (problem["type"], code) == ("problem", 1008)
+    assert problem["status"] in (404, 422)
+
+
+def test_a_frame_that_is_too_large_closes_the_stream(server, port):
+    said, code = converse(server, START, samples(0, [SAMPLE] * 600_000))
+    assert (said[-1]["status"], code) == (413, 1009)
+    with by_hand.connected(port) as connection:
+        connection.sendall(by_hand.request("GET", "/stream", content_length=None, **by_hand.HANDSHAKE))
+        # A frame of a terabyte, of which nothing comes.
+        connection.sendall(b"\x82\xff" + (2**40).to_bytes(8, "big") + bytes(4))
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert (1009).to_bytes(2, "big") in received
+
+
+def test_streams_that_never_start_are_ended(server):
+    url = f"{server.url.replace('http', 'ws')}/stream"
+    with ExitStack() as opened:
+        for stream in [opened.enter_context(websockets.sync.client.connect(url, proxy=None)) for _ in range(20)]:
+            assert json.loads(stream.recv(timeout=by_hand.PATIENCE_S))["status"] == 408
+            with pytest.raises(ConnectionClosed) as closed:
+                stream.recv(timeout=by_hand.PATIENCE_S)
+            assert closed.value.rcvd.code == 1008

@@ -46,7 +46,8 @@ class Batcher:
     size : int
         Largest sum of weights in a batch; a heavier call makes a batch by itself.
     wait_s : float
-        How long a free thread waits for more calls to come.
+        How long a free thread waits for more calls to come, where several came together before: those who were just
+        answered ask again at about the same time. A lone call waits for nobody.
     queue_length : int
         Largest sum of weights that waits for a thread.
     """
@@ -65,6 +66,7 @@ class Batcher:
         self._free, self._size, self._wait_s, self._queue_length = threads, size, wait_s, queue_length
         self._waiting: deque[_Waiting] = deque()
         self._waiting_weight = 0
+        self._several = False
         self._tasks: set[asyncio.Task] = set()
 
     @property
@@ -96,9 +98,10 @@ class Batcher:
     async def _work(self) -> None:
         try:
             while self._waiting:
-                if self._wait_s:
+                if self._wait_s and self._several:
                     await asyncio.sleep(self._wait_s)
                 batch = self._take()
+                self._several = len(batch) > 1
                 if batch:
                     await self._run(batch)
         finally:

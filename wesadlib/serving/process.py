@@ -1,6 +1,7 @@
 """The process that a server runs in: Ray with the switches that it reads from the environment, and Serve on top."""
 
 import argparse
+import asyncio
 import logging
 import os
 import queue
@@ -11,6 +12,7 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -118,9 +120,19 @@ def serve_until_input_ends(
         while (line := lines.get()) is not None:
             change(line)
         # Bounded: Serve waits half a minute for a controller that is gone.
-        ending = threading.Thread(target=ray_serve.shutdown, daemon=True)
+        ending = threading.Thread(target=_end, daemon=True)
         ending.start()
         ending.join(DRAIN_S)
+
+
+def _end() -> None:
+    from ray import serve as ray_serve
+
+    # The application before the rest: an end of all at once takes away what stands before the replicas, and with it
+    # the answers on their way.
+    with suppress(Exception):
+        ray_serve.delete(APPLICATION)
+    ray_serve.shutdown()
 
 
 def _switches(folder: str, ingress: str) -> dict[str, str]:
@@ -179,17 +191,28 @@ def _ray(ingress: str) -> Iterator[Any]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@cache
+def _loop() -> asyncio.AbstractEventLoop:
+    """Where handles live, which Serve ends with itself: as long as the process."""
+    loop = asyncio.new_event_loop()
+    threading.Thread(target=loop.run_forever, daemon=True).start()
+    return loop
+
+
 def _change(line: str) -> None:
     """Have the replicas take over another configuration, and say where they do not take its bundle."""
     from ray import serve as ray_serve
 
     from wesadlib.serving.deployment import deploy
 
+    async def outcome() -> str:
+        # In the switches' mode a handle works on a loop only.
+        return await asyncio.wait_for(ray_serve.get_app_handle(APPLICATION).outcome.remote(), CHANGE_S)
+
     try:
-        ray_serve.run(
-            deploy(Configuration.model_validate_json(line)), name=APPLICATION, route_prefix="/", logging_config=_QUIET
-        )
-        told = ray_serve.get_app_handle(APPLICATION).outcome.remote().result(timeout_s=CHANGE_S)
+        application = deploy(Configuration.model_validate_json(line))
+        ray_serve.run(application, name=APPLICATION, route_prefix="/", logging_config=_QUIET)
+        told = asyncio.run_coroutine_threadsafe(outcome(), _loop()).result()
     except Exception as error:
         told = f"the change was not taken over ({type(error).__name__})."
     if told:

@@ -1,0 +1,39 @@
+"""The command is ended under load: whoever has asked is answered, and nothing is left of it."""
+
+import signal
+import time
+from collections import Counter
+
+import people
+import pytest
+from asking import HANGS, asking
+from command import serving
+
+from wesadlib.serving.ports import require_free_port
+from wesadlib.serving.wire import write_windows
+
+BATCH = write_windows(people.WINDOWS * 16, "binary")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT], ids=lambda number: number.name)
+def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, number):
+    with serving(tmp_path, old_bundle.folder, queue_length=10**6) as command:
+        started, files = command.processes(), command.files()
+        # Faster than they are answered, so that some wait.
+        with asking(command.client.url, [BATCH], 25, "/predict/batch") as asked:
+            time.sleep(1.5)
+            ended_s = time.monotonic()
+            status, printed = command.end(number)
+            left = command.processes()
+        assert (status, printed) == (0, "Ended.\n")
+    assert len(started) > 5 and left == []
+    assert files and [str(path) for path in files if path.exists()] == []
+    require_free_port("127.0.0.1", command.port)
+    # A moment, for those that are on their way.
+    before = [one for one in asked if one.sent_s < ended_s - 0.1]
+    assert sum(one.ended_s > ended_s for one in before) >= 3
+    assert {one.status for one in before} == {200}, Counter(
+        (round(one.sent_s - ended_s, 1), one.status) for one in asked
+    )
+    assert all(len(one.answer["results"]) == 64 for one in asked if one.status == 200)
+    assert HANGS not in {one.status for one in asked}

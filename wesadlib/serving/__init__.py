@@ -3,7 +3,13 @@
 import importlib
 from typing import Any
 
-_HOME = {"Client": "client", "RequestRefused": "client", "running_server": "server", "serve": "server"}
+_HOME = {
+    "AsyncClient": "async_client",
+    "Client": "client",
+    "RequestRefused": "client",
+    "running_server": "server",
+    "serve": "server",
+}
 __all__ = list(_HOME)
 
 

@@ -1,0 +1,237 @@
+"""Streams as a client holds them: opened, broken, taken up again."""
+
+import asyncio
+import threading
+import time
+from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+from contextlib import suppress
+from typing import Any, TypeVar
+
+import httpx
+from tenacity import AsyncRetrying
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from wesadlib.serving import calls
+from wesadlib.serving.calls import RequestRefused
+from wesadlib.serving.stream_messages import Ready, StreamPrediction
+from wesadlib.serving.stream_talk import StreamLost, StreamTalk
+
+#: What says that a connection broke, or none came about.
+_BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
+#: Codes of a close after which the same would be answered again.
+_FINAL_CODES = (1002, 1003, 1007, 1008, 1009, 1010)
+#: How long a server may be silent, s: one that is far behind reads no ping before the samples that were sent ahead.
+_SILENCE_S = 60.0
+T = TypeVar("T")
+
+
+class AsyncStream:
+    """A stream that predictions are read from while samples are sent.
+
+    Whatever breaks on the way, it is taken up again where it was: no prediction is missing and none comes twice.
+
+    Parameters
+    ----------
+    talk : StreamTalk
+        What is said.
+    url : str
+        Where the server listens.
+    timeout_s : float
+        How long a connection may take to come about.
+    token : str, optional
+        The bearer token, where the server asks for one.
+    retry_s : float
+        For how long it is tried to open the stream, and at least to take it up again.
+
+    Raises
+    ------
+    RequestRefused
+        On opening and everywhere after, when the server refuses what it was told.
+    StreamLost
+        When the server cannot be reached, or not in time any more.
+    """
+
+    def __init__(self, talk: StreamTalk, url: str, *, timeout_s: float, token: str | None, retry_s: float):
+        self._talk = talk
+        self._url = f"ws{url.removeprefix('http').rstrip('/')}/stream"
+        self._timeout_s, self._retry_s = timeout_s, retry_s
+        self._keywords: dict[str, Any] = {
+            "additional_headers": {"authorization": f"Bearer {token}"} if token else {},
+            "open_timeout": timeout_s,
+            "ping_timeout": _SILENCE_S,
+            # Were predictions left unread, the server would wait, and so would whoever sends it samples.
+            "max_queue": None,
+            # Samples hardly shrink, and on this machine there is no proxy.
+            "compression": None,
+            "proxy": None,
+        }
+        self._saying = asyncio.Lock()
+        self._answers: asyncio.Queue[StreamPrediction | None] = asyncio.Queue()
+        self._error: Exception | None = None
+        self._connection: ClientConnection | None = None
+        self._reading: asyncio.Task | None = None
+
+    async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
+        """Send samples as they come; what is NaN counts as missing.
+
+        Parameters
+        ----------
+        channels : mapping of str to array (time)
+            Of all channels or of some, at their native rates. Channels go on side by side: one that is two seconds
+            behind the others is answered as missing.
+        first : mapping of str to int, optional
+            Index of the first sample since the stream's start; without it a channel goes on where it was.
+
+        Raises
+        ------
+        InputError
+            When a channel is unknown, or the stream was ended.
+        """
+        async with self._saying:
+            await self._say(self._talk.samples(channels, first))
+
+    async def end(self) -> None:
+        """Say that there is nothing more to come."""
+        async with self._saying:
+            await self._say([self._talk.end()])
+
+    async def close(self) -> None:
+        """Close the connection, whether or not all is answered."""
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._connection.close()
+
+    async def __aenter__(self) -> "AsyncStream":
+        await self._open()
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    def __aiter__(self) -> AsyncIterator[StreamPrediction]:
+        return self
+
+    async def __anext__(self) -> StreamPrediction:
+        """The next prediction; there are no more when the server has answered the end."""
+        prediction = await self._answers.get()
+        if prediction is not None:
+            return prediction
+        self._answers.put_nowait(None)
+        self._check()
+        raise StopAsyncIteration
+
+    async def _open(self) -> None:
+        # At first as any request is tried again, later for as long as the server keeps the stream.
+        known = self._talk.ready
+        patience = calls.patience(max(self._retry_s, known.grace_s if known else 0.0), _is_passing)
+        try:
+            async with self._saying:
+                self._connection = await AsyncRetrying(**patience)(self._connect)
+        except InvalidStatus as error:
+            answer = error.response
+            calls.check(httpx.Response(answer.status_code, headers=[*answer.headers.raw_items()], content=answer.body))
+        except _BROKEN as error:
+            what = "the stream broke and could not be resumed" if known else "no stream could be opened"
+            raise StreamLost(f"{what} at {self._url}: {error}") from error
+
+    async def _connect(self) -> ClientConnection:
+        connection = await connect(self._url, **self._keywords)
+        try:
+            await connection.send(self._talk.start())
+            async with asyncio.timeout(self._timeout_s):
+                ready = self._talk.receive(await connection.recv())
+            if not isinstance(ready, Ready):
+                raise ConnectionError("the server has no room for a stream")
+            for frame in self._talk.again(ready):
+                await connection.send(frame)
+        except BaseException:
+            await connection.close()
+            raise
+        return connection
+
+    async def _read(self) -> None:
+        try:
+            while not self._talk.finished:
+                try:
+                    said = self._talk.receive(await self._connection.recv())
+                except _BROKEN as error:
+                    if not _is_passing(error):
+                        raise StreamLost(f"the server closed the stream: {error}") from error
+                    await self._open()
+                else:
+                    if isinstance(said, StreamPrediction):
+                        self._answers.put_nowait(said)
+        except Exception as error:
+            self._error = error
+        finally:
+            self._answers.put_nowait(None)
+
+    async def _say(self, frames: list[str | bytes]) -> None:
+        self._check()
+        # Where the connection broke, the reader opens another and says again what was lost.
+        with suppress(ConnectionClosed):
+            for frame in frames:
+                await self._connection.send(frame)
+
+    def _check(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+class Stream:
+    """:class:`AsyncStream` for programs that wait: it lives in a thread of its own, which reads at all times."""
+
+    def __init__(self, talk: StreamTalk, url: str, **keywords: Any):
+        self._stream = AsyncStream(talk, url, **keywords)
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stream", daemon=True)
+
+    def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
+        """Send samples, see :meth:`AsyncStream.send`."""
+        self._await(self._stream.send(channels, first))
+
+    def end(self) -> None:
+        """Say that there is nothing more to come."""
+        self._await(self._stream.end())
+
+    def wait(self, seconds: float) -> None:
+        """Pause; answers are read meanwhile."""
+        time.sleep(seconds)
+
+    def __iter__(self) -> Iterator[StreamPrediction]:
+        with suppress(StopAsyncIteration):
+            while True:
+                yield self._await(anext(self._stream))
+
+    def __enter__(self) -> "Stream":
+        self._thread.start()
+        try:
+            self._await(self._stream.__aenter__())
+        except BaseException:
+            self._stop()
+            raise
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        try:
+            self._await(self._stream.close())
+        finally:
+            self._stop()
+
+    def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+
+    def _stop(self) -> None:
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+def _is_passing(error: BaseException) -> bool:
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code in (429, 502, 503, 504)
+    if isinstance(error, ConnectionClosed) and error.rcvd is not None:
+        return error.rcvd.code not in _FINAL_CODES
+    return isinstance(error, _BROKEN) or calls.is_busy(error)

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup book test reference checked lint serve bench-serve clean
+.PHONY: help setup book test test-faults reference checked lint serve bench-serve clean
 
 PARAMS ?= params/demo.yaml
 BUNDLE ?= outputs/demo/bundle
@@ -26,6 +26,9 @@ book: $(STAMP) ## run every chapter of PARAMS (params/demo.yaml) and render the 
 test: $(STAMP) ## run the tests and every chapter on the smoke profile
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 	$(BIN)/python -m pytest --nbval-lax --nbval-sanitize-with tests/nbval.cfg book
+
+test-faults: $(STAMP) ## kill, change, end, flood and misuse a running server, 10 min (SHORT=--short: four)
+	$(BIN)/python -m pytest tests/faults $(SHORT)
 
 reference: $(STAMP) ## run the book on the real wrist recordings at WESAD_ROOT and keep its small results
 	$(BIN)/wesad book params/wesad-wrist.yaml --no-render

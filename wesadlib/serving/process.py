@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import json
 import logging
 import os
 import queue
@@ -62,15 +63,26 @@ _HAPROXY_FILES = {
 }
 #: Its own figures, and Serve's proxy behind it, which takes what comes while no replica can be reached.
 _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
-#: Stands before HAProxy, whose figures Ray has on every address whatever the server's own; and a client that does not
-#: finish its headers is not waited for.
+#: Stands before HAProxy, whose figures Ray has on every address whatever the server's own. A client that does not
+#: finish its headers is not waited for. Who comes while the server ends is told so, not that there is no such path, as
+#: HAProxy and Serve's own proxy would: the app's own 404 is no plain text.
 _HAPROXY = r"""#!/bin/sh
 for file; do
   case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:\({metrics}\|{stats}\)$/\1 127.0.0.1:\2/' \
-    -e 's/^defaults$/&\n    timeout http-request 20s/' "$file" ;; esac
+    -e 's/^defaults$/&\n    timeout http-request 20s/' \
+    -e 's#return status 404 .*#return {away}#' \
+    -e 's#^backend http-.*#&\n    http-response return {away} if {strange}#' \
+    "$file" ;; esac
 done
 exec {binary} "$@"
 """
+_AWAY = {
+    "type": "about:blank",
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "No model is served at this moment; ask again.",
+    "errors": [],
+}
 
 
 def choose_ingress(host: str) -> str:
@@ -156,7 +168,11 @@ def _write_haproxy(switches: dict[str, str]) -> None:
         return
     path.parent.mkdir()
     ports = {name: switches[f"RAY_SERVE_HAPROXY_{name.upper()}_PORT"] for name in ("metrics", "stats")}
-    path.write_text(_HAPROXY.format(binary=get_haproxy_binary(), **ports))
+    away = path.with_name("away.json")
+    away.write_text(json.dumps(_AWAY))
+    answer = f"status 503 content-type application/problem+json file {away} hdr retry-after 1"
+    strange = "{ status 404 } { res.hdr(content-type) -m beg text/ }"
+    path.write_text(_HAPROXY.format(binary=get_haproxy_binary(), away=answer, strange=strange, **ports))
     path.chmod(0o700)
 
 

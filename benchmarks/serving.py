@@ -33,6 +33,7 @@ from wesadlib.bundle import Bundle
 from wesadlib.report.summary import describe_machine
 from wesadlib.serving import Client, load, running_server, wire
 from wesadlib.serving.latency import summarise_requests
+from wesadlib.serving.settings import Settings
 
 CLIENTS = 8
 
@@ -160,18 +161,15 @@ def watch_memory(
 
 
 def measure_network(bundle: Bundle, plain: list[wire.Samples], repeats: int) -> dict[str, float]:
-    """Windows a second that the network alone classifies on one core, one at a time and 64 at once."""
-    import torch
-
-    torch.set_num_threads(1)
-    windows = torch.from_numpy(np.stack([np.stack(list(window.channels.values())) for window in plain])).float()
+    """Windows a second that the network alone classifies on one core, as it serves, one at a time and 64 at once."""
+    predictor = bundle.model.predictor(list(bundle.config["channels"]), None, engine=Settings().engine)
+    windows = np.stack([np.stack(list(window.channels.values())) for window in plain]).astype(np.float32)
     found = {}
     for size in (1, BATCH):
-        signal = windows.repeat(math.ceil(size / len(windows)), 1, 1)[:size]
-        with torch.inference_mode():
-            inputs = signal, signal.new_empty(size, 0)
-            best = best_s(lambda inputs=inputs: bundle.model.network_(*inputs), repeats)
-        found[f"network_batch{size}_windows_per_s"] = size / best
+        signal = np.tile(windows, (math.ceil(size / len(windows)), 1, 1))[:size]
+        found[f"network_batch{size}_windows_per_s"] = size / best_s(
+            lambda signal=signal: predictor(signal, None), repeats
+        )
     return found
 
 

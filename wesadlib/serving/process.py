@@ -194,7 +194,8 @@ def _ray(ingress: str) -> Iterator[Any]:
             log_to_driver=False,
             logging_level="ERROR",
             object_store_memory=100 * 2**20,
-            _temp_dir=folder,
+            # Within: Ray opens its folder to every user of the machine, who then could give HAProxy orders.
+            _temp_dir=f"{folder}/r",
         )
         yield ray
     finally:

@@ -19,6 +19,7 @@ BATCH = write_windows(people.WINDOWS * 16, "binary")
 def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, number):
     with serving(tmp_path, old_bundle.folder, queue_length=10**6) as command:
         started, files = command.processes(), command.files()
+        open_to_others = [str(path) for path in files if path.stat().st_mode & 0o077]
         # Faster than they are answered, so that some wait.
         with asking(command.client.url, [BATCH], 25, "/predict/batch") as asked:
             time.sleep(1.5)
@@ -27,6 +28,7 @@ def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, 
             left = command.processes()
         assert (status, printed) == (0, "Ended.\n")
     assert len(started) > 5 and left == []
+    assert open_to_others == []
     assert files and [str(path) for path in files if path.exists()] == []
     require_free_port("127.0.0.1", command.port)
     # A moment, for those that are on their way.

@@ -70,7 +70,7 @@ def serve(read: Callable[[], Configuration]) -> None:
                     if terminal and not os.isatty(0):
                         # The same signal tells that the terminal was closed.
                         raise KeyboardInterrupt
-                    _change(process, read)
+                    _change(process, configuration, read)
             raise ServerError(f"the server ended by itself with status {status}")
     except KeyboardInterrupt:
         print("Ended.", flush=True)
@@ -85,11 +85,28 @@ def _wait(process: subprocess.Popen) -> int | None:
     return None
 
 
-def _change(process: subprocess.Popen, read: Callable[[], Configuration]) -> None:
+def _change(process: subprocess.Popen, started: Configuration, read: Callable[[], Configuration]) -> None:
     try:
-        _tell(process, _line(read()))
+        _tell(process, _line(_changed(started, read())))
     except InputError as error:
         print(f"wesad: {error} What was served before stays.", file=sys.stderr, flush=True)
+
+
+def _changed(started: Configuration, wanted: Configuration) -> Configuration:
+    """The configuration that was started with, where it has to stay as it was, with another's bundle and live settings.
+
+    Raises
+    ------
+    InputError
+        When something else differs as well.
+    """
+    for name in ("http", "arguments", "replicas"):
+        before, after = getattr(started, name), getattr(wanted, name)
+        for field in type(before).model_fields:
+            if field not in ("bundle", "user_config") and getattr(before, field) != getattr(after, field):
+                raise InputError(f"`{field}` cannot be changed while the server runs: start it anew.")
+    live = wanted.replicas.user_config.model_copy(update={"bundle": wanted.bundle})
+    return started.model_copy(update={"replicas": started.replicas.model_copy(update={"user_config": live})})
 
 
 @contextmanager
@@ -172,7 +189,8 @@ def _line(configuration: Configuration) -> str:
     """What the process is told: folders from the root, and the version, so that another bundle there is noticed."""
     folder = Path(configuration.bundle).resolve()
     config = read_config(folder)
-    arguments = configuration.arguments.model_copy(update={"bundle": str(folder)})
+    arguments = configuration.arguments
+    arguments = arguments.model_copy(update={"bundle": str(Path(arguments.bundle).resolve())})
     live = configuration.replicas.user_config.model_copy(update={"bundle": str(folder), "version": config["version"]})
     replicas = configuration.replicas.model_copy(update={"user_config": live})
     return configuration.model_copy(update={"arguments": arguments, "replicas": replicas}).model_dump_json() + "\n"

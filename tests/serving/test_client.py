@@ -1,9 +1,10 @@
 """The client and what stands around a server: ports, and the refusals that come before anything is started."""
 
+import asyncio
 import json
 import shutil
 import socket
-import sys
+import subprocess
 
 import httpx
 import numpy as np
@@ -11,8 +12,9 @@ import pytest
 
 from wesadlib.artefacts import digest, file_digest
 from wesadlib.bundle import Answer
-from wesadlib.errors import InputError
-from wesadlib.serving import Client, RequestRefused, running_server, serve, server
+from wesadlib.errors import InputError, ServerError
+from wesadlib.serving import AsyncClient, Client, RequestRefused, running_server, serve, server
+from wesadlib.serving.configuration import make_configuration
 from wesadlib.serving.schemas import Problem
 from wesadlib.serving.server import free_port, require_free_port
 from wesadlib.serving.wire import CONTENT_TYPES, write, write_windows
@@ -26,11 +28,14 @@ ANSWER = {
     "quality": {"wrist_eda": 0.0},
     "reasons": ["wrist_eda: flat line"],
     "model_version": "0",
+    "protocol": "cold_start",
 }
+#: What a server says that has no room.
+BUSY = {"title": "x", "status": 503, "detail": "Later.", "errors": []}
 
 
-def client_of(answer):
-    client = Client("http://test")
+def client_of(answer, retry_s=0.0):
+    client = Client("http://test", retry_s=retry_s)
     client._http = httpx.Client(base_url="http://test", transport=httpx.MockTransport(answer))
     return client
 
@@ -90,6 +95,49 @@ def test_an_error_that_is_not_the_apps_is_an_error_too():
         client.model()
 
 
+def busy(after="0"):
+    headers = {"content-type": "application/problem+json", "retry-after": after}
+    return httpx.Response(503, json=BUSY, headers=headers)
+
+
+def test_a_server_without_room_is_asked_again():
+    answers = [busy(), busy(), httpx.Response(200, json=ANSWER)]
+    client = client_of(lambda request: answers.pop(0), retry_s=30.0)
+    assert client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4}) == Answer(**ANSWER)
+    assert answers == []
+
+
+def test_an_awaited_client_asks_again_too():
+    async def ask():
+        async with AsyncClient("http://test", retry_s=30.0) as client:
+            client._http = httpx.AsyncClient(
+                base_url="http://test", transport=httpx.MockTransport(lambda request: answers.pop(0))
+            )
+            return await client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4}, person="P-1", rest="handle")
+
+    answers = [busy(), httpx.Response(200, json=ANSWER)]
+    assert asyncio.run(ask()) == Answer(**ANSWER)
+    assert answers == []
+
+
+@pytest.mark.parametrize("retry_s", [0.0, 30.0])
+def test_no_server_is_asked_sooner_than_it_says_or_for_longer_than_wanted(retry_s):
+    asked = []
+    client = client_of(lambda request: asked.append(request) or busy(after="31"), retry_s)
+    with pytest.raises(RequestRefused, match=r"503 Later\.") as refused:
+        client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4})
+    assert refused.value.retry_after_s == 31
+    assert len(asked) == 1
+
+
+def test_whether_a_server_is_ready_is_asked_once():
+    asked = []
+    client = client_of(lambda request: asked.append(request) or busy(), retry_s=30.0)
+    with pytest.raises(RequestRefused):
+        client.ready()
+    assert len(asked) == 1
+
+
 @pytest.fixture
 def taken_port():
     with socket.socket() as listener:
@@ -103,7 +151,24 @@ def bundle_folder(bundle):
     return bundle.folder
 
 
-@pytest.mark.parametrize("start", [serve, lambda bundle, port: running_server(bundle, port=port).__enter__()])
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Start a line of code in place of the server."""
+
+    def start(code):
+        monkeypatch.setattr(
+            subprocess, "Popen", lambda command, **keywords: popen([*command[:1], "-c", code], **keywords)
+        )
+
+    popen = subprocess.Popen
+    return start
+
+
+def serve_plainly(bundle, port=None):
+    serve(lambda: make_configuration(bundle, port=port))
+
+
+@pytest.mark.parametrize("start", [serve_plainly, lambda bundle, port: running_server(bundle, port=port).__enter__()])
 def test_a_taken_port_is_one_sentence_before_anything_starts(bundle_folder, taken_port, start, monkeypatch):
     monkeypatch.setattr("subprocess.Popen", None)
     with pytest.raises(InputError, match=f"port {taken_port} of 127.0.0.1 cannot be had .*in use.*: end what listens"):
@@ -125,16 +190,16 @@ def test_an_address_of_another_machine_is_refused():
         require_free_port("192.0.2.1", 8000)
 
 
-@pytest.mark.parametrize("start", [serve, lambda bundle: running_server(bundle).__enter__()])
+@pytest.mark.parametrize("start", [serve_plainly, lambda bundle: running_server(bundle).__enter__()])
 def test_what_is_no_bundle_is_refused_before_anything_starts(tmp_path, start, monkeypatch):
     monkeypatch.setattr("subprocess.Popen", None)
     with pytest.raises(InputError, match="no bundle here"):
         start(tmp_path)
 
 
-def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkeypatch):
+def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkeypatch, stand_in):
     started = []
-    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", "import sys; sys.stdin.read()"])
+    stand_in("import sys; sys.stdin.read()")
     monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
     with pytest.raises(ZeroDivisionError), running_server(bundle_folder):
         assert started[0].poll() is None
@@ -142,9 +207,9 @@ def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkey
     assert started[0].poll() == 0
 
 
-def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch):
+def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch, stand_in):
     started = []
-    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", "import time; time.sleep(600)"])
+    stand_in("import time; time.sleep(600)")
     monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
     monkeypatch.setattr(server, "STOP_S", 0.1)
     with running_server(bundle_folder):
@@ -152,19 +217,19 @@ def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypat
     assert started[0].poll() < 0
 
 
-def test_a_server_that_does_not_come_up_says_its_last_words(bundle_folder, monkeypatch):
-    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", "raise SystemExit('out of luck')"])
-    with pytest.raises(RuntimeError, match=r"(?s)did not come up.*out of luck"), running_server(bundle_folder):
+def test_a_server_that_does_not_come_up_says_its_last_words(bundle_folder, stand_in):
+    stand_in("raise SystemExit('out of luck')")
+    with pytest.raises(ServerError, match=r"(?s)did not come up.*out of luck"), running_server(bundle_folder):
         pass
 
 
-def test_a_bundle_that_does_not_load_is_named_when_the_server_does_not_come_up(bundle_folder, tmp_path, monkeypatch):
+def test_a_bundle_that_does_not_load_is_named_when_the_server_does_not_come_up(bundle_folder, tmp_path, stand_in):
     folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
     config = json.loads((folder / "config.json").read_text())
     (folder / "model" / "model.json").write_text('{"model": "oracle"}')
     config["files"]["model/model.json"] = file_digest(folder / "model" / "model.json")
     del config["version"]
     (folder / "config.json").write_text(json.dumps(config | {"version": digest(config)}))
-    monkeypatch.setattr(server, "_command", lambda *_: [sys.executable, "-c", ""])
+    stand_in("")
     with pytest.raises(InputError, match="unknown model `oracle`"), running_server(folder):
         pass

@@ -13,7 +13,6 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from wesadlib.serving import calls
-from wesadlib.serving.calls import RequestRefused
 from wesadlib.serving.stream_messages import Ready, StreamPrediction
 from wesadlib.serving.stream_talk import StreamLost, StreamTalk
 

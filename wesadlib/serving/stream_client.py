@@ -129,8 +129,8 @@ class AsyncStream:
             async with self._saying:
                 self._connection = await AsyncRetrying(**patience)(self._connect)
         except InvalidStatus as error:
-            answer = error.response
-            calls.check(httpx.Response(answer.status_code, headers=[*answer.headers.raw_items()], content=answer.body))
+            answer, body = error.response, bytes(error.response.body or b"")
+            calls.check(httpx.Response(answer.status_code, headers=[*answer.headers.raw_items()], content=body))
         except _BROKEN as error:
             what = "the stream broke and could not be resumed" if known else "no stream could be opened"
             raise StreamLost(f"{what} at {self._url}: {error}") from error

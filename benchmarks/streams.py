@@ -44,6 +44,7 @@ def measure_streams(
     dict of str to float
         ``streams``; ``streams_predictions``, those that were due; ``streams_late_percent``, of these, what came later
         than half a second after the samples that completed it were due to be sent, or did not come;
+        ``streams_missing``, how many did not come;
         ``streams_p50_ms streams_p95_ms streams_p99_ms`` of those that came.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
@@ -55,6 +56,7 @@ def measure_streams(
         "streams": streams,
         "streams_predictions": due,
         "streams_late_percent": 100 * late / due,
+        "streams_missing": due - len(times),
         **{f"streams_{name}_ms": float(value) for name, value in zip(("p50", "p95", "p99"), quantiles, strict=True)},
     }
 

@@ -86,7 +86,7 @@ def test_a_recording_sent_at_once_waits_for_no_prediction_to_be_read(broken):
     async def answer_before_reading_on(line):
         await hear(line)
         await line.send(ready())
-        for number in range(60):
+        for number in range(120):
             assert (await hear(line))["type"] == "samples"
             # More than the connection's buffers hold: whoever does not read this cannot send.
             await line.send(prediction(number, reasons=60))
@@ -94,11 +94,12 @@ def test_a_recording_sent_at_once_waits_for_no_prediction_to_be_read(broken):
         await line.send(packed("end"))
 
     scripts = [*[break_off] * broken, answer_before_reading_on]
-    with scripted(*scripts) as url, Client(url) as client, client.stream(RATES) as stream:
-        for _ in range(10):
-            stream.send({name: np.zeros(round(60 * rate), np.float32) for name, rate in RATES.items()})
+    # Nor do the samples fit into buffers.
+    rates_hz = {"chest_ecg": 7000.0}
+    with scripted(*scripts) as url, Client(url) as client, client.stream(rates_hz) as stream:
+        stream.send({"chest_ecg": np.zeros(1200 * 7000, np.float32)})
         stream.end()
-        assert [found.start_s for found in stream] == [5.0 * number for number in range(60)]
+        assert [found.start_s for found in stream] == [5.0 * number for number in range(120)]
 
 
 def test_what_was_lost_is_said_again_from_the_first_window_not_answered():

@@ -149,6 +149,8 @@ def test_a_gap_of_missing_samples_is_a_refusal_with_its_reason(client):
     ("message", "name", "status"),
     [
         ({"type": "samples", "channels": {}}, None, 422),
+        (samples(0, 2), None, 422),
+        ({"type": "end"}, None, 422),
         ({"type": "begin"}, None, 422),
         ([], None, 422),
         (start(hop_s=0.1), "hop_s", 422),
@@ -205,6 +207,25 @@ def test_what_does_not_belong_into_a_stream_ends_it_by_name(client, message, nam
         problem = talk.hear()
         assert (problem["type"], problem["status"]) == ("problem", 422)
         assert name is None or name in {item["name"] for item in problem["errors"]}
+        assert talk.close_code() == 1008
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"type": "samples", "channels": {"wrist_eda": {"first": 0, "samples": [1]}, '
+        '"wrist_eda": {"first": 1, "samples": [1]}}}',
+        '{"type": "samples", "channels": {"wrist_eda": {"first": 0, "first": 1, "samples": [1]}}}',
+        '{"type": "samples", "type": "end", "channels": {}}',
+    ],
+)
+def test_what_is_given_twice_ends_the_stream(client, text, alive):
+    with line(client, "json") as talk:
+        talk.say(start())
+        assert talk.hear()["type"] == "ready"
+        talk.websocket.send_text(text)
+        problem = talk.hear()
+        assert (problem["type"], problem["status"]) == ("problem", 422)
         assert talk.close_code() == 1008
 
 

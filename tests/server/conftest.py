@@ -9,7 +9,7 @@ from wesadlib.serving import running_server
 @pytest.fixture(scope="session")
 def served_bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("server") / "bundle"
-    return minutes.save_small_bundle("resnet", folder)
+    return minutes.save_small_bundle("resnet", folder, rested=True)
 
 
 @pytest.fixture(scope="session")

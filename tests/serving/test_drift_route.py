@@ -38,7 +38,7 @@ def test_shifted_people_raise_the_alarm_and_like_ones_do_not(cohort):
 def test_a_thousand_shifted_windows_of_one_person_are_one_person(cohort):
     report = judge_rows(cohort, rows((["ann"], features(1, 1000, seed=1, shift=8.0))))
     assert (report.people, report.windows, report.alarm, report.statistic) == (1, 1000, None, None)
-    assert "1 people" in report.note and "at least 2" in report.note
+    assert "so far: 1." in report.note and "at least 2" in report.note
     assert report.table == []
 
 

@@ -83,6 +83,15 @@ def test_all_listen_on_loopback_but_for_the_port_at_which_replicas_would_ask_eac
     assert all(name.startswith("ray::ServeRepli") for _, name in beyond)
 
 
+def test_rays_page_and_what_else_has_nothing_to_do_here_is_ended(server):
+    commands = []
+    for process in psutil.Process().children(recursive=True):
+        with suppress(psutil.Error):
+            commands.append(" ".join(process.cmdline()))
+    assert any("gcs_server" in command for command in commands)
+    assert [command for command in commands if "dashboard.py" in command or "monitor.py" in command] == []
+
+
 def test_what_is_open_beyond_loopback_does_not_lead_to_the_app(open_ports):
     for port in open_ports:
         with suppress(httpx.HTTPError), httpx.Client(trust_env=False, timeout=2) as client:

@@ -98,7 +98,7 @@ def judge_rows(cohort: _Cohort, rows: Rows) -> DriftReport:
         note = "Drift cannot be judged: this bundle holds no reference for it."
     elif len(judged) < needed:
         note = (
-            f"Drift cannot be judged yet: it takes {needed} people with at least {LEAST_WINDOWS} windows each; "
+            f"Drift cannot be judged yet: it takes at least {needed} people with at least {LEAST_WINDOWS} windows each; "
             f"so far: {len(judged)}."
         )
     else:

@@ -98,8 +98,8 @@ def judge_rows(cohort: _Cohort, rows: Rows) -> DriftReport:
         note = "Drift cannot be judged: this bundle holds no reference for it."
     elif len(judged) < needed:
         note = (
-            f"Drift cannot be judged yet: it takes at least {needed} people with at least {LEAST_WINDOWS} windows each; "
-            f"so far: {len(judged)}."
+            f"Drift cannot be judged yet: it takes at least {needed} people with at least {LEAST_WINDOWS} windows "
+            f"each; so far: {len(judged)}."
         )
     else:
         found = compare(cohort.reference, _tabulate(rows, judged, threshold["features"]), threshold)

@@ -2,9 +2,13 @@
 
 import ipaddress
 import os
+import random
 import socket
+from contextlib import suppress
 
 from wesadlib.errors import InputError
+
+_QUIET = range(20_000, 32_000)
 
 
 def require_free_port(host: str, port: int) -> None:
@@ -23,10 +27,17 @@ def require_free_port(host: str, port: int) -> None:
 
 
 def free_port(host: str = "127.0.0.1") -> int:
-    """A port of `host` at which nothing listens."""
-    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        return probe.getsockname()[1]
+    """A port of `host` at which nothing listens.
+
+    Drawn from where systems hand out none by themselves, nor Ray to its workers: between now and when something listens
+    there, many connections are opened, each of which would otherwise be given a port of its own from the same range.
+    """
+    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in [*random.SystemRandom().sample(_QUIET, 50), 0]:
+        with socket.socket(kind, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return probe.getsockname()[1]
+    raise InputError(f"host {host}: no port is free there.")
 
 
 def is_loopback(host: str) -> bool:

@@ -8,7 +8,8 @@ from contextlib import suppress
 
 from wesadlib.errors import InputError
 
-_QUIET = range(20_000, 32_000)
+#: Below these are Ray's workers, above them Serve's replicas and what systems hand out.
+_QUIET = range(20_000, 30_000)
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -67,7 +67,9 @@ class Command:
             with suppress(psutil.Error):
                 held = [file.path for file in process.open_files()]
                 named |= set(re.findall(r"/(?:tmp|dev/shm)/[^/\s=]+", " ".join([*process.cmdline(), *held])))
-        return {Path(name) for name in named if "pytest" not in name}
+        # A checkout may lie there too.
+        others = {*Path(sys.prefix).parents, *Path.cwd().parents}
+        return {Path(name) for name in named if "pytest" not in name} - others
 
     def tell(self, number: signal.Signals) -> None:
         """Send the command, and it alone, a signal."""

@@ -81,8 +81,10 @@ def test_refusals_come_over_the_wire_and_the_server_lives_on(server):
     with pytest.raises(RequestRefused, match="422 This body is not whole and valid MessagePack"):
         body = write_window(minute, minutes.RATES_HZ, "binary")[:-1]
         server.request("POST", "/predict", content=body, headers={"content-type": CONTENT_TYPES["binary"]})
-    with pytest.raises(RequestRefused, match="413"):
+    # Who still sends when the refusal comes may find the connection closed instead.
+    with pytest.raises((RequestRefused, httpx.TransportError)) as refused:
         server.request("POST", "/predict", content=b" " * (17 * 2**20), headers={"content-type": "application/json"})
+    assert getattr(refused.value, "status", 413) == 413
     assert server.predict(minute, minutes.RATES_HZ).status == "ok"
 
 

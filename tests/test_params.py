@@ -2,7 +2,8 @@ import pytest
 import yaml
 
 from wesadlib.errors import InputError
-from wesadlib.params import Params, chapter_params, make_params, profile_files, read_params, tabulate_params
+from wesadlib.params import Params, chapter_params, make_params, read_params
+from wesadlib.report.parameters import profile_files
 
 
 def write(tmp_path, text):
@@ -97,11 +98,3 @@ def test_a_chapter_sees_only_the_parameters_of_its_cell():
 def test_values_are_never_coerced():
     with pytest.raises(InputError, match="`seeds`"):
         make_params({"seeds": ["0"]})
-
-
-def test_table_lists_each_parameter_once_with_its_bounds_and_profiles(repository):
-    table = tabulate_params(repository / "params").set_index("parameter")
-    assert set(table.index) == set(Params.model_fields) and table.index.is_unique
-    assert table.loc["window_s", "bounds"] == "≥ 20, ≤ 300"
-    assert "serve" not in table
-    assert table.loc["width", "demo"] == "8" and table.loc["width", "smoke"] == ""

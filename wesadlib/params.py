@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import pandas as pd
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -153,8 +152,6 @@ class Params(BaseModel):
     drift_people: int = _field(2, "reliability", "people in a batch that drift is judged on", ge=1)
 
     served_model: str = _field("resnet", "deployment", "the model that goes into the bundle")
-    host: str = _field("127.0.0.1", "deployment", "address that the server listens on")
-    port: int = _field(8000, "deployment", "port that the server listens on", ge=1, le=65535)
     requests: int = _field(40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000)
     stream_minutes: float = _field(6.0, "deployment", "minutes of a recording that the chapter streams", ge=2, le=120)
     load_s: float = _field(1.0, "deployment", "how long the chapter asks at each rate, s", gt=0, le=60)
@@ -269,37 +266,3 @@ def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
     """
     declared = {name: namespace[name] for name in Params.model_fields if name in namespace}
     return ChapterParams(make_params(declared, origin="the parameter cell"), frozenset(declared))
-
-
-def profile_files(folder: str | Path) -> list[Path]:
-    """The profiles in a folder, by name: all YAML files but ``serve.yaml``, which is the server's."""
-    return sorted(path for path in Path(folder).glob("*.yaml") if path.name != "serve.yaml")
-
-
-def tabulate_params(folder: str | Path) -> pd.DataFrame:
-    """Every parameter with its meaning, bounds, default and the values that the profiles in `folder` choose.
-
-    Returns
-    -------
-    pandas.DataFrame
-        A row a parameter: ``group parameter meaning bounds default`` and a column a
-        profile, empty where the default holds.
-    """
-    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in profile_files(folder)}
-    properties = Params.model_json_schema()["properties"]
-    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
-    rows = []
-    for name, field in properties.items():
-        bounds = [f"{sign} {field[bound]:g}" for bound, sign in signs.items() if bound in field]
-        choices = field.get("enum") or field.get("items", {}).get("enum") or []
-        rows.append(
-            {
-                "group": field["group"],
-                "parameter": name,
-                "meaning": field["description"],
-                "bounds": ", ".join(bounds) or " | ".join(choices),
-                "default": str(field["default"]),
-                **{profile: str(values[name]) if name in values else "" for profile, values in profiles.items()},
-            }
-        )
-    return pd.DataFrame(rows)

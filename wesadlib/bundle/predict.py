@@ -1,36 +1,25 @@
-"""From windows to answers, the one path of the book and of the server: quality, features, model."""
+"""A bundle in memory: what it is asked, and what it answers."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from wesadlib.bundle.answer import Answer, Judged, Voice
+from wesadlib.bundle.answer import Answer, Judged
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
 from wesadlib.bundle.folder import read_config
+from wesadlib.bundle.judge import Channels, Judge, require_rest
 from wesadlib.bundle.problems import find_problems
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
-from wesadlib.features import feature_values
 from wesadlib.models import Model
 from wesadlib.models import load as load_model
-from wesadlib.models.predictor import check_answers
-from wesadlib.quality import assess_arrays
-from wesadlib.signals import WindowArrays, window_arrays_from_channels
-
-if TYPE_CHECKING:
-    from wesadlib.models.predictor import Predictor
-
-#: Least number of good windows from which a person's rest is taken.
-LEAST_REST = 2
-
-#: Native samples of each channel of one window, and the rate of each.
-Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
+from wesadlib.signals import WindowArrays, cut_window
 
 
 @dataclass(frozen=True)
@@ -80,46 +69,14 @@ class Bundle:
         return read_example(self.folder / EXAMPLE_FILE)
 
     @cached_property
-    def feature_names(self) -> tuple[str, ...]:
-        """Names of the features that are computed of a window."""
-        return feature_values(self._example_arrays.take(slice(0, 1)))[1]
-
-    @cached_property
-    def _example_arrays(self) -> WindowArrays:
-        window_s = self.config["window_s"]
-        return self._harmonise(self.example().windows(window_s, window_s / 2))
-
-    @cached_property
-    def _voice(self) -> Voice:
-        return Voice(self.config)
-
-    @cached_property
-    def _predictors(self) -> "dict[bool, Predictor]":
-        """Whether the person's rest is known -> what answers then."""
-        return {known: self._make_predictor(model, self.engine) for known, model in self._models.items()}
+    def _judge(self) -> Judge:
+        models = {False: self.model} | ({True: self.rested} if self.rested else {})
+        return Judge(self.config, models, self.example(), self.engine, self.threads)
 
     @property
-    def _models(self) -> dict[bool, Model]:
-        return {False: self.model} | ({True: self.rested} if self.rested else {})
-
-    def _make_predictor(self, model: Model, engine: str) -> "Predictor":
-        return model.predictor(list(self.config["channels"]), self.feature_names, engine=engine, threads=self.threads)
-
-    def check_engine(self) -> None:
-        """Hold what answers against the models themselves, on the bundle's own example.
-
-        Raises
-        ------
-        InputError
-            When a probability differs.
-        """
-        if self.engine == "eager":
-            return
-        arrays = self._example_arrays
-        values, _ = feature_values(arrays)
-        for known, model in self._models.items():
-            eager = self._make_predictor(model, "eager")
-            check_answers(self._predictors[known], eager, arrays.signal, values, self.engine)
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features that are computed of a window."""
+        return self._judge.feature_names
 
     def predict(self, windows: xr.Dataset) -> list[Answer]:
         """Judge the quality of windows and classify those that pass.
@@ -142,7 +99,7 @@ class Bundle:
         """
         self._check_cut(windows)
         arrays = WindowArrays.from_dataset(windows)
-        return [judged.answer for judged in self._judge(arrays, [None] * len(arrays))]
+        return [judged.answer for judged in self._judge.answer(arrays, [None] * len(arrays))]
 
     def predict_window(
         self, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], profile: np.ndarray | None = None
@@ -208,13 +165,13 @@ class Bundle:
             As there.
         """
         profiles = [None] * len(windows) if profiles is None else list(profiles)
-        if not self.supports_rest and any(profile is not None for profile in profiles):
-            raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
+        if any(profile is not None for profile in profiles):
+            self._require_support()
         results = [Judged(self.problems(*window)) for window in windows]
         usable = [k for k, judged in enumerate(results) if not judged.answer]
         if usable:
-            arrays = self._harmonise([windows[k] for k in usable])
-            for k, judged in zip(usable, self._judge(arrays, [profiles[k] for k in usable]), strict=True):
+            arrays = self._judge.harmonise([windows[k] for k in usable])
+            for k, judged in zip(usable, self._judge.answer(arrays, [profiles[k] for k in usable]), strict=True):
                 results[k] = judged
         return results
 
@@ -236,57 +193,17 @@ class Bundle:
         InputError
             When the bundle does not use rest, a window cannot be used, or too few are of good quality.
         """
-        if not self.supports_rest:
-            raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
+        self._require_support()
         for k, window in enumerate(windows):
             for name, problem in self.problems(*window).items():
                 raise InputError(f"window {k}: {name}: {problem}.")
-        arrays = self._harmonise(windows) if windows else None
-        good = assess_arrays(arrays, self.config["quality"]).verdict if windows else np.zeros(0, bool)
-        if good.sum() < LEAST_REST:
-            raise InputError(
-                f"{good.sum()} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
-            )
-        arrays = arrays.take(good)
-        return self._predictors[True].profile(arrays.signal, feature_values(arrays)[0])
+        if not windows:
+            require_rest(0, 0)
+        return self._judge.rest_profile(self._judge.harmonise(windows))
 
-    def _harmonise(self, windows: Sequence[Channels]) -> WindowArrays:
-        ordered = [
-            tuple({name: part[name] for name in self.config["channels"]} for part in window) for window in windows
-        ]
-        return window_arrays_from_channels(ordered, rate_hz=self.config["rate_hz"], window_s=self.config["window_s"])
-
-    def _judge(self, windows: WindowArrays, profiles: Sequence[np.ndarray | None]) -> list[Judged]:
-        assessed = assess_arrays(windows, self.config["quality"])
-        accepted = np.flatnonzero(assessed.verdict)
-        probabilities: dict[int, np.ndarray] = {}
-        features: dict[int, np.ndarray] = {}
-        if len(accepted):
-            chosen = windows if len(accepted) == len(windows) else windows.take(accepted)
-            values, _ = feature_values(chosen)
-            features = dict(zip(accepted.tolist(), values, strict=True))
-            probabilities = self._classify(chosen.signal, values, accepted, profiles)
-        return [
-            Judged(
-                self._voice.answer(
-                    assessed.quality[k], assessed.reasons[k], probabilities.get(k), profiles[k] is not None
-                ),
-                features.get(k),
-            )
-            for k in range(len(windows))
-        ]
-
-    def _classify(
-        self, signal: np.ndarray, values: np.ndarray, accepted: np.ndarray, profiles: Sequence[np.ndarray | None]
-    ) -> dict[int, np.ndarray]:
-        known = np.array([profiles[k] is not None for k in accepted])
-        found: dict[int, np.ndarray] = {}
-        for rested in np.unique(known).tolist():
-            rows = known == rested
-            profile = np.stack([profiles[k] for k in accepted[rows]]) if rested else None
-            probabilities = self._predictors[rested](signal[rows], values[rows], profile)
-            found |= dict(zip(accepted[rows].tolist(), probabilities, strict=True))
-        return found
+    def _require_support(self) -> None:
+        if not self.supports_rest:
+            raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
 
     def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
@@ -307,15 +224,10 @@ class Bundle:
         InputError
             When the recording lacks a channel.
         """
-        channels, rates_hz = {}, {}
         for name in self.config["channels"]:
             if name not in recording.signals:
                 raise InputError(f"{recording.subject}: the recording has no channel {name}, which the bundle needs.")
-            rates_hz[name] = float(recording.signals[name].attrs["rate_hz"])
-            first = round(start_s * rates_hz[name])
-            stop = first + round(self.config["window_s"] * rates_hz[name])
-            channels[name] = recording.signals[name].values[first:stop]
-        return channels, rates_hz
+        return cut_window(recording, list(self.config["channels"]), start_s, self.config["window_s"])
 
     def problems(self, channels: Mapping[str, Any], rates_hz: Mapping[str, float]) -> dict[str, str]:
         """What keeps one window from being used: channel name to problem, empty where nothing does."""
@@ -358,5 +270,7 @@ def load_bundle(folder: str | Path, engine: str = "eager", threads: int = 1) -> 
     folder = Path(folder).resolve()
     rested = load_model(folder / "rested") if config["rest"] else None
     bundle = Bundle(folder, config, load_model(folder / "model"), rested, engine, threads)
-    bundle.check_engine()
+    if engine != "eager":
+        # Compiled, and held against the models, before anybody asks.
+        _ = bundle.feature_names
     return bundle

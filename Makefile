@@ -45,7 +45,7 @@ lint: $(STAMP) ## check form and docstrings
 serve: $(STAMP) ## serve BUNDLE (outputs/demo/bundle) until Ctrl-C
 	$(BIN)/wesad serve $(BUNDLE)
 
-bench-serve: $(STAMP) ## measure the server beside a plain app, 10 min (SHORT=--short: a minute)
+bench-serve: $(STAMP) ## measure the server beside a plain app, 10 min (SHORT=--short: two; SHORT=--keep: for the book)
 	$(BIN)/python benchmarks/serving.py $(SHORT)
 
 clean: ## remove the environment and every run

@@ -65,24 +65,25 @@ class Asked:
 
     def closed(self, path: str, form: wire.Form, bodies: tuple[bytes, ...], seconds: float, clients: int = CLIENTS):
         """Figures of a closed loop, after a second of the same to warm up."""
-        target = load.Target(self.port, path, wire.CONTENT_TYPES[form], bodies)
+        target = self._target(path, bodies, form)
         self.clients.submit(load.closed_loop, target, clients, min(1.0, seconds)).result()
         return summarise_requests(self.clients.submit(load.closed_loop, target, clients, seconds).result())
 
     def open(self, path: str, bodies: tuple[bytes, ...], rate: float, seconds: float):
         """Figures of an open loop."""
-        target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
-        return summarise_requests(self.clients.submit(load.open_loop, target, rate, seconds).result())
+        work = self.clients.submit(load.open_loop, self._target(path, bodies), rate, seconds)
+        return summarise_requests(work.result())
 
     def rising(self, path: str, bodies: tuple[bytes, ...], rates: tuple[int, ...], seconds: float) -> pd.DataFrame:
         """Open loops at rising rates, a row each, up to the first that is too high."""
-        target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
-        return load.raise_rates(self.clients, target, rates, seconds)
+        return load.raise_rates(self.clients, self._target(path, bodies), rates, seconds)
 
     def many(self, path: str, bodies: tuple[bytes, ...], requests: int, seconds: float) -> Future:
         """As many requests as given, as fast as they are answered, under way."""
-        target = load.Target(self.port, path, wire.CONTENT_TYPES["binary"], bodies)
-        return self.clients.submit(load.closed_loop, target, CLIENTS, seconds, requests)
+        return self.clients.submit(load.closed_loop, self._target(path, bodies), CLIENTS, seconds, requests)
+
+    def _target(self, path: str, bodies: tuple[bytes, ...], form: wire.Form = "binary") -> load.Target:
+        return load.Target(self.port, path, wire.CONTENT_TYPES[form], bodies)
 
 
 def measure_plain(clients: Executor, folder: Path, bodies: Bodies, length: Length) -> dict[str, Any]:
@@ -237,12 +238,14 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--short", action="store_true", help="a minute, for a look; its figures are rough")
     parser.add_argument("--requests", type=int, help="how many, as fast as they are answered, while memory is watched")
+    parser.add_argument("--keep", action="store_true", help="keep the figures with the book, whose chapter shows them")
     parser.add_argument("--ingress", choices=("haproxy", "proxy"), default="haproxy")
     arguments = parser.parse_args()
     length = SHORT if arguments.short else LONG
     if arguments.requests:
         length = Length(**vars(length) | {"requests": arguments.requests})
-    folder = project_root() / "outputs" / "bench"
+    outputs = project_root() / "outputs"
+    folder = outputs / "bench"
     machine = describe_run()
     bundle = make_bundle(folder / "bundle")
     native, plain = choose_windows(bundle)
@@ -255,7 +258,8 @@ def main() -> None:
     found |= measure_network(bundle, plain, 5 if arguments.short else 30)
     found = {"ingress": arguments.ingress, "short": arguments.short} | compare(found) | found | machine
     show(found)
-    Console().print(f"written to {write_json(folder / 'serving.json', without_nan(found))}")
+    for kept in [folder, outputs / "reference"][: 1 + arguments.keep]:
+        Console().print(f"written to {write_json(kept / 'serving.json', without_nan(found))}")
 
 
 if __name__ == "__main__":

@@ -6,8 +6,8 @@ import numpy as np
 def interpolate_rows(times: np.ndarray, values: np.ndarray, known: np.ndarray, at: np.ndarray) -> np.ndarray:
     """Interpolate each row through its known values by monotone cubic pieces (Fritsch and Butland, 1984).
 
-    What :class:`scipy.interpolate.PchipInterpolator` gives for each row; one of those costs as much to make as this
-    takes for fifty rows. Outside its knots a row keeps its first and last value.
+    What :class:`scipy.interpolate.PchipInterpolator` gives for each row, which is made for one row after the other and
+    took 15 times as long for 64. Outside its knots a row keeps its first and last value.
 
     Parameters
     ----------

@@ -42,11 +42,8 @@ def test_windows_with_and_without_a_profile_are_answered_together_each_by_its_mo
     assert [answer.protocol for answer in answers[:2]] == ["rest_calibrated", "cold_start"]
     for k, answer in enumerate(answers):
         assert answer.status == "ok"
-        # What is small at rest is magnified before the last layer, and the engines' rounding with it.
         found = [answer.probabilities[state] for state in bundle.config["states"]]
-        assert found == pytest.approx(
-            expected[answer.protocol].values[k].tolist(), abs=1e-6 if engine == "eager" else 1e-4
-        )
+        assert found == pytest.approx(expected[answer.protocol].values[k].tolist(), abs=1e-6)
     assert not np.allclose(*(table.values for table in expected.values()), atol=1e-3)
 
 

@@ -144,8 +144,9 @@ def test_what_is_missing_is_missing_in_a_compiled_network_too(parts, fitted):
         eager, compiled = (
             engines.make_reader(network, shape, name)(torch.from_numpy(signal)) for name in engines.ENGINES
         )
-    for first, second in zip(eager, compiled, strict=True):
-        np.testing.assert_allclose(first, second, rtol=1e-5, atol=1e-5, equal_nan=True)
+    np.testing.assert_allclose(compiled[0], eager[0], rtol=1e-5, atol=1e-6)
+    # To the last bit: a level of 33 degC whose sum loses digits comes out as another one.
+    np.testing.assert_array_equal(compiled[1], eager[1])
     assert eager[1][1].isnan().all()
 
 

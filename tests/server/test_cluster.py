@@ -132,7 +132,7 @@ def test_a_rest_that_one_replica_took_is_known_to_both(client, spread, watched_b
     expected = bundle.predict_window(*WINDOWS[4], profile=bundle.rest_profile(WINDOWS[:2])).probabilities
     answers = spread(lambda _: client.predict(*WINDOWS[4], rest=rest.rest), range(20))
     assert {answer.protocol for answer in answers} == {"rest_calibrated"}
-    assert all(answer.probabilities == pytest.approx(expected, abs=1e-4) for answer in answers)
+    assert all(answer.probabilities == pytest.approx(expected, abs=1e-6) for answer in answers)
 
 
 def test_drift_is_judged_on_the_windows_of_both(client, spread):

@@ -17,7 +17,7 @@ def test_a_person_whose_rest_is_known_is_answered_by_it_until_forgotten(server, 
     known, unknown = server.predict(*LATER, rest=rest.rest), server.predict(*LATER)
     assert (known.protocol, unknown.protocol) == ("rest_calibrated", "cold_start")
     expected = bundle.predict_window(*LATER, profile=bundle.rest_profile(REST))
-    assert known.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+    assert known.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     (batched,) = server.predict_batch([LATER], rest=rest.rest, form="binary")
     assert batched.probabilities == pytest.approx(known.probabilities, abs=1e-6)
     assert server.request("DELETE", "/people/ann")["rests"] == 1

@@ -49,7 +49,7 @@ def test_minutes_at_rest_are_a_handle_by_which_later_windows_are_answered(asked,
     found = predict(asked, known["rest"]).json()
     expected = rested.predict_window(*LATER, profile=rested.rest_profile(REST))
     assert found["protocol"] == "rest_calibrated"
-    assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-5)
+    assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     cold = post(asked, "/predict", write_window(*LATER, "json"), "json").json()
     assert cold["protocol"] == "cold_start"
     assert cold["probabilities"] != pytest.approx(found["probabilities"], abs=1e-5)

@@ -74,13 +74,15 @@ def _eager(network: nn.Module, threads: int) -> Reader:
     return read
 
 
-class _Reading(nn.Module):
+class _Embedding(nn.Module):
+    """The convolutions alone: normalisation stays with torch, whose sums over a window lose fewer digits."""
+
     def __init__(self, network: nn.Module):
         super().__init__()
         self.network = network
 
-    def forward(self, signals: Tensor) -> tuple[Tensor, Tensor]:
-        return self.network.read(signals)
+    def forward(self, normal: Tensor) -> Tensor:
+        return self.network.embed(normal)
 
 
 def _compile(network: nn.Module, shape: tuple[int, int], threads: int) -> Reader:
@@ -91,7 +93,7 @@ def _compile(network: nn.Module, shape: tuple[int, int], threads: int) -> Reader
     with warnings.catch_warnings(), torch.no_grad():
         # Superseded by torch.export, which takes twenty times as long.
         warnings.simplefilter("ignore", DeprecationWarning)
-        traced = torch.jit.trace(_Reading(network).eval(), torch.zeros(2, *shape), check_trace=False)
+        traced = torch.jit.trace(_Embedding(network).eval(), torch.zeros(2, *shape), check_trace=False)
         decoder = TorchScriptPythonDecoder(torch.jit.freeze(traced))
     # Not by `openvino.convert_model`, which tells its maker's server of each use.
     frontend = FrontEndManager().load_by_framework("pytorch")
@@ -109,9 +111,9 @@ def _compile(network: nn.Module, shape: tuple[int, int], threads: int) -> Reader
     lock = threading.Lock()
 
     def read(signals: Tensor) -> tuple[Tensor, Tensor]:
+        normal, levels = network.normalisation(signals)
         with lock:
-            results = request.infer(signals.numpy(), share_inputs=True, share_outputs=False)
-        pooled, levels = results.values()
-        return torch.from_numpy(pooled), torch.from_numpy(levels)
+            (pooled,) = request.infer(normal.numpy(), share_inputs=True, share_outputs=False).values()
+        return torch.from_numpy(pooled), levels
 
     return read

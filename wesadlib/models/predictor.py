@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from wesadlib.models import Model
 
 #: Largest difference of a probability between an engine and the eager network.
-TOLERANCE = 1e-5
+TOLERANCE = 1e-6
 
 
 class Predictor(Protocol):

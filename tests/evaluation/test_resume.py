@@ -101,5 +101,5 @@ def test_a_file_is_named_by_all_that_a_folds_numbers_follow_from(tmp_path):
         name(prototype=stub_models.Centroid(["baseline", "stress"])),
     ]
     assert len(set(names)) == len(names)
-    assert name(port=9000, bootstrap=300, seeds=[4], rest_minutes=4) == names[0]
+    assert name(requests=7, bootstrap=300, seeds=[4], rest_minutes=4) == names[0]
     assert names[0].startswith("resnet-cold_start-seed0-groups_0+1-") and names[0].endswith(".parquet")

@@ -157,7 +157,7 @@ def test_folds_of_something_else_are_not_taken(small_windows, tmp_path, change):
 
 def test_parameters_of_other_things_do_not_run_folds_again(small_windows, tmp_path):
     run(small_windows, folds=tmp_path)
-    run(small_windows, folds=tmp_path, params=Params(port=9000, bootstrap=200, run="other"))
+    run(small_windows, folds=tmp_path, params=Params(requests=7, bootstrap=200, run="other"))
     assert len(list(tmp_path.iterdir())) == 5
 
 

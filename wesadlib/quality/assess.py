@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -96,16 +97,15 @@ def assess_arrays(windows: WindowArrays, thresholds: Any = None, channels: Seque
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
     cutoffs = _cutoffs(names, read_thresholds(thresholds), windows.window_s)
-    scores = _scores(windows)
-    margin = _rescale(scores, cutoffs)
+    rule_score = np.where(np.isnan(cutoffs), np.nan, _scores(windows)).astype(np.float32)
+    margin = _rescale(rule_score, cutoffs)
     quality = np.fmin.reduce(margin, axis=2)
-    rule_score = scores.astype(np.float32)
     return Assessment(
         rule_score,
         quality.astype(np.float32),
         ~(quality[:, modelled] < 0.5).any(axis=1),
         _reasons(np.where(modelled[:, None], margin, np.nan), names),
-        _every_reason(rule_score, cutoffs, names),
+        _every_reason(margin, names),
     )
 
 
@@ -126,11 +126,10 @@ def list_reasons(assessed: xr.Dataset, thresholds: Any = None) -> list[list[str]
     """
     names = [str(name) for name in assessed["channel"].values]
     cutoffs = _cutoffs(names, read_thresholds(thresholds), float(assessed.attrs["window_s"]))
-    return _every_reason(assessed["rule_score"].values, cutoffs, names)
+    return _every_reason(_rescale(assessed["rule_score"].values, cutoffs), names)
 
 
-def _every_reason(rule_score: np.ndarray, cutoffs: np.ndarray, names: Sequence[str]) -> list[list[str]]:
-    margin = _rescale(rule_score.astype(float), cutoffs)
+def _every_reason(margin: np.ndarray, names: Sequence[str]) -> list[list[str]]:
     found = []
     for window in margin:
         failed = sorted(zip(*np.nonzero(window < 0.5), strict=True), key=lambda pair: window[pair])
@@ -140,23 +139,31 @@ def _every_reason(rule_score: np.ndarray, cutoffs: np.ndarray, names: Sequence[s
 
 def _cutoffs(names: Sequence[str], thresholds: Mapping[str, float], window_s: float) -> np.ndarray:
     """Least accepted score (channel, rule); NaN where a rule is not asked."""
+    return _make_cutoffs(tuple(names), tuple(thresholds.items()), window_s)
+
+
+# They are the same for every window of a server.
+@lru_cache(maxsize=8)
+def _make_cutoffs(names: tuple[str, ...], thresholds: tuple[tuple[str, float], ...], window_s: float) -> np.ndarray:
+    limits = dict(thresholds)
     cutoffs = np.full((len(names), len(RULES)), np.nan)
     for row, name in enumerate(names):
         for column, rule in enumerate(RULES):
             parameter = rule.thresholds.get(signal_of(name))
             if parameter is not None:
-                limit = thresholds[parameter]
+                limit = limits[parameter]
                 if parameter.startswith("max_flat"):
                     limit = 1 - min(limit / window_s, 1.0)
                 elif parameter.startswith("max_"):
                     limit = 1 - limit
                 cutoffs[row, column] = limit
+    cutoffs.setflags(write=False)
     return cutoffs
 
 
 def _rescale(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
     """Bring every rule to one scale, on which 0 stays 0, the cut-off is 0.5 and 1 stays 1."""
-    cutoffs = np.broadcast_to(cutoffs, scores.shape)
+    scores, cutoffs = scores.astype(np.float64), np.broadcast_to(cutoffs, scores.shape)
     # Scores are kept as float32: a share that equals its cut-off must not fail by the last bit.
     passed = scores >= cutoffs - 1e-6
     with np.errstate(divide="ignore", invalid="ignore"):
@@ -177,7 +184,7 @@ def _reasons(margin: np.ndarray, names: Sequence[str]) -> np.ndarray:
 
 
 def _scores(windows: WindowArrays) -> np.ndarray:
-    """Scores (window, channel, rule); NaN where a rule has nothing to read."""
+    """Scores (window, channel, rule), asked for or not; NaN where a rule has nothing to read."""
     values, names = windows.signal, windows.channels
     window_s, rate_hz = windows.window_s, windows.rate_hz
     missing, flat_s, rail = np.moveaxis(windows.native.astype(float), -1, 0)
@@ -201,8 +208,7 @@ def _scores(windows: WindowArrays) -> np.ndarray:
         if name in names:
             channel = names.index(name)
             scores[:, channel, 5] = beat_plausibility(windows.beat_s[:, source], values[:, channel], rate_hz, window_s)
-    asked = np.array([[signal_of(name) in rule.thresholds for rule in RULES] for name in names])
-    return np.where(asked, scores, np.nan)
+    return scores
 
 
 def _axes(names: Sequence[str]) -> dict[str, list[int]]:

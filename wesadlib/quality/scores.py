@@ -65,10 +65,8 @@ def longest_quiet_s(values: np.ndarray, rate_hz: float, floor: float) -> np.ndar
     second = max(round(rate_hz), 2)
     whole = values.shape[1] // second
     quiet = np.ptp(values[:, : whole * second].reshape(len(values), whole, second), axis=2) < floor
-    run = longest = np.zeros(len(values))
-    for k in range(whole):
-        run = np.where(quiet[:, k], run + 1, 0)
-        longest = np.maximum(longest, run)
+    position = np.arange(1, whole + 1)
+    longest = (position - np.maximum.accumulate(np.where(quiet, 0, position), axis=1)).max(axis=1, initial=0)
     longest_s = longest * second / rate_hz
     return np.where(longest_s >= LEAST_QUIET_S, longest_s, 0.0)
 

@@ -137,6 +137,20 @@ def measure_ours(
     return found | {"rates": rates.to_dict("records")}
 
 
+def measure_two_replicas(
+    clients: Executor, folder: Path, bodies: Bodies, length: Length, ingress: str, others: set[int]
+) -> dict[str, Any]:
+    """The closed loops once more, with a replica for each of two cores, and what that takes of memory."""
+    with running_server(folder, ingress=ingress, replicas=2) as client:
+        asked = Asked(clients, int(client.url.rpartition(":")[2]))
+        in_json = asked.closed("/predict", "json", bodies.json, length.loop_s)
+        binary = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
+        batch = asked.closed("/predict/batch", "binary", bodies.batch, length.loop_s, clients=2)
+        found = {"rss_mb": resident_mb(others), "pss_mb": resident_mb(others, "pss")}
+    found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
+    return named("two_replicas", found | {"batch64_windows_per_s": BATCH * batch["requests_per_s"]})
+
+
 def mean_batch(client: Client) -> float:
     """Windows that were computed together, on average, since the server began."""
     families = {family.name: family for family in text_string_to_metric_families(client.metrics())}
@@ -183,18 +197,21 @@ def best_s(work: Callable[[], Any], repeats: int) -> float:
     return best
 
 
-def named(prefix: str, figures: dict[str, float]) -> dict[str, float]:
+def named(prefix: str, figures: dict[str, Any]) -> dict[str, Any]:
     return {f"{prefix}_{name}": value for name, value in figures.items()}
 
 
 def compare(found: dict[str, Any]) -> dict[str, float]:
     """The ratios, and the distance to the floor."""
-    plain = found["plain_json_8_clients_requests_per_s"]
-    return {
-        "ratio_batch64": found["batch64_windows_per_s"] / plain,
-        "ratio_json_8_clients": found["json_8_clients_requests_per_s"] / plain,
-        "ratio_binary_8_clients": found["binary_8_clients_requests_per_s"]
-        / found["plain_binary_8_clients_requests_per_s"],
+    in_json, binary = (found[f"plain_{form}_8_clients_requests_per_s"] for form in ("json", "binary"))
+    ratios = {}
+    for servers in ("", "two_replicas_"):
+        ratios |= {
+            f"{servers}ratio_batch64": found[f"{servers}batch64_windows_per_s"] / in_json,
+            f"{servers}ratio_json_8_clients": found[f"{servers}json_8_clients_requests_per_s"] / in_json,
+            f"{servers}ratio_binary_8_clients": found[f"{servers}binary_8_clients_requests_per_s"] / binary,
+        }
+    return ratios | {
         "start_above_empty_s": found["start_to_ready_s"] - found["empty_start_s"],
         "ratio_binary_8_clients_to_floor": found["binary_8_clients_requests_per_s"]
         / found["floor_binary_8_clients_requests_per_s"],
@@ -254,6 +271,7 @@ def main() -> None:
         others = {child.pid for child in psutil.Process().children(recursive=True)}
         found = measure_plain(clients, bundle.folder, bodies, length)
         found |= measure_ours(clients, bundle.folder, native, bodies, length, arguments.ingress, others)
+        found |= measure_two_replicas(clients, bundle.folder, bodies, length, arguments.ingress, others)
         found |= measure_floor(clients, bodies, length, arguments.ingress)
     found |= measure_network(bundle, plain, 5 if arguments.short else 30)
     found = {"ingress": arguments.ingress, "short": arguments.short} | compare(found) | found | machine

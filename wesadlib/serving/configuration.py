@@ -109,6 +109,7 @@ def make_configuration(
     host: str | None = None,
     port: int | None = None,
     origin: str = "settings",
+    replicas: int = 1,
 ) -> Configuration:
     """Make a configuration without a file.
 
@@ -122,6 +123,8 @@ def make_configuration(
         Where to listen.
     origin : str
         Where an error says that it is.
+    replicas : int
+        How many answer side by side.
 
     Raises
     ------
@@ -136,7 +139,7 @@ def make_configuration(
         return Configuration(
             http=HttpOptions(**http),
             arguments=Arguments(bundle=str(bundle), **start),
-            replicas=Replicas(user_config=UserConfig(**values)),
+            replicas=Replicas(num_replicas=replicas, user_config=UserConfig(**values)),
         )
     except ValidationError as error:
         raise InputError(f"{origin}: {_sentence(error)}") from None

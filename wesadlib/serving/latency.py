@@ -97,6 +97,20 @@ _COSTS = (
     _Cost("the same, of Ray Serve with nothing in it", "floor_binary_8_clients_requests_per_s", 0),
     _Cost("share of that floor", "ratio_binary_8_clients_to_floor", 2),
     _Cost("share of the network's bare forward pass, batches of 64", "ratio_batch64_to_network", 2),
+    _Cost(
+        "by two replicas: windows a second, binary batches of 64",
+        "two_replicas_batch64_windows_per_s",
+        0,
+        "two_replicas_ratio_batch64",
+        "times the plain app",
+    ),
+    _Cost(
+        "by two replicas: requests a second, one JSON window, 8 clients",
+        "two_replicas_json_8_clients_requests_per_s",
+        0,
+        "two_replicas_ratio_json_8_clients",
+        "times the plain app",
+    ),
     _Cost("time to the answer at 20 requests a second, ms: half within", "binary_20rps_p50_ms", 1),
     _Cost("99 % within", "binary_20rps_p99_ms", 1),
     _Cost("streams at a time, a prediction every 5 s", "streams", 0),
@@ -104,6 +118,7 @@ _COSTS = (
     _Cost("seconds from nothing to ready", "start_to_ready_s", 1),
     _Cost("of these above Ray Serve with nothing in it", "start_above_empty_s", 1),
     _Cost("resident memory of all processes, MB", "rss_mb", 0),
+    _Cost("by two replicas", "two_replicas_rss_mb", 0),
 )
 
 

@@ -117,6 +117,7 @@ def running_server(
     start_s: float = START_S,
     ingress: str | None = None,
     settings: Mapping[str, Any] | None = None,
+    replicas: int = 1,
 ) -> Iterator[Client]:
     """Serve a bundle while the block runs, and give a client for it; the server ends with the block, however that ends.
 
@@ -134,6 +135,8 @@ def running_server(
         How requests reach the app: one of :data:`wesadlib.serving.process.INGRESSES`; None: the quickest that works.
     settings : mapping, optional
         Settings that differ from their defaults, by the names of :class:`~wesadlib.serving.settings.Settings`.
+    replicas : int
+        How many answer side by side; each has a copy of the models.
 
     Raises
     ------
@@ -142,7 +145,8 @@ def running_server(
     ServerError
         When the server does not come up.
     """
-    configuration = make_configuration(bundle, settings, host, free_port(host) if port is None else port)
+    port = free_port(host) if port is None else port
+    configuration = make_configuration(bundle, settings, host, port, replicas=replicas)
     with (
         tempfile.TemporaryFile("w+", encoding="utf-8") as log,
         _process(configuration, log, ingress) as process,

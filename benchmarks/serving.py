@@ -22,7 +22,6 @@ import numpy as np
 import pandas as pd
 import psutil
 from apps import resident_mb, running
-from prometheus_client.parser import text_string_to_metric_families
 from rich.console import Console
 from rich.table import Table
 from streams import measure_streams
@@ -31,7 +30,7 @@ from workload import BATCH, Bodies, choose_windows, make_bundle
 from wesadlib.artefacts import project_root, write_json
 from wesadlib.bundle import Bundle
 from wesadlib.report.summary import describe_machine
-from wesadlib.serving import Client, load, running_server, wire
+from wesadlib.serving import load, running_server, wire
 from wesadlib.serving.latency import summarise_requests
 from wesadlib.serving.settings import Settings
 
@@ -74,9 +73,11 @@ class Asked:
         work = self.clients.submit(load.open_loop, self._target(path, bodies), rate, seconds)
         return summarise_requests(work.result())
 
-    def rising(self, path: str, bodies: tuple[bytes, ...], rates: tuple[int, ...], seconds: float) -> pd.DataFrame:
+    def rising(
+        self, path: str, bodies: tuple[bytes, ...], rates: tuple[int, ...], seconds: float, metrics: Callable[[], str]
+    ) -> pd.DataFrame:
         """Open loops at rising rates, a row each, up to the first that is too high."""
-        return load.raise_rates(self.clients, self._target(path, bodies), rates, seconds)
+        return load.raise_rates(self.clients, self._target(path, bodies), rates, seconds, metrics)
 
     def many(self, path: str, bodies: tuple[bytes, ...], requests: int, seconds: float) -> Future:
         """As many requests as given, as fast as they are answered, under way."""
@@ -121,12 +122,12 @@ def measure_ours(
         binary = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
         batch = asked.closed("/predict/batch", "binary", bodies.batch, length.loop_s, clients=2)
         steady = asked.open("/predict", bodies.native, 20, length.steady_s)
-        found["batch_windows_mean"] = mean_batch(client)
+        found["batch_windows_mean"] = np.divide(*load.count_batches(client.metrics()))
         streamed = clients.submit(
             measure_streams, asked.port, *native[0], streams=length.streams, seconds=length.streams_s
         ).result()
         memory, many = watch_memory(asked, bodies, length, others)
-        rates = asked.rising("/predict", bodies.native, length.rates, length.rate_s)
+        rates = asked.rising("/predict", bodies.native, length.rates, length.rate_s, client.metrics)
     found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
     found |= named("binary_20rps", steady) | named("many", many) | memory | streamed
     found["batch64_windows_per_s"] = BATCH * batch["requests_per_s"]
@@ -149,13 +150,6 @@ def measure_two_replicas(
         found = {"rss_mb": resident_mb(others), "pss_mb": resident_mb(others, "pss")}
     found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
     return named("two_replicas", found | {"batch64_windows_per_s": BATCH * batch["requests_per_s"]})
-
-
-def mean_batch(client: Client) -> float:
-    """Windows that were computed together, on average, since the server began."""
-    families = {family.name: family for family in text_string_to_metric_families(client.metrics())}
-    samples = {sample.name: sample.value for sample in families["wesad_batch_windows"].samples}
-    return samples["wesad_batch_windows_sum"] / samples["wesad_batch_windows_count"]
 
 
 def watch_memory(
@@ -234,10 +228,10 @@ def show(found: dict[str, Any]) -> None:
     for name, value in found.items():
         if name != "rates":
             table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
-    columns = ("asked a second", "answered a second", "errors", "p50, ms", "p95, ms", "p99, ms")
+    columns = ("asked a second", "answered a second", "errors", "p50, ms", "p95, ms", "p99, ms", "windows a batch")
     rates = Table(*columns, title="Rising rates")
     for row in found["rates"]:
-        figures = (row[name] for name in ("requests_per_s", "errors", "p50_ms", "p95_ms", "p99_ms"))
+        figures = (row[name] for name in ("requests_per_s", "errors", "p50_ms", "p95_ms", "p99_ms", "batch_windows"))
         rates.add_row(str(row["rate"]), *(f"{value:,.1f}" for value in figures))
     Console().print(table)
     Console().print(rates)

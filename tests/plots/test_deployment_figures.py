@@ -40,7 +40,7 @@ def test_a_stream_shows_what_is_told_what_is_held_back_and_what_is_rejected():
 
 
 @pytest.mark.parametrize("saturated", [True, False])
-def test_a_rate_that_is_too_high_is_marked(saturated):
+def test_what_comes_of_rising_rates_is_drawn_and_a_rate_that_is_too_high_is_marked(saturated):
     rates = pd.DataFrame(
         {
             "rate": [25, 50],
@@ -48,9 +48,19 @@ def test_a_rate_that_is_too_high_is_marked(saturated):
             "p50_ms": [2.0, 4.0],
             "p95_ms": [3.0, 50.0],
             "p99_ms": [5.0, 2000.0],
+            "requests": [100, 200],
+            "requests_per_s": [25.0, 45.0],
+            "errors": [0, 10],
+            "batch_windows": [1.0, 3.5],
         }
     )
-    (axes,) = plot_load(rates).axes
-    assert [line.get_ydata().tolist() for line in axes.lines[:3]] == [[2.0, 4.0], [3.0, 50.0], [5.0, 2000.0]]
-    assert [list(line.get_xdata()) for line in axes.lines[3:]] == [[50, 50]] * saturated
-    assert {"p50", "p95", "p99"} <= {text.get_text() for text in axes.texts}
+    times, answered, failed, together = plot_load(rates).axes
+    assert [line.get_ydata().tolist() for line in times.lines[:3]] == [[2.0, 4.0], [3.0, 50.0], [5.0, 2000.0]]
+    assert [list(line.get_xdata()) for line in times.lines[3:]] == [[50, 50]] * saturated
+    assert {"p50", "p95", "p99"} <= {text.get_text() for text in times.texts}
+    assert [axes.lines[0].get_ydata().tolist() for axes in (answered, failed, together)] == [
+        [25.0, 45.0],
+        [0.0, 5.0],
+        [1.0, 3.5],
+    ]
+    assert all(axes.get_ylabel() for axes in (times, answered, failed, together))

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
@@ -79,14 +80,39 @@ def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> 
 
 
 def plot_load(rates: pd.DataFrame) -> Figure:
-    """Quantiles of the time to the answer at rising rates.
+    """What comes of rising rates: time to the answer, answers, failures, and how many windows are computed together.
 
     Parameters
     ----------
     rates : DataFrame
-        ``rate saturated p50_ms p95_ms p99_ms``, a row a rate.
+        ``rate saturated p50_ms p95_ms p99_ms requests requests_per_s errors batch_windows``, a row a rate.
     """
-    figure, axes = plt.subplots(figsize=(7, 3.2))
+    figure, panels = plt.subplots(2, 2, figsize=(7.5, 5), sharex=True, layout="constrained")
+    (times, answered), (failed, together) = panels
+    _plot_times(times, rates)
+    for axes, values, label in (
+        (answered, rates["requests_per_s"], "answered a second"),
+        (failed, 100 * rates["errors"] / rates["requests"], "failed, %"),
+        (together, rates["batch_windows"], "windows computed together"),
+    ):
+        axes.plot(rates["rate"], values, "o-", color="black", linewidth=2, markersize=4)
+        axes.set_ylabel(label)
+        axes.set_ylim(0, 1.1 * max(1, np.nanmax([1, *values])))
+    answered.plot(rates["rate"], rates["rate"], ":", color=NEUTRAL, linewidth=1, zorder=0)
+    for axes in panels.flat:
+        for rate in rates.loc[rates["saturated"], "rate"]:
+            axes.axvline(rate, color=STATE_COLORS["stress"], linestyle="--", linewidth=1)
+    for rate in rates.loc[rates["saturated"], "rate"]:
+        times.annotate(
+            "too many", (rate, 0.97), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="right", va="top", color=STATE_COLORS["stress"],
+        )  # fmt: skip
+    for axes in (failed, together):
+        axes.set_xlabel("requests asked for a second")
+    return closed(figure)
+
+
+def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
     for name, shade, up in (("p50", "#999999", -9), ("p95", "#555555", 0), ("p99", "black", 9)):
         times = rates[f"{name}_ms"]
         axes.plot(rates["rate"], times, "o-", color=shade, linewidth=2, markersize=4)
@@ -95,19 +121,11 @@ def plot_load(rates: pd.DataFrame) -> Figure:
                 name, (rates["rate"].iloc[0], times.iloc[0]), (-8, up), textcoords="offset points",
                 ha="right", va="center", color=shade, weight="bold",
             )  # fmt: skip
-    for rate in rates.loc[rates["saturated"], "rate"]:
-        axes.axvline(rate, color=STATE_COLORS["stress"], linestyle="--", linewidth=1)
-        axes.annotate(
-            "too many", (rate, 0.97), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
-            ha="right", va="top", color=STATE_COLORS["stress"],
-        )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
-    axes.set_xlim(left=0.7 * rates["rate"].min())
+    axes.set_xlim(left=0.6 * rates["rate"].min())
     axes.set_xticks(list(rates["rate"]))
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter("")
-    axes.set_xlabel("requests asked for a second")
     axes.set_ylabel("time to the answer, ms")
-    return closed(figure)

@@ -5,10 +5,12 @@ goes wrong with a request (a status other than 200, a connection that breaks, no
 """
 
 import asyncio
+import math
 import os
 import threading
 import time
-from collections.abc import Coroutine, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,8 +18,10 @@ from itertools import cycle
 from multiprocessing import get_context, parent_process
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import uvloop
+from prometheus_client.parser import text_string_to_metric_families
 
 from wesadlib.serving.latency import summarise_requests
 
@@ -135,7 +139,9 @@ def open_loop(target: Target, rate: float, seconds: float) -> pd.DataFrame:
     return _run(_open_loop(target, rate, seconds))
 
 
-def raise_rates(executor: Executor, target: Target, rates: Sequence[float], seconds: float) -> pd.DataFrame:
+def raise_rates(
+    executor: Executor, target: Target, rates: Sequence[float], seconds: float, metrics: Callable[[], str]
+) -> pd.DataFrame:
     """Ask at rising rates, until one is too high.
 
     Parameters
@@ -147,23 +153,38 @@ def raise_rates(executor: Executor, target: Target, rates: Sequence[float], seco
         Requests a second, ascending.
     seconds : float
         How long at each.
+    metrics : callable
+        Gives what the server counts, as ``GET /metrics`` does.
 
     Returns
     -------
     DataFrame
-        A row a rate, up to the first that saturates the server: ``rate saturated`` and what
+        A row a rate, up to the first that saturates the server: ``rate saturated batch_windows``, the last being how
+        many windows were computed together on average, and what
         :func:`~wesadlib.serving.latency.summarise_requests` says. A rate saturates when a request fails, less than 95 %
         of what was asked is answered in time, or the 99th percentile is above a second.
     """
     rows = []
     for rate in rates:
+        before = count_batches(metrics())
         row = summarise_requests(executor.submit(open_loop, target, rate, seconds).result())
+        windows, batches = np.subtract(count_batches(metrics()), before)
         kept_up = row["requests_per_s"] >= LEAST_ANSWERED * rate * seconds / (seconds + 1 / rate)
         saturated = bool(row["errors"]) or not kept_up or not row["p99_ms"] <= MOST_P99_MS
-        rows.append({"rate": rate, "saturated": saturated, **row})
+        batch_windows = windows / batches if batches else math.nan
+        rows.append({"rate": rate, "saturated": saturated, "batch_windows": batch_windows, **row})
         if saturated:
             break
     return pd.DataFrame(rows)
+
+
+def count_batches(metrics: str) -> tuple[float, float]:
+    """Windows that a server's replicas have computed, and in how many batches, as ``GET /metrics`` says it."""
+    totals = Counter()
+    for family in text_string_to_metric_families(metrics):
+        for sample in family.samples:
+            totals[sample.name] += sample.value
+    return totals["wesad_batch_windows_sum"], totals["wesad_batch_windows_count"]
 
 
 def _run(work: Coroutine[Any, Any, list[_Row]]) -> pd.DataFrame:

@@ -90,22 +90,22 @@ def plot_load(rates: pd.DataFrame) -> Figure:
     figure, panels = plt.subplots(2, 2, figsize=(7.5, 5), sharex=True, layout="constrained")
     (times, answered), (failed, together) = panels
     _plot_times(times, rates)
-    for axes, values, label in (
-        (answered, rates["requests_per_s"], "answered a second"),
-        (failed, 100 * rates["errors"] / rates["requests"], "failed, %"),
-        (together, rates["batch_windows"], "windows computed together"),
+    for axes, values, top, label in (
+        (answered, rates["requests_per_s"], rates["rate"], "answered a second"),
+        (failed, 100 * rates["errors"] / rates["requests"], [1.0], "failed, %"),
+        (together, rates["batch_windows"], [1.0], "windows in a batch"),
     ):
         axes.plot(rates["rate"], values, "o-", color="black", linewidth=2, markersize=4)
         axes.set_ylabel(label)
-        axes.set_ylim(0, 1.1 * max(1, np.nanmax([1, *values])))
+        axes.set_ylim(0, 1.1 * np.nanmax([*values, *top]))
     answered.plot(rates["rate"], rates["rate"], ":", color=NEUTRAL, linewidth=1, zorder=0)
     for axes in panels.flat:
         for rate in rates.loc[rates["saturated"], "rate"]:
             axes.axvline(rate, color=STATE_COLORS["stress"], linestyle="--", linewidth=1)
     for rate in rates.loc[rates["saturated"], "rate"]:
         times.annotate(
-            "too many", (rate, 0.97), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
-            ha="right", va="top", color=STATE_COLORS["stress"],
+            "too many", (rate, 0.03), (-4, 0), xycoords=("data", "axes fraction"), textcoords="offset points",
+            ha="right", va="bottom", color=STATE_COLORS["stress"],
         )  # fmt: skip
     for axes in (failed, together):
         axes.set_xlabel("requests asked for a second")
@@ -123,6 +123,7 @@ def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
             )  # fmt: skip
     axes.set_xscale("log")
     axes.set_yscale("log")
+    axes.margins(y=0.15)
     axes.set_xlim(left=0.6 * rates["rate"].min())
     axes.set_xticks(list(rates["rate"]))
     for axis in (axes.xaxis, axes.yaxis):

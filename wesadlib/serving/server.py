@@ -190,12 +190,15 @@ def _tell(process: subprocess.Popen, line: str) -> None:
 
 
 def _line(configuration: Configuration) -> str:
-    """What the process is told: folders from the root, and the version, so that another bundle there is noticed."""
+    """What the process is told: folders from the root, and a version of the moment.
+
+    Whoever tells it again wants the bundle read again, also where its files were mended and its version is the same.
+    """
     folder = Path(configuration.bundle).resolve()
-    config = read_config(folder)
+    read_config(folder)
     arguments = configuration.arguments
     arguments = arguments.model_copy(update={"bundle": str(Path(arguments.bundle).resolve())})
-    live = configuration.replicas.user_config.model_copy(update={"bundle": str(folder), "version": config["version"]})
+    live = configuration.replicas.user_config.model_copy(update={"bundle": str(folder), "version": str(time.time_ns())})
     replicas = configuration.replicas.model_copy(update={"user_config": live})
     return configuration.model_copy(update={"arguments": arguments, "replicas": replicas}).model_dump_json() + "\n"
 

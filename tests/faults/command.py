@@ -75,8 +75,12 @@ class Command:
         """Send the command, and it alone, a signal."""
         self.process.send_signal(number)
 
+    def line(self) -> str:
+        """The next line that it prints, when it comes."""
+        return self.process.stdout.readline()
+
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """End it; status, and what it printed on both of its streams after the first line."""
+        """End it; status, and what it printed on both of its streams that was not read yet."""
         self.tell(number)
         printed, _ = self.process.communicate(timeout=END_S)
         return self.process.returncode, printed

@@ -45,7 +45,10 @@ class Replicas(_Part):
     graceful_shutdown_wait_loop_s: float = Field(0.1, gt=0)
     health_check_period_s: float = Field(2.0, gt=0)
     health_check_timeout_s: float = Field(10.0, gt=0)
-    ray_actor_options: dict[str, Any] = {}
+    # A change of the bundle: replicas that answer stay until others have come up, or for good where these do not.
+    max_surge_percent: int = Field(25, ge=0, le=100)
+    # Beside one replica a core there has to be room for the one that takes the place of another.
+    ray_actor_options: dict[str, Any] = {"num_cpus": 0.5}
     autoscaling_config: dict[str, Any] | None = None
     user_config: UserConfig = UserConfig()
 

@@ -4,9 +4,9 @@ Nothing here imports what computes until a replica does, so that the process tha
 """
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING, Any
 
-from wesadlib.errors import InputError
 from wesadlib.serving.configuration import APPLICATION, DEPLOYMENT, Configuration
 from wesadlib.serving.settings import Arguments, Live, UserConfig, make_settings
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from wesadlib.bundle import Bundle
     from wesadlib.serving.settings import Settings
     from wesadlib.serving.store import AsyncStore
+
+#: A bundle with which a replica did not come up so often never lets one come up.
+_MOST_STARTS = 3
+_logger = logging.getLogger(__name__)
 
 
 class Server:
@@ -37,7 +41,7 @@ class Server:
         self._token = read_token(self._arguments.token_variable)
         self._asked: tuple[str, str] | None = None
         self._one_at_a_time = asyncio.Lock()
-        self._changing: asyncio.Task[str] | None = None
+        self._changing: set[asyncio.Task] = set()
         settings = make_settings(self._arguments, Live())
         bundle = await asyncio.to_thread(self._load, self._arguments.bundle)
         self.service = Service(bundle, settings, self._store(settings), Watch())
@@ -68,21 +72,16 @@ class Server:
             if live.bundle not in ("", self._arguments.bundle):
                 self.service.bundle = await asyncio.to_thread(self._load, live.bundle)
         elif self._asked != before:
-            self._changing = asyncio.create_task(self._change(self._asked[0]))
+            task = asyncio.create_task(self._change(self._asked[0]))
+            self._changing.add(task)
+            task.add_done_callback(self._changing.discard)
 
-    async def outcome(self) -> str:
-        """What came of the last change of the bundle: why the old one stayed, or nothing."""
-        return await self._changing if self._changing else ""
-
-    async def _change(self, folder: str) -> str:
+    async def _change(self, folder: str) -> None:
         async with self._one_at_a_time:
             try:
                 self.service.bundle = await asyncio.to_thread(self._load, folder)
-            except InputError as error:
-                return str(error)
             except Exception as error:
-                return f"{folder}: the bundle did not answer its own example ({type(error).__name__})."
-        return ""
+                _logger.error("the bundle was not changed: %s", type(error).__name__)
 
     def _load(self, folder: str) -> "Bundle":
         from threadpoolctl import threadpool_limits
@@ -119,7 +118,9 @@ def deploy(configuration: Configuration) -> "serve.Application":
     """Make the application with the options that a configuration has for its replicas."""
     from ray import serve
 
-    deployment = serve.deployment(serve.ingress()(Server)).options(name=DEPLOYMENT, **configuration.replicas.options())
+    deployment = serve.deployment(serve.ingress()(Server)).options(
+        name=DEPLOYMENT, max_constructor_retry_count=_MOST_STARTS, **configuration.replicas.options()
+    )
     return deployment.bind(configuration.arguments.model_dump())
 
 

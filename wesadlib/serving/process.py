@@ -1,7 +1,6 @@
 """The process that a server runs in: Ray with the switches that it reads from the environment, and Serve on top."""
 
 import argparse
-import asyncio
 import json
 import logging
 import os
@@ -13,7 +12,6 @@ import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -25,9 +23,6 @@ from wesadlib.serving.ports import free_port
 
 #: Seconds that Serve may take to end.
 DRAIN_S = 15.0
-
-#: Seconds that another bundle may take to be loaded.
-CHANGE_S = 120.0
 
 #: Ray reads these when it is imported: no report to its makers; and its ports on loopback, which Ray does by itself on
 #: systems that ask people at each port that is opened.
@@ -222,32 +217,17 @@ def _end_idle() -> None:
             getattr(worker._global_node, name)(check_alive=False)
 
 
-@cache
-def _loop() -> asyncio.AbstractEventLoop:
-    """Where handles live, which Serve ends with itself: as long as the process."""
-    loop = asyncio.new_event_loop()
-    threading.Thread(target=loop.run_forever, daemon=True).start()
-    return loop
-
-
-def _change(line: str) -> None:
-    """Have the replicas take over another configuration, and say where they do not take its bundle."""
+def _take_over(configuration: Configuration) -> bool:
+    """Have replicas of a configuration take the place of those that answer; False where none comes up."""
     from ray import serve as ray_serve
 
     from wesadlib.serving.deployment import deploy
 
-    async def outcome() -> str:
-        # In the switches' mode a handle works on a loop only.
-        return await asyncio.wait_for(ray_serve.get_app_handle(APPLICATION).outcome.remote(), CHANGE_S)
-
     try:
-        application = deploy(Configuration.model_validate_json(line))
-        ray_serve.run(application, name=APPLICATION, route_prefix="/", logging_config=_QUIET)
-        told = asyncio.run_coroutine_threadsafe(outcome(), _loop()).result()
-    except Exception as error:
-        told = f"the change was not taken over ({type(error).__name__})."
-    if told:
-        print(f"wesad: {told} What was served before stays.", file=sys.stderr, flush=True)
+        ray_serve.run(deploy(configuration), name=APPLICATION, route_prefix="/", logging_config=_QUIET)
+    except Exception:
+        return False
+    return True
 
 
 def main() -> None:
@@ -265,8 +245,19 @@ def main() -> None:
 
         return deploy(configuration)
 
+    def change(line: str) -> None:
+        nonlocal configuration
+        wanted = Configuration.model_validate_json(line)
+        if _take_over(wanted):
+            configuration = wanted
+            return
+        told = f"wesad: {wanted.bundle}: no replica comes up with this bundle. What was served before stays."
+        print(told, file=sys.stderr, flush=True)
+        # Otherwise Serve would make a replica anew, should one fail, from what has just failed.
+        _take_over(configuration)
+
     http = configuration.http.model_dump(exclude_none=True)
-    serve_until_input_ends(make, ingress=ingress, change=_change, **http)
+    serve_until_input_ends(make, ingress=ingress, change=change, **http)
 
 
 if __name__ == "__main__":

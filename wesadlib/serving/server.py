@@ -93,7 +93,7 @@ def _change(process: subprocess.Popen, started: Configuration, read: Callable[[]
 
 
 def _changed(started: Configuration, wanted: Configuration) -> Configuration:
-    """The configuration that was started with, where it has to stay as it was, with another's bundle and live settings.
+    """What was started with, with another's bundle and live settings.
 
     Raises
     ------
@@ -105,8 +105,7 @@ def _changed(started: Configuration, wanted: Configuration) -> Configuration:
         for field in type(before).model_fields:
             if field not in ("bundle", "user_config") and getattr(before, field) != getattr(after, field):
                 raise InputError(f"`{field}` cannot be changed while the server runs: start it anew.")
-    live = wanted.replicas.user_config.model_copy(update={"bundle": wanted.bundle})
-    return started.model_copy(update={"replicas": started.replicas.model_copy(update={"user_config": live})})
+    return wanted
 
 
 @contextmanager
@@ -190,15 +189,11 @@ def _tell(process: subprocess.Popen, line: str) -> None:
 
 
 def _line(configuration: Configuration) -> str:
-    """What the process is told: folders from the root, and a version of the moment.
-
-    Whoever tells it again wants the bundle read again, also where its files were mended and its version is the same.
-    """
+    """What the process is told: the bundle that is to be served, by its folder from the root."""
     folder = Path(configuration.bundle).resolve()
     read_config(folder)
-    arguments = configuration.arguments
-    arguments = arguments.model_copy(update={"bundle": str(Path(arguments.bundle).resolve())})
-    live = configuration.replicas.user_config.model_copy(update={"bundle": str(folder), "version": str(time.time_ns())})
+    arguments = configuration.arguments.model_copy(update={"bundle": str(folder)})
+    live = configuration.replicas.user_config.model_copy(update={"bundle": ""})
     replicas = configuration.replicas.model_copy(update={"user_config": live})
     return configuration.model_copy(update={"arguments": arguments, "replicas": replicas}).model_dump_json() + "\n"
 

@@ -2,12 +2,14 @@
 
 import asyncio
 import threading
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from types import SimpleNamespace
 
 import msgpack
 import numpy as np
 import pytest
 from websockets.asyncio.server import serve
+from websockets.exceptions import ConnectionClosed
 
 from wesadlib.errors import InputError
 from wesadlib.serving import AsyncClient, Client, RequestRefused
@@ -167,6 +169,38 @@ def test_a_server_that_is_full_or_restarts_is_asked_again():
         stream.send(seconds(0, 2))
         stream.end()
         assert list(stream) == []
+
+
+def test_a_server_that_fails_at_the_same_window_each_time_is_not_asked_for_ever(monkeypatch):
+    # When the stream breaks: at first within the 20 s of grace, after a prediction for 30 s.
+    breaks = iter([0.0, 19.0, 100.0, 110.0, 115.0, 130.0])
+    monkeypatch.setattr("wesadlib.serving.stream_client.time", SimpleNamespace(monotonic=lambda: next(breaks)))
+    monkeypatch.setattr("wesadlib.serving.stream_client._PAUSE_S", 0.0)
+    heard = []
+
+    async def fail(line):
+        heard.append(await hear(line))
+        await line.send(ready())
+        with suppress(ConnectionClosed):
+            await hear(line)
+            await line.close(1011)
+
+    async def get_on(line):
+        heard.append(await hear(line))
+        await line.send(ready())
+        await hear(line)
+        await line.send(prediction(0))
+        await line.close(1011)
+
+    with (
+        scripted(fail, fail, get_on, fail, fail, fail) as url,
+        Client(url, retry_s=0) as client,
+        client.stream(RATES, hop_s=5.0) as stream,
+    ):
+        stream.send(seconds(0, 20))
+        with pytest.raises(StreamLost, match="at the same place again and again"):
+            list(stream)
+    assert len(heard) == 6
 
 
 @pytest.mark.parametrize("code", [1008, 1009])

@@ -22,6 +22,8 @@ _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
 _FINAL_CODES = (1002, 1003, 1007, 1008, 1009, 1010)
 #: How long a server may be silent, s: one that is far behind reads no ping before the samples that were sent ahead.
 _SILENCE_S = 60.0
+#: Before a stream is taken up that has just broken at the same place, s.
+_PAUSE_S = 0.25
 T = TypeVar("T")
 
 
@@ -70,6 +72,8 @@ class AsyncStream:
         self._error: Exception | None = None
         self._connection: ClientConnection | None = None
         self._reading: asyncio.Task | None = None
+        # Where the stream was when it broke last, and since when it has been there.
+        self._broke_at: tuple[tuple[int, ...], float] = ((), 0.0)
 
     async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
         """Send samples as they come; what is NaN counts as missing.
@@ -122,9 +126,8 @@ class AsyncStream:
         raise StopAsyncIteration
 
     async def _open(self) -> None:
-        # At first as any request is tried again, later for as long as the server keeps the stream.
         known = self._talk.ready
-        patience = calls.patience(max(self._retry_s, known.grace_s if known else 0.0), _is_passing)
+        patience = calls.patience(self._patience_s(), _is_passing)
         try:
             async with self._saying:
                 self._connection = await AsyncRetrying(**patience)(self._connect)
@@ -134,6 +137,21 @@ class AsyncStream:
         except _BROKEN as error:
             what = "the stream broke and could not be resumed" if known else "no stream could be opened"
             raise StreamLost(f"{what} at {self._url}: {error}") from error
+
+    def _patience_s(self) -> float:
+        # At first as any request is tried again, later for as long as the server keeps the stream.
+        return max(self._retry_s, self._talk.ready.grace_s if self._talk.ready else 0.0)
+
+    async def _open_again(self, error: Exception) -> None:
+        """Take the stream up, unless that has brought nothing for too long: a server may fail at each attempt."""
+        now, progress = time.monotonic(), self._talk.progress
+        if progress != self._broke_at[0]:
+            self._broke_at = progress, now
+        elif now - self._broke_at[1] > self._patience_s():
+            raise StreamLost(f"the stream breaks at the same place again and again: {error}") from error
+        else:
+            await asyncio.sleep(_PAUSE_S)
+        await self._open()
 
     async def _connect(self) -> ClientConnection:
         connection = await connect(self._url, **self._keywords)
@@ -158,7 +176,7 @@ class AsyncStream:
                 except _BROKEN as error:
                     if not _is_passing(error):
                         raise StreamLost(f"the server closed the stream: {error}") from error
-                    await self._open()
+                    await self._open_again(error)
                 else:
                     if isinstance(said, StreamPrediction):
                         self._answers.put_nowait(said)

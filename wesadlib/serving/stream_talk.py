@@ -67,6 +67,11 @@ class StreamTalk:
         self._wanted = 0
         self._ending = False
 
+    @property
+    def progress(self) -> tuple[int, ...]:
+        """Windows that were answered, and samples that the server had when it took the stream up; grows with either."""
+        return self._wanted, *(self.ready.next.values() if self.ready else ())
+
     def start(self) -> str | bytes:
         """The first message of a connection."""
         channels = {name: {"rate_hz": rate} for name, rate in self.rates_hz.items()}

@@ -20,7 +20,8 @@ def test_a_person_whose_rest_is_known_is_answered_by_it_until_forgotten(server, 
     assert known.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
     (batched,) = server.predict_batch([LATER], rest=rest.rest, form="binary")
     assert batched.probabilities == pytest.approx(known.probabilities, abs=1e-6)
-    assert server.request("DELETE", "/people/ann")["rests"] == 1
+    forgotten = server.forget("ann")
+    assert (forgotten.person, forgotten.rests) == ("ann", 1)
     with pytest.raises(RequestRefused, match="404"):
         server.predict(*LATER, rest=rest.rest)
 

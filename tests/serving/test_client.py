@@ -71,6 +71,17 @@ def test_a_batch_comes_back_in_its_order_with_types(form):
     assert seen == [("/predict/batch", CONTENT_TYPES[form], write_windows([window] * 3, form))]
 
 
+def test_a_person_is_forgotten_by_a_name_that_cannot_lead_elsewhere():
+    asked = []
+
+    def answer(request):
+        asked.append((request.method, request.url.raw_path))
+        return httpx.Response(200, json={"person": "a/b", "rests": 1, "windows": 2, "streams": 0})
+
+    assert client_of(answer).forget("a/b").windows == 2
+    assert asked == [("DELETE", b"/people/a%2Fb")]
+
+
 def test_the_client_names_an_unknown_form_and_a_missing_rate():
     client = client_of(None)
     with pytest.raises(InputError, match="form 'pickle' is unknown; it is one of json, binary"):

@@ -18,7 +18,7 @@ from wesadlib.serving.wire import Form
 
 if TYPE_CHECKING:
     from wesadlib.serving.drift import DriftReport
-    from wesadlib.serving.people import RestAnswer
+    from wesadlib.serving.people import ForgottenAnswer, RestAnswer
 
 
 class AsyncClient:
@@ -69,6 +69,10 @@ class AsyncClient:
     async def rest(self, person: str, windows: Sequence[Window], *, form: Form = "binary") -> "RestAnswer":
         """Send a person's minutes at rest."""
         return await self._send(calls.rest(person, windows, form))
+
+    async def forget(self, person: str) -> "ForgottenAnswer":
+        """Have all forgotten that is kept of a person."""
+        return await self._send(calls.forget(person))
 
     def stream(
         self,

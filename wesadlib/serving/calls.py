@@ -14,7 +14,7 @@ from wesadlib.serving.wire import CONTENT_TYPES, Form, read, write_window, write
 
 if TYPE_CHECKING:
     from wesadlib.serving.drift import DriftReport
-    from wesadlib.serving.people import RestAnswer
+    from wesadlib.serving.people import ForgottenAnswer, RestAnswer
 
 #: One window, as `predict` takes it: samples of each channel, and its rate.
 Window = tuple[Mapping[str, Any], Mapping[str, float]]
@@ -82,6 +82,13 @@ def rest(person: str, windows: Sequence[Window], form: Form) -> "Call[RestAnswer
 
     path = f"/people/{quote(person, safe='')}/rest"
     return _post(path, write_windows(windows, form), form, lambda body: RestAnswer(**body))
+
+
+def forget(person: str) -> "Call[ForgottenAnswer]":
+    """Have a person forgotten."""
+    from wesadlib.serving.people import ForgottenAnswer
+
+    return Call("DELETE", f"/people/{quote(person, safe='')}", partial(_made, lambda body: ForgottenAnswer(**body)), {})
 
 
 def drift() -> "Call[DriftReport]":

@@ -17,7 +17,7 @@ from wesadlib.serving.wire import Form
 
 if TYPE_CHECKING:
     from wesadlib.serving.drift import DriftReport
-    from wesadlib.serving.people import RestAnswer
+    from wesadlib.serving.people import ForgottenAnswer, RestAnswer
 
 __all__ = ["Client", "RequestRefused"]
 
@@ -133,6 +133,10 @@ class Client:
             When too few of the windows are good, or the model does not use a person's rest.
         """
         return self._send(calls.rest(person, windows, form))
+
+    def forget(self, person: str) -> "ForgottenAnswer":
+        """Have all forgotten that is kept of a person; what comes back says how much that was."""
+        return self._send(calls.forget(person))
 
     def stream(
         self,

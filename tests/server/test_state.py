@@ -2,6 +2,7 @@
 
 import minutes
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving import RequestRefused
@@ -27,14 +28,23 @@ def test_a_person_whose_rest_is_known_is_answered_by_it_until_forgotten(server, 
 
 
 def test_counts_rise_by_what_was_sent(server):
-    def count(name):
-        lines = (line for line in server.metrics().splitlines() if line.startswith(name))
-        return sum(float(line.rpartition(" ")[2]) for line in lines)
+    def count(name, **labels):
+        families = text_string_to_metric_families(server.metrics())
+        samples = (sample for family in families for sample in family.samples if sample.name == name)
+        return sum(sample.value for sample in samples if labels.items() <= sample.labels.items())
 
-    before = count('wesad_windows_total{outcome="rejected"')
+    counted = [
+        (("wesad_windows_total", {"outcome": "rejected"}), 3),
+        (("wesad_rejections_total", {"channel": "wrist_temp", "rule": "flat line"}), 3),
+        (("wesad_requests_total", {"route": "/predict/batch", "status": "200"}), 1),
+        (("wesad_request_seconds_count", {"route": "/predict/batch"}), 1),
+        (("wesad_batch_windows_sum", {}), 3),
+        (("wesad_batch_windows_count", {}), 1),
+    ]
+    before = [count(name, **labels) for (name, labels), _ in counted]
     server.predict_batch([(LATER[0] | {"wrist_temp": [0.0] * 240}, LATER[1])] * 3)
-    assert count('wesad_windows_total{outcome="rejected"') == before + 3
-    assert count("wesad_requests_total{replica") + count("wesad_requests_total") > 0
+    after = [count(name, **labels) for (name, labels), _ in counted]
+    assert [now - then for now, then in zip(after, before, strict=True)] == [rise for _, rise in counted]
 
 
 def test_drift_says_why_it_cannot_be_judged(server):

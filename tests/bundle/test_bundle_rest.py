@@ -7,7 +7,7 @@ import pytest
 from wesadlib.bundle import load_bundle, save_bundle
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
-from wesadlib.models.engines import ENGINES
+from wesadlib.models.predictor import ENGINES
 from wesadlib.params import Params
 from wesadlib.quality import assess_quality
 from wesadlib.signals import make_windows

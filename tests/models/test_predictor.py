@@ -188,7 +188,7 @@ def test_eager_needs_no_other_engine(parts, fitted, monkeypatch):
         predictor_of(fitted("resnet", False), parts[2], engine="openvino")
 
 
-@pytest.mark.parametrize("name", NETWORKS)
+@every_model
 def test_an_unknown_engine_is_refused(name, parts, fitted):
     with pytest.raises(InputError, match="unknown engine `tensor`; the engines are eager, openvino"):
         predictor_of(fitted(name, False), parts[2], engine="tensor")

@@ -36,7 +36,7 @@ class Judge:
     example : Example
         Which features there are is seen on it, and an engine is held against the models.
     engine : str
-        What runs a network: one of :data:`wesadlib.models.engines.ENGINES`.
+        What runs a network: one of :data:`wesadlib.models.predictor.ENGINES`.
     threads : int
         How many threads it computes on.
 

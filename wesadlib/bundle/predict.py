@@ -36,7 +36,7 @@ class Bundle:
     rested : object or None
         The model that was fitted with people's rest, which answers where a person's is known.
     engine : str
-        What runs a network: one of :data:`wesadlib.models.engines.ENGINES`.
+        What runs a network: one of :data:`wesadlib.models.predictor.ENGINES`.
     threads : int
         How many threads it computes on.
     """
@@ -255,7 +255,7 @@ def load_bundle(folder: str | Path, engine: str = "eager", threads: int = 1) -> 
     ----------
     folder : path
     engine : str
-        What runs a network: one of :data:`wesadlib.models.engines.ENGINES`. The files are the same for each; another
+        What runs a network: one of :data:`wesadlib.models.predictor.ENGINES`. The files are the same for each; another
         than ``eager`` is made here from the weights and held against them on the bundle's own example.
     threads : int
         How many threads a network computes on.

@@ -84,7 +84,7 @@ class Model(Protocol):
         channels, feature_names : sequence of str or None
             Names of the channels and features in the arrays to come; None where there are none.
         engine : str
-            What computes, one of :data:`wesadlib.models.engines.ENGINES`; for a network only.
+            What computes, one of :data:`wesadlib.models.predictor.ENGINES`; for a network only.
         threads : int
             How many threads compute; for a network only.
 

@@ -22,28 +22,13 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, nn
 
-from wesadlib.errors import InputError
-
-#: What can run the network: ``eager`` is torch.
-ENGINES = ("eager", "openvino")
+from wesadlib.models.predictor import check_engine
 
 #: Most windows at a time, so that feature maps stay in the processor's cache.
 BATCH = 64
 
 #: Signals ``(window, channel, time)`` to pooled feature maps ``(window, map)`` and levels ``(window, level)``.
 Reader = Callable[[Tensor], tuple[Tensor, Tensor]]
-
-
-def check_engine(engine: str) -> None:
-    """Refuse an unknown engine.
-
-    Raises
-    ------
-    InputError
-        When it is none of :data:`ENGINES`.
-    """
-    if engine not in ENGINES:
-        raise InputError(f"unknown engine `{engine}`; the engines are {', '.join(ENGINES)}.")
 
 
 def make_reader(network: nn.Module, shape: tuple[int, int], engine: str = "eager", threads: int = 1) -> Reader:
@@ -56,7 +41,7 @@ def make_reader(network: nn.Module, shape: tuple[int, int], engine: str = "eager
     shape : pair of int
         Channels and samples of a window.
     engine : str
-        One of :data:`ENGINES`.
+        One of :data:`wesadlib.models.predictor.ENGINES`.
     threads : int
         How many threads compute.
 

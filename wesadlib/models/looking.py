@@ -76,7 +76,7 @@ class NetworkPredictor:
     channels, feature_names : sequence of str or None
         What the arrays to come hold.
     engine : str
-        One of :data:`wesadlib.models.engines.ENGINES`.
+        One of :data:`wesadlib.models.predictor.ENGINES`.
     threads : int
         How many threads it computes on.
     """

@@ -12,8 +12,22 @@ from wesadlib.models.contract import check_rest, mean_of_each_person, name_proba
 if TYPE_CHECKING:
     from wesadlib.models import Model
 
+#: What can run a network: ``eager`` is torch.
+ENGINES = ("eager", "openvino")
 #: Largest difference of a probability between an engine and the eager network.
 TOLERANCE = 1e-6
+
+
+def check_engine(engine: str) -> None:
+    """Refuse an unknown engine.
+
+    Raises
+    ------
+    InputError
+        When it is none of :data:`ENGINES`.
+    """
+    if engine not in ENGINES:
+        raise InputError(f"unknown engine `{engine}`; the engines are {', '.join(ENGINES)}.")
 
 
 class Predictor(Protocol):

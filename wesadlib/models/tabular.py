@@ -20,7 +20,14 @@ from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.contract import encode_labels, mean_at_rest, refuse_absent_state, rest_of_each
-from wesadlib.models.predictor import FeatureColumns, arrays_of, check_profile, features_of, predict_windows
+from wesadlib.models.predictor import (
+    FeatureColumns,
+    arrays_of,
+    check_engine,
+    check_profile,
+    features_of,
+    predict_windows,
+)
 
 PIPELINE_FILE = "model.skops"
 
@@ -185,7 +192,8 @@ class FeatureModel(ABC):
         engine: str = "eager",
         threads: int = 1,
     ) -> "FeaturePredictor":
-        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
+        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`; any engine comes to the same."""
+        check_engine(engine)
         return FeaturePredictor(self, feature_names)
 
     def _damped(self, damping: Damping, windows: xr.Dataset, rest: xr.Dataset | None) -> np.ndarray:

@@ -11,7 +11,7 @@ from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 from wesadlib.models import engines
-from wesadlib.models.predictor import TOLERANCE, arrays_of, check_answers, features_of
+from wesadlib.models.predictor import ENGINES, TOLERANCE, arrays_of, check_answers, features_of
 from wesadlib.params import Params
 
 NAMES = [name for name, home in models.MODELS.items() if home.startswith("wesadlib.")]
@@ -125,7 +125,7 @@ def test_profiles_that_do_not_belong_are_refused(name, parts, fitted):
 @pytest.mark.parametrize("rested", [False, True], ids=["cold", "rested"])
 def test_a_compiled_network_answers_as_the_network_does(name, rested, parts, fitted):
     answers = []
-    for engine in engines.ENGINES:
+    for engine in ENGINES:
         predictor = predictor_of(fitted(name, rested), parts[0], engine=engine, threads=2)
         given = profiles(predictor, parts[1], parts[0]) if rested else None
         answers.append(predictor(*arrays_of(parts[0])[:2], given))
@@ -142,7 +142,7 @@ def test_what_is_missing_is_missing_in_a_compiled_network_too(parts, fitted):
     shape = signal.shape[1:]
     with torch.no_grad():
         eager, compiled = (
-            engines.make_reader(network, shape, name)(torch.from_numpy(signal)) for name in engines.ENGINES
+            engines.make_reader(network, shape, name)(torch.from_numpy(signal)) for name in ENGINES
         )
     np.testing.assert_allclose(compiled[0], eager[0], rtol=1e-5, atol=1e-6)
     # To the last bit: a level of 33 degC whose sum loses digits comes out as another one.

@@ -1,79 +1,16 @@
 """What a client of streams does when the server is silent, full, gone, or says no: held against one by the script."""
 
 import asyncio
-import threading
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from types import SimpleNamespace
 
-import msgpack
 import numpy as np
 import pytest
-from websockets.asyncio.server import serve
+from scripts import RATES, hear, packed, prediction, ready, scripted, seconds
 from websockets.exceptions import ConnectionClosed
 
-from wesadlib.errors import InputError
 from wesadlib.serving import AsyncClient, Client, RequestRefused
-from wesadlib.serving.stream_talk import StreamLost, StreamTalk
-
-RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0}
-ANSWER = {
-    "status": "rejected",
-    "state": None,
-    "probabilities": None,
-    "confidence": None,
-    "abstained": False,
-    "quality": {},
-    "reasons": [],
-    "model_version": "0",
-    "protocol": "cold_start",
-}
-
-
-def packed(kind, **fields):
-    return msgpack.packb({"type": kind, **fields})
-
-
-def ready(session="one", **following):
-    following = dict.fromkeys(RATES, 0) | following
-    return packed("ready", session=session, model_version="0", window_s=10.0, hop_s=5.0, grace_s=20.0, next=following)
-
-
-def prediction(number, reasons=0):
-    answer = ANSWER | {"reasons": ["x" * 9000] * reasons}
-    return packed("prediction", start_s=5.0 * number, end_s=5.0 * number + 10, answer=answer, latency_ms=1.0)
-
-
-def seconds(begin, end):
-    return {name: np.arange(begin * rate, end * rate, dtype=np.float32) for name, rate in RATES.items()}
-
-
-@contextmanager
-def scripted(*scripts, **keywords):
-    """A server that treats its connections by these scripts, one after the other; gives its address."""
-    waiting = list(scripts)
-
-    async def run():
-        stop = asyncio.get_running_loop().create_future()
-        async with serve(lambda line: waiting.pop(0)(line), "127.0.0.1", 0, compression=None, **keywords) as server:
-            port.append(server.sockets[0].getsockname()[1])
-            ends.append(lambda: stop.get_loop().call_soon_threadsafe(stop.set_result, None))
-            started.set()
-            await stop
-
-    port, ends, started = [], [], threading.Event()
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
-    thread.start()
-    started.wait()
-    try:
-        yield f"http://127.0.0.1:{port[0]}"
-    finally:
-        ends[0]()
-        thread.join()
-    assert waiting == []
-
-
-async def hear(line):
-    return msgpack.unpackb(await line.recv())
+from wesadlib.serving.stream_talk import StreamLost
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -264,37 +201,3 @@ def test_a_server_that_is_not_there_is_told_after_the_time_to_try():
         pass
     with Client(url, retry_s=0.2) as client, pytest.raises(StreamLost, match="no stream could be opened"):
         client.stream(RATES).__enter__()
-
-
-def test_samples_that_belong_to_no_channel_or_come_after_the_end_are_named():
-    talk = StreamTalk(RATES)
-    with pytest.raises(InputError, match="wrist_hum: this stream has the channels wrist_bvp, wrist_eda"):
-        talk.samples({"wrist_hum": [1.0]})
-    talk.end()
-    with pytest.raises(InputError, match="ended"):
-        talk.samples(seconds(0, 1))
-
-
-def test_missing_samples_are_left_out_as_gaps_of_one_channel():
-    talk = StreamTalk(RATES)
-    channels = seconds(0, 4)
-    channels["wrist_eda"][4:8] = np.nan
-    parts = [msgpack.unpackb(frame)["channels"] for frame in talk.samples(channels)]
-    values = {name: np.full(len(channels[name]), np.nan, np.float32) for name in RATES}
-    for part in parts:
-        for name, chunk in part.items():
-            samples = np.frombuffer(chunk["samples"], "<f4")
-            assert not np.isnan(samples).any()
-            values[name][chunk["first"] :][: len(samples)] = samples
-    for name in RATES:
-        np.testing.assert_array_equal(values[name], channels[name])
-    assert [sorted(part) for part in parts] == [["wrist_bvp", "wrist_eda"], ["wrist_bvp"], ["wrist_bvp", "wrist_eda"]]
-
-
-def test_a_long_stream_keeps_only_what_is_not_answered():
-    talk = StreamTalk(RATES, hop_s=5.0)
-    for minute in range(20):
-        talk.samples(seconds(60 * minute, 60 * minute + 60))
-        talk.receive(prediction(12 * minute + 11))
-    kept = sum(len(samples.values) for chunk in talk._kept for samples in chunk.values())
-    assert kept <= 15 * sum(RATES.values())

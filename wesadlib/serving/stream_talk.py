@@ -106,6 +106,8 @@ class StreamTalk:
                 raise InputError(f"{name}: this stream has the channels {', '.join(self.rates_hz)}.")
             begin = self._sent[name] if first is None else int(first.get(name, self._sent[name]))
             arrays[name] = Samples(begin, np.asarray(values, np.float32))
+            if (shape := arrays[name].values.shape) != (arrays[name].values.size,):
+                raise InputError(f"{name}: samples are an array (time), not one of shape {shape}.")
         frames = []
         for chunk in _cut_at_gaps(arrays, self.rates_hz):
             self._kept.append(chunk)
@@ -162,7 +164,7 @@ def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -
     if not filled:
         return
     begin, last = min(time[0] for time in filled), max(time[-1] for time in filled)
-    edges = [np.arange(begin, last, _LONGEST_S)]
+    edges = [begin + _LONGEST_S * np.arange((last - begin) // _LONGEST_S + 1)]
     edges += [times[name][1:][gap[1:] != gap[:-1]] for name, gap in missing.items()]
     cuts = np.append(np.unique(np.concatenate(edges)), np.inf)
     places = {name: np.searchsorted(time, cuts) for name, time in times.items()}

@@ -1,0 +1,69 @@
+"""A server of streams that does what a script says, and the words of one."""
+
+import asyncio
+import threading
+from contextlib import contextmanager
+
+import msgpack
+import numpy as np
+from websockets.asyncio.server import serve
+
+RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0}
+ANSWER = {
+    "status": "rejected",
+    "state": None,
+    "probabilities": None,
+    "confidence": None,
+    "abstained": False,
+    "quality": {},
+    "reasons": [],
+    "model_version": "0",
+    "protocol": "cold_start",
+}
+
+
+def packed(kind, **fields):
+    return msgpack.packb({"type": kind, **fields})
+
+
+def ready(session="one", **following):
+    following = dict.fromkeys(RATES, 0) | following
+    return packed("ready", session=session, model_version="0", window_s=10.0, hop_s=5.0, grace_s=20.0, next=following)
+
+
+def prediction(number, reasons=0):
+    answer = ANSWER | {"reasons": ["x" * 9000] * reasons}
+    return packed("prediction", start_s=5.0 * number, end_s=5.0 * number + 10, answer=answer, latency_ms=1.0)
+
+
+def seconds(begin, end):
+    return {name: np.arange(begin * rate, end * rate, dtype=np.float32) for name, rate in RATES.items()}
+
+
+@contextmanager
+def scripted(*scripts, **keywords):
+    """A server that treats its connections by these scripts, one after the other; gives its address."""
+    waiting = list(scripts)
+
+    async def run():
+        stop = asyncio.get_running_loop().create_future()
+        async with serve(lambda line: waiting.pop(0)(line), "127.0.0.1", 0, compression=None, **keywords) as server:
+            port.append(server.sockets[0].getsockname()[1])
+            ends.append(lambda: stop.get_loop().call_soon_threadsafe(stop.set_result, None))
+            started.set()
+            await stop
+
+    port, ends, started = [], [], threading.Event()
+    thread = threading.Thread(target=asyncio.run, args=(run(),))
+    thread.start()
+    started.wait()
+    try:
+        yield f"http://127.0.0.1:{port[0]}"
+    finally:
+        ends[0]()
+        thread.join()
+    assert waiting == []
+
+
+async def hear(line):
+    return msgpack.unpackb(await line.recv())

@@ -93,8 +93,7 @@ class Conversation:
         if outcome.resumable and self._buffer is not None:
             try:
                 state = self._buffer.to_bytes()
-                grace_s, person = self._service.settings.grace_s, self._start.person
-                await self._service.store.park(self._session, state, grace_s, person)
+                await self._park(self._session, state, self._start.person)
             except Exception as error:
                 _logger.error("a stream could not be parked: %s", type(error).__name__)
         try:
@@ -120,10 +119,10 @@ class Conversation:
         shape = {"window_s": config["window_s"], "hop_s": start.hop_s}
         buffer = StreamBuffer(rates_hz, lag_s=self._service.settings.lag_s, **shape)
         self._session = secrets.token_urlsafe(16)
-        if start.session is not None:
-            buffer = await self._resume(start.session, buffer)
         if start.start_s is not None:
             buffer.restart(start.start_s)
+        if start.session is not None:
+            buffer = await self._resume(start, buffer)
         self._start, self._buffer = start, buffer
         ready = Ready(
             session=self._session,
@@ -134,21 +133,26 @@ class Conversation:
         )
         await self._send(ready.model_dump())
 
-    async def _resume(self, session: str, fresh: StreamBuffer) -> StreamBuffer:
+    async def _resume(self, start: Start, fresh: StreamBuffer) -> StreamBuffer:
         """The stream that was parked under a session, or else the fresh one."""
         deadline = time.monotonic() + CLAIM_S
-        while (state := await self._service.store.claim(session)) is None:
+        while (state := await self._service.store.claim(_place(start.session, start.person))) is None:
             if time.monotonic() > deadline:
                 return fresh
             await asyncio.sleep(CLAIM_EVERY_S)
         parked = StreamBuffer.from_bytes(state)
         if parked.rates_hz != fresh.rates_hz or (parked.window_s, parked.hop_s) != (fresh.window_s, fresh.hop_s):
             # Whoever asks again as the stream was started finds it.
-            await self._service.store.park(session, state, self._service.settings.grace_s)
+            await self._park(start.session, state, start.person)
             detail = "this stream was started with other channels, rates or another hop"
             raise wire.BodyError("This is not a start message.", [ProblemItem(name="session", detail=detail)])
-        self._session = session
+        if start.start_s is not None:
+            parked.restart(start.start_s)
+        self._session = start.session
         return parked
+
+    async def _park(self, session: str, state: bytes, person: str | None) -> None:
+        await self._service.store.park(_place(session, person), state, self._service.settings.grace_s, person)
 
     async def _converse(self) -> None:
         while True:
@@ -224,7 +228,7 @@ class Conversation:
 
 
 class _Rate:
-    """How many samples a client may still send: a bucket of 10 s that fills at the allowed rate; 0: no limit."""
+    """How many samples a client may still send: a bucket of 10 s that fills at the allowed rate."""
 
     def __init__(self, per_s: float):
         self._per_s = per_s
@@ -232,14 +236,17 @@ class _Rate:
         self._at = time.monotonic()
 
     def spend(self, samples: int) -> None:
-        if not self._per_s:
-            return
         now = time.monotonic()
         self._left = min(RATE_OVER_S * self._per_s, self._left + self._per_s * (now - self._at)) - samples
         self._at = now
         if self._left < 0:
             detail = f"A stream sends at most {self._per_s:g} samples a second over {RATE_OVER_S:g} s."
             raise _Refused(make_problem(429, detail), 1008)
+
+
+def _place(session: str, person: str | None) -> str:
+    """Where a stream is parked: samples of one person are never gone on with as those of another."""
+    return f"{person or ''} {session}"
 
 
 def _check_start(start: Start, wanted: Sequence[str], hop_min_s: float) -> None:

@@ -41,7 +41,9 @@ class Start(_Message):
     hop_s: float = Field(default=5.0, gt=0, le=3600, description="from one window's start to the next, s")
     person: PersonId | None = Field(default=None, description="whose stream this is, by a name that means nothing here")
     rest: str | None = Field(default=None, max_length=64, description="the person's rest, as a handle")
-    session: str | None = Field(default=None, max_length=64, description="the dropped stream to go on with")
+    session: str | None = Field(
+        default=None, max_length=64, description="the dropped stream of this person to go on with"
+    )
     start_s: float | None = Field(
         default=None,
         ge=0,

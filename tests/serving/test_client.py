@@ -100,8 +100,10 @@ def test_the_client_raises_what_the_server_says_is_wrong():
     assert refused.value.problem.errors[0].name == "wrist_eda"
 
 
-def test_an_error_that_is_not_the_apps_is_an_error_too():
-    client = client_of(lambda request: httpx.Response(503, text="no app here"))
+@pytest.mark.parametrize("content_type", ["text/plain", "application/problem+json"])
+def test_an_error_that_is_not_the_apps_is_an_error_too(content_type):
+    headers = {"content-type": content_type}
+    client = client_of(lambda request: httpx.Response(503, text="no app here", headers=headers))
     with pytest.raises(RequestRefused, match="503 no app here"):
         client.model()
 
@@ -139,6 +141,14 @@ def test_no_server_is_asked_sooner_than_it_says_or_for_longer_than_wanted(retry_
         client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4})
     assert refused.value.retry_after_s == 31
     assert len(asked) == 1
+
+
+@pytest.mark.parametrize("after", ["-1", "1.5", "²", "Fri, 31 Dec 1999 23:59:59 GMT", "9" * 400])
+def test_no_time_to_ask_again_is_too_odd(after):
+    client = client_of(lambda request: busy(after=after.encode("latin1")), retry_s=0.001)
+    with pytest.raises(RequestRefused, match=r"503 Later\.") as refused:
+        client.model()
+    assert refused.value.retry_after_s in (None, float("inf"))
 
 
 def test_whether_a_server_is_ready_is_asked_once():

@@ -9,8 +9,8 @@ import pytest
 from scripts import RATES, hear, packed, prediction, ready, scripted, seconds
 from websockets.exceptions import ConnectionClosed
 
-from wesadlib.serving import AsyncClient, Client, RequestRefused
-from wesadlib.serving.stream_talk import StreamLost
+from wesadlib.errors import InputError
+from wesadlib.serving import AsyncClient, Client, RequestRefused, StreamLost
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -138,6 +138,52 @@ def test_a_server_that_fails_at_the_same_window_each_time_is_not_asked_for_ever(
         with pytest.raises(StreamLost, match="at the same place again and again"):
             list(stream)
     assert len(heard) == 6
+
+
+def test_a_server_that_forgets_and_finds_a_stream_in_turn_is_not_asked_for_ever(monkeypatch):
+    breaks = iter([0.0, 10.0, 21.0])
+    monkeypatch.setattr("wesadlib.serving.stream_client.time", SimpleNamespace(monotonic=lambda: next(breaks)))
+    monkeypatch.setattr("wesadlib.serving.stream_client._PAUSE_S", 0.0)
+
+    def having(samples):
+        async def fail(line):
+            await hear(line)
+            await line.send(ready(**dict.fromkeys(RATES, samples)))
+            await line.close(1011)
+
+        return fail
+
+    with (
+        scripted(having(40), having(0), having(40)) as url,
+        Client(url, retry_s=0) as client,
+        client.stream(RATES) as stream,
+        pytest.raises(StreamLost, match="at the same place again and again"),
+    ):
+        list(stream)
+
+
+def test_a_stream_that_is_not_open_is_told_so():
+    with Client("http://127.0.0.1:9") as client:
+        for use in (lambda stream: stream.send(seconds(0, 1)), lambda stream: stream.end(), list):
+            with pytest.raises(InputError, match="inside the `with` that opens it"):
+                use(client.stream(RATES))
+
+    async def ask():
+        async with AsyncClient("http://127.0.0.1:9") as client:
+            for use in (lambda stream: stream.send(seconds(0, 1)), lambda stream: stream.end(), anext):
+                with pytest.raises(InputError, match="inside the `with` that opens it"):
+                    await use(client.stream(RATES))
+
+    asyncio.run(ask())
+
+
+def test_what_answers_but_is_no_stream_is_told():
+    def answer(connection, request):
+        return connection.respond(200, "hello")
+
+    unopened = pytest.raises(StreamLost, match=r"no stream could be opened at ws://.* HTTP 200")
+    with scripted(process_request=answer) as url, Client(url) as client, unopened:
+        client.stream(RATES).__enter__()
 
 
 @pytest.mark.parametrize("code", [1008, 1009])

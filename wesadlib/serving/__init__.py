@@ -6,7 +6,8 @@ from typing import Any
 _HOME = {
     "AsyncClient": "async_client",
     "Client": "client",
-    "RequestRefused": "client",
+    "RequestRefused": "calls",
+    "StreamLost": "stream_client",
     "running_server": "server",
     "serve": "server",
 }

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from urllib.parse import quote
 
 import httpx
+from pydantic import ValidationError
 from tenacity import RetryCallState, retry_if_exception, stop_before_delay, wait_random_exponential
 
 from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, Problem
@@ -134,13 +135,13 @@ def check(response: httpx.Response) -> httpx.Response:
     """
     if response.is_success:
         return response
-    if response.headers.get("content-type", "").startswith("application/problem+json"):
-        problem = Problem(**response.json())
-    else:
+    try:
+        problem = Problem.model_validate_json(response.content)
+    except ValidationError:
         # Not the app but what stands before it: a proxy that is starting, or has no app behind it.
         problem = Problem(title=response.reason_phrase, status=response.status_code, detail=response.text)
     after = response.headers.get("retry-after", "")
-    raise RequestRefused(response.status_code, problem, float(after) if after.isdigit() else None)
+    raise RequestRefused(response.status_code, problem, float(after) if after.isdecimal() else None)
 
 
 def patience(retry_s: float, busy: Callable[[BaseException], bool] | None = None) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """A small client, for scripts, the book and the tests."""
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -8,7 +9,7 @@ from tenacity import Retrying
 
 from wesadlib.data import Recording
 from wesadlib.serving import calls
-from wesadlib.serving.calls import Call, RequestRefused, T, Window
+from wesadlib.serving.calls import Call, T, Window
 from wesadlib.serving.schemas import Answer, Health, ModelDescription, Problem
 from wesadlib.serving.stream_client import Stream
 from wesadlib.serving.stream_messages import StreamPrediction
@@ -18,8 +19,6 @@ from wesadlib.serving.wire import Form
 if TYPE_CHECKING:
     from wesadlib.serving.drift import DriftReport
     from wesadlib.serving.people import ForgottenAnswer, RestAnswer
-
-__all__ = ["Client", "RequestRefused"]
 
 
 class Client:
@@ -200,7 +199,7 @@ class Client:
         rates_hz = recording_rates(recording, self.model().channels)
         with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
             for wait_s, chunk in pace(recording, rates_hz, chunk_s, speed):
-                stream.wait(wait_s)
+                time.sleep(wait_s)
                 stream.send(chunk)
             stream.end()
             return list(stream)

@@ -24,7 +24,8 @@ import psutil
 from wesadlib.bundle import load_bundle, read_config
 from wesadlib.errors import InputError, ServerError
 from wesadlib.serving import process as server_process
-from wesadlib.serving.client import Client, RequestRefused
+from wesadlib.serving.calls import RequestRefused
+from wesadlib.serving.client import Client
 from wesadlib.serving.configuration import Configuration, make_configuration
 from wesadlib.serving.guard import require_safe
 from wesadlib.serving.ports import free_port, require_free_port

@@ -12,9 +12,10 @@ from tenacity import AsyncRetrying
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from wesadlib.errors import InputError
 from wesadlib.serving import calls
 from wesadlib.serving.stream_messages import Ready, StreamPrediction
-from wesadlib.serving.stream_talk import StreamLost, StreamTalk
+from wesadlib.serving.stream_talk import StreamTalk
 
 #: What says that a connection broke, or none came about.
 _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
@@ -22,9 +23,14 @@ _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
 _FINAL_CODES = (1002, 1003, 1007, 1008, 1009, 1010)
 #: How long a server may be silent, s: one that is far behind reads no ping before the samples that were sent ahead.
 _SILENCE_S = 60.0
+_NOT_OPEN = "A stream is used inside the `with` that opens it."
 #: Before a stream is taken up that has just broken at the same place, s.
 _PAUSE_S = 0.25
 T = TypeVar("T")
+
+
+class StreamLost(ConnectionError):
+    """A stream broke and could not be taken up again."""
 
 
 class AsyncStream:
@@ -72,7 +78,7 @@ class AsyncStream:
         self._error: Exception | None = None
         self._connection: ClientConnection | None = None
         self._reading: asyncio.Task | None = None
-        # Where the stream was when it broke last, and since when it has been there.
+        # How far the stream had come at most when it broke, and since when that has been so.
         self._broke_at: tuple[tuple[int, ...], float] = ((), 0.0)
 
     async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
@@ -89,7 +95,7 @@ class AsyncStream:
         Raises
         ------
         InputError
-            When a channel is unknown, or the stream was ended.
+            When a channel is unknown, or the stream is not open or was ended.
         """
         async with self._saying:
             await self._say(self._talk.samples(channels, first))
@@ -118,6 +124,7 @@ class AsyncStream:
 
     async def __anext__(self) -> StreamPrediction:
         """The next prediction; there are no more when the server has answered the end."""
+        self._require_open()
         prediction = await self._answers.get()
         if prediction is not None:
             return prediction
@@ -131,10 +138,10 @@ class AsyncStream:
         try:
             async with self._saying:
                 self._connection = await AsyncRetrying(**patience)(self._connect)
-        except InvalidStatus as error:
-            answer, body = error.response, bytes(error.response.body or b"")
-            calls.check(httpx.Response(answer.status_code, headers=[*answer.headers.raw_items()], content=body))
         except _BROKEN as error:
+            if isinstance(error, InvalidStatus):
+                answer, body = error.response, bytes(error.response.body or b"")
+                calls.check(httpx.Response(answer.status_code, headers=[*answer.headers.raw_items()], content=body))
             what = "the stream broke and could not be resumed" if known else "no stream could be opened"
             raise StreamLost(f"{what} at {self._url}: {error}") from error
 
@@ -145,7 +152,7 @@ class AsyncStream:
     async def _open_again(self, error: Exception) -> None:
         """Take the stream up, unless that has brought nothing for too long: a server may fail at each attempt."""
         now, progress = time.monotonic(), self._talk.progress
-        if progress != self._broke_at[0]:
+        if progress > self._broke_at[0]:
             self._broke_at = progress, now
         elif now - self._broke_at[1] > self._patience_s():
             raise StreamLost(f"the stream breaks at the same place again and again: {error}") from error
@@ -186,11 +193,16 @@ class AsyncStream:
             self._answers.put_nowait(None)
 
     async def _say(self, frames: list[str | bytes]) -> None:
+        self._require_open()
         self._check()
         # Where the connection broke, the reader opens another and says again what was lost.
         with suppress(ConnectionClosed):
             for frame in frames:
                 await self._connection.send(frame)
+
+    def _require_open(self) -> None:
+        if self._reading is None:
+            raise InputError(_NOT_OPEN)
 
     def _check(self) -> None:
         if self._error is not None:
@@ -202,8 +214,7 @@ class Stream:
 
     def __init__(self, talk: StreamTalk, url: str, **keywords: Any):
         self._stream = AsyncStream(talk, url, **keywords)
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="stream", daemon=True)
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
         """Send samples, see :meth:`AsyncStream.send`."""
@@ -213,16 +224,14 @@ class Stream:
         """Say that there is nothing more to come."""
         self._await(self._stream.end())
 
-    def wait(self, seconds: float) -> None:
-        """Pause; answers are read meanwhile."""
-        time.sleep(seconds)
-
     def __iter__(self) -> Iterator[StreamPrediction]:
         with suppress(StopAsyncIteration):
             while True:
                 yield self._await(anext(self._stream))
 
     def __enter__(self) -> "Stream":
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="stream", daemon=True)
         self._thread.start()
         try:
             self._await(self._stream.__aenter__())
@@ -238,6 +247,9 @@ class Stream:
             self._stop()
 
     def _await(self, work: Coroutine[Any, Any, T]) -> T:
+        if self._loop is None or self._loop.is_closed():
+            work.close()
+            raise InputError(_NOT_OPEN)
         return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def _stop(self) -> None:

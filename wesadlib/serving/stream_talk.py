@@ -18,10 +18,6 @@ from wesadlib.serving.stream_messages import End, Ready, Samples, Start, StreamP
 _LONGEST_S = 10.0
 
 
-class StreamLost(ConnectionError):
-    """A stream broke and could not be taken up again."""
-
-
 class StreamTalk:
     """One stream as its client knows it.
 

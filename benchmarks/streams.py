@@ -14,7 +14,7 @@ import numpy as np
 import uvloop
 import websockets
 
-from wesadlib.serving.stream_talk import StreamTalk
+from wesadlib.serving.stream_talk import Frame, StreamTalk
 
 HOP_S, WINDOW_S, LATE_S = 5.0, 60.0, 0.5
 #: Predictions still awaited so long after the last is due count as missing.
@@ -70,7 +70,7 @@ class Frames:
         longer = {name: np.tile(values, repeats) for name, values in channels.items()}
         self.start = talk.start()
         self.window = talk.samples(channels)
-        self.seconds: list[list[Any]] = []
+        self.seconds: list[list[Frame]] = []
         for second in range(int(seconds)):
             part = {
                 name: values[round(second * rates_hz[name]) : round((second + 1) * rates_hz[name])]
@@ -95,7 +95,7 @@ async def _stream(port: int, frames: Frames, opened: float, steady: float) -> li
     await _until(opened)
     async with websockets.connect(f"ws://127.0.0.1:{port}/stream", compression=None, max_size=None, proxy=None) as line:
         for frame in [frames.start, *frames.window]:
-            await line.send(frame)
+            await line.send(frame.body)
         due: dict[int, float] = {}
         times: list[float] = []
         listening = asyncio.create_task(_listen(line, due, times, len(frames.seconds) // int(HOP_S)))
@@ -104,7 +104,7 @@ async def _stream(port: int, frames: Frames, opened: float, steady: float) -> li
             if second % HOP_S == 0:
                 due[round(second / HOP_S)] = steady + second
             for frame in parts:
-                await line.send(frame)
+                await line.send(frame.body)
         await asyncio.wait([listening], timeout=PATIENCE_S)
         listening.cancel()
         return times

@@ -27,8 +27,8 @@ def packed(kind, **fields):
 
 
 def ready(session="one", **following):
-    following = dict.fromkeys(RATES, 0) | following
-    return packed("ready", session=session, model_version="0", window_s=10.0, hop_s=5.0, grace_s=20.0, next=following)
+    fields = {"model_version": "0", "window_s": 10.0, "hop_s": 5.0, "grace_s": 20.0, "samples_per_s": 10**8}
+    return packed("ready", session=session, **fields, next=dict.fromkeys(RATES, 0) | following)
 
 
 def prediction(number, reasons=0):

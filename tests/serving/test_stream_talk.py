@@ -5,9 +5,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scripts import RATES, prediction, seconds
+from scripts import RATES, prediction, ready, seconds
 
 from wesadlib.errors import InputError
+from wesadlib.serving.stream_messages import Ready
 from wesadlib.serving.stream_talk import StreamTalk
 
 
@@ -24,7 +25,7 @@ def joined(frames, stops):
     """What messages of samples say, channel by channel, NaN where they are silent."""
     values = {name: np.full(stop, np.nan, np.float32) for name, stop in stops.items()}
     for frame in frames:
-        for name, chunk in msgpack.unpackb(frame)["channels"].items():
+        for name, chunk in msgpack.unpackb(frame.body)["channels"].items():
             samples = np.frombuffer(chunk["samples"], "<f4")
             assert len(samples) and not np.isnan(samples).any()
             values[name][chunk["first"] :][: len(samples)] = samples
@@ -38,7 +39,7 @@ def test_missing_samples_are_left_out_as_gaps_of_one_channel():
     frames = talk.samples(channels)
     for name, values in joined(frames, {"wrist_bvp": 256, "wrist_eda": 16}).items():
         np.testing.assert_array_equal(values, channels[name])
-    parts = [sorted(msgpack.unpackb(frame)["channels"]) for frame in frames]
+    parts = [sorted(msgpack.unpackb(frame.body)["channels"]) for frame in frames]
     assert parts == [["wrist_bvp", "wrist_eda"], ["wrist_bvp"], ["wrist_bvp", "wrist_eda"]]
 
 
@@ -63,6 +64,15 @@ def test_no_sample_is_lost_however_few_are_sent_at_once(data):
 def test_samples_of_another_shape_than_a_row_are_named(values):
     with pytest.raises(InputError, match=r"wrist_eda: samples are an array \(time\), not one of shape"):
         StreamTalk(RATES).samples({"wrist_eda": values})
+
+
+def test_no_more_is_said_than_the_server_takes():
+    talk = StreamTalk(RATES)
+    limit = Ready(**msgpack.unpackb(ready())).model_copy(update={"samples_per_s": 100})
+    assert talk.again(limit) == []
+    for frames in (talk.samples(seconds(0, 25)), talk.again(limit)):
+        assert [frame.pause_s for frame in frames] == [6.8, 6.8, 3.4]
+    assert talk.end().pause_s == 0
 
 
 def test_a_long_stream_keeps_only_what_is_not_answered():

@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from wesadlib.errors import InputError
 from wesadlib.serving import calls
 from wesadlib.serving.stream_messages import Ready, StreamPrediction
-from wesadlib.serving.stream_talk import StreamTalk
+from wesadlib.serving.stream_talk import Frame, StreamTalk
 
 #: What says that a connection broke, or none came about.
 _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
@@ -82,7 +82,7 @@ class AsyncStream:
         self._broke_at: tuple[tuple[int, ...], float] = ((), 0.0)
 
     async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
-        """Send samples as they come; what is NaN counts as missing.
+        """Send samples as they come, no faster than the server takes them; what is NaN counts as missing.
 
         Parameters
         ----------
@@ -137,7 +137,8 @@ class AsyncStream:
         patience = calls.patience(self._patience_s(), _is_passing)
         try:
             async with self._saying:
-                self._connection = await AsyncRetrying(**patience)(self._connect)
+                self._connection, lacking = await AsyncRetrying(**patience)(self._connect)
+                await self._send(lacking)
         except _BROKEN as error:
             if isinstance(error, InvalidStatus):
                 answer, body = error.response, bytes(error.response.body or b"")
@@ -160,20 +161,18 @@ class AsyncStream:
             await asyncio.sleep(_PAUSE_S)
         await self._open()
 
-    async def _connect(self) -> ClientConnection:
+    async def _connect(self) -> tuple[ClientConnection, list[Frame]]:
         connection = await connect(self._url, **self._keywords)
         try:
-            await connection.send(self._talk.start())
+            await connection.send(self._talk.start().body)
             async with asyncio.timeout(self._timeout_s):
                 ready = self._talk.receive(await connection.recv())
             if not isinstance(ready, Ready):
                 raise ConnectionError("the server has no room for a stream")
-            for frame in self._talk.again(ready):
-                await connection.send(frame)
+            return connection, self._talk.again(ready)
         except BaseException:
             await connection.close()
             raise
-        return connection
 
     async def _read(self) -> None:
         try:
@@ -192,13 +191,17 @@ class AsyncStream:
         finally:
             self._answers.put_nowait(None)
 
-    async def _say(self, frames: list[str | bytes]) -> None:
+    async def _say(self, frames: list[Frame]) -> None:
         self._require_open()
         self._check()
-        # Where the connection broke, the reader opens another and says again what was lost.
+        await self._send(frames)
+
+    async def _send(self, frames: list[Frame]) -> None:
+        # Where the connection breaks, the reader opens another and says again what was lost.
         with suppress(ConnectionClosed):
             for frame in frames:
-                await self._connection.send(frame)
+                await self._connection.send(frame.body)
+                await asyncio.sleep(frame.pause_s)
 
     def _require_open(self) -> None:
         if self._reading is None:

@@ -128,6 +128,7 @@ class Conversation:
             session=self._session,
             model_version=self._service.bundle.version,
             grace_s=self._service.settings.grace_s,
+            samples_per_s=self._service.settings.stream_samples_per_s,
             next=buffer.next,
             **shape,
         )

@@ -95,6 +95,7 @@ class Ready(BaseModel):
     window_s: float
     hop_s: float
     grace_s: float = Field(description="how long a dropped stream can be resumed, s")
+    samples_per_s: int = Field(description="samples a second, over all channels, that it takes for long")
     next: dict[str, int] = Field(description="index of the first sample that is still wanted, by channel")
 
 

@@ -1,9 +1,10 @@
 """A client's side of a stream, without the sending: what is said, what is kept to be said again, what was answered."""
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,6 +17,13 @@ from wesadlib.serving.stream_messages import End, Ready, Samples, Start, StreamP
 
 #: Longest part of a stream in one message, s: a message is bounded, and a minute of the chest in JSON is not small.
 _LONGEST_S = 10.0
+
+
+class Frame(NamedTuple):
+    """What is sent at once, and how long to wait before more is, s: a server refuses who sends faster than it takes."""
+
+    body: str | bytes
+    pause_s: float = 0.0
 
 
 class StreamTalk:
@@ -68,7 +76,7 @@ class StreamTalk:
         """Windows that were answered, and samples that the server had when it took the stream up; grows with either."""
         return self._wanted, *(self.ready.next.values() if self.ready else ())
 
-    def start(self) -> str | bytes:
+    def start(self) -> Frame:
         """The first message of a connection."""
         channels = {name: {"rate_hz": rate} for name, rate in self.rates_hz.items()}
         known = {}
@@ -77,7 +85,7 @@ class StreamTalk:
         message = Start.model_construct(**self._start, **known).model_dump(exclude_none=True) | {"channels": channels}
         return self._frame(wire.write(message, self._form))
 
-    def again(self, ready: Ready) -> list[str | bytes]:
+    def again(self, ready: Ready) -> list[Frame]:
         """What is to be sent after the server has taken the stream up: nothing at first, later what it lacks."""
         self.ready = ready
         frames = []
@@ -89,10 +97,10 @@ class StreamTalk:
                 for values in [samples.values]
             }
             if lacking:
-                frames.append(self._frame(write_samples(lacking, self._form)))
+                frames.append(self._samples_frame(lacking))
         return [*frames, self.end()] if self._ending else frames
 
-    def samples(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> list[str | bytes]:
+    def samples(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> list[Frame]:
         """Messages with these samples; see :meth:`wesadlib.serving.stream_client.AsyncStream.send`."""
         if self._ending:
             raise InputError("This stream was ended: it takes no more samples.")
@@ -107,11 +115,11 @@ class StreamTalk:
         frames = []
         for chunk in _cut_at_gaps(arrays, self.rates_hz):
             self._kept.append(chunk)
-            frames.append(self._frame(write_samples(chunk, self._form)))
+            frames.append(self._samples_frame(chunk))
         self._sent |= {name: samples.stop for name, samples in arrays.items()}
         return frames
 
-    def end(self) -> str | bytes:
+    def end(self) -> Frame:
         """The last message."""
         self._ending = True
         return self._frame(wire.write(End().model_dump(), self._form))
@@ -145,8 +153,14 @@ class StreamTalk:
         while self._kept and all(samples.stop <= needed[name] for name, samples in self._kept[0].items()):
             self._kept.popleft()
 
-    def _frame(self, body: bytes) -> str | bytes:
-        return body.decode() if self._form == "json" else body
+    def _samples_frame(self, chunk: Mapping[str, Samples]) -> Frame:
+        # Before the stream is taken up nothing is sent, only kept.
+        per_s = self.ready.samples_per_s if self.ready else math.inf
+        pause_s = sum(len(samples.values) for samples in chunk.values()) / per_s
+        return self._frame(write_samples(chunk, self._form), pause_s)
+
+    def _frame(self, body: bytes, pause_s: float = 0.0) -> Frame:
+        return Frame(body.decode() if self._form == "json" else body, pause_s)
 
 
 def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Samples]]:

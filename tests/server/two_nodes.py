@@ -5,6 +5,7 @@ input.
 """
 
 import json
+import os
 import shutil
 import sys
 import tempfile
@@ -28,11 +29,14 @@ def main() -> None:
     """Start, tell, wait, end."""
     configuration = Configuration.model_validate_json(sys.stdin.readline())
     folder = tempfile.mkdtemp(prefix="wesad-", dir="/tmp")
+    # Ray's folder, in which a cluster of tests notes its address before anything has made it.
+    os.environ["RAY_TMPDIR"] = folder
+    os.mkdir(f"{folder}/ray")
     cluster = Cluster()
     try:
         # A core each, and each replica asks for one: none finds room beside another.
         for _ in range(2):
-            cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False, temp_dir=folder)
+            cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20, include_dashboard=False)
         ray.init(cluster.address, log_to_driver=False, logging_level="ERROR")
         # On one machine a second proxy would find the port taken.
         http = configuration.http.model_dump(exclude_none=True)

@@ -50,7 +50,7 @@ def measure(device: str, n_windows: int, repeats: int) -> list[dict]:
         ("all, one window alone", milliseconds(lambda: extract_features(lone), 1, 5 * repeats)),
     ]
     block = Block(
-        signal={str(k): windows["signal"].sel(channel=k).values.astype(float) for k in windows["channel"].values},
+        signal={str(k): windows["signal"].sel(channel=k).values.copy() for k in windows["channel"].values},
         beat_s={str(k): windows["beat_s"].sel(beat_source=k).values for k in windows["beat_source"].values},
         rate_hz=RATE_HZ,
         window_s=WINDOW_S,

@@ -10,6 +10,7 @@ import pytest
 
 ORDER = (
     "errors",
+    "compiled",
     "params",
     "artefacts",
     "data",
@@ -34,6 +35,7 @@ HOMES = {
     "ray": ("serving", "evaluation/parallel.py"),
     "torch": ("models", "explain.py"),
     "openvino": ("models",),
+    "numba": ("compiled.py",),
     "prometheus_client": ("serving",),
     "websockets": ("serving",),
     "papermill": ("report",),

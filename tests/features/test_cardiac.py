@@ -1,6 +1,10 @@
 import neurokit2 as nk
 import numpy as np
 import pytest
+import scipy.signal
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.interpolate import PchipInterpolator
 
 from wesadlib.features.cardiac import describe, normal_intervals, pulse_amplitude
 from wesadlib.signals import find_beats
@@ -93,3 +97,77 @@ def test_pulse_amplitude_ignores_bursts():
     found = pulse_amplitude(pulse, 35.0)
     np.testing.assert_allclose(found[:2], 40, rtol=0.01)
     assert np.isnan(found[2])
+
+
+def beats_with_artefacts(generator, window_s):
+    beats = np.cumsum(generator.normal(generator.uniform(0.4, 1.3), 0.06, 400))
+    beats = beats[(beats > 0) & (beats < window_s)]
+    beats = beats[generator.random(len(beats)) < generator.choice([1, 0.9, 0.5])]
+    invented = generator.uniform(0, window_s, generator.choice([0, 0, 4]))
+    beats = np.sort(np.concatenate([beats, invented]))[: generator.choice([1000, 1000, 30, 2, 0])]
+    return np.concatenate([beats, np.full(400 - len(beats), np.nan)])
+
+
+def normal_of_row(beats):
+    interval = 1000 * np.diff(beats)
+    interval[~((interval >= 300) & (interval <= 2000))] = np.nan
+    local = [np.nanmedian(interval[max(k - 4, 0) : k + 5]) if x == x else np.nan for k, x in enumerate(interval)]
+    return np.where(np.abs(interval - local) <= 0.2 * np.array(local), interval, np.nan)
+
+
+def heart_of_row(beats, window_s):
+    interval = normal_of_row(beats)
+    known, difference = np.isfinite(interval), np.diff(interval)
+    difference = difference[np.isfinite(difference)]
+    covered = interval[known].sum() / 1000 / window_s
+    expected = dict.fromkeys(("heart_rate", "sdnn", "rmssd", "pnn50", "hf_power", "lf_power", "regular_share"), np.nan)
+    if np.isfinite(beats).any():
+        expected["regular_share"] = covered
+    if covered >= 0.3:
+        expected["heart_rate"] = 60_000 / interval[known].mean()
+    if covered >= 0.6:
+        expected["sdnn"] = interval[known].std()
+        expected["rmssd"], expected["pnn50"] = np.sqrt((difference**2).mean()), (np.abs(difference) > 50).mean()
+        time, knots = np.arange(0, window_s, 0.25), beats[1:][known]
+        tachogram = PchipInterpolator(knots, interval[known])(np.clip(time, knots[0], knots[-1]))
+        frequency, density = scipy.signal.periodogram(tachogram, 4.0, np.hanning(len(time)), detrend="linear")
+        for name, low, high in (("hf_power", 0.15, 0.4), ("lf_power", 0.04, 0.15)):
+            expected[name] = density[(frequency >= low) & (frequency <= high)].sum() / window_s
+    return expected
+
+
+@settings(max_examples=40, deadline=None, derandomize=True)
+@given(st.integers(0, 2**32 - 1))
+def test_intervals_of_beats_and_their_variability(seed):
+    generator = np.random.default_rng(seed)
+    beat_s = np.stack([beats_with_artefacts(generator, 120.0) for _ in range(4)])
+    normal, found = normal_intervals(beat_s), describe(beat_s, 120.0)
+    for k, beats in enumerate(beat_s):
+        np.testing.assert_allclose(normal[k], normal_of_row(beats), rtol=1e-12)
+        expected = heart_of_row(beats, 120.0)
+        assert list(found) == list(expected)
+        for name, value in expected.items():
+            np.testing.assert_allclose(found[name][k], value, rtol=1e-9, atol=1e-12, err_msg=name)
+
+
+def test_the_artefacts_above_leave_windows_to_read_and_some_that_cannot_be():
+    generator = np.random.default_rng(0)
+    found = describe(np.stack([beats_with_artefacts(generator, 120.0) for _ in range(200)]), 120.0)
+    for name in ("heart_rate", "sdnn", "regular_share"):
+        assert 0.1 < np.isnan(found[name]).mean() < 0.9, name
+
+
+@pytest.mark.parametrize(("intervals", "rate", "variability"), [(22, 0, 0), (23, 1, 0), (44, 1, 0), (46, 1, 1)])
+def test_intervals_must_cover_enough_of_the_window(intervals, rate, variability):
+    # 29.3, 30.7, 58.7 and 61.3 % of a minute.
+    found = describe(0.8 * np.arange(intervals + 1)[None], 60.0)
+    assert np.isfinite(found["heart_rate"][0]) == rate
+    for name in ("sdnn", "rmssd", "pnn50", "hf_power"):
+        assert np.isfinite(found[name][0]) == variability, name
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_too_few_beats_for_an_interval_are_none(count):
+    found = describe(np.zeros((2, count)), 60.0)
+    assert normal_intervals(np.zeros((2, count))).shape == (2, 0)
+    assert np.isnan(found["hf_power"]).all()

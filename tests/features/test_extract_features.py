@@ -4,7 +4,8 @@ import xarray as xr
 
 from wesadlib.data import DEVICE_CHANNELS
 from wesadlib.errors import InputError
-from wesadlib.features import GROUPS, describe_features, extract_features
+from wesadlib.features import GROUPS, describe_features, extract_features, feature_values
+from wesadlib.signals import WindowArrays
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,64 @@ def test_a_window_alone_gives_what_it_gives_among_others(_toy_windows, featured)
     order = generator.permutation(windows.sizes["window"])
     shuffled = extract_features(windows.isel(window=order))["feature"]
     np.testing.assert_allclose(shuffled.values, together.values[order], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("device", ["wrist", "chest"])
+def test_no_window_depends_on_the_others_by_a_single_bit(_toy_windows, device):
+    generator = np.random.default_rng(1)
+    windows = damaged(as_chest(_toy_windows) if device == "chest" else _toy_windows, generator)
+    kept = windows.copy(deep=True)
+    together, names = feature_values(WindowArrays.from_dataset(windows))
+    assert 0.02 < np.isnan(together).mean() < 0.5
+    for k in range(windows.sizes["window"]):
+        alone, _ = feature_values(WindowArrays.from_dataset(windows.isel(window=[k])))
+        np.testing.assert_array_equal(alone[0], together[k])
+    order = generator.permutation(windows.sizes["window"])
+    shuffled, _ = feature_values(WindowArrays.from_dataset(windows.isel(window=order)))
+    np.testing.assert_array_equal(shuffled, together[order])
+    assert together.flags["C_CONTIGUOUS"]
+    assert len(names) == together.shape[1]
+    xr.testing.assert_identical(windows, kept)
+
+
+def damaged(windows, generator):
+    signal, beats = windows["signal"].values.copy(), windows["beat_s"].values.copy()
+    for k, window in enumerate(signal):
+        for samples in window:
+            start, length = generator.integers(0, len(samples)), generator.choice([1, 30, 300, 1500])
+            if k % 4 == 1:
+                samples[start : start + length] = np.nan
+            elif k % 4 == 2:
+                samples[generator.random(len(samples)) < 0.02] = np.nan
+            elif k % 4 == 3 and generator.random() < 0.3:
+                samples[:] = generator.choice([np.nan, 0.0])
+        beats[k][..., generator.choice([0, 20, 240]) :] = np.nan
+    return windows.assign(signal=(windows["signal"].dims, signal), beat_s=(windows["beat_s"].dims, beats))
+
+
+@pytest.mark.parametrize("layout", ["precise", "read-only", "other order of samples"])
+def test_features_are_those_of_the_samples_however_they_lie_in_memory(_toy_windows, layout):
+    windows = _toy_windows.isel(window=slice(0, 3))
+    expected = extract_features(windows)["feature"].values
+    signal = windows["signal"].values
+    if layout == "precise":
+        signal = signal.astype(np.float64)
+    elif layout == "read-only":
+        signal = signal.copy()
+        signal.flags.writeable = False
+    else:
+        signal = np.asfortranarray(signal)
+    found = extract_features(windows.assign(signal=(windows["signal"].dims, signal)))["feature"].values
+    np.testing.assert_allclose(found, expected, rtol=1e-9)
+
+
+def test_one_value_and_gaps_are_no_change(toy_windows):
+    windows = toy_windows.isel(window=slice(0, 2))
+    windows["signal"].loc[{"channel": "wrist_eda"}] = 2.5
+    windows["signal"].values[:, 1, [0, 700, -1]] = np.nan
+    windows["signal"].values[1, 1, 1500] = np.float32(2.5000002)
+    feature = extract_features(windows)["feature"].sel(feature_name=["wrist_eda_mean", "wrist_eda_log_level"])
+    np.testing.assert_array_equal(np.isnan(feature.values), [[True, True], [False, False]])
 
 
 @pytest.mark.parametrize("value", [np.nan, 0.0, 2.5])

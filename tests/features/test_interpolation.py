@@ -32,3 +32,10 @@ def test_rows_are_those_of_scipy(shape, seed):
 
 def test_no_row_is_no_row():
     assert interpolate_rows(np.empty((0, 5)), np.empty((0, 5)), np.empty((0, 5), bool), np.arange(3.0)).shape == (0, 3)
+
+
+def test_a_row_of_fewer_than_three_knots_is_not_interpolated():
+    times = np.tile(np.arange(4.0), (5, 1))
+    known = np.arange(4) < np.arange(5)[:, None]
+    found = interpolate_rows(times, 2 * times, known, np.array([0.5, 1.5]))
+    np.testing.assert_array_equal(found, [[np.nan, np.nan]] * 3 + [[1.0, 3.0]] * 2)

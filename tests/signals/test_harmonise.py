@@ -50,6 +50,27 @@ def test_what_35_hz_can_hold_is_kept(frequency):
     np.testing.assert_allclose(found[20:-20], expected[20:-20], atol=5e-3)
 
 
+@pytest.mark.parametrize("rate_hz", RATES)
+def test_each_sample_is_the_weighted_sum_of_those_around_it(rate_hz):
+    values = np.random.default_rng(1).normal(size=(2, round(60 * rate_hz))).astype(np.float32)
+    up, down, weights = _filter(rate_hz, 35.0)
+    reach = weights.shape[1] // 2
+    after = max(2099 * down // up + reach + 1 - values.shape[1], 0)
+    continued = np.pad(values.astype(float), ((0, 0), (reach, after)), "reflect", reflect_type="odd")
+    for n in (0, 1, 36, 1000, 2098, 2099):
+        first, phase = divmod(n * down, up)
+        expected = continued[:, first : first + weights.shape[1]] @ weights[phase]
+        np.testing.assert_allclose(harmonise(values, rate_hz, 35, 2100)[:, n], expected, rtol=1e-6, atol=1e-7)
+    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
+
+
+def test_a_level_stays_a_level_to_the_last_bit():
+    for level in np.float32([33.02, 1e-3, -7.3]):
+        for rate_hz in RATES:
+            values = np.full((1, round(60 * rate_hz)), level, np.float32)
+            assert np.unique(harmonise(values, rate_hz, 35, 2100)).tolist() == [level]
+
+
 def test_whole_steps_down_agree_with_scipy():
     values = np.random.default_rng(0).normal(size=(2, 42_000)).cumsum(axis=1)
     found = harmonise(values, 700, 35, 2100)

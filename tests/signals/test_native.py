@@ -1,7 +1,11 @@
 """What only the native samples can tell: gaps, flat lines, rails."""
 
+from itertools import groupby
+
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from wesadlib.signals import NATIVE_STATISTICS, window_from_channels
 from wesadlib.signals.native import native_statistics
@@ -58,6 +62,23 @@ def test_a_dead_channel_has_no_flat_line_and_no_rail():
     assert found["missing_share"] == 1
     assert np.isnan(found["longest_flat_s"])
     assert np.isnan(found["rail_share"])
+
+
+@given(seed=st.integers(0, 10_000), samples=st.integers(2, 40), missing=st.floats(0, 1))
+@settings(deadline=None, max_examples=200)
+def test_they_are_what_counting_sample_by_sample_gives(seed, samples, missing):
+    generator = np.random.default_rng(seed)
+    values = generator.integers(0, 3, samples).astype(float)
+    values[generator.random(samples) < missing] = np.nan
+    runs = [list(run) for _, run in groupby(values.tolist())]
+    lengths = [len(run) for run in runs if run[0] == run[0]]
+    extremes = {value for value in values if value in (np.nanmin(values), np.nanmax(values))} if lengths else set()
+    found = of(values, 4.0)
+    assert found["missing_share"] == pytest.approx(np.isnan(values).mean())
+    if lengths:
+        assert found["longest_flat_s"] == (max(lengths) / 4 if max(lengths) > 1 else 0)
+        railed = sum(len(run) for run in runs if len(run) >= 3 and run[0] in extremes)
+        assert found["rail_share"] == pytest.approx(railed / samples)
 
 
 def test_rows_do_not_mix_and_windows_carry_them():

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from wesadlib.compiled import compiled
 from wesadlib.errors import InputError
 from wesadlib.features import cardiac, electrodermal, motion, respiratory, statistics, thermal
 from wesadlib.features.block import Block, Description
@@ -13,7 +14,7 @@ from wesadlib.features.effects import correlate, headline_features, measure_effe
 from wesadlib.signals.arrays import WindowArrays
 
 GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
-_CHUNK = 16
+_CHUNK = 64
 
 __all__ = [
     "correlate",
@@ -72,32 +73,28 @@ def feature_values(windows: WindowArrays) -> tuple[np.ndarray, tuple[str, ...]]:
     names : tuple of str
         The features' names.
     """
-    # In chunks, so that the double-precision copies stay small beside the windows themselves.
+    # In chunks, so that copies of the samples stay small beside the windows themselves.
     starts = range(0, max(1, len(windows)), _CHUNK)
     chunks = [_extract_block(_block(windows.take(slice(start, start + _CHUNK)))) for start in starts]
-    names = tuple(chunks[0])
-    return np.concatenate([np.column_stack([chunk[name] for name in names]) for chunk in chunks]), names
+    # As np.column_stack gives them, which takes some time for each of the columns.
+    tables = [np.concatenate(list(chunk.values())).reshape(len(chunk), -1) for chunk in chunks]
+    return np.ascontiguousarray(np.concatenate(tables, axis=1).T), tuple(chunks[0])
 
 
 def _block(windows: WindowArrays) -> Block:
-    samples = windows.signal.astype(np.float64)
-    samples[_dead(samples, windows.channels)] = np.nan
-    beats = windows.beat_s.astype(np.float64)
+    precision = np.float32 if windows.signal.dtype == np.float32 else np.float64
+    # A copy with the windows of each channel one after the other, in which dead ones can be blanked.
+    samples = np.array(windows.signal.swapaxes(0, 1), precision, order="C")
+    dead = _dead(samples, windows.channels)
+    if dead.any():
+        samples[dead] = np.nan
+    beats = np.array(windows.beat_s.swapaxes(0, 1), np.float64, order="C")
     return Block(
-        signal={name: samples[:, k] for k, name in enumerate(windows.channels)},
-        beat_s={name: beats[:, k] for k, name in enumerate(windows.beat_sources)},
+        signal=dict(zip(windows.channels, samples, strict=True)),
+        beat_s=dict(zip(windows.beat_sources, beats, strict=True)),
         rate_hz=windows.rate_hz,
         window_s=windows.window_s,
     )
-
-
-def _dead(samples: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    # A living sensor never gives one value for a whole window, except one axis of an accelerometer that lies still.
-    flat = ~(np.fmax.reduce(samples, axis=-1) > np.fmin.reduce(samples, axis=-1))
-    for device in {name.partition("_acc_")[0] for name in names if "_acc_" in name}:
-        axes = [k for k, name in enumerate(names) if name.startswith(f"{device}_acc_")]
-        flat[:, axes] = flat[:, axes].all(axis=-1, keepdims=True)
-    return flat
 
 
 def _extract_block(block: Block) -> dict[str, np.ndarray]:
@@ -105,6 +102,33 @@ def _extract_block(block: Block) -> dict[str, np.ndarray]:
     for group in GROUPS:
         features |= group.extract(block)
     return features
+
+
+def _dead(samples: np.ndarray, names: Sequence[str]) -> np.ndarray:
+    # A living sensor never gives one value for a whole window, except one axis of an accelerometer that lies still.
+    flat = _unchanging(samples)
+    for device in {name.partition("_acc_")[0] for name in names if "_acc_" in name}:
+        axes = [k for k, name in enumerate(names) if name.startswith(f"{device}_acc_")]
+        flat[axes] = flat[axes].all(axis=0)
+    return flat
+
+
+@compiled
+def _unchanging(samples: np.ndarray) -> np.ndarray:
+    """Of samples (channel, window, time), where all that are present are the same (channel, window)."""
+    channels, windows, length = samples.shape
+    unchanging = np.ones((channels, windows), np.bool_)
+    for channel in range(channels):
+        for window in range(windows):
+            before = np.nan
+            for k in range(length):
+                sample = samples[channel, window, k]
+                if sample < before or sample > before:
+                    unchanging[channel, window] = False
+                    break
+                if not np.isnan(sample):
+                    before = sample
+    return unchanging
 
 
 def describe_features(windows: xr.Dataset | None = None) -> pd.DataFrame:

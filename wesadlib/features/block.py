@@ -5,6 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from wesadlib.compiled import compiled
+
 
 @dataclass(frozen=True)
 class Description:
@@ -41,7 +43,7 @@ class Block:
     Attributes
     ----------
     signal : mapping of str to ndarray, (window, time)
-        Samples of each channel, float64, NaN where missing and throughout where the channel does not change at all.
+        Samples of each channel, NaN where missing and throughout where the channel does not change at all.
     beat_s : mapping of str to ndarray, (window, beat)
         Beat times of each source, seconds from the window's start, padded with NaN.
     rate_hz, window_s : float
@@ -69,24 +71,53 @@ def bridge(values: np.ndarray, rate_hz: float, max_gap_s: float) -> np.ndarray:
     Returns
     -------
     ndarray, (window, time)
-        Rows without a missing sample come back unchanged.
+        float64, or `values` themselves where none is missing.
     """
-    missing = np.isnan(values)
-    incomplete = np.flatnonzero(missing.any(axis=-1))
-    if incomplete.size == 0:
-        return values
-    bridged = values.copy()
-    position = np.arange(values.shape[-1])
-    for row in incomplete:
-        present = np.flatnonzero(~missing[row])
-        if present.size == 0:
-            continue
-        gaps = np.diff(np.concatenate([[-1], present, [position.size]])) - 1
-        if gaps.max() > max_gap_s * rate_hz:
-            bridged[row] = np.nan
-        else:
-            bridged[row] = np.interp(position, present, values[row, present])
+    values = np.ascontiguousarray(values)
+    return _bridge_rows(values, max_gap_s * rate_hz) if _any_missing(values) else values
+
+
+@compiled
+def _any_missing(values: np.ndarray) -> bool:
+    rows, samples = values.shape
+    for row in range(rows):
+        missing = 0
+        for k in range(samples):
+            missing += np.isnan(values[row, k])
+        if missing:
+            return True
+    return False
+
+
+@compiled
+def _bridge_rows(values: np.ndarray, longest: float) -> np.ndarray:
+    rows, samples = values.shape
+    bridged = np.empty((rows, samples))
+    for row in range(rows):
+        for k in range(samples):
+            bridged[row, k] = values[row, k]
+        last = -1
+        for k in range(samples + 1):
+            if k < samples and np.isnan(values[row, k]):
+                continue
+            if k - last - 1 > longest:
+                bridged[row] = np.nan
+                break
+            if k - last > 1:
+                _draw_line(bridged[row], last, k)
+            last = k
     return bridged
+
+
+@compiled
+def _draw_line(row: np.ndarray, before: int, after: int) -> None:
+    """Fill what lies between two samples; the position before the first or past the last one stands for an edge."""
+    if before < 0 and after >= len(row):
+        return
+    start = row[before] if before >= 0 else row[after]
+    rise = (row[after] - start) / (after - before) if before >= 0 and after < len(row) else 0.0
+    for k in range(before + 1, after):
+        row[k] = start + rise * (k - before)
 
 
 def thin(values: np.ndarray, rate_hz: float, target_hz: float) -> tuple[np.ndarray, float]:
@@ -102,12 +133,26 @@ def thin(values: np.ndarray, rate_hz: float, target_hz: float) -> tuple[np.ndarr
     Returns
     -------
     thinned : ndarray, (window, time)
-        Block means; an incomplete last block is left out.
+        Block means, float64; an incomplete last block is left out.
     rate_hz : float
         Their rate.
     """
     length = max(1, round(rate_hz / target_hz))
-    return stretches(values, length).mean(axis=-1), rate_hz / length
+    return block_means(np.ascontiguousarray(values), length), rate_hz / length
+
+
+@compiled
+def block_means(values: np.ndarray, length: int) -> np.ndarray:
+    """Mean over each `length` samples of rows (window, time), for loops that are compiled."""
+    rows, samples = values.shape
+    means = np.empty((rows, samples // length))
+    for row in range(rows):
+        for k in range(samples // length):
+            total = 0.0
+            for j in range(k * length, (k + 1) * length):
+                total += values[row, j]
+            means[row, k] = total / length
+    return means
 
 
 def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -125,18 +170,32 @@ def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
     ndarray, (window,)
         Units of `values` per second; NaN where fewer than half of the samples are present.
     """
-    present = np.isfinite(values)
-    count = present.sum(axis=-1)
-    enough = count >= max(2, values.shape[-1] / 2)
-    divisor = np.where(enough, count, np.nan)
-    time = np.where(present, np.arange(values.shape[-1]) / rate_hz, 0)
-    centred_time = np.where(present, time - (time.sum(axis=-1) / divisor)[:, None], 0)
-    filled = np.where(present, values, 0)
-    centred = np.where(present, filled - (filled.sum(axis=-1) / divisor)[:, None], 0)
-    return (centred_time * centred).sum(axis=-1) / np.where(enough, (centred_time**2).sum(axis=-1), np.nan)
+    return _slopes(np.ascontiguousarray(values), rate_hz)
 
 
-def stretches(values: np.ndarray, length: int) -> np.ndarray:
-    """Cut the last axis into stretches of `length` samples, ``(…, stretch, sample)``, leaving out an incomplete one."""
-    count = values.shape[-1] // length
-    return values[..., : count * length].reshape(*values.shape[:-1], count, length)
+@compiled
+def _slopes(values: np.ndarray, rate_hz: float) -> np.ndarray:
+    slopes = np.empty(len(values))
+    for row in range(len(values)):
+        slopes[row] = slope_of_row(values[row], rate_hz)
+    return slopes
+
+
+@compiled
+def slope_of_row(values: np.ndarray, rate_hz: float) -> float:
+    """As :func:`slope`, of one row (time,), for loops that are compiled."""
+    count, total, total_position = 0, 0.0, 0.0
+    for k in range(len(values)):
+        if not np.isnan(values[k]):
+            count += 1
+            total += values[k]
+            total_position += k
+    if count < max(2, len(values) / 2):
+        return np.nan
+    mean, middle = total / count, total_position / count
+    together, apart = 0.0, 0.0
+    for k in range(len(values)):
+        if not np.isnan(values[k]):
+            together += (k - middle) * (values[k] - mean)
+            apart += (k - middle) ** 2
+    return rate_hz * together / apart

@@ -1,10 +1,12 @@
 """Skin conductance: tonic level, phasic activity and single responses (Boucsein 2012)."""
 
 import numpy as np
-from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Description, bridge, slope, thin
+from wesadlib.compiled import compiled
+from wesadlib.features.block import Block, Description, bridge, slope_of_row, thin
+from wesadlib.features.statistics import mean_and_sd, sum_present
 from wesadlib.signals.filters import zero_phase
+from wesadlib.signals.peaks import find_peaks, left_bases
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
 MIN_AMPLITUDE_US = 0.02
@@ -35,6 +37,7 @@ DESCRIPTIONS = tuple(
         ("scr_amplitude_sum", "uS/min", "sum of the rises of all responses, per minute", "Boucsein 2012"),
     )
 )
+_FOUND = tuple(description.statistic for description in DESCRIPTIONS)
 
 
 def split(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
@@ -71,8 +74,21 @@ def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
     ndarray, (response,)
         Rise to each peak from the trough before it, uS.
     """
-    peak, found = find_peaks(values, prominence=MIN_AMPLITUDE_US, wlen=round(2 * REACH_S * rate_hz) + 1)
-    return values[peak] - values[found["left_bases"]]
+    return _amplitudes(np.ascontiguousarray(values), _reach(rate_hz))
+
+
+def _reach(rate_hz: float) -> int:
+    return (round(2 * REACH_S * rate_hz) + 1) // 2
+
+
+@compiled
+def _amplitudes(values: np.ndarray, reach: int) -> np.ndarray:
+    peak = find_peaks(values, 1.0, MIN_AMPLITUDE_US, reach)
+    trough = left_bases(values, peak, reach)
+    amplitude = np.empty(len(peak))
+    for k in range(len(peak)):
+        amplitude[k] = values[peak[k]] - values[trough[k]]
+    return amplitude
 
 
 def extract(block: Block) -> dict[str, np.ndarray]:
@@ -83,23 +99,29 @@ def extract(block: Block) -> dict[str, np.ndarray]:
             continue
         values, rate_hz = thin(bridge(samples, block.rate_hz, MAX_GAP_S), block.rate_hz, _RATE_HZ)
         readable = np.isfinite(values).all(axis=-1)
-        values = np.where(readable[:, None], values, 0)
+        values[~readable] = 0
         tonic, phasic = split(values, rate_hz)
         smooth = zero_phase(values, rate_hz, "lowpass", _SMOOTH_HZ)
-        amplitudes = [responses(row, rate_hz) for row in smooth]
-        count = np.array([len(amplitude) for amplitude in amplitudes], float)
-        total = np.array([amplitude.sum() for amplitude in amplitudes], float)
-        minutes = values.shape[-1] / rate_hz / 60
-        level, spread = values.mean(axis=-1), phasic.std(axis=-1)
-        positive = np.where(level > 0, level, np.nan)
-        found = {
-            "log_level": np.log(positive),
-            "tonic_slope": 60 * slope(tonic, rate_hz),
-            "phasic_sd": spread,
-            "relative_phasic_sd": spread / positive,
-            "scr_rate": count / minutes,
-            "scr_amplitude": total / np.where(count > 0, count, np.nan),
-            "scr_amplitude_sum": total / minutes,
-        }
-        features |= {f"{channel}_{name}": np.where(readable, value, np.nan) for name, value in found.items()}
+        found = _describe_conductance(values, tonic, phasic, smooth, rate_hz, _reach(rate_hz))
+        found[~readable] = np.nan
+        features |= {f"{channel}_{name}": value for name, value in zip(_FOUND, found.T, strict=True)}
     return features
+
+
+@compiled
+def _describe_conductance(
+    values: np.ndarray, tonic: np.ndarray, phasic: np.ndarray, smooth: np.ndarray, rate_hz: float, reach: int
+) -> np.ndarray:
+    rows, samples = values.shape
+    found = np.empty((rows, 7))
+    minutes = samples / rate_hz / 60
+    for row in range(rows):
+        level, spread = mean_and_sd(values[row])[0], mean_and_sd(phasic[row])[1]
+        positive = level if level > 0 else np.nan
+        amplitude = _amplitudes(smooth[row], reach)
+        count, total = sum_present(amplitude)
+        found[row, 0] = np.log(positive)
+        found[row, 1] = 60 * slope_of_row(tonic[row], rate_hz)
+        found[row, 2], found[row, 3] = spread, spread / positive
+        found[row, 4], found[row, 5], found[row, 6] = count / minutes, total / count, total / minutes
+    return found

@@ -1,10 +1,12 @@
 """Breathing from the chest's respiration belt: rate, depth and their variability."""
 
 import numpy as np
-from scipy.signal import find_peaks
 
+from wesadlib.compiled import compiled
 from wesadlib.features.block import Block, Description, bridge, thin
+from wesadlib.features.statistics import mean_and_sd
 from wesadlib.signals.filters import zero_phase
+from wesadlib.signals.peaks import find_peaks
 
 #: Breathing lies between these, Hz (3 to 60 breaths per minute), as in NeuroKit2's `rsp_clean`.
 BAND_HZ = (0.05, 1.0)
@@ -22,6 +24,7 @@ DESCRIPTIONS = tuple(
         ("depth_variation", "", "standard deviation of the depth over its mean"),
     )
 )
+_FOUND = tuple(description.statistic for description in DESCRIPTIONS)
 
 
 def extract(block: Block) -> dict[str, np.ndarray]:
@@ -32,22 +35,46 @@ def extract(block: Block) -> dict[str, np.ndarray]:
             continue
         values, rate_hz = thin(bridge(samples, block.rate_hz, MAX_GAP_S), block.rate_hz, _RATE_HZ)
         readable = np.isfinite(values).all(axis=-1)
-        filtered = zero_phase(np.where(readable[:, None], values, 0), rate_hz, "bandpass", BAND_HZ)
-        breaths = np.full((len(values), 4), np.nan)
-        for row in np.flatnonzero(readable):
-            breaths[row] = _breaths(filtered[row], rate_hz)
-        for column, name in enumerate(("rate", "rate_sd", "depth", "depth_variation")):
-            features[f"{channel}_{name}"] = breaths[:, column]
+        values[~readable] = 0
+        found = _describe_breaths(zero_phase(values, rate_hz, "bandpass", BAND_HZ), rate_hz)
+        found[~readable] = np.nan
+        features |= {f"{channel}_{name}": value for name, value in zip(_FOUND, found.T, strict=True)}
     return features
 
 
-def _breaths(filtered: np.ndarray, rate_hz: float) -> tuple[float, float, float, float]:
-    prominence = 0.5 * filtered.std()
-    inspired, _ = find_peaks(filtered, prominence=prominence)
-    expired, _ = find_peaks(-filtered, prominence=prominence)
-    if len(inspired) < 3:
-        return (np.nan,) * 4
-    interval_s = np.diff(inspired) / rate_hz
-    before = np.searchsorted(expired, inspired) - 1
-    depth = filtered[inspired[before >= 0]] - filtered[expired[before[before >= 0]]]
-    return 60 / interval_s.mean(), (60 / interval_s).std(), depth.mean(), depth.std() / depth.mean()
+@compiled
+def _describe_breaths(filtered: np.ndarray, rate_hz: float) -> np.ndarray:
+    found = np.full((len(filtered), 4), np.nan)
+    for row in range(len(filtered)):
+        values = filtered[row]
+        prominence = 0.5 * mean_and_sd(values)[1]
+        inspired = find_peaks(values, 1.0, prominence, len(values))
+        if len(inspired) >= 3:
+            breaths = len(inspired) - 1
+            found[row, 0] = 60 * rate_hz * breaths / (inspired[breaths] - inspired[0])
+            found[row, 1] = mean_and_sd(_rates(inspired, rate_hz))[1]
+            expired = find_peaks(-values, 1.0, prominence, len(values))
+            depth, depth_sd = mean_and_sd(_depths(values, inspired, expired))
+            found[row, 2], found[row, 3] = depth, depth_sd / depth
+    return found
+
+
+@compiled
+def _rates(inspired: np.ndarray, rate_hz: float) -> np.ndarray:
+    rate = np.empty(len(inspired) - 1)
+    for k in range(len(rate)):
+        rate[k] = 60 * rate_hz / (inspired[k + 1] - inspired[k])
+    return rate
+
+
+@compiled
+def _depths(values: np.ndarray, inspired: np.ndarray, expired: np.ndarray) -> np.ndarray:
+    """Rise to the end of each inspiration from the end of the expiration before it; NaN where there is none."""
+    depth = np.full(len(inspired), np.nan)
+    before = -1
+    for k in range(len(inspired)):
+        while before + 1 < len(expired) and expired[before + 1] < inspired[k]:
+            before += 1
+        if before >= 0:
+            depth[k] = values[inspired[k]] - values[expired[before]]
+    return depth

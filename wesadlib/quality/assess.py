@@ -1,15 +1,26 @@
 """Scores, verdicts and reasons of windows: one function for a whole run and for the one window that a server got."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.quality.rules import NOISE_FLOORS, RAILS, RANGES, RULES, SPEEDS, read_thresholds, signal_of
+from wesadlib.quality.loops import rescale
+from wesadlib.quality.plan import (
+    BEATS,
+    COMPLETENESS,
+    FLAT_LINE,
+    MOTION,
+    RANGE,
+    SATURATION,
+    Plan,
+    make_cutoffs,
+    make_plan,
+)
+from wesadlib.quality.rules import RULES, read_thresholds
 from wesadlib.quality.scores import beat_plausibility, in_range, longest_quiet_s, off_rail, stillness
 from wesadlib.signals.arrays import WindowArrays
 
@@ -93,19 +104,21 @@ def assess_arrays(windows: WindowArrays, thresholds: Any = None, channels: Seque
         As there.
     """
     names = windows.channels
-    modelled = np.isin(names, names if channels is None else list(channels))
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
-    cutoffs = _cutoffs(names, read_thresholds(thresholds), windows.window_s)
-    rule_score = np.where(np.isnan(cutoffs), np.nan, _scores(windows)).astype(np.float32)
-    margin = _rescale(rule_score, cutoffs)
-    quality = np.fmin.reduce(margin, axis=2)
+    cutoffs = make_cutoffs(names, tuple(read_thresholds(thresholds).items()), windows.window_s)
+    rule_score = _scores(windows, make_plan(names, windows.beat_sources, windows.rate_hz))
+    margin, quality = rescale(rule_score, cutoffs)
+    failures = _failures(margin)
+    reasons = [[_reason(names, *failure) for failure in failed] for failed in failures]
+    modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
+    decisive = [[failure for failure in failed if failure[0] in modelled] for failed in failures]
     return Assessment(
         rule_score,
-        quality.astype(np.float32),
-        ~(quality[:, modelled] < 0.5).any(axis=1),
-        _reasons(np.where(modelled[:, None], margin, np.nan), names),
-        _every_reason(margin, names),
+        quality,
+        np.array([not failed for failed in decisive], dtype=bool),
+        np.array([_reason(names, *failed[0]) if failed else "" for failed in decisive], dtype=object),
+        reasons,
     )
 
 
@@ -124,109 +137,42 @@ def list_reasons(assessed: xr.Dataset, thresholds: Any = None) -> list[list[str]
     thresholds : Params, mapping or None
         As there.
     """
-    names = [str(name) for name in assessed["channel"].values]
-    cutoffs = _cutoffs(names, read_thresholds(thresholds), float(assessed.attrs["window_s"]))
-    return _every_reason(_rescale(assessed["rule_score"].values, cutoffs), names)
+    names = tuple(str(name) for name in assessed["channel"].values)
+    cutoffs = make_cutoffs(names, tuple(read_thresholds(thresholds).items()), float(assessed.attrs["window_s"]))
+    margin, _ = rescale(np.ascontiguousarray(assessed["rule_score"].values), cutoffs)
+    return [[_reason(names, *failure) for failure in failed] for failed in _failures(margin)]
 
 
-def _every_reason(margin: np.ndarray, names: Sequence[str]) -> list[list[str]]:
-    found = []
-    for window in margin:
-        failed = sorted(zip(*np.nonzero(window < 0.5), strict=True), key=lambda pair: window[pair])
-        found.append([f"{names[channel]}: {RULES[rule].name}" for channel, rule in failed])
-    return found
+def _failures(margin: np.ndarray) -> list[list[tuple[int, int]]]:
+    """Failed channel and rule of each window, worst first."""
+    failures: list[list[tuple[int, int]]] = [[] for _ in margin]
+    failed = np.argwhere(margin < 0.5)
+    order = np.argsort(margin[tuple(failed.T)], kind="stable")
+    for window, channel, rule in failed[order].tolist():
+        failures[window].append((channel, rule))
+    return failures
 
 
-def _cutoffs(names: Sequence[str], thresholds: Mapping[str, float], window_s: float) -> np.ndarray:
-    """Least accepted score (channel, rule); NaN where a rule is not asked."""
-    return _make_cutoffs(tuple(names), tuple(thresholds.items()), window_s)
+def _reason(names: Sequence[str], channel: int, rule: int) -> str:
+    return f"{names[channel]}: {RULES[rule].name}"
 
 
-# They are the same for every window of a server.
-@lru_cache(maxsize=8)
-def _make_cutoffs(names: tuple[str, ...], thresholds: tuple[tuple[str, float], ...], window_s: float) -> np.ndarray:
-    limits = dict(thresholds)
-    cutoffs = np.full((len(names), len(RULES)), np.nan)
-    for row, name in enumerate(names):
-        for column, rule in enumerate(RULES):
-            parameter = rule.thresholds.get(signal_of(name))
-            if parameter is not None:
-                limit = limits[parameter]
-                if parameter.startswith("max_flat"):
-                    limit = 1 - min(limit / window_s, 1.0)
-                elif parameter.startswith("max_"):
-                    limit = 1 - limit
-                cutoffs[row, column] = limit
-    cutoffs.setflags(write=False)
-    return cutoffs
-
-
-def _rescale(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
-    """Bring every rule to one scale, on which 0 stays 0, the cut-off is 0.5 and 1 stays 1."""
-    scores, cutoffs = scores.astype(np.float64), np.broadcast_to(cutoffs, scores.shape)
-    # Scores are kept as float32: a share that equals its cut-off must not fail by the last bit.
-    passed = scores >= cutoffs - 1e-6
-    with np.errstate(divide="ignore", invalid="ignore"):
-        above = 0.5 + 0.5 * np.where(cutoffs < 1, (scores - cutoffs) / (1 - cutoffs), 1.0)
-        below = 0.5 * scores / cutoffs
-    scaled = np.where(passed, np.clip(above, 0.5, 1), np.clip(below, 0, 0.5 - 1e-6))
-    return np.where(np.isnan(scores) | np.isnan(cutoffs), np.nan, scaled)
-
-
-def _reasons(margin: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    flat = np.where(np.isnan(margin), np.inf, margin).reshape(len(margin), -1)
-    worst = flat.argmin(axis=1)
-    reasons = []
-    for value, position in zip(flat[np.arange(len(flat)), worst], worst, strict=True):
-        channel, rule = divmod(int(position), len(RULES))
-        reasons.append(f"{names[channel]}: {RULES[rule].name}" if value < 0.5 else "")
-    return np.array(reasons, dtype=object)
-
-
-def _scores(windows: WindowArrays) -> np.ndarray:
-    """Scores (window, channel, rule), asked for or not; NaN where a rule has nothing to read."""
-    values, names = windows.signal, windows.channels
-    window_s, rate_hz = windows.window_s, windows.rate_hz
-    missing, flat_s, rail = np.moveaxis(windows.native.astype(float), -1, 0)
-    scores = np.full((len(values), len(names), len(RULES)), np.nan)
-    scores[..., 0] = 1 - missing
-    scores[..., 1] = np.clip(1 - _flat_by_sensor(flat_s, names) / window_s, 0, 1)
-    still = _stillness_by_device(values, names, rate_hz)
-    for channel, name in enumerate(names):
-        signal, x = signal_of(name), values[:, channel]
-        if signal in NOISE_FLOORS:
-            quiet = 1 - longest_quiet_s(x, rate_hz, NOISE_FLOORS[signal]) / window_s
-            scores[:, channel, 1] = np.fmin(scores[:, channel, 1], np.clip(quiet, 0, 1))
-        if signal in RANGES:
-            speed, over_s = SPEEDS.get(signal, (np.inf, 1.0))
-            scores[:, channel, 2] = in_range(x, *RANGES[signal], speed * over_s, max(round(over_s * rate_hz), 1))
-        if signal in RAILS:
-            scores[:, channel, 3] = off_rail(rail[:, channel], x, RAILS[signal])
-        if (device := name.split("_")[0]) in still:
-            scores[:, channel, 4] = still[device]
-    for source, name in enumerate(windows.beat_sources):
-        if name in names:
-            channel = names.index(name)
-            scores[:, channel, 5] = beat_plausibility(windows.beat_s[:, source], values[:, channel], rate_hz, window_s)
+def _scores(windows: WindowArrays, plan: Plan) -> np.ndarray:
+    """Scores (window, channel, rule), NaN where a rule is not asked of a channel or has nothing to read."""
+    signal, rate_hz, window_s = np.ascontiguousarray(windows.signal), windows.rate_hz, windows.window_s
+    missing, flat_s, rail_share = windows.native.astype(np.float64).transpose(2, 0, 1)
+    for axes, _ in plan.devices:
+        # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
+        flat_s[:, axes] = np.fmin.reduce(flat_s[:, axes], axis=1, keepdims=True)
+    flat_s = np.fmax(flat_s, longest_quiet_s(signal, rate_hz, plan.noise_floor))
+    scores = np.full((*signal.shape[:2], len(RULES)), np.nan, np.float32)
+    scores[..., COMPLETENESS] = 1 - missing
+    scores[..., FLAT_LINE] = 1 - np.minimum(flat_s / window_s, 1)
+    scores[..., RANGE] = in_range(signal, plan.low, plan.high, plan.fastest, plan.lag)
+    scores[..., SATURATION] = off_rail(rail_share, signal, plan.rail)
+    for axes, moved in plan.devices:
+        scores[:, moved, MOTION] = stillness(signal.take(axes, axis=1), rate_hz)[:, None]
+    for source, channel in plan.beats:
+        beat_s = windows.beat_s[:, source]
+        scores[:, channel, BEATS] = beat_plausibility(beat_s, signal[:, channel], rate_hz, window_s)
     return scores
-
-
-def _axes(names: Sequence[str]) -> dict[str, list[int]]:
-    """Positions of each device's axes of acceleration."""
-    axes: dict[str, list[int]] = {}
-    for position, name in enumerate(names):
-        if signal_of(name) == "acc":
-            axes.setdefault(name.split("_")[0], []).append(position)
-    return axes
-
-
-def _flat_by_sensor(flat_s: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    """The three axes of an accelerometer are one sensor: a hand at rest leaves one of them unchanged for a minute."""
-    flat_s = flat_s.copy()
-    for positions in _axes(names).values():
-        flat_s[:, positions] = np.fmin.reduce(flat_s[:, positions], axis=1)[:, None]
-    return flat_s
-
-
-def _stillness_by_device(values: np.ndarray, names: Sequence[str], rate_hz: float) -> dict[str, np.ndarray]:
-    return {device: stillness(values[:, positions], rate_hz) for device, positions in _axes(names).items()}

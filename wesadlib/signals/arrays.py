@@ -246,16 +246,13 @@ def window_arrays(
     signal = np.empty((n, len(names), samples), np.float32)
     native = np.empty((n, len(names), len(NATIVE_STATISTICS)), np.float32)
     beat_s = np.full((n, len(sources), int(4 * window_s)), np.nan)
-    alike: dict[tuple[float, int], list[int]] = {}
     for k, name in enumerate(names):
-        alike.setdefault((rates_hz[name], channels[name].shape[1]), []).append(k)
-    for (rate, _), group in alike.items():
-        rows = np.concatenate([channels[names[k]] for k in group])
-        signal[:, group] = harmonise(rows, rate, rate_hz, samples).reshape(len(group), n, samples).swapaxes(0, 1)
-        native[:, group] = native_statistics(rows, rate).reshape(len(group), n, -1).swapaxes(0, 1)
+        harmonise(channels[name], rates_hz[name], rate_hz, samples, out=signal[:, k])
+        native_statistics(channels[name], rates_hz[name], out=native[:, k])
     for k, source in enumerate(sources):
-        for j, beats in enumerate(find_beats_of_rows(channels[source], rates_hz[source], source)):
-            beat_s[j, k, : len(beats)] = beats
+        found = find_beats_of_rows(channels[source], rates_hz[source], source)
+        most = min(found.shape[1], beat_s.shape[2])
+        beat_s[:, k, :most] = found[:, :most]
     return WindowArrays(signal, beat_s, native, tuple(names), sources, rate_hz, window_s)
 
 

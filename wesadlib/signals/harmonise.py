@@ -5,9 +5,10 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
-from scipy.signal import firwin, upfirdn
+from scipy.signal import firwin
 
-from wesadlib.signals.filters import bridge_gaps, chunks, odd_reflection
+from wesadlib.compiled import compiled
+from wesadlib.signals.filters import bridge_gaps, continue_row
 
 # Kaiser-windowed sinc. Going down, 60 dB are reached at the new Nyquist frequency and the pass band ends at 0.78 of it
 # (13.6 Hz for 35 Hz), so nothing folds back. Going up there is nothing to fold: a cut-off at the old Nyquist frequency
@@ -16,11 +17,11 @@ _DOWN = {"half_length": 16, "beta": 5.65, "cutoff": 0.89}
 _UP = {"half_length": 10, "beta": 5.0, "cutoff": 1.0}
 # Largest term of the ratio of rates: an odd rate is met to within 3 ms over a minute.
 _MAX_TERM = 10_000
-# Largest filter that is kept as a matrix, 1 MB; beyond, a polyphase filter is as quick.
-_MAX_WEIGHTS = 2**17
 
 
-def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
+def harmonise(
+    values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int, out: np.ndarray | None = None
+) -> np.ndarray:
     """Bring rows of native samples to one rate by a linear-phase FIR filter.
 
     Nothing from outside the row is needed: it is continued by odd reflection about its first and last sample, which
@@ -39,6 +40,8 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
         Native and wanted rate.
     samples : int
         How many samples to return; the first is at time 0.
+    out : ndarray (row, samples), optional
+        Where to write, float32.
 
     Returns
     -------
@@ -54,19 +57,14 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
     >>> bool(np.abs(fast - np.sin(2 * np.pi * 1.2 * np.arange(2100) / 35))[35:-35].max() < 2e-3)
     True
     """
-    result = np.empty((len(values), samples), np.float32)
-    for rows in chunks(values):
-        result[rows] = _harmonise(values[rows], rate_hz, to_rate_hz, samples)
-    return result
-
-
-def _harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
+    out = np.empty((len(values), samples), np.float32) if out is None else out
     missing = np.isnan(values)
-    if not missing.any():
-        return _resample(values, rate_hz, to_rate_hz, samples)
-    result = _resample(bridge_gaps(values, missing), rate_hz, to_rate_hz, samples)
-    result[_missing_after(missing, rate_hz, to_rate_hz, samples)] = np.nan
-    return result
+    gaps = missing.any()
+    whole = bridge_gaps(values, missing) if gaps else np.ascontiguousarray(values)
+    _resample_rows(whole, *_filter(rate_hz, to_rate_hz), out)
+    if gaps:
+        out[_missing_after(missing, rate_hz, to_rate_hz, samples)] = np.nan
+    return out
 
 
 def _missing_after(missing: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
@@ -83,64 +81,50 @@ def _missing_after(missing: np.ndarray, rate_hz: float, to_rate_hz: float, sampl
 class _Filter(NamedTuple):
     up: int
     down: int
-    taps: np.ndarray
-    reach: int
-    weights: np.ndarray | None
+    weights: np.ndarray
 
 
 @lru_cache(maxsize=32)
 def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
+    """The filter as weights (phase, native sample): output n is of phase n * down % up."""
     ratio = to_rate_hz / rate_hz
     # Of the fraction above one, so that the larger term is bounded, and with it the filter: rates come in requests.
     larger = max(ratio, 1 / ratio)
     term = Fraction(larger).limit_denominator(max(int(_MAX_TERM / larger), 1))
     term = term if ratio >= 1 else 1 / term
     up, down = term.numerator, term.denominator
+    if up == down:
+        return _Filter(1, 1, np.ones((1, 1)))
     shape = _UP if up > down else _DOWN
     widest = max(up, down)
     half = shape["half_length"] * widest
+    # Of whole outputs' steps.
     half += -half % down
     taps = firwin(2 * half + 1, shape["cutoff"] / widest, window=("kaiser", shape["beta"]))
-    # Each phase of the interpolation sums to one, so that a level of 33 degC has no ripple.
-    for phase in range(up):
-        taps[phase::up] /= taps[phase::up].sum()
-    reach = -(-half // up)
-    return _Filter(up, down, taps, reach, _as_matrix(up, down, taps, reach))
+    # Native samples lie `up` taps apart; zeros on both sides bring the middle to phase 0.
+    weights = np.pad(taps, (-half % up, -half % up + up - 1)).reshape(-1, up).T[:, ::-1]
+    # Each phase sums to one, so that a level of 33 degC has no ripple.
+    return _Filter(up, down, np.ascontiguousarray(weights / weights.sum(axis=1, keepdims=True)))
 
 
-def _as_matrix(up: int, down: int, taps: np.ndarray, reach: int) -> np.ndarray | None:
-    """The filter as a matrix (native sample of a frame, output of a frame).
-
-    The same weights serve again every `down` native samples and `up` outputs, so one product of all frames of all rows
-    with this matrix filters them, in a quarter of a polyphase filter's time; frames move on by about half the filter's
-    length, or the least that they can. None where the ratio of the rates is so odd that the matrix would be large.
-    """
-    outputs = max(round(reach / down), 1) * up
-    frame = (outputs - 1) * down // up + 2 * reach + 1
-    if frame * outputs > _MAX_WEIGHTS:
-        return None
-    # Output n is n * down / up native samples from the row's first, which is at `reach` in the first frame.
-    tap = np.arange(outputs) * down - (np.arange(frame)[:, None] - reach) * up + len(taps) // 2
-    inside = (tap >= 0) & (tap < len(taps))
-    return np.where(inside, taps[np.where(inside, tap, 0)], 0.0)
-
-
-def _resample(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
-    up, down, taps, reach, weights = _filter(rate_hz, to_rate_hz)
-    lacking = max(-(-(samples - 1) * down // up) + 1 - values.shape[1], 0)
-    if up == down:
-        return odd_reflection(values, 0, lacking)[:, :samples]
-    if weights is None:
-        # A multiple of `down` ahead, so that an output falls on the first sample.
-        pad = reach + -reach % down
-        delay = (pad * up + len(taps) // 2) // down
-        return upfirdn(taps, odd_reflection(values, pad, pad + lacking), up, down, axis=1)[:, delay : delay + samples]
-    frame, outputs = weights.shape
-    step, count = outputs // up * down, -(-samples // outputs)
-    needed = (count - 1) * step + frame - reach
-    values = values[:, :needed]
-    after = min(reach + lacking, needed - values.shape[1])
-    # Behind that come zeros, which no output that is wanted reads.
-    continued = odd_reflection(values, reach, after, needed - values.shape[1] - after)
-    frames = np.lib.stride_tricks.sliding_window_view(continued, frame, axis=1)[:, ::step]
-    return (frames.reshape(-1, frame) @ weights).reshape(len(values), -1)[:, :samples]
+@compiled
+def _resample_rows(values: np.ndarray, up: int, down: int, weights: np.ndarray, result: np.ndarray) -> None:
+    rows, given = values.shape
+    samples, width = result.shape[1], weights.shape[1]
+    before = width // 2
+    after = max((samples - 1) * down // up + width - before - given, 0)
+    steps, part = down // up, down % up
+    continued = np.empty(before + given + after)
+    for row in range(rows):
+        continue_row(values[row], before, after, continued)
+        first = phase = 0
+        for n in range(samples):
+            # Slices of their own, so that the loop over them reads several samples at a time.
+            weight, native = weights[phase], continued[first : first + width]
+            total = 0.0
+            for k in range(width):
+                total += weight[k] * native[k]
+            result[row, n] = total
+            first, phase = first + steps, phase + part
+            if phase >= up:
+                first, phase = first + 1, phase - up

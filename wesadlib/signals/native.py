@@ -2,13 +2,15 @@
 
 import numpy as np
 
+from wesadlib.compiled import compiled
+
 #: in the order of the dimension ``native_statistic``
 NATIVE_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
 
 _RAIL_RUN = 3
 
 
-def native_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
+def native_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None = None) -> np.ndarray:
     """Missing samples, the longest flat line and the share at a rail, of rows of native samples.
 
     *Flat* is exactly equal, with no tolerance: a tolerance would have to know each sensor's noise, and sensors that are
@@ -26,6 +28,8 @@ def native_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
         Native samples, NaN where missing.
     rate_hz : float
         Native rate.
+    out : ndarray (row, native_statistic), optional
+        Where to write, float32.
 
     Returns
     -------
@@ -39,31 +43,40 @@ def native_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     >>> native_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
     [[0.125, 1.0, 0.5]]
     """
-    result = np.zeros((len(values), len(NATIVE_STATISTICS)))
-    missing = np.isnan(values)
-    if missing.any():
-        result[:, 0] = missing.mean(axis=1)
-        result[missing.all(axis=1), 1:] = np.nan
-    equal = values[:, 1:] == values[:, :-1]
-    some = np.flatnonzero(equal.any(axis=1))
-    if len(some):
-        result[some, 1], result[some, 2] = _runs(values[some], equal[some], rate_hz)
-    return result
+    out = np.empty((len(values), len(NATIVE_STATISTICS)), np.float32) if out is None else out
+    _describe_rows(np.ascontiguousarray(values), rate_hz, out)
+    return out
 
 
-def _runs(values: np.ndarray, equal: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Longest run of each row, in seconds, and the share of its samples that are in runs at a rail."""
+@compiled
+def _describe_rows(values: np.ndarray, rate_hz: float, out: np.ndarray) -> None:
     rows, samples = values.shape
-    # A run of k equal samples is k - 1 equal neighbours, between two changes; a row ends with a neighbour unlike it.
-    padded = np.zeros(rows * samples + 1, np.bool_)
-    padded[1:].reshape(rows, samples)[:, :-1] = equal
-    change = np.flatnonzero(padded[1:] != padded[:-1])
-    start, length = change[::2], change[1::2] - change[::2] + 1
-    row = start // samples
-    first = np.searchsorted(row, np.arange(rows))
-    long = length >= _RAIL_RUN
-    level, row = values.reshape(-1)[start[long]], row[long]
-    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
-    at_rail = (level == low[row]) | (level == high[row])
-    railed = np.bincount(row, np.where(at_rail, length[long], 0), rows)
-    return np.maximum.reduceat(length, first) / rate_hz, railed / samples
+    for row in range(rows):
+        low, high, missing = np.inf, -np.inf, 0
+        for value in values[row]:
+            if np.isnan(value):
+                missing += 1
+            else:
+                low, high = min(low, value), max(high, value)
+        out[row, 0] = missing / samples
+        if missing == samples:
+            out[row, 1:] = np.nan
+        else:
+            longest, railed = _runs(values[row], low, high)
+            out[row, 1] = longest / rate_hz if longest > 1 else 0.0
+            out[row, 2] = railed / samples
+
+
+@compiled
+def _runs(values: np.ndarray, low: float, high: float) -> tuple[int, int]:
+    """Longest run of equal samples, and how many samples are in runs at a rail."""
+    longest = railed = start = 0
+    for k in range(1, len(values) + 1):
+        # NaN equals nothing, so that a gap ends a run.
+        if k == len(values) or values[k] != values[start]:
+            length = k - start
+            longest = max(longest, length)
+            if length >= _RAIL_RUN and (values[start] == low or values[start] == high):
+                railed += length
+            start = k
+    return longest, railed

@@ -1,0 +1,235 @@
+"""Each group's loops find what its definition, written down in NumPy and SciPy one row after the other, finds."""
+
+import numpy as np
+import pytest
+import scipy.signal
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from wesadlib.features import cardiac, electrodermal, motion, respiratory
+from wesadlib.features.block import Block, bridge, slope, thin
+from wesadlib.features.statistics import describe
+
+RATE_HZ = 35.0
+SEEDS = st.integers(0, 2**32 - 1)
+agree = settings(max_examples=40, deadline=None, derandomize=True)
+
+
+def close(found, expected, what=""):
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-12, err_msg=what)
+
+
+def with_gaps(values, generator):
+    """The same with nothing, single samples, stretches or the edges missing, row by row."""
+    values = values.copy()
+    for row in values:
+        kind, at = generator.integers(0, 5), generator.integers(0, len(row))
+        if kind == 1:
+            row[generator.random(len(row)) < generator.choice([0.02, 0.4, 0.6])] = np.nan
+        elif kind == 2:
+            row[at : at + generator.integers(1, max(2, len(row) // 2))] = np.nan
+        elif kind == 3:
+            row[: at // 8] = row[len(row) - at // 5 :] = np.nan
+        elif kind == 4:
+            row[at] = np.nan
+    return values
+
+
+def walks(generator, rows=4, samples=2100, dtype=np.float32):
+    return (2 + np.cumsum(generator.normal(0, 0.02, (rows, samples)), axis=1)).astype(dtype)
+
+
+def block(beat_s=None, **signal):
+    return Block(signal=signal, beat_s=beat_s or {}, rate_hz=RATE_HZ, window_s=60.0)
+
+
+def statistics_of_row(row):
+    present = row[~np.isnan(row)].astype(float)
+    if len(present) < len(row) / 2:
+        return dict.fromkeys(
+            ("mean", "sd", "dynamic_range", "interquartile_range", "skewness", "kurtosis", "peak_rate"), np.nan
+        )
+    mean, sd = present.mean(), present.std()
+    varies = np.ptp(present) > 0
+    peaks = sum(
+        row[k - 1] < row[k] >= row[k + 1] and float(row[k]) - mean > sd for k in range(1, len(row) - 1)
+    )  # Nothing compares with NaN.
+    return {
+        "mean": mean,
+        "sd": sd,
+        "dynamic_range": np.ptp(present),
+        "interquartile_range": scipy.stats.iqr(present),
+        "skewness": scipy.stats.skew(present) if varies else np.nan,
+        "kurtosis": scipy.stats.kurtosis(present) if varies else np.nan,
+        "peak_rate": peaks / len(present) * RATE_HZ * 60 if varies else np.nan,
+    }
+
+
+@agree
+@given(SEEDS, st.integers(4, 300), st.booleans(), st.sampled_from([np.float32, np.float64]))
+def test_statistics(seed, samples, coarse, dtype):
+    generator = np.random.default_rng(seed)
+    values = generator.gamma(2.0, 10.0, (5, samples))
+    values = with_gaps((np.floor(values) if coarse else values).astype(dtype), generator)
+    values[0] = np.where(np.isnan(values[0]), np.nan, 7)
+    found = describe(values, RATE_HZ)
+    for k, row in enumerate(values):
+        expected = statistics_of_row(row)
+        assert list(found) == list(expected)
+        for name, value in expected.items():
+            close(found[name][k], value, name)
+
+
+def test_single_precision_samples_are_summed_in_double():
+    temperature = (33 + np.random.default_rng(0).normal(0, 1e-3, (2, 2100))).astype(np.float32)
+    found = describe(temperature, RATE_HZ)
+    for name in ("mean", "sd", "skewness", "kurtosis", "interquartile_range"):
+        close(found[name][1], statistics_of_row(temperature[1])[name], name)
+
+
+def test_what_equals_one_standard_deviation_is_no_peak():
+    # Half of the samples at either level: each lies exactly one standard deviation from the mean.
+    found = describe(np.tile([0.0, 0.0, 3.0, 3.0, 0.0, 3.0], (1, 350)).astype(np.float32), RATE_HZ)
+    assert found["sd"][0] == 1.5
+    assert found["peak_rate"][0] == 0
+
+
+def test_one_value_throughout_is_its_mean_exactly():
+    found = describe(np.full((1, 2100), 0.1), RATE_HZ)
+    assert (found["mean"][0], found["sd"][0], found["dynamic_range"][0]) == (0.1, 0.0, 0.0)
+    assert np.isnan(found["kurtosis"][0])
+
+
+@agree
+@given(SEEDS, st.sampled_from([np.float32, np.float64]))
+def test_bridges_thinned_rows_and_slopes(seed, dtype):
+    generator = np.random.default_rng(seed)
+    values = with_gaps(walks(generator, 6, 240, dtype), generator)
+    values[5] = np.nan
+    bridged, slopes = bridge(values, 4.0, 5.0), slope(values, 4.0)
+    thinned, rate_hz = thin(values, 4.0, 0.6)
+    assert rate_hz == 4 / 7
+    for k, row in enumerate(values.astype(float)):
+        position, present = np.arange(240), np.flatnonzero(~np.isnan(row))
+        gaps = np.diff(np.concatenate([[-1], present, [240]])) - 1
+        expected = np.interp(position, present, row[present]) if gaps.max() <= 20 else np.full(240, np.nan)
+        close(bridged[k], expected)
+        close(thinned[k], row[:238].reshape(34, 7).mean(axis=1))
+        line = np.polyfit(present / 4.0, row[present], 1)[0] if len(present) >= 120 else np.nan
+        np.testing.assert_allclose(slopes[k], line, rtol=1e-7, atol=1e-10)
+
+
+@agree
+@given(SEEDS, st.sampled_from([np.float32, np.float64]))
+def test_pulse_amplitude(seed, dtype):
+    generator = np.random.default_rng(seed)
+    values = with_gaps(walks(generator, dtype=dtype), generator)
+    found = cardiac.pulse_amplitude(values, RATE_HZ)
+    for k, row in enumerate(values.astype(float)):
+        heights = np.ptp(row.reshape(30, 70), axis=1)
+        complete = heights[np.isfinite(heights)]
+        close(found[k], np.median(complete) if len(complete) >= 15 else np.nan)
+
+
+@agree
+@given(SEEDS, st.sampled_from([5.0, 5.03, 7.3]))
+def test_responses(seed, rate_hz):
+    generator = np.random.default_rng(seed)
+    values = np.round(np.cumsum(generator.normal(0, 0.01, 300)), 3)
+    peak, found = scipy.signal.find_peaks(values, prominence=0.02, wlen=round(20 * rate_hz) + 1)
+    assert len(peak) > 0
+    close(electrodermal.responses(values, rate_hz), values[peak] - values[found["left_bases"]])
+
+
+def conductance_of_row(row):
+    names = [description.statistic for description in electrodermal.DESCRIPTIONS]
+    values = thin(bridge(row[None], RATE_HZ, 3.0), RATE_HZ, 5.0)[0][0]
+    if np.isnan(values).any():
+        return dict.fromkeys(names, np.nan)
+    tonic, smooth = (
+        scipy.signal.sosfiltfilt(scipy.signal.butter(2, hz, fs=5.0, output="sos"), values) for hz in (0.05, 1.0)
+    )
+    amplitude = electrodermal.responses(smooth, 5.0)
+    level = values.mean() if values.mean() > 0 else np.nan
+    spread = (values - tonic).std()
+    rise = np.polyfit(np.arange(len(tonic)) / 5.0, tonic, 1)[0]
+    mean = amplitude.mean() if len(amplitude) else np.nan
+    found = (np.log(level), 60 * rise, spread, spread / level, len(amplitude), mean, amplitude.sum())
+    return dict(zip(names, found, strict=True))
+
+
+@agree
+@given(SEEDS)
+def test_skin_conductance(seed):
+    generator = np.random.default_rng(seed)
+    values = with_gaps(walks(generator), generator)
+    values[0] -= generator.choice([0, 4])
+    found = electrodermal.extract(block(wrist_eda=values))
+    for k, row in enumerate(values):
+        for name, value in conductance_of_row(row).items():
+            np.testing.assert_allclose(found[f"wrist_eda_{name}"][k], value, rtol=1e-7, atol=1e-9, err_msg=name)
+
+
+def breaths_of_row(row):
+    values = thin(bridge(row[None], RATE_HZ, 1.0), RATE_HZ, 5.0)[0][0]
+    if np.isnan(values).any():
+        return (np.nan,) * 4
+    sections = scipy.signal.butter(2, (0.05, 1.0), "bandpass", fs=5.0, output="sos")
+    filtered = scipy.signal.sosfiltfilt(sections, values)
+    inspired, expired = (
+        scipy.signal.find_peaks(sign * filtered, prominence=0.5 * filtered.std())[0] for sign in (1, -1)
+    )
+    if len(inspired) < 3:
+        return (np.nan,) * 4
+    interval_s = np.diff(inspired) / 5.0
+    depth = np.array([filtered[k] - filtered[expired[expired < k][-1]] for k in inspired if (expired < k).any()])
+    return 60 / interval_s.mean(), (60 / interval_s).std(), depth.mean(), depth.std() / depth.mean()
+
+
+@agree
+@given(SEEDS)
+def test_breaths(seed):
+    generator = np.random.default_rng(seed)
+    phase = np.cumsum(generator.uniform(0.02, 0.6, (4, 1)) + generator.normal(0, 0.5, (4, 2100)), axis=1) / RATE_HZ
+    values = np.sin(2 * np.pi * phase) + generator.normal(0, 0.02, phase.shape)
+    values = with_gaps(values.astype(np.float32), generator)
+    found = respiratory.extract(block(chest_resp=values))
+    names = [f"chest_resp_{description.statistic}" for description in respiratory.DESCRIPTIONS]
+    assert list(found) == names
+    for k, row in enumerate(values):
+        np.testing.assert_allclose([found[name][k] for name in names], breaths_of_row(row), rtol=1e-7)
+
+
+def movement_of_row(axes):
+    magnitude = np.sqrt((axes**2).sum(axis=0))
+    statistics = statistics_of_row(magnitude)
+    if np.isnan(statistics["mean"]):
+        return dict.fromkeys((description.statistic for description in motion.DESCRIPTIONS), np.nan)
+    spread = magnitude.reshape(60, 35).std(axis=1)
+    gravity = axes.reshape(3, 12, 175).mean(axis=2)
+    away = ((gravity - np.nanmean(gravity, axis=1, keepdims=True)) ** 2).sum(axis=0)
+    names = ("mean", "sd", "dynamic_range", "interquartile_range", "kurtosis")
+    return {f"magnitude_{name}": statistics[name] for name in names} | {
+        "jerk": np.nanmean(np.sqrt((np.diff(axes) ** 2).sum(axis=0))) * RATE_HZ,
+        "active_share": (spread[np.isfinite(spread)] > 0.02).mean(),
+        "posture_change": np.sqrt(np.nanmean(away)),
+    }
+
+
+@agree
+@given(SEEDS, st.sampled_from([np.float32, np.float64]))
+@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
+def test_movement(seed, dtype):
+    generator = np.random.default_rng(seed)
+    scale = generator.choice([0.005, 0.02, 0.2], (4, 60, 1))
+    axes = [
+        with_gaps((level + scale * generator.normal(size=(4, 60, 35))).reshape(4, 2100).astype(dtype), generator)
+        for level in (0.1, -0.5, 0.8)
+    ]
+    found = motion.extract(block(wrist_acc_x=axes[0], wrist_acc_y=axes[1], wrist_acc_z=axes[2]))
+    for k in range(4):
+        expected = movement_of_row(np.stack([axis[k] for axis in axes]).astype(float))
+        assert list(found) == [f"wrist_acc_{name}" for name in expected]
+        for name, value in expected.items():
+            close(found[f"wrist_acc_{name}"][k], value, name)

@@ -1,0 +1,212 @@
+"""From scores to margins, verdicts and reasons, on plain arrays."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from wesadlib.errors import InputError
+from wesadlib.quality import RULES, assess_arrays, read_thresholds, signal_of
+from wesadlib.quality.loops import rescale
+from wesadlib.signals import WindowArrays
+
+NAMES = [rule.name for rule in RULES]
+AXES = [f"{device}_acc_{axis}" for device in ("wrist", "chest") for axis in "xyz"]
+BOTH = ("wrist_bvp", "chest_ecg", "chest_temp", *AXES, "chest_emg", "wrist_eda", "ear_eda", "chest_resp")
+LEVELS = {"eda": 2.0, "temp": 33.0, "acc": 0.5}
+
+
+def make_arrays(channels=BOTH, n=4, rate_hz=35.0, window_s=60.0) -> WindowArrays:
+    """Healthy windows of these channels."""
+    generator = np.random.default_rng(0)
+    time = np.arange(round(rate_hz * window_s)) / rate_hz
+    signal = generator.normal(0, 0.01, (n, len(channels), len(time)))
+    beats = np.arange(0.5, window_s, 0.8)
+    pulse = sum(np.exp(-0.5 * ((time - beat) / 0.1) ** 2) for beat in beats)
+    for channel, name in enumerate(channels):
+        heart = {"bvp": 50, "ecg": 1, "resp": 3}.get(signal_of(name), 0)
+        signal[:, channel] += LEVELS.get(signal_of(name), 0) + heart * pulse
+    sources = tuple(name for name in ("wrist_bvp", "chest_ecg") if name in channels)
+    return WindowArrays(
+        signal.astype(np.float32),
+        np.tile(np.pad(beats, (0, 20), constant_values=np.nan), (n, len(sources), 1)),
+        np.zeros((n, len(channels), 3), np.float32),
+        tuple(channels),
+        sources,
+        rate_hz,
+        window_s,
+    )
+
+
+def rescaled(score: float, cutoff: float) -> float:
+    if np.isnan(score) or np.isnan(cutoff):
+        return np.nan
+    if score < cutoff - 1e-6:
+        with np.errstate(divide="ignore"):
+            return np.clip(0.5 * score / cutoff, 0, 0.5 - 1e-6)
+    return 0.5 + 0.5 * np.clip((score - cutoff) / (1 - cutoff), 0, 1) if cutoff < 1 else 1.0
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    scores=arrays(np.float32, (3, 2, 4), elements=st.sampled_from([-0.5, 0, 0.3, 0.95, 0.9500001, 1, np.nan])),
+    cutoffs=arrays(np.float64, (2, 4), elements=st.sampled_from([0, 0.3, 0.950001, 0.95, 0.95001, 1, np.nan])),
+)
+def test_margins_are_rescaled_to_half_at_the_cutoff(scores, cutoffs):
+    expected = np.array(
+        [
+            [[rescaled(*pair) for pair in zip(*row, strict=True)] for row in zip(window, cutoffs, strict=True)]
+            for window in scores.astype(float)
+        ]
+    )
+    margin, quality = rescale(scores, cutoffs)
+    np.testing.assert_allclose(margin, expected, atol=1e-12)
+    np.testing.assert_array_equal(margin < 0.5, expected < 0.5)
+    np.testing.assert_allclose(quality, np.fmin.reduce(expected, axis=2), rtol=1e-6)
+    assert quality.dtype == np.float32
+
+
+def test_a_rule_is_scored_where_it_is_asked_and_can_be_read():
+    found = assess_arrays(make_arrays())
+    assert found.verdict.all() and found.reasons == [[]] * 4 and found.reason.tolist() == [""] * 4
+    for channel, name in enumerate(BOTH):
+        asked = [rule.name for rule in RULES if signal_of(name) in rule.thresholds]
+        if name == "ear_eda":
+            asked.remove("motion")
+        scored = ~np.isnan(found.rule_score[:, channel])
+        assert (scored == np.isin(NAMES, asked)).all(), name
+    assert np.nanmin(found.rule_score) > 0.95
+    assert found.rule_score.dtype == found.quality.dtype == np.float32 and found.verdict.dtype == bool
+    elsewhere = assess_arrays(
+        replace(make_arrays(("wrist_eda",)), beat_s=np.ones((4, 1, 5)), beat_sources=("wrist_eda",))
+    )
+    assert np.isnan(elsewhere.rule_score[..., NAMES.index("beat plausibility")]).all()
+
+
+def test_motion_is_of_the_device_that_moves():
+    windows = make_arrays()
+    generator = np.random.default_rng(1)
+    windows.signal[0, [BOTH.index(f"chest_acc_{axis}") for axis in "xyz"]] += generator.normal(0, 1, (3, 2100))
+    windows.signal[1, [BOTH.index(f"wrist_acc_{axis}") for axis in "xyz"]] += generator.normal(0, 1, (3, 2100))
+    found = assess_arrays(windows)
+    assert found.reasons[0] == [f"{name}: motion" for name in ("chest_ecg", "chest_emg", "chest_resp")]
+    assert found.reasons[1] == [f"{name}: motion" for name in ("wrist_bvp", "wrist_eda")]
+
+
+def test_beats_are_read_in_the_channel_they_were_found_in():
+    windows = make_arrays()
+    windows.beat_s[0, 0], windows.beat_s[1, 1] = np.nan, np.nan
+    windows.signal[2, 1] = np.random.default_rng(1).normal(0, 1, 2100)
+    found = assess_arrays(windows)
+    expected = [f"{name}: beat plausibility" for name in ("wrist_bvp", "chest_ecg", "chest_ecg")]
+    assert found.reason.tolist() == [*expected, ""]
+
+
+def test_an_accelerometer_is_as_flat_as_its_liveliest_axis():
+    windows = make_arrays()
+    wrist = [BOTH.index(f"wrist_acc_{axis}") for axis in "xyz"]
+    windows.native[:, wrist, 1] = [[60, 60, 30], [60, 60, 60], [np.nan, 60, 45], [np.nan] * 3]
+    score = assess_arrays(windows).rule_score[:, wrist, NAMES.index("flat line")]
+    np.testing.assert_allclose(score, np.repeat([[0.5], [0], [0.25], [np.nan]], 3, axis=1))
+    assert windows.native[0, wrist[0], 1] == 60
+
+
+def test_quiet_noise_is_flat_where_the_native_samples_are_not():
+    windows = make_arrays()
+    windows.signal[0, 0, : 15 * 35] = 0.1
+    windows.native[1, 0, 1] = np.nan
+    windows.native[2, 0, 1], windows.signal[2, 0, : 15 * 35] = 30, 0.1
+    windows.native[3, 0, 1] = 90
+    score = assess_arrays(windows).rule_score[:, 0, NAMES.index("flat line")]
+    np.testing.assert_allclose(score, [0.75, 1, 0.5, 0])
+
+
+def test_reasons_that_tie_are_in_the_order_of_channels_and_rules():
+    windows = make_arrays(("wrist_eda", "wrist_temp"), n=2)
+    windows.native[0, :, :2] = [1.0, 60.0]
+    windows.native[1, 1, :2] = [0.5, 60.0]
+    found = assess_arrays(windows)
+    expected = [f"{name}: {rule}" for name in ("wrist_eda", "wrist_temp") for rule in ("completeness", "flat line")]
+    assert found.reasons == [expected, ["wrist_temp: flat line", "wrist_temp: completeness"]]
+    assert found.reason.tolist() == [expected[0], "wrist_temp: flat line"]
+
+
+def test_a_channel_that_is_not_modelled_is_listed_and_decides_nothing():
+    windows = make_arrays(("wrist_eda", "wrist_temp"), n=3)
+    windows.native[:, 0, 0] = 1.0
+    windows.native[1:, 1, 0] = 0.5
+    found = assess_arrays(windows, channels=["wrist_temp"])
+    assert found.verdict.tolist() == [True, False, False]
+    assert found.reason.tolist() == ["", "wrist_temp: completeness", "wrist_temp: completeness"]
+    assert found.reasons[0] == ["wrist_eda: completeness"]
+    assert found.reasons[1] == ["wrist_eda: completeness", "wrist_temp: completeness"]
+
+
+def test_cutoffs_are_those_of_the_call():
+    windows = make_arrays(("wrist_eda",), n=1)
+    windows.native[0, 0, :2] = [0.1, 12.0]
+    thresholds = read_thresholds()
+    assert assess_arrays(windows, thresholds).reasons == [["wrist_eda: completeness", "wrist_eda: flat line"]]
+    thresholds |= {"min_completeness": 0.9}
+    assert assess_arrays(windows, thresholds).reasons == [["wrist_eda: flat line"]]
+    assert assess_arrays(windows, thresholds | {"max_flat_s": 12.0}).reasons == [[]]
+    twice = assess_arrays(replace(windows, window_s=120.0), thresholds)
+    assert twice.rule_score[0, 0, 1] == pytest.approx(0.9) and twice.reasons == [["wrist_eda: flat line"]]
+    windows.native[0, 0, 1] = 60.0
+    assert assess_arrays(windows, thresholds | {"max_flat_s": 90.0}).quality.tolist() == [[0.5]]
+
+
+def test_a_change_is_too_fast_by_the_clock_at_any_rate():
+    for rate_hz in (8.0, 35.0):
+        windows = make_arrays(("wrist_temp",), n=2, rate_hz=rate_hz)
+        time = np.arange(windows.signal.shape[2]) / rate_hz
+        windows.signal[:, 0] = 30 + np.outer([0.09, 0.12], time)
+        share = assess_arrays(windows).rule_score[:, 0, NAMES.index("physiological range")]
+        assert share == pytest.approx([1, 5 / 60], abs=0.01)
+
+
+def test_each_window_alone_gets_exactly_what_it_gets_among_others():
+    generator = np.random.default_rng(3)
+    windows = make_arrays(n=12)
+    windows.native[:] = generator.random(windows.native.shape) * [0.1, 20, 0.1]
+    windows.signal[:] += generator.normal(0, 1, windows.signal.shape) * generator.exponential(0.1, (12, len(BOTH), 1))
+    windows.signal[generator.random((12, len(BOTH))) < 0.1] = np.nan
+    windows.signal[4, :, 300:1500] = np.nan
+    windows.beat_s[5:7, :, 30:] = np.nan
+    together = assess_arrays(windows)
+    assert len(set(together.reason)) > 3 and len(np.unique(together.quality)) > 20
+    for k in range(12):
+        alone = assess_arrays(windows.take(slice(k, k + 1)))
+        for name in ("rule_score", "quality", "verdict", "reason"):
+            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[k])
+        assert alone.reasons == [together.reasons[k]]
+
+
+def test_windows_of_any_layout_are_read():
+    windows = make_arrays()
+    windows.signal[1, 0, 400:] = 0.0
+    expected = assess_arrays(windows)
+    signal = np.asfortranarray(windows.signal)
+    signal.setflags(write=False)
+    found = assess_arrays(replace(windows, signal=signal, beat_s=np.asfortranarray(windows.beat_s)))
+    np.testing.assert_array_equal(found.rule_score, expected.rule_score)
+    assert found.reasons == expected.reasons and found.reasons[1][0] == "wrist_bvp: flat line"
+
+
+def test_no_window_is_no_verdict():
+    found = assess_arrays(make_arrays().take(slice(0, 0)))
+    assert found.rule_score.shape == (0, len(BOTH), len(RULES)) and found.quality.shape == (0, len(BOTH))
+    assert found.verdict.shape == found.reason.shape == (0,) and found.reasons == []
+    assert found.verdict.dtype == bool
+
+
+def test_an_unknown_channel_is_named_every_time():
+    windows = replace(make_arrays(("wrist_eda",)), channels=("wrist_gsr",))
+    for _ in range(2):
+        with pytest.raises(InputError, match="wrist_gsr"):
+            assess_arrays(windows)
+    with pytest.raises(InputError, match="wrist_bvp is not in the windows"):
+        assess_arrays(windows, channels=["wrist_bvp"])

@@ -1,0 +1,325 @@
+"""Each score against its definition, taken window by window and sample by sample."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from wesadlib.quality import beats, loops
+from wesadlib.quality.scores import (
+    LARGEST_RATIO,
+    LEAST_QUIET_S,
+    LONGEST_BEAT_S,
+    SHORTEST_BEAT_S,
+    STILL_G,
+    TEMPLATE_CORRELATION,
+    beat_plausibility,
+    in_range,
+    longest_quiet_s,
+    off_rail,
+    stillness,
+)
+
+# Stored as float32, the first and the last are below themselves, the others above.
+LOW, HIGH, FASTEST, RAIL = 0.7, 40.2, 0.3, 1.9
+# Among them the limits, their neighbours, and what no sensor should give.
+SAMPLES = [
+    float(np.float32(value)) for value in (LOW, HIGH, RAIL, -RAIL, 0, -1, 1.0, 39.9, 41, np.nan, np.inf, -np.inf)
+]
+SAMPLES += [float(np.nextafter(np.float32(LOW), np.float32(0))), float(np.nextafter(np.float32(RAIL), np.float32(0)))]
+
+
+def signals(*shape, samples=SAMPLES):
+    return arrays(np.float32, shape, elements=st.sampled_from(samples), fill=st.nothing())
+
+
+def by_window(function, *others):
+    """Scores that a function gives of one window at a time."""
+    return np.array([function(*one) for one in zip(*others, strict=True)], float)
+
+
+def one_stillness(acceleration, second):
+    seconds = acceleration.shape[1] // second
+    magnitude = np.sqrt(sum(axis[: seconds * second].astype(float) ** 2 for axis in acceleration))
+    with np.errstate(invalid="ignore"):
+        spread = magnitude.reshape(seconds, second).std(axis=1)
+    recorded = spread[~np.isnan(spread)]
+    return (recorded < STILL_G).mean() if len(recorded) else np.nan
+
+
+def one_longest_quiet_s(values, rate_hz, floor):
+    second, lasting, longest = max(round(rate_hz), 2), 0, 0
+    with np.errstate(invalid="ignore"):
+        for start in range(0, len(values) - second + 1, second):
+            lasting = lasting + 1 if np.ptp(values[start : start + second]) < floor else 0
+            longest = max(longest, lasting)
+    longest_s = longest * second / rate_hz
+    return longest_s if longest_s >= LEAST_QUIET_S else 0.0
+
+
+def one_in_range(values, low, high, fastest=np.inf, lag=1):
+    possible = [
+        low <= value <= high and not (t >= lag and abs(value - values[t - lag]) > fastest)
+        for t, value in enumerate(values)
+        if not np.isnan(value)
+    ]
+    return np.mean(possible) if possible else np.nan
+
+
+def one_off_rail(rail_share, values, rail):
+    return 1 - rail_share if (np.abs(values) >= rail).any() else 1.0
+
+
+def one_beat_plausibility(beat_s, values, rate_hz, window_s):
+    beats = beat_s[~np.isnan(beat_s)]
+    if len(beats) < 3:
+        return 0.0
+    intervals = np.diff(beats)
+    typical, time = np.median(intervals), np.arange(len(values)) / rate_hz
+    cuts = []
+    for beat in beats:
+        points = beat + typical * np.linspace(-0.5, 0.5, 32)
+        if points[0] < 0 or points[-1] * rate_hz > len(values) - 1:
+            cuts.append(None)
+            continue
+        cut = np.interp(points, time, values.astype(float))
+        norm = np.sqrt(((cut - cut.mean()) ** 2).sum())
+        cuts.append((cut - cut.mean()) / norm if norm > 1e-12 else np.zeros(32))
+    template = np.sum([np.zeros(32), *(cut for cut in cuts if cut is not None)], axis=0)
+    template /= max(np.sqrt((template**2).sum()), 1e-12)
+    alike = [cut is None or cut @ template >= TEMPLATE_CORRELATION for cut in cuts]
+    factor = np.sqrt(LARGEST_RATIO)
+    plausible = [
+        max(SHORTEST_BEAT_S, typical / factor) <= interval <= min(LONGEST_BEAT_S, typical * factor) and here and there
+        for interval, here, there in zip(intervals, alike[:-1], alike[1:], strict=True)
+    ]
+    covered = intervals[plausible].sum()
+    covered += alike[0] * min(beats[0], LONGEST_BEAT_S) + alike[-1] * min(window_s - beats[-1], LONGEST_BEAT_S)
+    return min(covered / window_s, 1.0) if any(plausible) else 0.0
+
+
+def make_beats(generator, n=12, window_s=30.0, rate_hz=20.0):
+    """Windows of beats, some of which are noise, missing, alike but upside down, or come at a wrong time."""
+    beat_s = np.full((n, 80), np.nan)
+    values = generator.normal(0, 0.05, (n, round(window_s * rate_hz))).astype(np.float32)
+    time = np.arange(values.shape[1]) / rate_hz
+    for k in range(n):
+        beats = np.cumsum(generator.uniform(0.3, 1.6) * np.exp(generator.normal(0, generator.uniform(0, 0.4), 80)))
+        beats = beats[beats < window_s][: generator.choice([0, 2, 3, 80], p=[0.05, 0.05, 0.1, 0.8])]
+        height = generator.choice([1, 1, 1, -1, 0.1], len(beats))
+        values[k] += sum((h * np.exp(-0.5 * ((time - b) / 0.1) ** 2) for h, b in zip(height, beats, strict=True)), 10.0)
+        first = generator.integers(len(time))
+        values[k, first : first + generator.integers(120)] = generator.choice([np.nan, 3.0])
+        beat_s[k, : len(beats)] = beats
+    return beat_s, values
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    acceleration=signals(3, 3, 23, samples=[0, 0.01, 0.05, 0.1, 0.2, -0.3, 1, np.nan]),
+    rate_hz=st.sampled_from([1, 3.6]),
+)
+def test_stillness_is_the_share_of_still_seconds(acceleration, rate_hz):
+    expected = by_window(lambda one: one_stillness(one, max(round(rate_hz), 2)), acceleration)
+    np.testing.assert_allclose(stillness(acceleration, rate_hz), expected, atol=1e-12)
+
+
+def test_stillness_is_told_on_either_side_of_its_limit():
+    swing = np.tile([1.0, -1.0], 30)
+    acceleration = 1 + np.stack([swing * STILL_G * factor for factor in (0.999, 1.001)])[:, None]
+    acceleration = np.pad(acceleration, ((0, 0), (0, 2), (0, 0))).astype(np.float32)
+    assert stillness(acceleration, 10.0).tolist() == [1, 0]
+    acceleration[0, 1, 15] = np.nan
+    acceleration[1, 2, 15:45] = np.inf
+    assert stillness(acceleration, 10.0).tolist() == [1, 0]
+    assert np.isnan(stillness(np.full((1, 3, 60), np.nan, np.float32), 10.0)).all()
+    assert np.isnan(stillness(acceleration[..., :9], 10.0)).all()
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    values=arrays(np.float32, (4, 47), elements=st.sampled_from([0, 0.1, 0.3, 0.3]), fill=st.just(0.1)),
+    floor=st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5]),
+    holes=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 46), st.sampled_from([np.nan, np.inf])), max_size=3),
+)
+def test_quiet_is_the_longest_run_of_quiet_seconds(values, floor, holes):
+    for window, at, value in holes:
+        values[window, at] = value
+    expected = by_window(lambda one: one_longest_quiet_s(one, 2.2, floor), values)
+    np.testing.assert_allclose(longest_quiet_s(values, 2.2, floor), expected)
+
+
+def test_a_second_is_quiet_only_below_the_floor_and_without_a_hole():
+    values = np.tile(np.array([0, 0.3], np.float32), (4, 60))
+    values[1, 60] = values[2, 61] = np.nan
+    values[3, 1::2] = np.nextafter(np.float32(0.3), np.float32(0))
+    assert longest_quiet_s(values, 4.0, 0.31).tolist() == [30, 15, 15, 30]
+    assert longest_quiet_s(values, 4.0, 0.3).tolist() == [0, 0, 0, 30]
+    # As float32 it is less than 0.7, and no range is below itself.
+    assert longest_quiet_s(values / 0.3 * np.float32(0.7), 4.0, 0.7)[0] == 0
+    assert longest_quiet_s(values[:, :39], 4.0, 0.31).tolist() == [0, 0, 0, 0]
+    assert longest_quiet_s(values[:, :40], 4.0, 0.31).tolist() == [10, 10, 10, 10]
+    assert longest_quiet_s(values[:, :3], 4.0, 0.31).tolist() == [0, 0, 0, 0]
+
+
+@settings(deadline=None, max_examples=300)
+@given(
+    values=signals(3, 19),
+    fastest=st.sampled_from([np.inf, 0.0, FASTEST, 39.2, 1.0]),
+    lag=st.sampled_from([1, 2, 5, 18, 19, 40]),
+)
+def test_in_range_counts_the_possible_among_the_present(values, fastest, lag):
+    with np.errstate(invalid="ignore"):
+        expected = by_window(lambda one: one_in_range(one, LOW, HIGH, fastest, lag), values)
+    np.testing.assert_allclose(in_range(values, LOW, HIGH, fastest, lag), expected)
+
+
+def test_a_sample_on_a_limit_is_in_range():
+    on = np.array([[LOW, HIGH]], np.float32)
+    assert in_range(on, LOW, HIGH).tolist() == [1]
+    beyond = np.nextafter(on, np.array([-np.inf, np.inf], np.float32))
+    assert in_range(beyond, LOW, HIGH).tolist() == [0]
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    values=signals(4, 7),
+    rail_share=arrays(np.float32, 4, elements=st.sampled_from([0, 0.25, 1, np.nan]), fill=st.nothing()),
+    rail=st.sampled_from([0.0, RAIL, HIGH, 41.0, np.inf]),
+)
+def test_off_rail_leaves_what_is_at_a_reached_rail(values, rail_share, rail):
+    expected = by_window(lambda share, one: one_off_rail(share, one, rail), rail_share, values)
+    np.testing.assert_allclose(off_rail(rail_share, values, rail), expected)
+
+
+@pytest.mark.parametrize("seed", range(40))
+def test_beats_are_plausible_as_defined(seed):
+    beat_s, values = make_beats(np.random.default_rng(seed))
+    expected = by_window(lambda beats, one: one_beat_plausibility(beats, one, 20.0, 30.0), beat_s, values)
+    np.testing.assert_allclose(beat_plausibility(beat_s, values, 20.0, 30.0), expected, atol=1e-9)
+
+
+def test_a_beat_that_cannot_be_read_is_unlike_and_spoils_no_other():
+    beats = np.arange(0.5, 60, 1.0)
+    time = np.arange(2100) / 35
+    pulse = sum(np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for beat in beats).astype(np.float32)
+    values = np.tile(pulse, (4, 1))
+    values[1, 1060:1080] = np.nan
+    values[2, 1050:1120] = 0.1
+    values[3] += 1e4
+    score = beat_plausibility(np.tile(beats, (4, 1)), values, 35.0, 60.0)
+    assert score.tolist() == pytest.approx([1, 58 / 60, 57 / 60, 1])
+
+
+def test_beats_that_cancel_each_other_are_not_alike():
+    beats = np.array([[1.0, 2.0, 3.0, 4.0]])
+    time = np.arange(200) / 40
+    pulse = [
+        sign * np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for sign, beat in zip((1, -1, 1, -1), beats[0], strict=True)
+    ]
+    assert beat_plausibility(beats, np.sum(pulse, axis=0, dtype=np.float32)[None], 40.0, 5.0).tolist() == [0]
+
+
+def test_a_beat_is_cut_whole_from_the_first_sample_to_the_last():
+    beats = np.arange(0.5, 60, 1.0)
+    time = np.arange(2101) / 35
+    pulse = sum(np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for beat in beats).astype(np.float32)
+    values = np.tile(pulse, (3, 1))
+    values[1, :35] *= -1
+    values[2, -35:] *= -1
+    assert beat_plausibility(np.tile(beats, (3, 1)), values, 35.0, 60.0).tolist() == pytest.approx(
+        [1, 58.5 / 60, 58.5 / 60]
+    )
+    assert beat_plausibility(np.tile(beats, (3, 1)), values[:, :-1], 35.0, 60.0).tolist() == pytest.approx(
+        [1, 58.5 / 60, 1]
+    )
+
+
+def test_plausibility_stays_a_share_where_beats_lie_beyond_the_window():
+    beats = np.arange(0.5, 30, 1.0)
+    time = np.arange(1300) / 40
+    pulse = np.stack([np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for beat in beats])
+    values = np.stack([pulse[:-1].sum(axis=0) - pulse[-1], pulse[[0, 1, 2, -1]].sum(axis=0)]).astype(np.float32)
+    assert beat_plausibility(np.stack([beats, beats]), values, 40.0, 10.0).tolist() == [1, 0]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_limits_of_channels_are_those_of_each_channel_by_itself(dtype):
+    generator = np.random.default_rng(2)
+    values = generator.normal(0, 1, (5, 3, 400)).astype(dtype)
+    values[:, :, 100:250] *= 0.01
+    values[1, 1] = np.nan
+    low, fastest, lag = np.array([-0.5, np.nan, -1.5]), np.array([np.inf, 0.1, 1.2]), np.array([1, 2, 7])
+    found = {
+        "range": in_range(values, low, 1.0, fastest, lag),
+        "quiet": longest_quiet_s(values, 10.0, np.array([0.1, np.nan, 0.08])),
+        "rail": off_rail(np.full((5, 3), 0.25), values, np.array([2.9, np.nan, 3.2])),
+    }
+    for channel in (0, 2):
+        alone = values[:, channel]
+        lone_range = in_range(alone, low[channel], 1.0, fastest[channel], lag[channel])
+        np.testing.assert_array_equal(found["range"][:, channel], lone_range)
+        np.testing.assert_array_equal(found["quiet"][:, channel], longest_quiet_s(alone, 10.0, (0.1, 0, 0.08)[channel]))
+        np.testing.assert_array_equal(
+            found["rail"][:, channel], off_rail(np.full(5, 0.25), alone, (2.9, 0, 3.2)[channel])
+        )
+    assert all(np.isnan(score[:, 1]).all() for score in found.values())
+    assert len(np.unique(found["range"][:, 0])) > 1 and len(np.unique(found["rail"][:, [0, 2]])) == 2
+    assert (found["quiet"][:, 0] >= 10).all()
+
+
+def test_a_window_alone_gets_exactly_what_it_gets_among_others():
+    generator = np.random.default_rng(4)
+    beat_s, values = make_beats(generator, n=20)
+    signal = np.stack([values, *generator.normal(0, 0.1, (3, *values.shape))], axis=1).astype(np.float32)
+    rail_share = generator.random((20, 4))
+
+    def scores(rows):
+        x = signal[rows]
+        return [
+            stillness(x[:, 1:], 20.0),
+            longest_quiet_s(x[:, 0], 20.0, 0.2),
+            in_range(x[:, 2], -0.1, 0.15, 0.2, 3),
+            off_rail(rail_share[rows, 0], x[:, 0], 11.0),
+            beat_plausibility(beat_s[rows], x[:, 0], 20.0, 30.0),
+        ]
+
+    together = scores(slice(None))
+    assert all(len(np.unique(score)) > 1 for score in together)
+    for k in range(20):
+        for alone, among in zip(scores(slice(k, k + 1)), together, strict=True):
+            np.testing.assert_array_equal(alone, among[k : k + 1])
+
+
+def test_rows_of_any_layout_are_read_by_the_same_compiled_loops():
+    generator = np.random.default_rng(4)
+    beat_s, values = make_beats(generator, n=6)
+    signal = np.stack([values] * 4, axis=1)
+    views = (signal[:, 1:], signal[:, 0], beat_s), (signal[:1, 1:], signal[:1, 0], beat_s[:1])
+    fortran = tuple(np.asfortranarray(view) for view in views[0])
+
+    def scores(acceleration, rows, found):
+        return [
+            stillness(acceleration, 20.0),
+            longest_quiet_s(rows, 20.0, 0.2),
+            in_range(rows, 10.1, 10.8, 0.2),
+            off_rail(np.full(len(rows), 0.25), rows, 11.0),
+            beat_plausibility(found, rows, 20.0, 30.0),
+        ]
+
+    first = scores(*views[0])
+    compiled = [loop for module in (loops, beats) for loop in vars(module).values() if hasattr(loop, "signatures")]
+    before = [len(loop.signatures) for loop in compiled]
+    for view in (views[1], fortran):
+        for score, expected in zip(scores(*view), first, strict=True):
+            np.testing.assert_array_equal(score, expected[: len(score)])
+    assert [len(loop.signatures) for loop in compiled] == before and sum(before) >= 5
+
+
+def test_no_window_is_no_score():
+    none = np.empty((0, 3, 100), np.float32)
+    assert stillness(none, 20.0).shape == (0,)
+    assert longest_quiet_s(none, 20.0, 0.2).shape == in_range(none, 0.0, 1.0).shape == (0, 3)
+    assert off_rail(np.empty((0, 3)), none, 1.0).shape == (0, 3)
+    assert beat_plausibility(np.empty((0, 9)), none[:, 0], 20.0, 5.0).shape == (0,)

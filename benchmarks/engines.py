@@ -1,12 +1,13 @@
 """What a window's way through the network costs with each engine: ``python benchmarks/engines.py``.
 
-Normalisation stays with torch for all of them; what differs is who computes the convolutions, on one thread. The
-difference is the largest, over the bench's windows, from the eager network in what the convolutions give. Of ONNX
-Runtime it is told where it is installed, with ``onnx`` to write the network for it: neither is needed otherwise.
+What differs is who computes the convolutions and the head, on one thread: torch normalises for itself, compiled loops
+for the others. The difference is the largest of a probability, over the bench's windows, from the eager network's. Of
+ONNX Runtime it is told where it is installed, with ``onnx`` to write the network for it: neither is needed otherwise.
 """
 
 import argparse
 import io
+import tempfile
 import time
 from collections.abc import Callable
 from importlib.util import find_spec
@@ -16,50 +17,70 @@ import torch
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
-from torch import Tensor
 from workload import choose_windows, make_bundle
 
+from wesadlib import models
 from wesadlib.artefacts import project_root, write_json
-from wesadlib.models.engines import Embedding, Reader, make_reader
-from wesadlib.models.network import ResNet1D
+from wesadlib.models.exporting import Deciding, export, trace
+from wesadlib.models.normalising import normalise
+from wesadlib.models.resnet import ResNet
 
 SIZES = (1, 8, 64)
 
-
-def with_normalisation(network: ResNet1D, embed: Callable[[Tensor], Tensor]) -> Reader:
-    def read(signals: Tensor) -> tuple[Tensor, Tensor]:
-        normal, levels = network.normalisation(signals)
-        return embed(normal), levels
-
-    return read
+#: Probabilities ``(window, state)`` of ``(window, channel, time)``.
+Answer = Callable[[np.ndarray], np.ndarray]
 
 
-def make_frozen(network: ResNet1D, example: Tensor) -> Reader:
-    traced = torch.jit.trace(Embedding(network).eval(), example, check_trace=False)
-    frozen = torch.jit.optimize_for_inference(torch.jit.freeze(traced))
-    return with_normalisation(network, frozen)
+def after_normalisation(model: ResNet, decide: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> Answer:
+    network = model.network_
+    noise, logarithmic = network.normalisation.noise.numpy(), network.normalisation.logarithmic.numpy()
+
+    def answer(signals: np.ndarray) -> np.ndarray:
+        normal, levels = normalise(signals, noise, logarithmic)
+        logits = decide(normal, network.compare(network.scale(torch.from_numpy(levels))).numpy())
+        return torch.softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+
+    return answer
 
 
-def make_onnxruntime(network: ResNet1D, example: Tensor) -> Reader:
+def make_frozen(model: ResNet) -> Answer:
+    frozen = torch.jit.optimize_for_inference(trace(model)[0])
+    return after_normalisation(model, lambda *given: frozen(*map(torch.from_numpy, given))[0].numpy())
+
+
+def make_onnxruntime(model: ResNet) -> Answer:
     import onnxruntime
 
     written = io.BytesIO()
-    axes = {"normal": {0: "window"}, "pooled": {0: "window"}}
-    names = {"input_names": ["normal"], "output_names": ["pooled"], "dynamic_axes": axes}
-    torch.onnx.export(Embedding(network).eval(), (example,), written, dynamo=False, **names)
+    names = ["normal", "measures"]
+    example = tuple(torch.zeros(2, *shape) for shape in trace(model)[1])
+    torch.onnx.export(
+        Deciding(model.network_).eval(),
+        example,
+        written,
+        dynamo=False,
+        input_names=names,
+        output_names=["logits", "pooled"],
+        dynamic_axes={name: {0: "window"} for name in [*names, "logits", "pooled"]},
+    )
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(written.getvalue(), options, providers=["CPUExecutionProvider"])
-    return with_normalisation(
-        network, lambda normal: torch.from_numpy(session.run(None, {"normal": normal.numpy()})[0])
-    )
+    return after_normalisation(model, lambda *given: session.run(["logits"], dict(zip(names, given, strict=True)))[0])
 
 
-def best_ms(read: Reader, signals: Tensor, repeats: int) -> float:
+def make_openvino(model: ResNet) -> Answer:
+    with tempfile.TemporaryDirectory() as folder:
+        export(model, folder)
+        predictor = models.load(folder).predictor(model.channels_, None)
+    return lambda signals: predictor(signals, None)
+
+
+def best_ms(answer: Answer, signals: np.ndarray, repeats: int) -> float:
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
-        read(signals)
+        answer(signals)
         times.append(time.perf_counter() - start)
     return 1e3 * min(times)
 
@@ -69,23 +90,22 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=50)
     repeats = parser.parse_args().repeats
     bundle = make_bundle(project_root() / "outputs" / "bench" / "bundle")
-    network = bundle.model.network_.eval()
+    model = bundle.model
     _, plain = choose_windows(bundle)
     windows = np.stack([np.stack(list(window.channels.values())) for window in plain]).astype(np.float32)
-    signals = torch.from_numpy(np.tile(windows, (64 // len(windows), 1, 1)))
-    shape = tuple(signals.shape[1:])
+    signals = np.tile(windows, (64 // len(windows), 1, 1))
+    eager = model.predictor(model.channels_, None)
     found = []
     torch.set_num_threads(1)
     with torch.inference_mode(), threadpool_limits(1):
-        example = network.normalisation(signals[:2])[0]
-        engines = {engine: make_reader(network, shape, engine) for engine in ("eager", "openvino")}
-        engines["frozen"] = make_frozen(network, example)
+        engines: dict[str, Answer] = {"eager": lambda signals: eager(signals, None), "openvino": make_openvino(model)}
+        engines["frozen"] = make_frozen(model)
         if find_spec("onnxruntime") and find_spec("onnx"):
-            engines["onnxruntime"] = make_onnxruntime(network, example)
-        expected = engines["eager"](signals)[0]
-        for engine, read in engines.items():
-            difference = float((read(signals)[0] - expected).abs().max())
-            times = {f"batch{size}_ms": best_ms(read, signals[:size], repeats) for size in SIZES}
+            engines["onnxruntime"] = make_onnxruntime(model)
+        expected = engines["eager"](signals)
+        for engine, answer in engines.items():
+            difference = float(np.abs(answer(signals) - expected).max())
+            times = {f"batch{size}_ms": best_ms(answer, signals[:size], repeats) for size in SIZES}
             found.append({"engine": engine, **times, "difference": difference})
     table = Table("engine", *(f"{size} windows, ms" for size in SIZES), "difference")
     for row in found:

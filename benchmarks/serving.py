@@ -28,7 +28,7 @@ from streams import measure_streams
 from workload import BATCH, Bodies, choose_windows, make_bundle
 
 from wesadlib.artefacts import project_root, write_json
-from wesadlib.bundle import Bundle
+from wesadlib.bundle import Bundle, load_bundle
 from wesadlib.report.summary import describe_machine
 from wesadlib.serving import load, running_server, wire
 from wesadlib.serving.latency import summarise_requests
@@ -171,7 +171,8 @@ def watch_memory(
 
 def measure_network(bundle: Bundle, plain: list[wire.Samples], repeats: int) -> dict[str, float]:
     """Windows a second that the network alone classifies on one core, as it serves, one at a time and 64 at once."""
-    predictor = bundle.model.predictor(list(bundle.config["channels"]), None, engine=Settings().engine)
+    served = load_bundle(bundle.folder, engine=Settings().engine)
+    predictor = served.answering.predictor(list(bundle.config["channels"]), None)
     windows = np.stack([np.stack(list(window.channels.values())) for window in plain]).astype(np.float32)
     found = {}
     for size in (1, BATCH):

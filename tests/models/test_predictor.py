@@ -1,5 +1,6 @@
-"""Plain arrays and a Dataset get the same answers, whichever engine computes them."""
+"""Plain arrays and a Dataset get the same answers, and an exported model gives its own."""
 
+import json
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,14 +11,14 @@ import torch
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
-from wesadlib.models import engines
-from wesadlib.models.predictor import ENGINES, TOLERANCE, arrays_of, check_answers, features_of
+from wesadlib.models.exporting import export
+from wesadlib.models.predictor import TOLERANCE, arrays_of, check_answers, features_of
 from wesadlib.params import Params
 
 NAMES = [name for name, home in models.MODELS.items() if home.startswith("wesadlib.")]
-NETWORKS = ["resnet", "joint"]
 PARAMS = Params(device="wrist", mean_of=["logistic", "joint"], width=2, epochs=2, batch_size=16)
 every_model = pytest.mark.parametrize("name", NAMES)
+with_and_without_rest = pytest.mark.parametrize("rested", [False, True], ids=["cold", "rested"])
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,20 @@ def fitted(parts):
         if (name, rested) not in made:
             model = models.create(name, PARAMS)
             made[name, rested] = model.fit(parts[0], None, rest=parts[1] if rested else None, seed=3)
+        return made[name, rested]
+
+    return give
+
+
+@pytest.fixture(scope="module")
+def exported(fitted, tmp_path_factory):
+    made = {}
+
+    def give(name, rested):
+        if (name, rested) not in made:
+            folder = tmp_path_factory.mktemp("exported")
+            export(fitted(name, rested), folder)
+            made[name, rested] = models.load(folder)
         return made[name, rested]
 
     return give
@@ -121,59 +136,11 @@ def test_profiles_that_do_not_belong_are_refused(name, parts, fitted):
             rested(signal, feature, wrong)
 
 
-@pytest.mark.parametrize("name", [*NETWORKS, "mean"])
-@pytest.mark.parametrize("rested", [False, True], ids=["cold", "rested"])
-def test_a_compiled_network_answers_as_the_network_does(name, rested, parts, fitted):
-    answers = []
-    for engine in ENGINES:
-        predictor = predictor_of(fitted(name, rested), parts[0], engine=engine, threads=2)
-        given = profiles(predictor, parts[1], parts[0]) if rested else None
-        answers.append(predictor(*arrays_of(parts[0])[:2], given))
-        alone = predictor(*(part[:1] for part in arrays_of(parts[0])[:2]), given if given is None else given[:1])
-        np.testing.assert_allclose(alone, answers[-1][:1], rtol=0, atol=1e-6)
-    np.testing.assert_allclose(answers[1], answers[0], rtol=0, atol=TOLERANCE)
-
-
-def test_what_is_missing_is_missing_in_a_compiled_network_too(parts, fitted):
-    network = fitted("resnet", False).network_
-    signal = arrays_of(parts[0]).signal[:3].copy()
-    signal[0, :3] = np.nan
-    signal[1] = np.nan
-    shape = signal.shape[1:]
-    with torch.no_grad():
-        eager, compiled = (
-            engines.make_reader(network, shape, name)(torch.from_numpy(signal)) for name in ENGINES
-        )
-    np.testing.assert_allclose(compiled[0], eager[0], rtol=1e-5, atol=1e-6)
-    # To the last bit: a level of 33 degC whose sum loses digits comes out as another one.
-    np.testing.assert_array_equal(compiled[1], eager[1])
-    assert eager[1][1].isnan().all()
-
-
-def test_callers_beside_each_other_do_not_mix_their_answers(parts, fitted):
-    predictor = predictor_of(fitted("resnet", False), parts[0], engine="openvino")
-    signal = arrays_of(parts[0]).signal
-    expected = predictor(signal, None)
-    with ThreadPoolExecutor(4) as pool:
-        rows = [slice(k % 40, k % 40 + 1 + k % 7) for k in range(200)]
-        found = list(pool.map(lambda row: predictor(signal[row], None), rows))
-    for row, answers in zip(rows, found, strict=True):
-        np.testing.assert_allclose(answers, expected[row], rtol=0, atol=1e-6)
-
-
-def test_compiling_tells_nobody(parts, fitted, monkeypatch):
-    import openvino_telemetry
-
-    monkeypatch.setattr(openvino_telemetry.Telemetry, "send_event", lambda *given: pytest.fail(f"sent {given}"))
-    monkeypatch.setattr(openvino_telemetry.Telemetry, "__init__", lambda *given, **more: pytest.fail("set up"))
-    predictor_of(fitted("resnet", False), parts[2], engine="openvino")
-
-
 def test_eager_torch_keeps_the_callers_threads(parts, fitted, monkeypatch):
     model, seen = fitted("resnet", False), []
-    read = model.network_.read
+    answer = model.network_.answer
     monkeypatch.setattr(
-        model.network_, "read", lambda signals: (seen.append(torch.get_num_threads()), read(signals))[1]
+        model.network_, "answer", lambda *given: (seen.append(torch.get_num_threads()), answer(*given))[1]
     )
     before = torch.get_num_threads()
     for threads in (1, 3):
@@ -181,23 +148,127 @@ def test_eager_torch_keeps_the_callers_threads(parts, fitted, monkeypatch):
     assert (seen, torch.get_num_threads()) == ([1, 3], before)
 
 
-def test_eager_needs_no_other_engine(parts, fitted, monkeypatch):
+def test_torch_needs_no_other_engine(parts, fitted, monkeypatch):
     monkeypatch.setitem(sys.modules, "openvino", None)
     predictor_of(fitted("resnet", False), parts[2])(*arrays_of(parts[2])[:2])
-    with pytest.raises(ImportError):
-        predictor_of(fitted("resnet", False), parts[2], engine="openvino")
+
+
+def incomplete(windows):
+    """Arrays of the windows, and again with each channel missing in some, and with all; features likewise."""
+    signal, feature = (np.concatenate([part, part]) for part in arrays_of(windows)[:2])
+    for channel in range(signal.shape[1]):
+        signal[len(windows["window"]) + channel :: 7, channel] = np.nan
+    signal[-1], signal[-2, 0], signal[-3, :, :500] = np.nan, 0.7, np.nan
+    feature[-8:-4, ::2], feature[-2] = np.nan, np.nan
+    return signal, feature
 
 
 @every_model
-def test_an_unknown_engine_is_refused(name, parts, fitted):
-    with pytest.raises(InputError, match="unknown engine `tensor`; the engines are eager, openvino"):
-        predictor_of(fitted(name, False), parts[2], engine="tensor")
+@with_and_without_rest
+def test_an_exported_model_answers_as_the_model_does(name, rested, parts, fitted, exported):
+    signal, feature = incomplete(parts[0])
+    found = []
+    for model in (fitted(name, rested), exported(name, rested)):
+        assert (model.name, model.classes, model.rested_) == (name, ["baseline", "stress"], rested)
+        predictor = predictor_of(model, parts[0], threads=2)
+        given = [signal, feature, None]
+        if rested:
+            profile = predictor.profile(*incomplete(parts[1]))
+            given[2] = np.tile(profile, (len(signal), 1))
+            # Somebody of whom nothing is known.
+            given[2][1::5] = np.nan
+            assert (profile.dtype, profile.shape) == (np.float32, (predictor.profile_size,))
+            found.append(profile)
+        answers = predictor(*given)
+        alone = predictor(*(part if part is None else part[:1] for part in given))
+        np.testing.assert_allclose(alone, answers[:1], rtol=0, atol=1e-6)
+        found.append(answers)
+    for eager, other in zip(found[: len(found) // 2], found[len(found) // 2 :], strict=True):
+        np.testing.assert_allclose(other, eager, rtol=0, atol=TOLERANCE)
 
 
-@pytest.mark.parametrize("rested", [False, True], ids=["cold", "rested"])
-def test_an_engine_that_answers_differently_is_not_used(rested, parts, fitted):
-    model = fitted("joint", rested)
-    eager, other = predictor_of(model, parts[2]), predictor_of(model, parts[2], engine="openvino")
+@pytest.mark.parametrize("levels", [False, True])
+@pytest.mark.parametrize("name", ["resnet", "joint"])
+def test_a_network_is_exported_with_and_without_levels(name, levels, parts, tmp_path):
+    model = models.create(name, PARAMS.model_copy(update={"levels": levels})).fit(parts[0], None, seed=3)
+    export(model, tmp_path)
+    given = incomplete(parts[2])
+    answers = [predictor_of(one, parts[2])(*given) for one in (model, models.load(tmp_path))]
+    np.testing.assert_allclose(answers[1], answers[0], rtol=0, atol=TOLERANCE)
+
+
+def test_measures_are_the_same_to_the_last_bit(parts, fitted, exported):
+    # Over a small spread the last digit of a level of 33 degC is told apart.
+    rows = [predictor_of(give("joint", True), parts[0]) for give in (fitted, exported)]
+    signal, feature = incomplete(parts[0])
+    eager, other = (predictor.profile(signal, feature) for predictor in rows)
+    measures = 2 * signal.shape[1] + feature.shape[1]
+    np.testing.assert_array_equal(other[:measures], eager[:measures])
+
+
+@every_model
+def test_an_exported_model_refuses_what_the_model_does(name, parts, exported):
+    windows, model = parts[2], exported(name, True)
+    signal, feature = (part.copy() for part in arrays_of(windows)[:2])
+    names = [str(value) for value in windows["feature_name"].values]
+    predictor = predictor_of(model, windows)
+    profile = profiles(predictor, parts[3], windows)
+    with pytest.raises(InputError, match="was fitted with people's windows at rest"):
+        predictor(signal, feature)
+    with pytest.raises(InputError, match=rf"`{name}` takes 20 of {predictor.profile_size} values"):
+        predictor(signal, feature, profile[:, 1:])
+    if name != "resnet":
+        with pytest.raises(InputError, match=f"the feature `{names[0]}` is missing"):
+            model.predictor([str(channel) for channel in windows["channel"].values], names[1:])
+        feature[3, 0] = np.inf
+        with pytest.raises(InputError, match=f"the feature `{names[0]}` is infinite"):
+            predictor(signal, feature, profile)
+    if name in ("resnet", "joint"):
+        with pytest.raises(InputError, match="channel `wrist_temp` is missing; the model takes wrist_bvp"):
+            model.predictor(["wrist_bvp", "wrist_eda"], names)
+        with pytest.raises(InputError, match="windows of 100 samples; the model takes 840"):
+            predictor(signal[:, :, :100], feature, profile)
+        signal[2, 1, 5] = np.inf
+        with pytest.raises(InputError, match="channel `wrist_eda` holds an infinite value"):
+            predictor(signal, feature, profile)
+
+
+@pytest.mark.parametrize("name", ["resnet", "mean"])
+def test_callers_beside_each_other_do_not_mix_their_answers(name, parts, exported):
+    predictor = predictor_of(exported(name, False), parts[0])
+    given = arrays_of(parts[0])[:2]
+    expected = predictor(*given)
+    with ThreadPoolExecutor(4) as pool:
+        rows = [slice(k % 40, k % 40 + 1 + k % 7) for k in range(200)]
+        found = list(pool.map(lambda row: predictor(*(part[row] for part in given)), rows))
+    for row, answers in zip(rows, found, strict=True):
+        np.testing.assert_allclose(answers, expected[row], rtol=0, atol=1e-6)
+
+
+def test_exporting_tells_nobody(parts, fitted, monkeypatch, tmp_path):
+    import openvino_telemetry
+
+    monkeypatch.setattr(openvino_telemetry.Telemetry, "send_event", lambda *given: pytest.fail(f"sent {given}"))
+    monkeypatch.setattr(openvino_telemetry.Telemetry, "__init__", lambda *given, **more: pytest.fail("set up"))
+    export(fitted("resnet", False), tmp_path)
+    predictor_of(models.load(tmp_path), parts[2])
+
+
+@pytest.mark.parametrize("damage", ["graph.xml", "graph.bin", "model.json", "description"])
+def test_a_damaged_export_is_one_sentence(damage, fitted, tmp_path):
+    export(fitted("resnet", False), tmp_path)
+    if damage == "description":
+        saved = json.loads((tmp_path / "model.json").read_text())
+        (tmp_path / "model.json").write_text(json.dumps({"model": saved["model"]}))
+    else:
+        (tmp_path / damage).write_bytes(b"")
+    with pytest.raises(InputError, match=r"not an exported network; export the|model\.json: not the description of"):
+        models.load(tmp_path)
+
+
+@with_and_without_rest
+def test_an_engine_that_answers_differently_is_not_used(rested, parts, fitted, exported):
+    eager, other = (predictor_of(give("joint", rested), parts[2]) for give in (fitted, exported))
     signal, feature = (part[:3] for part in arrays_of(parts[2])[:2])
     check_answers(other, eager, signal, feature, "openvino")
 

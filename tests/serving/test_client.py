@@ -177,9 +177,11 @@ def stand_in(monkeypatch):
     """Start a line of code in place of the server."""
 
     def start(code):
-        monkeypatch.setattr(
-            subprocess, "Popen", lambda command, **keywords: popen([*command[:1], "-c", code], **keywords)
-        )
+        def instead(command, **keywords):
+            is_server = server.server_process.__name__ in command
+            return popen([*command[:1], "-c", code] if is_server else command, **keywords)
+
+        monkeypatch.setattr(subprocess, "Popen", instead)
 
     popen = subprocess.Popen
     return start

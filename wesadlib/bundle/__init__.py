@@ -3,6 +3,7 @@
 from wesadlib.bundle.answer import Answer
 from wesadlib.bundle.card import model_card
 from wesadlib.bundle.folder import read_config, save_bundle
-from wesadlib.bundle.predict import Bundle, load_bundle
+from wesadlib.bundle.loading import load_bundle
+from wesadlib.bundle.predict import Bundle
 
 __all__ = ["Answer", "Bundle", "load_bundle", "model_card", "read_config", "save_bundle"]

@@ -1,7 +1,8 @@
 """The inside of a bundle: native windows to plain arrays, and these to answers, by quality, features and model."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -9,13 +10,10 @@ from wesadlib.bundle.answer import Judged, Voice
 from wesadlib.bundle.example import Example
 from wesadlib.errors import InputError
 from wesadlib.features import feature_values
-from wesadlib.models import Model
-from wesadlib.models.predictor import check_answers
+from wesadlib.models import Fitted
+from wesadlib.models.predictor import Predictor
 from wesadlib.quality import assess_arrays
 from wesadlib.signals import WindowArrays, window_arrays_from_channels
-
-if TYPE_CHECKING:
-    from wesadlib.models.predictor import Predictor
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
@@ -31,42 +29,34 @@ class Judge:
     ----------
     config : mapping
         The bundle's configuration.
-    models : mapping of bool to Model
-        Whether the person's rest is known -> the model that answers then.
+    models : mapping of bool to Fitted
+        Whether the person's rest is known -> what answers then.
     example : Example
-        Which features there are is seen on it, and an engine is held against the models.
-    engine : str
-        What runs a network: one of :data:`wesadlib.models.predictor.ENGINES`.
+        Which features there are is seen on it.
     threads : int
-        How many threads it computes on.
+        How many threads compute, which callers that ask at the same time share.
 
     Attributes
     ----------
     feature_names : tuple of str
         Names of the features that are computed of a window.
-
-    Raises
-    ------
-    InputError
-        When the engine is unknown, or does not answer as the models themselves.
     """
 
-    def __init__(
-        self, config: Mapping[str, Any], models: Mapping[bool, Model], example: Example, engine: str, threads: int
-    ):
+    def __init__(self, config: Mapping[str, Any], models: Mapping[bool, Fitted], example: Example, threads: int):
         self._channels, self._quality = list(config["channels"]), config["quality"]
         self._shape = {"rate_hz": config["rate_hz"], "window_s": config["window_s"]}
         self._voice = Voice(config)
-        arrays = self.harmonise(example.windows(config["window_s"], config["window_s"] / 2))
-        values, self.feature_names = feature_values(arrays)
+        self._windows = partial(example.windows, config["window_s"], config["window_s"] / 2)
+        self.feature_names = feature_values(self.harmonise(self._windows()[:1]))[1]
+        self._predictors: dict[bool, Predictor] = {
+            known: model.predictor(self._channels, self.feature_names, threads=threads)
+            for known, model in models.items()
+        }
 
-        def make(model: Model, engine: str) -> "Predictor":
-            return model.predictor(self._channels, self.feature_names, engine=engine, threads=threads)
-
-        self._predictors = {known: make(model, engine) for known, model in models.items()}
-        if engine != "eager":
-            for known, model in models.items():
-                check_answers(self._predictors[known], make(model, "eager"), arrays.signal, values, engine)
+    def trial(self) -> tuple[np.ndarray, np.ndarray]:
+        """Windows of the example, to try models with: ``(window, channel, time)`` and ``(window, feature_name)``."""
+        arrays = self.harmonise(self._windows())
+        return arrays.signal, feature_values(arrays)[0]
 
     def harmonise(self, windows: Sequence[Channels]) -> WindowArrays:
         """Bring windows of the bundle's channels, in whichever order, to the common rate."""

@@ -12,12 +12,11 @@ import xarray as xr
 
 from wesadlib.bundle.answer import Answer, Judged
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
-from wesadlib.bundle.folder import read_config
 from wesadlib.bundle.judge import Channels, Judge, require_rest
 from wesadlib.bundle.problems import find_problems
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
-from wesadlib.models import Model
+from wesadlib.models import Fitted, Model
 from wesadlib.models import load as load_model
 from wesadlib.signals import WindowArrays, cut_window
 
@@ -31,22 +30,34 @@ class Bundle:
     folder : Path
     config : dict
         ``config.json``.
-    model : object
-        The fitted model.
-    rested : object or None
-        The model that was fitted with people's rest, which answers where a person's is known.
+    answering : object
+        What answers: the fitted model or, where another engine than ``eager`` runs networks, its exported form.
+    answering_rested : object or None
+        The same, fitted with people's rest: it answers where a person's is known.
     engine : str
-        What runs a network: one of :data:`wesadlib.models.predictor.ENGINES`.
+        What runs networks: one of :data:`wesadlib.models.predictor.ENGINES`.
     threads : int
-        How many threads it computes on.
+        How many threads compute, which callers that ask at the same time share.
     """
 
     folder: Path
     config: dict[str, Any]
-    model: Model
-    rested: Model | None = None
+    answering: Fitted
+    answering_rested: Fitted | None = None
     engine: str = "eager"
     threads: int = 1
+
+    @cached_property
+    def model(self) -> Model:
+        """The fitted model, loaded when it is first asked for where its exported form answers."""
+        return self.answering if self.engine == "eager" else load_model(self.folder / "model")
+
+    @cached_property
+    def rested(self) -> Model | None:
+        """The model that was fitted with people's rest, as :attr:`model`."""
+        if self.engine == "eager" or self.answering_rested is None:
+            return self.answering_rested
+        return load_model(self.folder / "rested")
 
     @property
     def version(self) -> str:
@@ -62,7 +73,7 @@ class Bundle:
     @property
     def supports_rest(self) -> bool:
         """Whether a person's rest can be used."""
-        return self.rested is not None
+        return self.answering_rested is not None
 
     def example(self) -> Example:
         """Some minutes of a person who does not exist, from rest to stress."""
@@ -70,8 +81,8 @@ class Bundle:
 
     @cached_property
     def _judge(self) -> Judge:
-        models = {False: self.model} | ({True: self.rested} if self.rested else {})
-        return Judge(self.config, models, self.example(), self.engine, self.threads)
+        models = {False: self.answering} | ({True: self.answering_rested} if self.supports_rest else {})
+        return Judge(self.config, models, self.example(), self.threads)
 
     @property
     def feature_names(self) -> tuple[str, ...]:
@@ -246,31 +257,3 @@ class Bundle:
                 f"these windows have {windows.sizes['time']} samples; the bundle needs {samples}, that is "
                 f"{self.config['window_s']:g} s at {self.config['rate_hz']:g} Hz."
             )
-
-
-def load_bundle(folder: str | Path, engine: str = "eager", threads: int = 1) -> Bundle:
-    """Check a bundle's digests and load it.
-
-    Parameters
-    ----------
-    folder : path
-    engine : str
-        What runs a network: one of :data:`wesadlib.models.predictor.ENGINES`. The files are the same for each; another
-        than ``eager`` is made here from the weights and held against them on the bundle's own example.
-    threads : int
-        How many threads a network computes on.
-
-    Raises
-    ------
-    InputError
-        When the folder is no bundle, or a file is missing, added or not the one that was saved; names the file. When
-        the engine is unknown, or does not answer as the model itself.
-    """
-    config = read_config(folder)
-    folder = Path(folder).resolve()
-    rested = load_model(folder / "rested") if config["rest"] else None
-    bundle = Bundle(folder, config, load_model(folder / "model"), rested, engine, threads)
-    if engine != "eager":
-        # Compiled, and held against the models, before anybody asks.
-        _ = bundle.feature_names
-    return bundle

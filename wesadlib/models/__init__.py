@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from wesadlib.models.predictor import Predictor
 
-__all__ = ["MODELS", "MODEL_FILE", "Model", "create", "load", "register"]
+__all__ = ["EXPORTED", "MODELS", "MODEL_FILE", "Fitted", "Model", "create", "load", "register"]
 
 #: Registered name -> ``module:Class``; in this order models are compared and coloured.
 MODELS: dict[str, str] = {}
@@ -30,26 +30,56 @@ MODELS: dict[str, str] = {}
 #: The file of a saved model that names what it is.
 MODEL_FILE = "model.json"
 
+#: What that file calls a network in the form that :func:`wesadlib.models.exporting.export` writes; no model's name.
+EXPORTED = "exported"
 
-class Model(Protocol):
-    """What the runner, the book and the server ask of a model.
+
+class Fitted(Protocol):
+    """What answers: a fitted model, or a network's exported form.
 
     Attributes
     ----------
     name : str
-        The registered name.
+        The registered name of the model.
     classes : list of str
-        States that the model tells apart, in the order of its probabilities.
-    validates : bool
-        Whether validation people decide when to stop; a model that has nothing to decide learns from them as well.
+        States that it tells apart, in the order of its probabilities.
     rested_ : bool
-        Of a fitted one: whether it was fitted with windows at rest, so that it predicts with them.
+        Whether it was fitted with windows at rest, so that it predicts with them.
     """
 
     name: str
     classes: list[str]
-    validates: bool
     rested_: bool
+
+    def predictor(
+        self, channels: Sequence[str] | None, feature_names: Sequence[str] | None, *, threads: int = 1
+    ) -> "Predictor":
+        """Predict from plain arrays, with the answers of :meth:`Model.predict_proba`.
+
+        Parameters
+        ----------
+        channels, feature_names : sequence of str or None
+            Names of the channels and features in the arrays to come; None where there are none.
+        threads : int
+            How many threads compute, which callers that ask at the same time share; for a network only.
+
+        Raises
+        ------
+        InputError
+            When a channel or feature that the model takes is missing.
+        """
+
+
+class Model(Fitted, Protocol):
+    """What the runner and the book ask of a model; further attributes are those of :class:`Fitted`.
+
+    Attributes
+    ----------
+    validates : bool
+        Whether validation people decide when to stop; a model that has nothing to decide learns from them as well.
+    """
+
+    validates: bool
 
     @classmethod
     def from_params(cls, params: Any) -> "Model":
@@ -68,31 +98,6 @@ class Model(Protocol):
 
     def predict_proba(self, windows: "xr.Dataset", *, rest: "xr.Dataset | None" = None) -> "xr.DataArray":
         """Probabilities ``(window, state)``; every row sums to one."""
-
-    def predictor(
-        self,
-        channels: Sequence[str] | None,
-        feature_names: Sequence[str] | None,
-        *,
-        engine: str = "eager",
-        threads: int = 1,
-    ) -> "Predictor":
-        """Predict from plain arrays, with the answers of :meth:`predict_proba`.
-
-        Parameters
-        ----------
-        channels, feature_names : sequence of str or None
-            Names of the channels and features in the arrays to come; None where there are none.
-        engine : str
-            What computes, one of :data:`wesadlib.models.predictor.ENGINES`; for a network only.
-        threads : int
-            How many threads compute; for a network only.
-
-        Raises
-        ------
-        InputError
-            When a channel or feature that the model takes is missing, or the engine is unknown.
-        """
 
     def save(self, folder: str | Path) -> None:
         """Write the fitted model to a folder, which may hold other files."""
@@ -125,7 +130,11 @@ register("mean", "wesadlib.models.mean:Mean")
 def _find(name: str, where: str = "") -> type[Model]:
     if name not in MODELS:
         raise InputError(f"{where}unknown model `{name}`; the models are {', '.join(MODELS)}.")
-    module, _, attribute = MODELS[name].partition(":")
+    return _import(MODELS[name])
+
+
+def _import(home: str) -> Any:
+    module, _, attribute = home.partition(":")
     return getattr(importlib.import_module(module), attribute)
 
 
@@ -150,6 +159,8 @@ def create(name: str, params: Any) -> Model:
 def load(folder: str | Path) -> Model:
     """Read a saved model, whichever it is; no pickle is loaded.
 
+    An exported one can only predict: it is a :class:`Fitted`, and needs no torch.
+
     Raises
     ------
     InputError
@@ -162,4 +173,5 @@ def load(folder: str | Path) -> Model:
         raise InputError(f"{path}: no such file, so {folder} is not the folder of a saved model.") from None
     except (ValueError, KeyError, TypeError):
         raise InputError(f"{path}: not the description of a saved model; save the model again.") from None
-    return _find(name, f"{path}: ").load(folder)
+    found = _import("wesadlib.models.exported:ExportedNetwork") if name == EXPORTED else _find(name, f"{path}: ")
+    return found.load(folder)

@@ -42,7 +42,8 @@ class WindowNormalisation(nn.Module):
     The spread is ``sqrt(variance + noise ** 2)``, where `noise` is the quantisation noise of the channel's unit: a flat
     channel becomes zeros instead of magnified rounding. Missing samples (NaN) count in neither mean nor variance and
     become 0, the channel's own mean; a channel of nothing but NaN becomes zeros. The quality gate refuses such windows
-    long before; here they only must not spread.
+    long before; here they only must not spread. Sums are taken in double precision, so that
+    :func:`wesadlib.models.normalising.normalise`, which adds up in another order, gives the same.
 
     Parameters
     ----------
@@ -69,22 +70,23 @@ class WindowNormalisation(nn.Module):
         """
         present = ~torch.isnan(signal)
         count = present.sum(-1, keepdim=True)
-        mean = torch.where(present, signal, 0).sum(-1, keepdim=True) / count
-        deviation = torch.where(present, signal - torch.where(count > 0, mean, 0), 0)
-        variance = deviation.square().sum(-1, keepdim=True) / count.clamp(min=1)
-        noise = self.noise[:, None]
+        known, count = count > 0, count.clamp(min=1)
+        mean = torch.where(present, signal, 0).sum(-1, keepdim=True, dtype=torch.float64) / count
+        deviation = torch.where(present, signal - mean.to(signal.dtype), 0)
+        variance = deviation.square().sum(-1, keepdim=True, dtype=torch.float64) / count
+        noise = self.noise[:, None].double()
         spread = (variance + noise.square()).sqrt()
         level = torch.where(self.logarithmic[:, None], torch.maximum(mean, noise).log(), mean)
-        # Said of both, since not every engine's maximum of NaN is NaN.
-        level, log_spread = (torch.where(count > 0, value, torch.nan) for value in (level, spread.log()))
-        return deviation / spread, torch.cat([level, log_spread], dim=1).squeeze(-1)
+        levels = torch.cat([torch.where(known, value, torch.nan) for value in (level, spread.log())], dim=1)
+        return deviation * (1 / spread).to(signal.dtype), levels.squeeze(-1).to(signal.dtype)
 
 
 class RobustScale(nn.Module):
     """Values on the scale of the training windows: 0 at their median, linear around it, logarithmic far from it.
 
     ``arcsinh((value - median) / spread)``, with the spread from the interquartile range: a person outside of what
-    training showed, or a burst of movement, must not outvote all else. What is unknown (NaN) stays so.
+    training showed, or a burst of movement, must not outvote all else. What is unknown (NaN) stays so. In double
+    precision, so that another library gives the same: a spread may be so small that a value's last digit tells.
 
     Parameters
     ----------
@@ -99,7 +101,7 @@ class RobustScale(nn.Module):
 
     def forward(self, values: Tensor) -> Tensor:
         """Scale ``(window, value)``."""
-        return torch.asinh((values - self.median) / self.spread)
+        return torch.asinh((values.double() - self.median) / self.spread).to(values.dtype)
 
     @torch.no_grad()
     def learn(self, values: Tensor) -> None:

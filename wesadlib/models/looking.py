@@ -1,19 +1,45 @@
-"""The network over arrays: what it takes of windows, and its predictor."""
+"""A network over arrays: what it takes of windows, and its predictor, whatever computes."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from wesadlib.errors import InputError
 from wesadlib.models.contract import mean_at_rest
-from wesadlib.models.engines import make_reader
 from wesadlib.models.predictor import FeatureColumns, check_profile, pick
 
-if TYPE_CHECKING:
-    from wesadlib.models.resnet import ResNet
+#: Most windows at a time, so that feature maps stay in the processor's cache.
+BATCH = 64
+
+#: Signals ``(window, channel, time)``, features ``(window, feature)`` and, where the network was fitted with rest,
+#: profiles ``(window, value)``, all float32, to logits ``(window, state)`` and what a profile is the mean of,
+#: ``(window, value)``.
+Run = Callable[[np.ndarray, np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+
+
+class Network(Protocol):
+    """What is known of a fitted network.
+
+    Attributes
+    ----------
+    name : str
+        The model's registered name.
+    channels_ : list of str
+        Channels that it takes, in its order.
+    samples_ : int
+        Samples of a window.
+    feature_names_ : sequence of str
+        Features that it takes, in its order; there may be none.
+    profile_size : int
+        Values of a profile, 0 where it was fitted without rest.
+    """
+
+    name: str
+    channels_: list[str]
+    samples_: int
+    feature_names_: Sequence[str]
+    profile_size: int
 
 
 class Look:
@@ -21,7 +47,7 @@ class Look:
 
     Parameters
     ----------
-    model : ResNet
+    model : Network
         Knows its channels, the samples of a window and its features.
     channels, feature_names : sequence of str or None
         What the arrays hold.
@@ -32,7 +58,7 @@ class Look:
         When the arrays lack a channel or a feature.
     """
 
-    def __init__(self, model: "ResNet", channels: Sequence[str] | None, feature_names: Sequence[str] | None):
+    def __init__(self, model: Network, channels: Sequence[str] | None, feature_names: Sequence[str] | None):
         absent = [channel for channel in model.channels_ if channel not in (channels or ())]
         if absent:
             raise InputError(f"channel `{absent[0]}` is missing; the model takes {', '.join(model.channels_)}.")
@@ -40,8 +66,8 @@ class Look:
         self._rows = pick(model.channels_, channels)
         self._features = FeatureColumns(model.feature_names_, feature_names) if model.feature_names_ else None
 
-    def __call__(self, signal: np.ndarray, feature: np.ndarray | None) -> tuple[Tensor, Tensor]:
-        """Signals ``(window, channel, time)`` and features ``(window, feature)``, of which there may be none.
+    def __call__(self, signal: np.ndarray, feature: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
+        """Signals ``(window, channel, time)`` and features ``(window, feature)``, of which there may be none; float32.
 
         Raises
         ------
@@ -55,15 +81,9 @@ class Look:
         if infinite.any():
             channel = self._channels[infinite.any(axis=(0, 2)).argmax()]
             raise InputError(f"channel `{channel}` holds an infinite value.")
-        signals = _tensor(values)
         if self._features is None:
-            return signals, signals.new_empty(len(signals), 0)
-        return signals, _tensor(self._features(feature).astype(np.float32))
-
-
-def _tensor(values: np.ndarray) -> Tensor:
-    # An array that was read from bytes cannot be written to, of which torch would warn.
-    return torch.from_numpy(values if values.flags.writeable else values.copy())
+            return values, np.empty((len(values), 0), np.float32)
+        return values, np.ascontiguousarray(self._features(feature), np.float32)
 
 
 class NetworkPredictor:
@@ -71,52 +91,43 @@ class NetworkPredictor:
 
     Parameters
     ----------
-    model : ResNet
-        Fitted.
+    model : Network
+        Whose answers are given.
     channels, feature_names : sequence of str or None
         What the arrays to come hold.
-    engine : str
-        One of :data:`wesadlib.models.predictor.ENGINES`.
-    threads : int
-        How many threads it computes on.
+    run : callable
+        What computes, a :data:`Run`.
+
+    Raises
+    ------
+    InputError
+        As :class:`Look`.
     """
 
-    def __init__(
-        self,
-        model: "ResNet",
-        channels: Sequence[str] | None,
-        feature_names: Sequence[str] | None,
-        engine: str,
-        threads: int,
-    ):
-        self._name, self._network = model.name, model.network_
-        self._look = Look(model, channels, feature_names)
-        self._read = make_reader(model.network_, (len(model.channels_), model.samples_), engine, threads)
-        self._measures = len(model.network_.scale.median)
-        self.profile_size = model.network_.head.in_features // 2 if model.rested_ else 0
+    def __init__(self, model: Network, channels: Sequence[str] | None, feature_names: Sequence[str] | None, run: Run):
+        self._name, self.profile_size = model.name, model.profile_size
+        self._look, self._run = Look(model, channels, feature_names), run
 
     def __call__(
         self, signal: np.ndarray, feature: np.ndarray | None = None, profile: np.ndarray | None = None
     ) -> np.ndarray:
         """Probabilities ``(window, state)``."""
         check_profile(self._name, self, profile, len(signal))
-        network = self._network
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            pooled, measures = self._measure(signal, feature)
-            measures_at_rest = pooled_at_rest = None
-            if profile is not None:
-                at_rest = _tensor(np.ascontiguousarray(profile, np.float32))
-                measures_at_rest, pooled_at_rest = at_rest[:, : self._measures], at_rest[:, self._measures :]
-            logits = network.decide(pooled, network.compare(measures, measures_at_rest), pooled_at_rest)
-            return torch.softmax(logits.double(), dim=1).numpy()
+        at_rest = None if profile is None else np.ascontiguousarray(profile, np.float32)
+        logits = self._compute(signal, feature, at_rest)[0].astype(float)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
 
     def profile(self, signal: np.ndarray, feature: np.ndarray | None = None) -> np.ndarray:
         """Mean measures on the network's scale, then mean pooled feature maps, ``(measure + map,)``."""
-        with torch.inference_mode(), torch.autocast("cpu", enabled=False):
-            pooled, measures = self._measure(signal, feature)
-        return np.concatenate([mean_at_rest(measures.numpy()), mean_at_rest(pooled.numpy())])
+        unknown = np.full((len(signal), self.profile_size), np.nan, np.float32) if self.profile_size else None
+        return mean_at_rest(self._compute(signal, feature, unknown)[1])
 
-    def _measure(self, signal: np.ndarray, feature: np.ndarray | None) -> tuple[Tensor, Tensor]:
-        signals, features = self._look(signal, feature)
-        pooled, levels = self._read(signals)
-        return pooled, self._network.scale_measures(levels, features)
+    def _compute(
+        self, signal: np.ndarray, feature: np.ndarray | None, profile: np.ndarray | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        given = (*self._look(signal, feature), profile)
+        batches = [slice(start, start + BATCH) for start in range(0, max(len(signal), 1), BATCH)]
+        parts = [self._run(*(part if part is None else part[batch] for part in given)) for batch in batches]
+        logits, seen = (part[0] if len(parts) == 1 else np.concatenate(part) for part in zip(*parts, strict=True))
+        return logits, seen

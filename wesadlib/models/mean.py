@@ -109,28 +109,29 @@ class Mean:
         return first.copy(data=sum(part.transpose("window", "state").values for part in parts) / len(parts))
 
     def predictor(
-        self,
-        channels: Sequence[str] | None,
-        feature_names: Sequence[str] | None,
-        *,
-        engine: str = "eager",
-        threads: int = 1,
+        self, channels: Sequence[str] | None, feature_names: Sequence[str] | None, *, threads: int = 1
     ) -> "MeanPredictor":
         """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
         members = self.members.values()
-        return MeanPredictor(
-            [member.predictor(channels, feature_names, engine=engine, threads=threads) for member in members]
-        )
+        return MeanPredictor([member.predictor(channels, feature_names, threads=threads) for member in members])
 
     @property
     def rested_(self) -> bool:
         """Whether the members were fitted with windows at rest."""
         return any(member.rested_ for member in self.members.values())
 
-    def save(self, folder: str | Path) -> None:
-        """Write a folder a member, called by its name, and, last, ``model.json``; other files are left alone."""
+    def save(self, folder: str | Path, save_member: "Callable[[models.Model, Path], None] | None" = None) -> None:
+        """Write a folder a member, called by its name, and, last, ``model.json``; other files are left alone.
+
+        Parameters
+        ----------
+        folder : path
+        save_member : callable, optional
+            Writes a member into its folder, in place of the member's own `save`.
+        """
         for name, member in self.members.items():
-            member.save(Path(folder) / name)
+            path = Path(folder) / name
+            member.save(path) if save_member is None else save_member(member, path)
         write_json(Path(folder) / models.MODEL_FILE, {"model": self.name, "members": list(self.members)})
 
     @classmethod

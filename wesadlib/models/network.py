@@ -160,10 +160,34 @@ class ResNet1D(nn.Module):
         maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
         return self.pool(self.stages(self.stem(maps)))
 
-    def read(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Pooled feature maps ``(window, map)`` and levels of ``(window, channel, time)``: nearly all of the work."""
-        normal, levels = self.normalisation(signal)
-        return self.embed(normal), levels
+    def answer(
+        self, normal: Tensor, levels: Tensor, features: Tensor | None = None, profile: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
+        """All that happens to a window after its normalisation, with what is kept of the person's rest.
+
+        Parameters
+        ----------
+        normal, levels : Tensor
+            What normalisation gives, ``(window, channel, time)`` and ``(window, level)``.
+        features : Tensor, optional
+            ``(window, feature)``.
+        profile : Tensor, optional
+            ``(window, measure + map)``: means of the second of what is returned over the person's windows at rest,
+            given to a network that sees rest and to no other.
+
+        Returns
+        -------
+        Tensor
+            Logits ``(window, state)``.
+        Tensor
+            Measures on the scale of the training windows, then pooled feature maps, ``(window, measure + map)``.
+        """
+        pooled, measures = self.embed(normal), self.scale_measures(levels, features)
+        measures_at_rest = pooled_at_rest = None
+        if profile is not None:
+            measures_at_rest, pooled_at_rest = profile.split([measures.shape[1], pooled.shape[1]], dim=1)
+        logits = self.decide(pooled, self.compare(measures, measures_at_rest), pooled_at_rest)
+        return logits, torch.cat([measures, pooled], dim=1)
 
     def prepare(
         self,

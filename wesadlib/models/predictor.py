@@ -12,7 +12,7 @@ from wesadlib.models.contract import check_rest, mean_of_each_person, name_proba
 if TYPE_CHECKING:
     from wesadlib.models import Model
 
-#: What can run a network: ``eager`` is torch.
+#: What can run a bundle's networks: ``eager`` is torch; ``openvino`` runs their exported form.
 ENGINES = ("eager", "openvino")
 #: Largest difference of a probability between an engine and the eager network.
 TOLERANCE = 1e-6
@@ -190,7 +190,7 @@ def check_profile(name: str, predictor: Predictor, profile: np.ndarray | None, w
 
 
 def check_answers(predictor: Predictor, eager: Predictor, signal: np.ndarray, feature: np.ndarray, engine: str) -> None:
-    """Hold a compiled model against the model itself, on these windows and on the same with each channel missing.
+    """Hold an exported model against the model itself, on these windows and on the same with each channel missing.
 
     Parameters
     ----------

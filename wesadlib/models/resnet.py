@@ -18,6 +18,7 @@ from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
 from wesadlib.models.contract import encode_labels, refuse_absent_state, rest_of_each
+from wesadlib.models.eager import run_eagerly, to_tensor
 from wesadlib.models.looking import Look, NetworkPredictor
 from wesadlib.models.network import ResNet1D
 from wesadlib.models.predictor import arrays_of, predict_windows
@@ -176,15 +177,15 @@ class ResNet:
         return predict_windows(self, windows, rest)
 
     def predictor(
-        self,
-        channels: Sequence[str] | None,
-        feature_names: Sequence[str] | None,
-        *,
-        engine: str = "eager",
-        threads: int = 1,
+        self, channels: Sequence[str] | None, feature_names: Sequence[str] | None, *, threads: int = 1
     ) -> NetworkPredictor:
         """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
-        return NetworkPredictor(self, channels, feature_names, engine, threads)
+        return NetworkPredictor(self, channels, feature_names, run_eagerly(self.network_, threads))
+
+    @property
+    def profile_size(self) -> int:
+        """Values of a person's profile, 0 where the network was fitted without rest."""
+        return self.network_.head.in_features // 2 if self.rested_ else 0
 
     def _meet(self, train: xr.Dataset) -> None:
         self.channels_ = [str(channel) for channel in train["channel"].values]
@@ -216,7 +217,8 @@ class ResNet:
         """Signals ``(window, channel, time)`` and the features that this model takes, ``(window, feature)``."""
         self._check_cut(windows)
         arrays = arrays_of(windows)
-        return Look(self, arrays.channels, arrays.feature_names)(arrays.signal, arrays.feature)
+        signals, features = Look(self, arrays.channels, arrays.feature_names)(arrays.signal, arrays.feature)
+        return to_tensor(signals), to_tensor(features)
 
     def _check_cut(self, windows: xr.Dataset) -> None:
         samples, rate = windows.sizes["time"], float(windows.attrs["rate_hz"])

@@ -1,20 +1,20 @@
 """What models on features share: which features, differences from rest, what is refused, and their folder."""
 
 import json
+import sys
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import skops.io
 import xarray as xr
 from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
-from skops.io.exceptions import UntrustedTypesFoundException
 
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
@@ -23,7 +23,6 @@ from wesadlib.models.contract import encode_labels, mean_at_rest, refuse_absent_
 from wesadlib.models.predictor import (
     FeatureColumns,
     arrays_of,
-    check_engine,
     check_profile,
     features_of,
     predict_windows,
@@ -185,15 +184,9 @@ class FeatureModel(ABC):
         return predict_windows(self, windows, rest)
 
     def predictor(
-        self,
-        channels: Sequence[str] | None,
-        feature_names: Sequence[str] | None,
-        *,
-        engine: str = "eager",
-        threads: int = 1,
+        self, channels: Sequence[str] | None, feature_names: Sequence[str] | None, *, threads: int = 1
     ) -> "FeaturePredictor":
-        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`; any engine comes to the same."""
-        check_engine(engine)
+        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
         return FeaturePredictor(self, feature_names)
 
     def _damped(self, damping: Damping, windows: xr.Dataset, rest: xr.Dataset | None) -> np.ndarray:
@@ -210,7 +203,7 @@ class FeatureModel(ABC):
         """Write ``model.skops`` and, last, ``model.json``; other files of the folder are left alone."""
         folder = Path(folder)
         with replacing(folder / PIPELINE_FILE) as partial:
-            skops.io.dump(self.pipeline_, partial)
+            _import_skops().dump(self.pipeline_, partial)
         description = {
             "model": self.name,
             "classes": self.classes,
@@ -236,12 +229,12 @@ class FeatureModel(ABC):
             model.feature_names_, model.rested_ = list(saved["features"]), bool(saved["rested"])
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{folder / MODEL_FILE}: not the description of a saved model `{cls.name}`.") from None
-        path = folder / PIPELINE_FILE
+        path, skops_io = folder / PIPELINE_FILE, _import_skops()
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("error")
-                model.pipeline_ = skops.io.load(path, trusted=cls.trusted_types)
-        except UntrustedTypesFoundException as error:
+                model.pipeline_ = skops_io.load(path, trusted=cls.trusted_types)
+        except skops_io.exceptions.UntrustedTypesFoundException as error:
             raise InputError(f"{path}: holds a type that is not trusted ({error}); save the model again.") from None
         except (OSError, ValueError, KeyError, zipfile.BadZipFile):
             raise InputError(f"{path}: missing or damaged; save the model again.") from None
@@ -254,6 +247,19 @@ class FeatureModel(ABC):
         expected = [Damping, SimpleImputer, *(type(step) for step in self._steps(0))]
         sizes = (len(self.feature_names_), len(self.classes))
         return types == expected and (pipeline.n_features_in_, len(pipeline.classes_)) == sizes
+
+
+def _import_skops() -> ModuleType:
+    # It imports every package of scikit-learn to find what may be saved, and one of them all of torch.
+    name = "sklearn.externals.array_api_compat.torch"
+    known = sys.modules.setdefault(name, None)
+    try:
+        import skops.io
+
+        return skops.io
+    finally:
+        if known is None:
+            sys.modules.pop(name, None)
 
 
 class FeaturePredictor:

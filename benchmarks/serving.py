@@ -35,6 +35,8 @@ from wesadlib.serving.latency import summarise_requests
 from wesadlib.serving.settings import Settings
 
 CLIENTS = 8
+#: One for each of two cores, as `params/serve.yaml` has it.
+REPLICAS = 2
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,7 @@ def measure_ours(
     others: set[int],
 ) -> dict[str, Any]:
     start = time.monotonic()
-    with running_server(folder, ingress=ingress) as client:
+    with running_server(folder, ingress=ingress, replicas=REPLICAS) as client:
         found = {"start_to_ready_s": time.monotonic() - start}
         asked = Asked(clients, int(client.url.rpartition(":")[2]))
         in_json = asked.closed("/predict", "json", bodies.json, length.loop_s)
@@ -138,18 +140,18 @@ def measure_ours(
     return found | {"rates": rates.to_dict("records")}
 
 
-def measure_two_replicas(
+def measure_one_replica(
     clients: Executor, folder: Path, bodies: Bodies, length: Length, ingress: str, others: set[int]
 ) -> dict[str, Any]:
-    """The closed loops once more, with a replica for each of two cores, and what that takes of memory."""
-    with running_server(folder, ingress=ingress, replicas=2) as client:
+    """The closed loops once more with one replica, and what that and everything that Ray starts take of memory."""
+    with running_server(folder, ingress=ingress) as client:
         asked = Asked(clients, int(client.url.rpartition(":")[2]))
         in_json = asked.closed("/predict", "json", bodies.json, length.loop_s)
         binary = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
         batch = asked.closed("/predict/batch", "binary", bodies.batch, length.loop_s, clients=2)
-        found = {"rss_mb": resident_mb(others), "pss_mb": resident_mb(others, "pss")}
-    found |= named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
-    return named("two_replicas", found | {"batch64_windows_per_s": BATCH * batch["requests_per_s"]})
+        memory = {"rss_mb": resident_mb(others), "pss_mb": resident_mb(others, "pss")}
+    found = named("json_8_clients", in_json) | named("binary_8_clients", binary) | named("batch64_2_clients", batch)
+    return memory | named("one_replica", found | {"batch64_windows_per_s": BATCH * batch["requests_per_s"]})
 
 
 def watch_memory(
@@ -164,8 +166,8 @@ def watch_memory(
     half = resident[len(resident) // 2 :]
     part = max(1, len(half) // 5)
     before, after = float(np.mean(half[:part])), float(np.mean(half[-part:]))
-    found = {"rss_mb": max(resident), "rss_idle_mb": resident[0], "rss_growth_percent": 100 * (after / before - 1)}
-    found["pss_mb"] = resident_mb(others, "pss")
+    found = {"rss_mb": max(resident), "rss_idle_mb": resident[0], "pss_mb": resident_mb(others, "pss")}
+    found = named("two_replicas", found) | {"rss_growth_percent": 100 * (after / before - 1)}
     return found, summarise_requests(work.result())
 
 
@@ -200,7 +202,7 @@ def compare(found: dict[str, Any]) -> dict[str, float]:
     """The ratios, and the distance to the floor."""
     in_json, binary = (found[f"plain_{form}_8_clients_requests_per_s"] for form in ("json", "binary"))
     ratios = {}
-    for servers in ("", "two_replicas_"):
+    for servers in ("", "one_replica_"):
         ratios |= {
             f"{servers}ratio_batch64": found[f"{servers}batch64_windows_per_s"] / in_json,
             f"{servers}ratio_json_8_clients": found[f"{servers}json_8_clients_requests_per_s"] / in_json,
@@ -266,7 +268,7 @@ def main() -> None:
         others = {child.pid for child in psutil.Process().children(recursive=True)}
         found = measure_plain(clients, bundle.folder, bodies, length)
         found |= measure_ours(clients, bundle.folder, native, bodies, length, arguments.ingress, others)
-        found |= measure_two_replicas(clients, bundle.folder, bodies, length, arguments.ingress, others)
+        found |= measure_one_replica(clients, bundle.folder, bodies, length, arguments.ingress, others)
         found |= measure_floor(clients, bodies, length, arguments.ingress)
     found |= measure_network(bundle, plain, 5 if arguments.short else 30)
     found = {"ingress": arguments.ingress, "short": arguments.short} | compare(found) | found | machine

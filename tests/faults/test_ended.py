@@ -21,7 +21,7 @@ def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, 
         started, files = command.processes(), command.files()
         open_to_others = [str(path) for path in files if path.stat().st_mode & 0o077]
         # Faster than they are answered, so that some wait.
-        with asking(command.client.url, [BATCH], 25, "/predict/batch") as asked:
+        with asking(command.client.url, [BATCH], 60, "/predict/batch") as asked:
             time.sleep(1.5)
             ended_s = time.monotonic()
             status, printed = command.end(number)

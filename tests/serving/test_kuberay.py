@@ -111,7 +111,7 @@ def test_the_manifest_is_a_ray_service(manifest):
 
 def test_what_it_serves_is_what_params_serve_says_but_for_place_token_and_replicas(served, repository):
     ours = read_configuration(repository / "params" / "serve.yaml")
-    changes = {"num_replicas": 2, "max_surge_percent": 0, "ray_actor_options": {"num_cpus": 1}}
+    changes = {"max_surge_percent": 0, "ray_actor_options": {"num_cpus": 1}}
     assert served.http == HttpOptions(host="0.0.0.0", port=8000)
     assert served.arguments == ours.arguments.model_copy(update={"bundle": "/bundle", "token_variable": "WESAD_TOKEN"})
     assert served.replicas == ours.replicas.model_copy(update=changes)

@@ -19,6 +19,7 @@ from wesadlib.errors import InputError
 from wesadlib.models import Fitted, Model
 from wesadlib.models import load as load_model
 from wesadlib.signals import WindowArrays, cut_window
+from wesadlib.signals.arrays import InfiniteSample
 
 
 @dataclass(frozen=True)
@@ -178,8 +179,20 @@ class Bundle:
         profiles = [None] * len(windows) if profiles is None else list(profiles)
         if any(profile is not None for profile in profiles):
             self._require_support()
-        results = [Judged(self.problems(*window)) for window in windows]
-        usable = [k for k, judged in enumerate(results) if not judged.answer]
+        try:
+            return self._answer(windows, profiles, [self._find_problems(*window, infinite=False) for window in windows])
+        except InfiniteSample:
+            # Rare enough to be looked for window by window only now.
+            return self._answer(windows, profiles, [self.problems(*window) for window in windows])
+
+    def _answer(
+        self,
+        windows: Sequence[Channels],
+        profiles: Sequence[np.ndarray | None],
+        problems: Sequence[dict[str, str]],
+    ) -> list[Judged]:
+        results = [Judged(problem) for problem in problems]
+        usable = [k for k, problem in enumerate(problems) if not problem]
         if usable:
             arrays = self._judge.harmonise([windows[k] for k in usable])
             for k, judged in zip(usable, self._judge.answer(arrays, [profiles[k] for k in usable]), strict=True):
@@ -242,7 +255,12 @@ class Bundle:
 
     def problems(self, channels: Mapping[str, Any], rates_hz: Mapping[str, float]) -> dict[str, str]:
         """What keeps one window from being used: channel name to problem, empty where nothing does."""
-        return find_problems(channels, rates_hz, list(self.config["channels"]), self.config["window_s"])
+        return self._find_problems(channels, rates_hz)
+
+    def _find_problems(
+        self, channels: Mapping[str, Any], rates_hz: Mapping[str, float], infinite: bool = True
+    ) -> dict[str, str]:
+        return find_problems(channels, rates_hz, list(self.config["channels"]), self.config["window_s"], infinite)
 
     def _check_cut(self, windows: xr.Dataset) -> None:
         wanted = list(self.config["channels"])

@@ -10,7 +10,7 @@ from wesadlib.models.contract import mean_at_rest
 from wesadlib.models.predictor import FeatureColumns, check_profile, pick
 
 #: Most windows at a time, so that feature maps stay in the processor's cache.
-BATCH = 64
+BATCH = 16
 
 #: Signals ``(window, channel, time)``, features ``(window, feature)`` and, where the network was fitted with rest,
 #: profiles ``(window, value)``, all float32, to logits ``(window, state)`` and what a profile is the mean of,

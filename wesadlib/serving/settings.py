@@ -23,7 +23,7 @@ class Start(_Strict):
     engine: Literal["eager", "openvino"] = _field(
         "openvino", "model", "what computes the network; its answers are checked against the saved weights at start"
     )
-    threads: int = _field(2, "model", "batches that a replica computes at a time, each on one core", ge=1, le=256)
+    threads: int = _field(1, "model", "batches that a replica computes at a time, each on one core", ge=1, le=256)
     token_variable: str = _field(
         "",
         "access",

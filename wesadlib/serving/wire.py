@@ -186,6 +186,11 @@ def unpack(channels: Mapping[str, PackedSamples], what: str) -> dict[str, np.nda
         With `what` as its sentence, where a sample is no finite number.
     """
     arrays = {name: np.frombuffer(channel.samples, channel.dtype) for name, channel in channels.items()}
+    # Squares that sum up to less than its own hold none that is too large, and neither NaN nor infinity.
+    together = np.concatenate([*arrays.values()]) if arrays else np.empty(0)
+    with np.errstate(over="ignore", invalid="ignore"):
+        if together @ together < 0.5 * MAX_SAMPLE**2:
+            return arrays
     if items := [item for name, values in arrays.items() if (item := _no_number(name, values))]:
         raise BodyError(what, items[:_MOST_ITEMS])
     return arrays
@@ -216,9 +221,6 @@ def _repeated(value: Any, place: tuple[str, ...] = ()) -> list[ProblemItem]:
 
 
 def _no_number(name: str, values: np.ndarray) -> ProblemItem | None:
-    # Squares that sum up to less than its own hold none that is too large, and neither NaN nor infinity.
-    if values @ values < 0.5 * MAX_SAMPLE**2:
-        return None
     with np.errstate(invalid="ignore"):
         wrong = np.flatnonzero(~(np.abs(values) <= MAX_SAMPLE))
     if not len(wrong):

@@ -12,6 +12,10 @@ from wesadlib.signals.harmonise import harmonise
 from wesadlib.signals.native import NATIVE_STATISTICS, native_statistics
 
 
+class InfiniteSample(InputError):
+    """A channel of a window holds an infinite sample."""
+
+
 @dataclass(frozen=True, slots=True)
 class WindowArrays:
     """Windows without the labels of a Dataset, whose making costs a lone window more than its content.
@@ -269,4 +273,4 @@ def _check(channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], wi
                 f"{max(round(wanted), 2)}."
             )
         if np.isinf(values).any():
-            raise InputError(f"{name}: a sample is infinite; a missing one is NaN.")
+            raise InfiniteSample(f"{name}: a sample is infinite; a missing one is NaN.")

@@ -176,10 +176,15 @@ def _periods(strength: np.ndarray, rate_hz: float) -> np.ndarray:
     length = min(round(_SEGMENT_S * rate_hz / step), coarse)
     # Twice as long, with zeros, so that no lag wraps around.
     segments = np.zeros((len(strength), (coarse - length) // (length // 2) + 1, 2 * length))
-    _cut_segments(strength, step, np.hanning(length), segments)
+    _cut_segments(strength, step, _taper(length), segments)
     power = np.zeros((len(strength), length + 1))
     _add_power(rfft(segments), power)
     return _PERIODS_S[(power @ _scoring(length, rate_hz / step)).argmax(axis=1)]
+
+
+@lru_cache(maxsize=8)
+def _taper(length: int) -> np.ndarray:
+    return np.hanning(length)
 
 
 @compiled

@@ -80,17 +80,21 @@ class ExportedNetwork:
             # Two replicas would be pinned to the same core.
             "ENABLE_CPU_PINNING": False,
         }
-        compiled = openvino.Core().compile_model(self._graph, "CPU", options)
+        # One that knows that there is one window takes a fifth less time for it.
+        lone = self._graph.clone()
+        lone.reshape({number: [1, *list(put.partial_shape)[1:]] for number, put in enumerate(lone.inputs)})
+        alone, many = (openvino.Core().compile_model(graph, "CPU", options) for graph in (lone, self._graph))
         own = threading.local()
 
         def run(signals: np.ndarray, features: np.ndarray, profile: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-            if not hasattr(own, "request"):
-                own.request = compiled.create_infer_request()
+            if not hasattr(own, "alone"):
+                own.alone, own.many = alone.create_infer_request(), many.create_infer_request()
+            request = own.alone if len(signals) == 1 else own.many
             normal, levels = normalise(signals, self._noise, self._logarithmic)
             measures = self._scale(np.concatenate([levels, features], axis=1) if self._levels else features)
             given = [normal, *self._compare(measures, profile)]
             given = [np.ascontiguousarray(part) for part in given if part.shape[1]]
-            logits, pooled = own.request.infer(given, share_inputs=True, share_outputs=False).values()
+            logits, pooled = request.infer(given, share_inputs=True, share_outputs=False).values()
             return logits, np.concatenate([measures, pooled], axis=1)
 
         return run

@@ -58,6 +58,12 @@ def _design(rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -
 def _filter_rows(values: np.ndarray, sections: np.ndarray, start: np.ndarray, pad: int, filtered: np.ndarray) -> None:
     rows, samples = values.shape
     line = np.empty(samples + 2 * pad)
+    if rows == 1:
+        continue_row(values[0], pad, pad, line)
+        _filter_line(line, sections, start)
+        _filter_line(line[::-1], sections, start)
+        filtered[0] = line[pad : pad + samples]
+        return
     side_by_side = np.zeros((len(line), _LANES))
     for first in range(0, rows, _LANES):
         lanes = min(_LANES, rows - first)
@@ -68,6 +74,21 @@ def _filter_rows(values: np.ndarray, sections: np.ndarray, start: np.ndarray, pa
         _filter_lanes(side_by_side[::-1], sections, start)
         for lane in range(lanes):
             filtered[first + lane] = side_by_side[pad : pad + samples, lane]
+
+
+@compiled
+def _filter_line(values: np.ndarray, sections: np.ndarray, start: np.ndarray) -> None:
+    """What `_filter_lanes` does, of one row (time,), all sections at once."""
+    state = start * values[0]
+    for k in range(len(values)):
+        value = values[k]
+        for section in range(len(sections)):
+            b0, b1, b2, _, a1, a2 = sections[section]
+            passed = b0 * value + state[section, 0]
+            state[section, 0] = b1 * value - a1 * passed + state[section, 1]
+            state[section, 1] = b2 * value - a2 * passed
+            value = passed
+        values[k] = value
 
 
 @compiled

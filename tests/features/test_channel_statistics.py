@@ -4,7 +4,6 @@ import scipy.stats
 
 from wesadlib.features.block import bridge, slope, thin
 from wesadlib.features.statistics import describe
-from wesadlib.signals.present import median_of_present
 
 RATE_HZ = 35.0
 
@@ -106,12 +105,3 @@ def test_thin_keeps_the_mean_and_tells_its_rate():
     thinned, rate_hz = thin(values, rate_hz=35.0, target_hz=5.0)
     assert rate_hz == 5
     np.testing.assert_allclose(thinned[0], np.arange(3, 70, 7))
-
-
-def test_median_of_present_is_numpys():
-    values = np.random.default_rng(1).normal(size=(40, 9))
-    values[np.random.default_rng(2).random(values.shape) < 0.4] = np.nan
-    values[0] = np.nan
-    values[1] = np.arange(9)
-    np.testing.assert_allclose(median_of_present(values[1:]), np.nanmedian(values[1:], axis=1))
-    assert np.isnan(median_of_present(values)[0])

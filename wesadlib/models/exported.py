@@ -80,7 +80,7 @@ class ExportedNetwork:
             # Two replicas would be pinned to the same core.
             "ENABLE_CPU_PINNING": False,
         }
-        # One that knows that there is one window takes a fifth less time for it.
+        # One that knows that there is one window takes less time for it.
         lone = self._graph.clone()
         lone.reshape({number: [1, *list(put.partial_shape)[1:]] for number, put in enumerate(lone.inputs)})
         alone, many = (openvino.Core().compile_model(graph, "CPU", options) for graph in (lone, self._graph))

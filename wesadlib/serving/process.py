@@ -42,8 +42,7 @@ INGRESSES: dict[str, dict[str, str]] = {
     },
     "proxy": {},
 }
-#: The C library would ask the kernel for each large array anew, and have every page of it cleared: a tenth of a batch's
-#: time.
+#: The C library would ask the kernel for each large array anew, and have every page of it cleared.
 MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(32 * 2**20), "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20)}
 _QUIET = {"enable_access_log": False, "log_level": "WARNING"}
 #: Addresses at which HAProxy finds the replica again: it looks at 127.0.0.1, the replica listens where the server does.

@@ -8,7 +8,7 @@ from scipy.signal import butter, sosfilt_zi
 
 from wesadlib.compiled import compiled
 
-# Rows that are filtered side by side, which one row after the other takes three times as long for.
+# Rows that are filtered side by side: each sample of a row has to wait for the one before it, rows need not.
 _LANES = 8
 
 

@@ -9,6 +9,7 @@ from bodies import FORMS, MINUTE, RATES, names, post
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from wesadlib.serving import wire
 from wesadlib.serving.wire import BodyError, read_window, read_windows, write_window, write_windows
 
 
@@ -108,3 +109,51 @@ def test_anything_else_is_answered_by_a_problem(client, value, form, path):
         assert all(result["status"] == 422 for result in response.json()["results"])
     else:
         assert names(response, response.status_code) and response.status_code == 422
+
+
+numbers = st.floats() | st.integers(-(2**63), 2**64) | st.sampled_from([0, 4, 4.5, -0.0, 5e-324, 1e9, 1e300])
+window_like = st.fixed_dictionaries(
+    {
+        "channels": st.dictionaries(
+            st.text(alphabet="a\0/[\u00e9", max_size=3),
+            st.fixed_dictionaries(
+                {
+                    "rate_hz": st.floats(1, 99) | numbers,
+                    "samples": st.lists(st.floats(-99, 99), min_size=1, max_size=5)
+                    | st.lists(numbers | st.lists(numbers, max_size=2) | st.booleans(), max_size=4),
+                }
+            ),
+            max_size=3,
+        )
+    }
+)
+
+
+def heard(read, body):
+    """What reading comes to: samples and rates, or which fields are at fault."""
+    try:
+        found = read(body, "json")
+    except BodyError as error:
+        return error.status, [item.name for item in error.items]
+    if isinstance(found, list):
+        return [heard(lambda window, _: reraise(window), window) for window in found]
+    return {name: (found.rates_hz[name], values.tolist()) for name, values in found.channels.items()}
+
+
+def reraise(window):
+    if isinstance(window, BodyError):
+        raise window
+    return window
+
+
+@given(windows=st.lists(window_like, min_size=1, max_size=2), twice=st.booleans(), mark=st.booleans())
+@settings(max_examples=300, deadline=None, suppress_health_check=list(HealthCheck))
+def test_json_read_at_once_is_read_as_piece_by_piece(windows, twice, mark):
+    for read, value in ((read_window, windows[0]), (read_windows, {"windows": windows})):
+        text = json.dumps(value)
+        body = (text.replace('"a": {', '"a": 1, "a": {', 1) if twice else text).encode()
+        body = b"\xef\xbb\xbf" * mark + body
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(wire, "_read_valid", lambda *_: None)
+            piecewise = heard(read, body)
+        assert heard(read, body) == piecewise

@@ -63,7 +63,7 @@ async def read_body(request: Request, most_mb: float) -> bytes:
     HTTPException
         413 where it is longer; 400 where the sender is gone before its end.
     """
-    body = bytearray()
+    chunks, size = [], 0
     announced = request.headers.get("content-length", "")
     length = int(announced) if announced.isdecimal() else 0
     too_long = HTTPException(413, f"A body of this kind has at most {most_mb:g} MiB.", {"connection": "close"})
@@ -71,9 +71,10 @@ async def read_body(request: Request, most_mb: float) -> bytes:
         raise too_long
     try:
         async for chunk in request.stream():
-            body += chunk
-            if len(body) > most_mb * 2**20:
+            chunks.append(chunk)
+            size += len(chunk)
+            if size > most_mb * 2**20:
                 raise too_long
     except ClientDisconnect:
         raise HTTPException(400, "The request ended before its body did.") from None
-    return bytes(body)
+    return b"".join(chunks)

@@ -19,8 +19,7 @@ tens of megabytes, and its bodies, like those of npz, may be compressed, so that
 hardly read outside Python. MessagePack has a small library in every language that devices are programmed in.
 """
 
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeVar
 
 import msgpack
@@ -29,10 +28,11 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import to_json
 
 from wesadlib.errors import InputError
-from wesadlib.serving.parsing import BodyError, Form, Repeated, count_texts, read
+from wesadlib.serving.parsing import BodyError, Form, Repeated, read, read_packed
 from wesadlib.serving.schemas import (
     MAX_SAMPLE,
     MAX_WINDOWS,
+    PackedBatch,
     PackedSamples,
     PackedWindow,
     ProblemItem,
@@ -46,6 +46,7 @@ CONTENT_TYPES: dict[str, str] = {"json": "application/json", "binary": "applicat
 
 _MODELS: dict[str, type[BaseModel]] = {"json": Window, "binary": PackedWindow}
 _MOST_ITEMS = 20
+_NO_WINDOW = "This is not one window in the form that /openapi.json describes."
 
 
 class Samples(NamedTuple):
@@ -119,13 +120,8 @@ def read_window(body: bytes, form: Form) -> Samples:
     BodyError
         When it is not one; names the fields at fault.
     """
-    if form == "json":
-        with suppress(ValidationError):
-            window = Window.model_validate_json(body)
-            # Where a field is given twice there are more names than these.
-            if count_texts(body) == 1 + 3 * len(window.channels):
-                return _from_json(window)
-    return _to_samples(read(body, form), form)
+    packed = _read_valid(body, form, PackedWindow)
+    return _to_samples(read(body, form), form) if packed is None else _from_packed(packed)
 
 
 def read_windows(body: bytes, form: Form, most: int = MAX_WINDOWS) -> list[Samples | BodyError]:
@@ -143,6 +139,9 @@ def read_windows(body: bytes, form: Form, most: int = MAX_WINDOWS) -> list[Sampl
     BodyError
         When the body is no batch, or of more windows.
     """
+    packed = _read_valid(body, form, PackedBatch)
+    if packed is not None and len(packed.windows) <= most:
+        return [_or_error(_from_packed, window) for window in packed.windows]
     batch = read(body, form)
     if not isinstance(batch, dict) or list(batch) != ["windows"] or not isinstance(batch["windows"], list):
         detail = "a list of windows is needed, once and with nothing beside it"
@@ -150,13 +149,7 @@ def read_windows(body: bytes, form: Form, most: int = MAX_WINDOWS) -> list[Sampl
         raise BodyError("This body is not a batch in the form that /openapi.json describes.", [item])
     if len(batch["windows"]) > most:
         raise BodyError(f"A batch has at most {most} windows.", status=413)
-    found: list[Samples | BodyError] = []
-    for window in batch["windows"]:
-        try:
-            found.append(_to_samples(window, form))
-        except BodyError as error:
-            found.append(error)
-    return found
+    return [_or_error(_to_samples, window, form) for window in batch["windows"]]
 
 
 def validate(value: Any, model: type[M], what: str) -> M:
@@ -196,20 +189,35 @@ def unpack(channels: Mapping[str, PackedSamples], what: str) -> dict[str, np.nda
     return arrays
 
 
+def _read_valid(body: bytes, form: Form, model: type[M]) -> M | None:
+    """What is read at once where all of it is as it should be; None where it must be looked at piece by piece."""
+    try:
+        return model.model_validate(read_packed(body, form))
+    except ValueError:
+        return None
+
+
+def _or_error(read_one: Callable[..., Samples], *arguments: Any) -> Samples | BodyError:
+    try:
+        return read_one(*arguments)
+    except BodyError as error:
+        return error
+
+
 def _to_samples(window: Any, form: Form) -> Samples:
-    what = "This is not one window in the form that /openapi.json describes."
-    valid = validate(window, _MODELS[form], what)
-    if form == "json":
-        return _from_json(valid)
-    return Samples(unpack(valid.channels, what), {name: channel.rate_hz for name, channel in valid.channels.items()})
+    valid = validate(window, _MODELS[form], _NO_WINDOW)
+    if form == "binary":
+        return _from_packed(valid)
+    channels = valid.channels.items()
+    return Samples({name: np.array(channel.samples, float) for name, channel in channels}, _rates(valid))
 
 
-def _from_json(window: Window) -> Samples:
-    channels = window.channels.items()
-    return Samples(
-        {name: np.array(channel.samples, float) for name, channel in channels},
-        {name: channel.rate_hz for name, channel in channels},
-    )
+def _from_packed(window: PackedWindow) -> Samples:
+    return Samples(unpack(window.channels, _NO_WINDOW), _rates(window))
+
+
+def _rates(window: Window | PackedWindow) -> dict[str, float]:
+    return {name: channel.rate_hz for name, channel in window.channels.items()}
 
 
 def _repeated(value: Any, place: tuple[str, ...] = ()) -> list[ProblemItem]:

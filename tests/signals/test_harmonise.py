@@ -53,9 +53,8 @@ def test_what_35_hz_can_hold_is_kept(frequency):
 @pytest.mark.parametrize("rate_hz", RATES)
 def test_each_sample_is_the_weighted_sum_of_those_around_it(rate_hz):
     values = np.random.default_rng(1).normal(size=(2, round(60 * rate_hz))).astype(np.float32)
-    up, down, weights = _filter(rate_hz, 35.0)
-    reach = weights.shape[1] // 2
-    after = max(2099 * down // up + reach + 1 - values.shape[1], 0)
+    up, down, reach, weights = _filter(rate_hz, 35.0)
+    after = max(2099 * down // up + weights.shape[1] - reach - values.shape[1], 0)
     continued = np.pad(values.astype(float), ((0, 0), (reach, after)), "reflect", reflect_type="odd")
     for n in (0, 1, 36, 1000, 2098, 2099):
         first, phase = divmod(n * down, up)

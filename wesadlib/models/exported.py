@@ -93,8 +93,12 @@ class ExportedNetwork:
             normal, levels = normalise(signals, self._noise, self._logarithmic)
             measures = self._scale(np.concatenate([levels, features], axis=1) if self._levels else features)
             given = [normal, *self._compare(measures, profile)]
+            # Kept until the end: the request only looks at them.
             given = [np.ascontiguousarray(part) for part in given if part.shape[1]]
-            logits, pooled = request.infer(given, share_inputs=True, share_outputs=False).values()
+            for number, part in enumerate(given):
+                request.set_input_tensor(number, openvino.Tensor(part, shared_memory=True))
+            request.infer()
+            logits, pooled = (request.get_output_tensor(number).data.copy() for number in range(2))
             return logits, np.concatenate([measures, pooled], axis=1)
 
         return run

@@ -192,23 +192,36 @@ def _cut_segments(strength: np.ndarray, step: int, taper: np.ndarray, segments: 
     """Every so many samples, no strong beat counting more than thrice the average, in tapered segments."""
     rows, count, _ = segments.shape
     length = len(taper)
+    coarse = np.empty(-(-strength.shape[1] // step))
     for row in range(rows):
-        coarse = np.minimum(strength[row, ::step], 3.0)
-        coarse -= coarse.mean()
+        total = 0.0
+        for k in range(len(coarse)):
+            coarse[k] = min(strength[row, k * step], 3.0)
+            total += coarse[k]
+        mean = total / len(coarse)
         for segment in range(count):
-            first = segment * (length // 2)
-            segments[row, segment, :length] = coarse[first : first + length] * taper
+            of, made = coarse[segment * (length // 2) :], segments[row, segment]
+            for k in range(length):
+                made[k] = (of[k] - mean) * taper[k]
 
 
 @compiled
 def _add_power(spectrum: np.ndarray, power: np.ndarray) -> None:
     """Sum over segments of their power, each divided by its autocorrelation at lag 0, the mean of two-sided power."""
     rows, segments, frequencies = spectrum.shape
+    one = np.empty(frequencies)
     for row in range(rows):
+        sums = power[row]
         for segment in range(segments):
-            one = spectrum[row, segment].real ** 2 + spectrum[row, segment].imag ** 2
-            mean = (2 * one.sum() - one[0] - one[-1]) / (2 * (frequencies - 1))
-            power[row] += one / (mean + 1e-12)
+            of = spectrum[row, segment]
+            total = 0.0
+            for k in range(frequencies):
+                one[k] = of[k].real ** 2 + of[k].imag ** 2
+                total += one[k]
+            mean = (2 * total - one[0] - one[-1]) / (2 * (frequencies - 1))
+            share = 1 / (mean + 1e-12)
+            for k in range(frequencies):
+                sums[k] += share * one[k]
 
 
 @lru_cache(maxsize=32)

@@ -17,6 +17,8 @@ _DOWN = {"half_length": 16, "beta": 5.65, "cutoff": 0.89}
 _UP = {"half_length": 10, "beta": 5.0, "cutoff": 1.0}
 # Largest term of the ratio of rates: an odd rate is met to within 3 ms over a minute.
 _MAX_TERM = 10_000
+# Numbers in double precision that a processor multiplies at a time.
+_WHOLE = 8
 
 
 def harmonise(
@@ -81,12 +83,17 @@ def _missing_after(missing: np.ndarray, rate_hz: float, to_rate_hz: float, sampl
 class _Filter(NamedTuple):
     up: int
     down: int
+    before: int
     weights: np.ndarray
 
 
 @lru_cache(maxsize=32)
 def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
-    """The filter as weights (phase, native sample): output n is of phase n * down % up."""
+    """The filter as weights (phase, native sample): output n is of phase n * down % up.
+
+    The first weight is for the native sample that lies `before` ahead of the output. The number of weights is one that
+    the processor multiplies without a rest.
+    """
     ratio = to_rate_hz / rate_hz
     # Of the fraction above one, so that the larger term is bounded, and with it the filter: rates come in requests.
     larger = max(ratio, 1 / ratio)
@@ -94,7 +101,7 @@ def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
     term = term if ratio >= 1 else 1 / term
     up, down = term.numerator, term.denominator
     if up == down:
-        return _Filter(1, 1, np.ones((1, 1)))
+        return _Filter(1, 1, 0, np.ones((1, 1)))
     shape = _UP if up > down else _DOWN
     widest = max(up, down)
     half = shape["half_length"] * widest
@@ -104,14 +111,17 @@ def _filter(rate_hz: float, to_rate_hz: float) -> _Filter:
     # Native samples lie `up` taps apart; zeros on both sides bring the middle to phase 0.
     weights = np.pad(taps, (-half % up, -half % up + up - 1)).reshape(-1, up).T[:, ::-1]
     # Each phase sums to one, so that a level of 33 degC has no ripple.
-    return _Filter(up, down, np.ascontiguousarray(weights / weights.sum(axis=1, keepdims=True)))
+    weights = weights / weights.sum(axis=1, keepdims=True)
+    taps = weights.shape[1]
+    return _Filter(up, down, taps // 2, np.ascontiguousarray(np.pad(weights, ((0, 0), (0, -taps % _WHOLE)))))
 
 
 @compiled
-def _resample_rows(values: np.ndarray, up: int, down: int, weights: np.ndarray, result: np.ndarray) -> None:
+def _resample_rows(
+    values: np.ndarray, up: int, down: int, before: int, weights: np.ndarray, result: np.ndarray
+) -> None:
     rows, given = values.shape
     samples, width = result.shape[1], weights.shape[1]
-    before = width // 2
     after = max((samples - 1) * down // up + width - before - given, 0)
     steps, part = down // up, down % up
     continued = np.empty(before + given + after)

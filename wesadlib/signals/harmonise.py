@@ -123,18 +123,33 @@ def _resample_rows(
     rows, given = values.shape
     samples, width = result.shape[1], weights.shape[1]
     after = max((samples - 1) * down // up + width - before - given, 0)
-    steps, part = down // up, down % up
     continued = np.empty(before + given + after)
     for row in range(rows):
         continue_row(values[row], before, after, continued)
-        first = phase = 0
-        for n in range(samples):
-            # Slices of their own, so that the loop over them reads several samples at a time.
-            weight, native = weights[phase], continued[first : first + width]
-            total = 0.0
-            for k in range(width):
-                total += weight[k] * native[k]
-            result[row, n] = total
-            first, phase = first + steps, phase + part
-            if phase >= up:
-                first, phase = first + 1, phase - up
+        for phase in range(min(up, samples)):
+            weight, first = weights[phase * down % up], phase * down // up
+            count = -(-(samples - phase) // up)
+            # Four at a time: the processor would take longer to fetch the weights for each than to multiply them.
+            fours = count // 4 * 4
+            for k in range(0, fours, 4):
+                at, n = first + k * down, phase + k * up
+                # Slices of their own, so that the loop over them reads several samples at a time.
+                a = continued[at : at + width]
+                b = continued[at + down : at + down + width]
+                c = continued[at + 2 * down : at + 2 * down + width]
+                d = continued[at + 3 * down : at + 3 * down + width]
+                of_a = of_b = of_c = of_d = 0.0
+                for tap in range(width):
+                    one = weight[tap]
+                    of_a += one * a[tap]
+                    of_b += one * b[tap]
+                    of_c += one * c[tap]
+                    of_d += one * d[tap]
+                result[row, n], result[row, n + up] = of_a, of_b
+                result[row, n + 2 * up], result[row, n + 3 * up] = of_c, of_d
+            for k in range(fours, count):
+                at, total = first + k * down, 0.0
+                native = continued[at : at + width]
+                for tap in range(width):
+                    total += weight[tap] * native[tap]
+                result[row, phase + k * up] = total

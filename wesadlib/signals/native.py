@@ -44,25 +44,24 @@ def native_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None
     [[0.125, 1.0, 0.5]]
     """
     out = np.empty((len(values), len(NATIVE_STATISTICS)), np.float32) if out is None else out
-    _describe_rows(np.ascontiguousarray(values), rate_hz, out)
+    values = np.ascontiguousarray(values)
+    # NumPy compares many values at a time, which no compiled loop does where some are NaN.
+    _describe_rows(values, np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1), rate_hz, out)
     return out
 
 
 @compiled
-def _describe_rows(values: np.ndarray, rate_hz: float, out: np.ndarray) -> None:
+def _describe_rows(values: np.ndarray, low: np.ndarray, high: np.ndarray, rate_hz: float, out: np.ndarray) -> None:
     rows, samples = values.shape
     for row in range(rows):
-        low, high, missing = np.inf, -np.inf, 0
-        for value in values[row]:
-            if np.isnan(value):
-                missing += 1
-            else:
-                low, high = min(low, value), max(high, value)
+        missing = 0
+        for k in range(samples):
+            missing += np.isnan(values[row, k])
         out[row, 0] = missing / samples
         if missing == samples:
             out[row, 1:] = np.nan
         else:
-            longest, railed = _runs(values[row], low, high)
+            longest, railed = _runs(values[row], low[row], high[row])
             out[row, 1] = longest / rate_hz if longest > 1 else 0.0
             out[row, 2] = railed / samples
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
-from wesadlib.models.looking import NetworkPredictor, Run
+from wesadlib.models.looking import BATCH, NetworkPredictor, Run
 from wesadlib.models.normalising import normalise
 
 if TYPE_CHECKING:
@@ -80,16 +80,15 @@ class ExportedNetwork:
             # Two replicas would be pinned to the same core.
             "ENABLE_CPU_PINNING": False,
         }
-        # One that knows that there is one window takes less time for it.
-        lone = self._graph.clone()
-        lone.reshape({number: [1, *list(put.partial_shape)[1:]] for number, put in enumerate(lone.inputs)})
-        alone, many = (openvino.Core().compile_model(graph, "CPU", options) for graph in (lone, self._graph))
+        # One that knows how many windows there are takes less time for them.
+        graphs = {windows: self._of(windows) for windows in (1, BATCH)} | {0: self._graph}
+        compiled = {windows: openvino.Core().compile_model(graph, "CPU", options) for windows, graph in graphs.items()}
         own = threading.local()
 
         def run(signals: np.ndarray, features: np.ndarray, profile: np.ndarray | None) -> tuple[np.ndarray, np.ndarray]:
-            if not hasattr(own, "alone"):
-                own.alone, own.many = alone.create_infer_request(), many.create_infer_request()
-            request = own.alone if len(signals) == 1 else own.many
+            if not hasattr(own, "requests"):
+                own.requests = {windows: graph.create_infer_request() for windows, graph in compiled.items()}
+            request = own.requests.get(len(signals), own.requests[0])
             normal, levels = normalise(signals, self._noise, self._logarithmic)
             measures = self._scale(np.concatenate([levels, features], axis=1) if self._levels else features)
             given = [normal, *self._compare(measures, profile)]
@@ -102,6 +101,12 @@ class ExportedNetwork:
             return logits, np.concatenate([measures, pooled], axis=1)
 
         return run
+
+    def _of(self, windows: int) -> "openvino.Model":
+        """The graph for so many windows and no other number of them."""
+        graph = self._graph.clone()
+        graph.reshape({number: [windows, *list(put.partial_shape)[1:]] for number, put in enumerate(graph.inputs)})
+        return graph
 
     def _compare(self, measures: np.ndarray, profile: np.ndarray | None) -> list[np.ndarray]:
         """Measures as :meth:`wesadlib.models.network.ResNet1D.compare` gives them, and pooled feature maps at rest."""

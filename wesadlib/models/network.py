@@ -30,8 +30,9 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Weigh ``(window, map, 1, time)``."""
-        # The mean over time in memory's order, so that its gradient need not be copied into that order.
-        mean = maps.squeeze(2).transpose(1, 2).mean(1)
+        # Where a gradient is wanted, the mean in memory's order: the gradient need not be copied into that order. The
+        # exported graph would copy the maps for it.
+        mean = maps.squeeze(2).transpose(1, 2).mean(1) if torch.is_grad_enabled() else maps.mean((2, 3))
         gate = self.excite(torch.relu(self.squeeze(mean)))
         return maps * torch.sigmoid(gate)[:, :, None, None]
 

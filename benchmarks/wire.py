@@ -11,9 +11,9 @@ import time
 import msgpack
 import numpy as np
 import pyarrow as pa
-from pydantic_core import from_json
 from rich.console import Console
 from rich.table import Table
+from simdjson import Parser
 from threadpoolctl import threadpool_limits
 
 from wesadlib.artefacts import project_root, write_json
@@ -41,8 +41,11 @@ def write_json_form(windows):
 
 def read_json_form(body):
     return [
-        {name: (part["rate_hz"], np.array(part["samples"])) for name, part in window["channels"].items()}
-        for window in from_json(body)["windows"]
+        {
+            name: (channels[name]["rate_hz"], np.frombuffer(channels[name]["samples"].as_buffer(of_type="d")))
+            for name in channels
+        }
+        for channels in (window["channels"] for window in Parser().parse(body)["windows"])
     ]
 
 

@@ -9,9 +9,9 @@ Why MessagePack, by ``python benchmarks/wire.py`` on one core, milliseconds from
 =================  ======  ===========  =========  =====
 single precision   JSON    MessagePack  Arrow IPC  npz
 =================  ======  ===========  =========  =====
-one wrist window   0.48    0.004        0.02       0.36
-one chest window   17.6    0.03         0.05       0.73
-64 wrist windows   41      0.33         0.21       23
+one wrist window   0.18    0.004        0.02       0.39
+one chest window   8.6     0.03         0.05       0.76
+64 wrist windows   20      0.33         0.23       23
 =================  ======  ===========  =========  =====
 
 A wrist window has 198 KB in JSON and 41 to 44 KB in the others. Arrow is as quick, but its clients need a library of

@@ -9,7 +9,7 @@ Why MessagePack, by ``python benchmarks/wire.py`` on one core, milliseconds from
 =================  ======  ===========  =========  =====
 single precision   JSON    MessagePack  Arrow IPC  npz
 =================  ======  ===========  =========  =====
-one wrist window   0.18    0.004        0.02       0.39
+one wrist window   0.18    0.005        0.02       0.39
 one chest window   8.6     0.03         0.05       0.76
 64 wrist windows   20      0.33         0.23       23
 =================  ======  ===========  =========  =====

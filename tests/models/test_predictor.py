@@ -273,16 +273,22 @@ def test_an_engine_that_answers_differently_is_not_used(rested, parts, fitted, e
     check_answers(other, eager, signal, feature, "openvino")
 
     class Wrong:
-        profile_size, profile, off = other.profile_size, other.profile, 0.0
+        profile_size, profile = other.profile_size, other.profile
+
+        def __init__(self, where, off):
+            self.where, self.off = where, off
 
         def __call__(self, *given):
             answers = other(*given)
-            # Wrong where a channel is missing only.
-            answers[np.isnan(given[0][:, 2]).all(axis=1)] += self.off
+            answers[self.where(given[0])] += self.off
             return answers
 
-    wrong = Wrong()
-    for wrong.off in (2e-5, np.nan):
+    # Where a channel is missing, in a lone window, and in a few.
+    places = [
+        lambda signal: np.isnan(signal[:, 2]).all(axis=1),
+        *(lambda signal, n=n: np.full(len(signal), len(signal) == n) for n in (1, 2)),
+    ]
+    for wrong in (Wrong(where, off) for where in places for off in (2e-5, np.nan)):
         with pytest.raises(
             InputError, match=r"engine `openvino`: probabilities differ .*; choose the engine `eager`\.$"
         ):

@@ -117,7 +117,8 @@ def serving(folder: Path, bundle: Path, replicas: int = 1, **settings: Any) -> I
     with Client(f"http://127.0.0.1:{port}", retry_s=0) as client:
         command = Command(process, mark, client)
         try:
-            assert f":{port}" in process.stdout.readline()
+            said = process.stdout.readline()
+            assert f":{port}" in said, said
             until(lambda: len(command.replicas()) == replicas, START_S)
             yield command
         finally:

@@ -74,6 +74,11 @@ class Batcher:
         """Sum of the weights that wait for a thread."""
         return self._waiting_weight
 
+    def require_room(self) -> None:
+        """Raise :class:`Busy` where a call would be refused, so that nothing need be made ready for it."""
+        if self._waiting_weight >= self._queue_length:
+            raise Busy(f"{self._waiting_weight} windows are waiting already; ask again later.")
+
     async def __call__(self, call: Any, weight: int = 1) -> Any:
         """Compute one call.
 
@@ -82,8 +87,7 @@ class Batcher:
         Busy
             When too many are waiting.
         """
-        if self._waiting_weight >= self._queue_length:
-            raise Busy(f"{self._waiting_weight} windows are waiting already; ask again later.")
+        self.require_room()
         loop = asyncio.get_running_loop()
         result = loop.create_future()
         self._waiting.append(_Waiting(call, weight, result))

@@ -39,6 +39,7 @@ def predict_router(service: Service) -> APIRouter:
     async def predict(request: Request, person: PersonId = None, rest: RestHandle = None) -> Response:
         """Answer one window: a state with probabilities, or `rejected` with the reasons where its quality is poor."""
         form, wanted = request_form(request), answer_form(request)
+        service.require_room()
         body = await read_body(request, service.settings.max_body_mb)
         return await service.answer_body(
             lambda: [wire.read_window(body, form)], partial(_respond_one, form=wanted), rest=rest, person=person
@@ -50,6 +51,7 @@ def predict_router(service: Service) -> APIRouter:
         form, wanted = request_form(request), answer_form(request)
         limits = service.settings
         most = limits.max_body_mb if form == "json" else limits.max_batch_body_mb
+        service.require_room()
         body = await read_body(request, most)
         return await service.answer_body(
             lambda: wire.read_windows(body, form, limits.max_windows),

@@ -81,6 +81,10 @@ class Service:
             queue_length=settings.queue_length,
         )
 
+    def require_room(self) -> None:
+        """Raise :class:`~wesadlib.serving.batching.Busy` where a call would be refused: its body need not be read."""
+        self._batcher.require_room()
+
     async def warm_up(self) -> None:
         """Answer the bundle's own example, so that the first request meets nothing for the first time."""
         await self.answer([example_window(self.bundle)])

@@ -8,7 +8,6 @@ STRIPPED := metadata.papermill cell.metadata.papermill cell.metadata.execution
 BIN := .venv/bin
 STAMP := .venv/.installed
 export RAY_USAGE_STATS_ENABLED = 0
-export RAY_AUTH_MODE = disabled
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

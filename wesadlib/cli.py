@@ -14,9 +14,8 @@ from wesadlib import artefacts
 from wesadlib.errors import BookError, InputError, ServerError
 from wesadlib.params import Params, read_params
 
-# Ray would otherwise report usage to its makers and leave a token in the user's home.
+# Ray would otherwise report usage to its makers.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-os.environ.setdefault("RAY_AUTH_MODE", "disabled")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs.")
 console = Console()

@@ -1,11 +1,16 @@
+import json
 import os
+import secrets
+import subprocess
+import sys
+from ipaddress import ip_address
 
 import pandas as pd
 import pytest
 import stub_models
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.parallel import RAY_ENVIRONMENT, shared_workers
+from wesadlib.evaluation.parallel import CLOSED, RAY_ENVIRONMENT, shared_workers
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.params import Params
 
@@ -15,7 +20,7 @@ from wesadlib.params import Params
 @pytest.fixture(scope="module")
 def cluster():
     """Two real nodes with one worker each, on this machine."""
-    os.environ.update(RAY_ENVIRONMENT)
+    os.environ.update(RAY_ENVIRONMENT | CLOSED | {"RAY_AUTH_TOKEN": secrets.token_hex(32)})
     import ray
     from ray.cluster_utils import Cluster
 
@@ -119,3 +124,43 @@ def test_workers_that_are_shared_serve_every_evaluation_of_a_block(make_windows_
     assert {name for _, training in runs for name in training["node"]} == {node}
     with shared_workers(Params(workers=0), windows):
         assert not ray.is_initialized()
+
+
+LISTENERS = """
+import json, os, urllib.request
+from ipaddress import ip_address
+import psutil, xarray
+from wesadlib.evaluation.parallel import shared_workers
+from wesadlib.params import Params
+
+os.environ["RAY_AUTH_MODE"] = "disabled"
+with shared_workers(Params(workers=1), xarray.Dataset()):
+    import ray
+    ray.get(ray.remote(lambda: 0).remote())
+    found = [
+        (connection.laddr.ip, connection.laddr.port)
+        for process in [psutil.Process(), *psutil.Process().children(recursive=True)]
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    answers = []
+    for address, port in found:
+        request = urllib.request.Request(f"http://127.0.0.1:{port}/api/job_agent/jobs/", b'{"entrypoint": "true"}')
+        try:
+            answers.append(urllib.request.urlopen(request, timeout=5).status)
+        except Exception as error:
+            answers.append(getattr(error, "code", None))
+print(json.dumps([found, answers]))
+"""
+
+
+def test_workers_on_this_machine_listen_on_loopback_and_answer_nobody_without_a_token():
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_")}
+    done = subprocess.run(
+        [sys.executable, "-c", LISTENERS], capture_output=True, text=True, env=environment, check=True
+    )
+    listeners, answers = json.loads(done.stdout.splitlines()[-1])
+    assert listeners
+    addresses = [ip_address(address) for address, _ in listeners]
+    assert [a for a in addresses if not (getattr(a, "ipv4_mapped", None) or a).is_loopback] == []
+    assert 401 in answers and 200 not in answers

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import secrets
 import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,14 +22,18 @@ from wesadlib.params import Params
 #: How often a fold whose worker died is started again.
 RETRIES = 2
 
-#: Ray sends nothing home, leaves no token file in the user's home, lets a worker see the accelerator that this process
-#: sees, and does not restart for ever what runs out of memory.
+#: Ray sends nothing home, lets a worker see the accelerator that this process sees, and does not restart for ever what
+#: runs out of memory.
 RAY_ENVIRONMENT = {
     "RAY_USAGE_STATS_ENABLED": "0",
-    "RAY_AUTH_MODE": "disabled",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_task_oom_retries": str(RETRIES),
 }
+
+
+#: Of a Ray that is started here: on loopback, and deaf to whoever lacks its token, since whoever reaches one of Ray's
+#: ports can have any code run. Ray keeps to loopback by itself on systems that ask people at each port that is opened.
+CLOSED = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
 
 def run_folds(
@@ -132,6 +137,9 @@ def _ray_session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
     # A session that is open already is used and left open; what is started here is shut down here.
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    if not address:
+        os.environ.update(CLOSED)
+        os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
     import ray
 
     if ray.is_initialized():

@@ -6,7 +6,7 @@ import numpy as np
 from wesadlib.data import CHANNELS
 from wesadlib.features import feature_values
 from wesadlib.quality import assess_arrays
-from wesadlib.signals import window_arrays_from_channels
+from wesadlib.signals import windows_from_channels
 
 RATES_HZ = (0.5, 4.0, 16.3, 64.0, 99.9)
 WINDOWS_S = (4.0, 10.0, 61.0)
@@ -39,7 +39,7 @@ def main() -> None:
                     ({name: samples(generator, count) for name in names}, dict.fromkeys(names, rate_hz))
                     for _ in range(9)
                 ]
-                arrays = window_arrays_from_channels(windows, rate_hz=35.0, window_s=window_s)
+                arrays = windows_from_channels(windows, rate_hz=35.0, window_s=window_s)
                 with np.errstate(all="ignore"):
                     assess_arrays(arrays)
                     feature_values(arrays)

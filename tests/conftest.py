@@ -82,7 +82,7 @@ def make_toy_windows(
         {
             "signal": (("window", "channel", "time"), signal),
             "beat_s": (("window", "beat_source", "beat"), beats),
-            "native": (("window", "channel", "native_statistic"), native),
+            "raw_statistics": (("window", "channel", "raw_statistic"), native),
         },
         coords={
             "subject": ("window", subject),
@@ -93,7 +93,7 @@ def make_toy_windows(
             "units": ("channel", ["a.u.", "uS", "degC", "g", "g", "g"]),
             "time": time,
             "beat_source": ["wrist_bvp"],
-            "native_statistic": ["missing_share", "longest_flat_s", "rail_share"],
+            "raw_statistic": ["missing_share", "longest_flat_s", "rail_share"],
         },
         attrs={
             "rate_hz": rate_hz,

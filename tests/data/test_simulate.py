@@ -187,7 +187,7 @@ def accuracies(windows: xr.Dataset, splitter) -> np.ndarray:
 
 @pytest.mark.parametrize("device", ["chest", "wrist"])
 def test_a_stranger_is_hard_and_a_shuffled_split_hides_it(dozen, device):
-    windows = dozen[device].drop_vars(["signal", "beat_s", "native"])
+    windows = dozen[device].drop_vars(["signal", "beat_s", "raw_statistics"])
     stranger = accuracies(windows, LeaveOneGroupOut()).mean()
     shuffled = accuracies(windows, StratifiedKFold(5, shuffle=True, random_state=0)).mean()
     assert 0.80 <= stranger <= 0.95
@@ -195,7 +195,7 @@ def test_a_stranger_is_hard_and_a_shuffled_split_hides_it(dozen, device):
 
 
 def test_movement_alone_does_not_give_it_away(dozen):
-    windows = dozen["chest"].drop_vars(["signal", "beat_s", "native"])
+    windows = dozen["chest"].drop_vars(["signal", "beat_s", "raw_statistics"])
     moving = [name for name in windows["feature_name"].values if name.startswith("chest_acc")]
     with_all = accuracies(windows, LeaveOneGroupOut()).mean()
     with_movement = accuracies(windows.sel(feature_name=moving), LeaveOneGroupOut()).mean()
@@ -205,7 +205,7 @@ def test_movement_alone_does_not_give_it_away(dozen):
 def test_without_effect_waveforms_tell_nothing(tmp_path):
     windows = featured(simulate_cohort(tmp_path / "none", 8, SEED, effect_size=0.0), "wrist")
     stressed = windows["label"].to_numpy() == "stress"
-    right = accuracies(windows.drop_vars(["signal", "beat_s", "native"]), GroupKFold(8))
+    right = accuracies(windows.drop_vars(["signal", "beat_s", "raw_statistics"]), GroupKFold(8))
     assert 0.35 <= (right[stressed].mean() + right[~stressed].mean()) / 2 <= 0.65
 
 

@@ -5,7 +5,7 @@ import xarray as xr
 from wesadlib.data import DEVICE_CHANNELS
 from wesadlib.errors import InputError
 from wesadlib.features import GROUPS, describe_features, extract_features, feature_values
-from wesadlib.signals import WindowArrays
+from wesadlib.signals import Windows
 
 
 @pytest.fixture(scope="module")
@@ -52,13 +52,13 @@ def test_no_window_depends_on_the_others_by_a_single_bit(_toy_windows, device):
     generator = np.random.default_rng(1)
     windows = damaged(as_chest(_toy_windows) if device == "chest" else _toy_windows, generator)
     kept = windows.copy(deep=True)
-    together, names = feature_values(WindowArrays.from_dataset(windows))
+    together, names = feature_values(Windows.from_dataset(windows))
     assert 0.02 < np.isnan(together).mean() < 0.5
     for k in range(windows.sizes["window"]):
-        alone, _ = feature_values(WindowArrays.from_dataset(windows.isel(window=[k])))
+        alone, _ = feature_values(Windows.from_dataset(windows.isel(window=[k])))
         np.testing.assert_array_equal(alone[0], together[k])
     order = generator.permutation(windows.sizes["window"])
-    shuffled, _ = feature_values(WindowArrays.from_dataset(windows.isel(window=order)))
+    shuffled, _ = feature_values(Windows.from_dataset(windows.isel(window=order)))
     np.testing.assert_array_equal(shuffled, together[order])
     assert together.flags["C_CONTIGUOUS"]
     assert len(names) == together.shape[1]

@@ -11,7 +11,7 @@ from wesadlib.quality.coverage import pick_examples, sweep_cutoff
 
 @pytest.fixture
 def assessed(toy_windows):
-    toy_windows["native"].values[8:12, 1, 1] = 30.0
+    toy_windows["raw_statistics"].values[8:12, 1, 1] = 30.0
     return assess_quality(toy_windows)
 
 

@@ -11,7 +11,7 @@ from hypothesis.extra.numpy import arrays
 from wesadlib.errors import InputError
 from wesadlib.quality import RULES, assess_arrays, read_thresholds, signal_of
 from wesadlib.quality.loops import rescale
-from wesadlib.signals import WindowArrays
+from wesadlib.signals import Windows
 
 NAMES = [rule.name for rule in RULES]
 AXES = [f"{device}_acc_{axis}" for device in ("wrist", "chest") for axis in "xyz"]
@@ -19,7 +19,7 @@ BOTH = ("wrist_bvp", "chest_ecg", "chest_temp", *AXES, "chest_emg", "wrist_eda",
 LEVELS = {"eda": 2.0, "temp": 33.0, "acc": 0.5}
 
 
-def make_arrays(channels=BOTH, n=4, rate_hz=35.0, window_s=60.0) -> WindowArrays:
+def make_arrays(channels=BOTH, n=4, rate_hz=35.0, window_s=60.0) -> Windows:
     """Healthy windows of these channels."""
     generator = np.random.default_rng(0)
     time = np.arange(round(rate_hz * window_s)) / rate_hz
@@ -30,7 +30,7 @@ def make_arrays(channels=BOTH, n=4, rate_hz=35.0, window_s=60.0) -> WindowArrays
         heart = {"bvp": 50, "ecg": 1, "resp": 3}.get(signal_of(name), 0)
         signal[:, channel] += LEVELS.get(signal_of(name), 0) + heart * pulse
     sources = tuple(name for name in ("wrist_bvp", "chest_ecg") if name in channels)
-    return WindowArrays(
+    return Windows(
         signal.astype(np.float32),
         np.tile(np.pad(beats, (0, 20), constant_values=np.nan), (n, len(sources), 1)),
         np.zeros((n, len(channels), 3), np.float32),
@@ -108,26 +108,26 @@ def test_beats_are_read_in_the_channel_they_were_found_in():
 def test_an_accelerometer_is_as_flat_as_its_liveliest_axis():
     windows = make_arrays()
     wrist = [BOTH.index(f"wrist_acc_{axis}") for axis in "xyz"]
-    windows.native[:, wrist, 1] = [[60, 60, 30], [60, 60, 60], [np.nan, 60, 45], [np.nan] * 3]
+    windows.raw_statistics[:, wrist, 1] = [[60, 60, 30], [60, 60, 60], [np.nan, 60, 45], [np.nan] * 3]
     score = assess_arrays(windows).rule_score[:, wrist, NAMES.index("flat line")]
     np.testing.assert_allclose(score, np.repeat([[0.5], [0], [0.25], [np.nan]], 3, axis=1))
-    assert windows.native[0, wrist[0], 1] == 60
+    assert windows.raw_statistics[0, wrist[0], 1] == 60
 
 
 def test_quiet_noise_is_flat_where_the_native_samples_are_not():
     windows = make_arrays()
     windows.signal[0, 0, : 15 * 35] = 0.1
-    windows.native[1, 0, 1] = np.nan
-    windows.native[2, 0, 1], windows.signal[2, 0, : 15 * 35] = 30, 0.1
-    windows.native[3, 0, 1] = 90
+    windows.raw_statistics[1, 0, 1] = np.nan
+    windows.raw_statistics[2, 0, 1], windows.signal[2, 0, : 15 * 35] = 30, 0.1
+    windows.raw_statistics[3, 0, 1] = 90
     score = assess_arrays(windows).rule_score[:, 0, NAMES.index("flat line")]
     np.testing.assert_allclose(score, [0.75, 1, 0.5, 0])
 
 
 def test_reasons_that_tie_are_in_the_order_of_channels_and_rules():
     windows = make_arrays(("wrist_eda", "wrist_temp"), n=2)
-    windows.native[0, :, :2] = [1.0, 60.0]
-    windows.native[1, 1, :2] = [0.5, 60.0]
+    windows.raw_statistics[0, :, :2] = [1.0, 60.0]
+    windows.raw_statistics[1, 1, :2] = [0.5, 60.0]
     found = assess_arrays(windows)
     expected = [f"{name}: {rule}" for name in ("wrist_eda", "wrist_temp") for rule in ("completeness", "flat line")]
     assert found.reasons == [expected, ["wrist_temp: flat line", "wrist_temp: completeness"]]
@@ -136,8 +136,8 @@ def test_reasons_that_tie_are_in_the_order_of_channels_and_rules():
 
 def test_a_channel_that_is_not_modelled_is_listed_and_decides_nothing():
     windows = make_arrays(("wrist_eda", "wrist_temp"), n=3)
-    windows.native[:, 0, 0] = 1.0
-    windows.native[1:, 1, 0] = 0.5
+    windows.raw_statistics[:, 0, 0] = 1.0
+    windows.raw_statistics[1:, 1, 0] = 0.5
     found = assess_arrays(windows, channels=["wrist_temp"])
     assert found.verdict.tolist() == [True, False, False]
     assert found.reason.tolist() == ["", "wrist_temp: completeness", "wrist_temp: completeness"]
@@ -147,7 +147,7 @@ def test_a_channel_that_is_not_modelled_is_listed_and_decides_nothing():
 
 def test_cutoffs_are_those_of_the_call():
     windows = make_arrays(("wrist_eda",), n=1)
-    windows.native[0, 0, :2] = [0.1, 12.0]
+    windows.raw_statistics[0, 0, :2] = [0.1, 12.0]
     thresholds = read_thresholds()
     assert assess_arrays(windows, thresholds).reasons == [["wrist_eda: completeness", "wrist_eda: flat line"]]
     thresholds |= {"min_completeness": 0.9}
@@ -155,7 +155,7 @@ def test_cutoffs_are_those_of_the_call():
     assert assess_arrays(windows, thresholds | {"max_flat_s": 12.0}).reasons == [[]]
     twice = assess_arrays(replace(windows, window_s=120.0), thresholds)
     assert twice.rule_score[0, 0, 1] == pytest.approx(0.9) and twice.reasons == [["wrist_eda: flat line"]]
-    windows.native[0, 0, 1] = 60.0
+    windows.raw_statistics[0, 0, 1] = 60.0
     assert assess_arrays(windows, thresholds | {"max_flat_s": 90.0}).quality.tolist() == [[0.5]]
 
 
@@ -171,7 +171,7 @@ def test_a_change_is_too_fast_by_the_clock_at_any_rate():
 def test_each_window_alone_gets_exactly_what_it_gets_among_others():
     generator = np.random.default_rng(3)
     windows = make_arrays(n=12)
-    windows.native[:] = generator.random(windows.native.shape) * [0.1, 20, 0.1]
+    windows.raw_statistics[:] = generator.random(windows.raw_statistics.shape) * [0.1, 20, 0.1]
     windows.signal[:] += generator.normal(0, 1, windows.signal.shape) * generator.exponential(0.1, (12, len(BOTH), 1))
     windows.signal[generator.random((12, len(BOTH))) < 0.1] = np.nan
     windows.signal[4, :, 300:1500] = np.nan

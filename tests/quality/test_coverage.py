@@ -9,9 +9,9 @@ from wesadlib.quality.coverage import count_accepted, count_reasons, pick_exampl
 
 @pytest.fixture
 def assessed(toy_windows):
-    toy_windows["native"].values[8:12, 1, 1] = 30.0
-    toy_windows["native"].values[20, 2, 0] = 0.5
-    toy_windows["native"].values[21, 1, 1] = 40.0
+    toy_windows["raw_statistics"].values[8:12, 1, 1] = 30.0
+    toy_windows["raw_statistics"].values[20, 2, 0] = 0.5
+    toy_windows["raw_statistics"].values[21, 1, 1] = 40.0
     return assess_quality(toy_windows)
 
 
@@ -27,7 +27,7 @@ def test_reasons_are_counted_most_frequent_first(assessed, toy_windows):
     reasons = count_reasons(assessed)
     assert reasons["reason"].tolist() == ["wrist_eda: flat line", "wrist_temp: completeness"]
     assert reasons["windows"].tolist() == [5, 1] and reasons["people"].tolist() == [2, 1]
-    toy_windows["native"].values[:] = 0
+    toy_windows["raw_statistics"].values[:] = 0
     assert len(count_reasons(assess_quality(toy_windows))) == 0
 
 

@@ -136,7 +136,7 @@ def test_bad_input_is_named(minutes):
 
 
 def test_minutes_are_chosen_among_the_accepted_and_from_several_people(toy_windows):
-    toy_windows["native"].values[::2, 1, 1] = 60.0
+    toy_windows["raw_statistics"].values[::2, 1, 1] = 60.0
     assessed = assess_quality(toy_windows)
     chosen = choose_minutes(assessed, 8, people=4)
     assert len(set(chosen)) == 8

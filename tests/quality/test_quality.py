@@ -23,7 +23,7 @@ STATISTICS = ["missing_share", "longest_flat_s", "rail_share"]
 
 def _set_native(windows, channel, statistic, value, window=0):
     row = list(windows["channel"].values).index(channel)
-    windows["native"].values[window, row, STATISTICS.index(statistic)] = value
+    windows["raw_statistics"].values[window, row, STATISTICS.index(statistic)] = value
 
 
 def test_healthy_windows_are_accepted(toy_windows):

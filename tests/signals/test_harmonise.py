@@ -9,7 +9,7 @@ from signal_toys import native_minutes
 
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
-from wesadlib.signals import NATIVE_STATISTICS, harmonise, window_from_channels, windows_from_channels
+from wesadlib.signals import RAW_STATISTICS, harmonise, window_from_channels, windows_from_channels
 from wesadlib.signals.harmonise import _filter
 
 RATES = (700.0, 256.0, 64.0, 63.97, 50.3, 35.0, 34.99, 32.0, 31.25, 4.0)
@@ -140,7 +140,7 @@ def test_a_window_has_the_promised_form(device):
         "time": 2100,
         "beat_source": 1,
         "beat": 240,
-        "native_statistic": len(NATIVE_STATISTICS),
+        "raw_statistic": len(RAW_STATISTICS),
     }
     assert window.signal.dtype == np.float32
     assert int(window.beat_s.notnull().sum()) in (71, 72)
@@ -194,7 +194,7 @@ def test_windows_at_rates_of_their_own_are_made_as_each_alone():
         ({"wrist_bvp": generator.normal(size=60 * bvp), "wrist_temp": generator.normal(size=240)}, rates)
         for bvp, rates in ((64, {"wrist_bvp": 64.0, "wrist_temp": 4.0}), (32, {"wrist_bvp": 32.0, "wrist_temp": 4.0}))
     ]
-    together = windows_from_channels(sent)
+    together = windows_from_channels(sent).to_dataset()
     assert together["signal"].dims == ("window", "channel", "time")
     for k, window in enumerate(sent):
         assert together.isel(window=k).identical(window_from_channels(*window))

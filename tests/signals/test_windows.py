@@ -40,7 +40,7 @@ def test_every_window_equals_the_same_minute_sent_alone(cohort, windows):
             first = round(float(window.start_s) * rate)
             alone[name] = recording.signals[name].values[first : first + round(60 * rate)].copy()
         sent = window_from_channels(alone, {name: CHANNELS[name][1] for name in alone})
-        for variable in ("signal", "beat_s", "native"):
+        for variable in ("signal", "beat_s", "raw_statistics"):
             np.testing.assert_allclose(sent[variable], window[variable], rtol=0, atol=1e-6)
 
 
@@ -52,7 +52,7 @@ def test_nothing_outside_the_minute_reaches_it(cohort, windows):
         values[120 * rate :] -= 100
     changed = make_windows(cohort, device="wrist").isel(window=1)
     assert changed.start_s == 60
-    for variable in ("signal", "beat_s", "native"):
+    for variable in ("signal", "beat_s", "raw_statistics"):
         np.testing.assert_array_equal(changed[variable], windows[variable].isel(window=1))
 
 

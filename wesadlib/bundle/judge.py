@@ -13,7 +13,7 @@ from wesadlib.features import feature_values
 from wesadlib.models import Fitted
 from wesadlib.models.predictor import Predictor
 from wesadlib.quality import assess_arrays
-from wesadlib.signals import WindowArrays, window_arrays_from_channels
+from wesadlib.signals import Windows, windows_from_channels
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
@@ -58,17 +58,17 @@ class Judge:
         arrays = self.harmonise(self._windows())
         return arrays.signal, feature_values(arrays)[0]
 
-    def harmonise(self, windows: Sequence[Channels]) -> WindowArrays:
+    def harmonise(self, windows: Sequence[Channels]) -> Windows:
         """Bring windows of the bundle's channels, in whichever order, to the common rate."""
         ordered = [tuple({name: part[name] for name in self._channels} for part in window) for window in windows]
-        return window_arrays_from_channels(ordered, **self._shape)
+        return windows_from_channels(ordered, **self._shape)
 
-    def answer(self, windows: WindowArrays, profiles: Sequence[np.ndarray | None]) -> list[Judged]:
+    def answer(self, windows: Windows, profiles: Sequence[np.ndarray | None]) -> list[Judged]:
         """Answer windows, each by the model for what is known of its person.
 
         Parameters
         ----------
-        windows : WindowArrays
+        windows : Windows
         profiles : sequence of ndarray (value,) or None
             The rest of each window's person, from :meth:`rest_profile`.
         """
@@ -103,7 +103,7 @@ class Judge:
             found |= dict(zip(accepted[rows].tolist(), probabilities, strict=True))
         return found
 
-    def rest_profile(self, windows: WindowArrays) -> np.ndarray:
+    def rest_profile(self, windows: Windows) -> np.ndarray:
         """What is kept of a person's rest, ``(value,)``, from the windows of good quality.
 
         Raises

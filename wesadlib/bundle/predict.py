@@ -18,7 +18,7 @@ from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.models import Fitted, Model
 from wesadlib.models import load as load_model
-from wesadlib.signals import WindowArrays, cut_window
+from wesadlib.signals import Windows, cut_window
 from wesadlib.signals.arrays import InfiniteSample
 
 
@@ -110,7 +110,7 @@ class Bundle:
             When the windows have other channels, another rate or another length than the model was trained on.
         """
         self._check_cut(windows)
-        arrays = WindowArrays.from_dataset(windows)
+        arrays = Windows.from_dataset(windows)
         return [judged.answer for judged in self._judge.answer(arrays, [None] * len(arrays))]
 
     def predict_window(

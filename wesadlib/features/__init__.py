@@ -11,7 +11,7 @@ from wesadlib.errors import InputError
 from wesadlib.features import cardiac, electrodermal, motion, respiratory, statistics, thermal
 from wesadlib.features.block import Block, Description
 from wesadlib.features.effects import correlate, headline_features, measure_effects, responses_by_person
-from wesadlib.signals.arrays import WindowArrays
+from wesadlib.signals.arrays import Windows
 
 GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
 _CHUNK = 64
@@ -54,17 +54,17 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
             )
     if "rate_hz" not in windows.attrs:
         raise InputError("these windows lack the attribute `rate_hz`, their sampling rate.")
-    values, names = feature_values(WindowArrays.from_dataset(windows))
+    values, names = feature_values(Windows.from_dataset(windows))
     bare = windows.drop_dims("feature_name") if "feature_name" in windows.dims else windows
     return bare.assign({"feature": (("window", "feature_name"), values), "feature_name": list(names)})
 
 
-def feature_values(windows: WindowArrays) -> tuple[np.ndarray, tuple[str, ...]]:
+def feature_values(windows: Windows) -> tuple[np.ndarray, tuple[str, ...]]:
     """What :func:`extract_features` finds, from plain arrays and as a plain array.
 
     Parameters
     ----------
-    windows : WindowArrays
+    windows : Windows
 
     Returns
     -------
@@ -81,7 +81,7 @@ def feature_values(windows: WindowArrays) -> tuple[np.ndarray, tuple[str, ...]]:
     return np.ascontiguousarray(np.concatenate(tables, axis=1).T), tuple(chunks[0])
 
 
-def _block(windows: WindowArrays) -> Block:
+def _block(windows: Windows) -> Block:
     precision = np.float32 if windows.signal.dtype == np.float32 else np.float64
     # A copy with the windows of each channel one after the other, in which dead ones can be blanked.
     samples = np.array(windows.signal.swapaxes(0, 1), precision, order="C")

@@ -22,7 +22,7 @@ from wesadlib.quality.plan import (
 )
 from wesadlib.quality.rules import RULES, read_thresholds
 from wesadlib.quality.scores import beat_plausibility, in_range, longest_quiet_s, off_rail, stillness
-from wesadlib.signals.arrays import WindowArrays
+from wesadlib.signals.arrays import Windows
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
     Parameters
     ----------
     windows : Dataset
-        With ``signal (window, channel, time)``, ``beat_s``, ``native``; one window is enough.
+        With ``signal (window, channel, time)``, ``beat_s``, ``raw_statistics``; one window is enough.
     thresholds : Params, mapping or None
         What holds the cut-offs (:data:`THRESHOLDS`); None: the defaults.
     channels : sequence of str, optional
@@ -71,11 +71,13 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
     Raises
     ------
     InputError
-        When a channel is of an unknown signal, a modelled channel is not there, or `native` is not.
+        When a channel is of an unknown signal, a modelled channel is not there, or `raw_statistics` is not.
     """
-    if "native" not in windows:
-        raise InputError("these windows hold no `native`; windows are made by make_windows or window_from_channels.")
-    found = assess_arrays(WindowArrays.from_dataset(windows), thresholds, channels)
+    if "raw_statistics" not in windows:
+        raise InputError(
+            "these windows hold no `raw_statistics`; windows are made by make_windows or window_from_channels."
+        )
+    found = assess_arrays(Windows.from_dataset(windows), thresholds, channels)
     return windows.assign(
         rule=[rule.name for rule in RULES],
         rule_score=(("window", "channel", "rule"), found.rule_score),
@@ -85,12 +87,12 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
     )
 
 
-def assess_arrays(windows: WindowArrays, thresholds: Any = None, channels: Sequence[str] | None = None) -> Assessment:
+def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[str] | None = None) -> Assessment:
     """What :func:`assess_quality` finds, from plain arrays and as plain arrays.
 
     Parameters
     ----------
-    windows : WindowArrays
+    windows : Windows
     thresholds, channels
         As there.
 
@@ -157,10 +159,10 @@ def _reason(names: Sequence[str], channel: int, rule: int) -> str:
     return f"{names[channel]}: {RULES[rule].name}"
 
 
-def _scores(windows: WindowArrays, plan: Plan) -> np.ndarray:
+def _scores(windows: Windows, plan: Plan) -> np.ndarray:
     """Scores (window, channel, rule), NaN where a rule is not asked of a channel or has nothing to read."""
     signal, rate_hz, window_s = np.ascontiguousarray(windows.signal), windows.rate_hz, windows.window_s
-    missing, flat_s, rail_share = windows.native.astype(np.float64).transpose(2, 0, 1)
+    missing, flat_s, rail_share = windows.raw_statistics.astype(np.float64).transpose(2, 0, 1)
     for axes, _ in plan.devices:
         # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
         flat_s[:, axes] = np.fmin.reduce(flat_s[:, axes], axis=1, keepdims=True)

@@ -148,7 +148,7 @@ def _replace(good: xr.Dataset, changed: xr.Dataset) -> xr.Dataset:
     bad = good.copy(deep=True)
     at = {"channel": changed["channel"].values}
     bad["signal"].loc[at] = changed["signal"].values
-    bad["native"].loc[at] = changed["native"].values
+    bad["raw_statistics"].loc[at] = changed["raw_statistics"].values
     bad["beat_s"].loc[{"beat_source": changed["beat_source"].values}] = changed["beat_s"].values
     return bad
 

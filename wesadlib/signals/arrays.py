@@ -9,7 +9,7 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.signals.beats import BEAT_SOURCES, find_beats_of_rows
 from wesadlib.signals.harmonise import harmonise
-from wesadlib.signals.native import NATIVE_STATISTICS, native_statistics
+from wesadlib.signals.raw_statistics import RAW_STATISTICS, raw_statistics
 
 
 class InfiniteSample(InputError):
@@ -17,7 +17,7 @@ class InfiniteSample(InputError):
 
 
 @dataclass(frozen=True, slots=True)
-class WindowArrays:
+class Windows:
     """Windows without the labels of a Dataset, whose making costs a lone window more than its content.
 
     Attributes
@@ -26,8 +26,8 @@ class WindowArrays:
         float32 at the common rate, NaN where missing.
     beat_s : ndarray (window, beat_source, beat)
         Seconds from the window's start, padded with NaN.
-    native : ndarray (window, channel, native_statistic)
-        In the order of ``NATIVE_STATISTICS``.
+    raw_statistics : ndarray (window, channel, raw_statistic)
+        In the order of ``RAW_STATISTICS``.
     channels, beat_sources : tuple of str
         Names along those dimensions.
     rate_hz, window_s : float
@@ -36,7 +36,7 @@ class WindowArrays:
 
     signal: np.ndarray
     beat_s: np.ndarray
-    native: np.ndarray
+    raw_statistics: np.ndarray
     channels: tuple[str, ...]
     beat_sources: tuple[str, ...]
     rate_hz: float
@@ -46,12 +46,12 @@ class WindowArrays:
         """Number of windows."""
         return len(self.signal)
 
-    def take(self, rows: np.ndarray | slice) -> "WindowArrays":
+    def take(self, rows: np.ndarray | slice) -> "Windows":
         """Windows at these positions."""
-        return WindowArrays(
+        return Windows(
             self.signal[rows],
             self.beat_s[rows],
-            self.native[rows],
+            self.raw_statistics[rows],
             self.channels,
             self.beat_sources,
             self.rate_hz,
@@ -59,23 +59,23 @@ class WindowArrays:
         )
 
     @classmethod
-    def from_dataset(cls, windows: xr.Dataset) -> "WindowArrays":
+    def from_dataset(cls, windows: xr.Dataset) -> "Windows":
         """Arrays of windows that hold ``signal``, ``beat_s`` and the attribute ``rate_hz``.
 
-        `native` is NaN where the Dataset has none of it, `window_s` what the samples last where it is not said.
+        `raw_statistics` is NaN where the Dataset has none of it, `window_s` what the samples last where it is not said.
         """
         signal = _values(windows, "signal", "window", "channel", "time")
         rate_hz = float(windows.attrs["rate_hz"])
-        if "native" in windows:
-            native = _values(windows, "native", "window", "channel", "native_statistic")
-            statistics = [str(name) for name in windows["native_statistic"].values]
-            native = native[..., [statistics.index(name) for name in NATIVE_STATISTICS]]
+        if "raw_statistics" in windows:
+            raw = _values(windows, "raw_statistics", "window", "channel", "raw_statistic")
+            statistics = [str(name) for name in windows["raw_statistic"].values]
+            raw = raw[..., [statistics.index(name) for name in RAW_STATISTICS]]
         else:
-            native = np.full((*signal.shape[:2], len(NATIVE_STATISTICS)), np.nan, np.float32)
+            raw = np.full((*signal.shape[:2], len(RAW_STATISTICS)), np.nan, np.float32)
         return cls(
             signal,
             _values(windows, "beat_s", "window", "beat_source", "beat"),
-            native,
+            raw,
             tuple(str(name) for name in windows["channel"].values),
             tuple(str(name) for name in windows["beat_source"].values),
             rate_hz,
@@ -88,13 +88,13 @@ class WindowArrays:
             {
                 "signal": (("window", "channel", "time"), self.signal),
                 "beat_s": (("window", "beat_source", "beat"), self.beat_s),
-                "native": (("window", "channel", "native_statistic"), self.native),
+                "raw_statistics": (("window", "channel", "raw_statistic"), self.raw_statistics),
             },
             coords={
                 "channel": list(self.channels),
                 "time": np.arange(self.signal.shape[-1]) / self.rate_hz,
                 "beat_source": list(self.beat_sources),
-                "native_statistic": list(NATIVE_STATISTICS),
+                "raw_statistic": list(RAW_STATISTICS),
             },
             attrs={"rate_hz": self.rate_hz, "window_s": self.window_s},
         )
@@ -129,8 +129,8 @@ def window_from_channels(
     -------
     Dataset
         ``signal`` (channel, time) float32; ``beat_s`` (beat_source, beat), beats found at the native rate in seconds
-        from the window's start, padded with NaN to four a second; ``native`` (channel, native_statistic) float32. The
-        channels are in the order of `channels`.
+        from the window's start, padded with NaN to four a second; ``raw_statistics`` (channel, raw_statistic) float32.
+        The channels are in the order of `channels`.
 
     Raises
     ------
@@ -146,7 +146,8 @@ def window_from_channels(
     >>> dict(window.sizes)["time"], int(window.beat_s.notnull().sum())
     (2100, 72)
     """
-    return windows_from_channels([(channels, rates_hz)], rate_hz=rate_hz, window_s=window_s).isel(window=0)
+    windows = windows_from_channels([(channels, rates_hz)], rate_hz=rate_hz, window_s=window_s)
+    return windows.to_dataset().isel(window=0)
 
 
 def windows_from_channels(
@@ -154,50 +155,19 @@ def windows_from_channels(
     *,
     rate_hz: float = 35.0,
     window_s: float = 60.0,
-) -> xr.Dataset:
-    """Make several windows of the same channels, each from native samples at rates of its own.
+) -> Windows:
+    """Make windows of the same channels, each from native samples at rates of its own.
 
     Parameters
     ----------
     windows : sequence of (channels, rates_hz)
         At least one, each as :func:`window_from_channels` takes them, with the channels in the same order.
-    rate_hz, window_s
-        As there.
+    rate_hz, window_s : float
+        Common rate, and length of a window.
 
     Returns
     -------
-    Dataset
-        As :func:`window_from_channels`, with the dimension ``window`` before the others.
-
-    Raises
-    ------
-    InputError
-        As there; and when a window has other channels than the first.
-    """
-    return window_arrays_from_channels(windows, rate_hz=rate_hz, window_s=window_s).to_dataset()
-
-
-def window_arrays_from_channels(
-    windows: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, float]]],
-    *,
-    rate_hz: float = 35.0,
-    window_s: float = 60.0,
-) -> WindowArrays:
-    """What :func:`windows_from_channels` makes, as plain arrays.
-
-    Parameters
-    ----------
-    windows, rate_hz, window_s
-        As there.
-
-    Returns
-    -------
-    WindowArrays
-
-    Raises
-    ------
-    InputError
-        As there.
+    Windows
     """
     names = list(windows[0][0])
     alike: dict[tuple, list[int]] = {}
@@ -218,13 +188,16 @@ def window_arrays_from_channels(
     if len(parts) == 1:
         return parts[0]
     order = np.argsort(np.concatenate(list(alike.values())))
-    joined = (np.concatenate([getattr(part, name) for part in parts])[order] for name in ("signal", "beat_s", "native"))
-    return WindowArrays(*joined, parts[0].channels, parts[0].beat_sources, rate_hz, window_s)
+    joined = (
+        np.concatenate([getattr(part, name) for part in parts])[order]
+        for name in ("signal", "beat_s", "raw_statistics")
+    )
+    return Windows(*joined, parts[0].channels, parts[0].beat_sources, rate_hz, window_s)
 
 
 def window_arrays(
     channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], rate_hz: float, window_s: float
-) -> WindowArrays:
+) -> Windows:
     """Make many windows of native samples at the same rates, each by itself.
 
     Parameters
@@ -236,7 +209,7 @@ def window_arrays(
 
     Returns
     -------
-    WindowArrays
+    Windows
 
     Raises
     ------
@@ -248,16 +221,16 @@ def window_arrays(
     names, samples = list(channels), round(window_s * rate_hz)
     sources = tuple(source for source in BEAT_SOURCES if source in channels)
     signal = np.empty((n, len(names), samples), np.float32)
-    native = np.empty((n, len(names), len(NATIVE_STATISTICS)), np.float32)
+    raw = np.empty((n, len(names), len(RAW_STATISTICS)), np.float32)
     beat_s = np.full((n, len(sources), int(4 * window_s)), np.nan)
     for k, name in enumerate(names):
         harmonise(channels[name], rates_hz[name], rate_hz, samples, out=signal[:, k])
-        native_statistics(channels[name], rates_hz[name], out=native[:, k])
+        raw_statistics(channels[name], rates_hz[name], out=raw[:, k])
     for k, source in enumerate(sources):
         found = find_beats_of_rows(channels[source], rates_hz[source], source)
         most = min(found.shape[1], beat_s.shape[2])
         beat_s[:, k, :most] = found[:, :most]
-    return WindowArrays(signal, beat_s, native, tuple(names), sources, rate_hz, window_s)
+    return Windows(signal, beat_s, raw, tuple(names), sources, rate_hz, window_s)
 
 
 def _check(channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], window_s: float) -> None:

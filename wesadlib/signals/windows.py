@@ -9,9 +9,9 @@ from tqdm.auto import tqdm
 import wesadlib
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, LABELS, STATES, Recording
 from wesadlib.errors import InputError
-from wesadlib.signals.arrays import window_arrays_from_channels
+from wesadlib.signals.arrays import windows_from_channels
 from wesadlib.signals.beats import BEAT_SOURCES
-from wesadlib.signals.native import NATIVE_STATISTICS
+from wesadlib.signals.raw_statistics import RAW_STATISTICS
 
 
 def make_windows(
@@ -51,8 +51,8 @@ def make_windows(
     -------
     Dataset (window, channel, time)
         Variables ``signal`` (window, channel, time) float32 in the channels' ``units``; ``beat_s`` (window,
-        beat_source, beat) in seconds from the window's start, padded with NaN; ``native`` (window, channel,
-        native_statistic). Coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds from the
+        beat_source, beat) in seconds from the window's start, padded with NaN; ``raw_statistics`` (window, channel,
+        raw_statistic). Coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds from the
         recording's start). Ordered by subject, then time.
 
     Raises
@@ -71,7 +71,7 @@ def make_windows(
         {
             "signal": (("window", "channel", "time"), joined["signal"]),
             "beat_s": (("window", "beat_source", "beat"), joined["beat_s"], {"units": "s"}),
-            "native": (("window", "channel", "native_statistic"), joined["native"]),
+            "raw_statistics": (("window", "channel", "raw_statistic"), joined["raw_statistics"]),
         },
         coords={
             **{name: ("window", joined[name]) for name in ("subject", "label", "purity")},
@@ -80,7 +80,7 @@ def make_windows(
             "units": ("channel", [CHANNELS[name][0] for name in channels]),
             "time": ("time", np.arange(joined["signal"].shape[-1]) / rate_hz, {"units": "s"}),
             "beat_source": [source for source in BEAT_SOURCES if source in channels],
-            "native_statistic": list(NATIVE_STATISTICS),
+            "raw_statistic": list(RAW_STATISTICS),
         },
         attrs={
             "rate_hz": rate_hz,
@@ -187,11 +187,11 @@ def _subject_windows(
             f"leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
         )
     minutes = [cut_window(recording, channels, start, window_s) for start in start_s[kept]]
-    made = window_arrays_from_channels(minutes, rate_hz=rate_hz, window_s=window_s)
+    made = windows_from_channels(minutes, rate_hz=rate_hz, window_s=window_s)
     return {
         "signal": made.signal,
         "beat_s": made.beat_s,
-        "native": made.native,
+        "raw_statistics": made.raw_statistics,
         "subject": np.full(len(made), recording.subject),
         "label": state[kept],
         "purity": purity[kept],

@@ -4,13 +4,13 @@ import numpy as np
 
 from wesadlib.compiled import compiled
 
-#: in the order of the dimension ``native_statistic``
-NATIVE_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
+#: in the order of the dimension ``raw_statistic``
+RAW_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
 
 _RAIL_RUN = 3
 
 
-def native_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None = None) -> np.ndarray:
+def raw_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None = None) -> np.ndarray:
     """Missing samples, the longest flat line and the share at a rail, of rows of native samples.
 
     *Flat* is exactly equal, with no tolerance: a tolerance would have to know each sensor's noise, and sensors that are
@@ -28,22 +28,22 @@ def native_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None
         Native samples, NaN where missing.
     rate_hz : float
         Native rate.
-    out : ndarray (row, native_statistic), optional
+    out : ndarray (row, raw_statistic), optional
         Where to write, float32.
 
     Returns
     -------
-    ndarray (row, native_statistic)
+    ndarray (row, raw_statistic)
         ``missing_share`` and ``rail_share`` as shares of all samples, ``longest_flat_s`` in seconds, 0 where no two
         neighbours are equal. The last two are NaN where no sample is present.
 
     Examples
     --------
     >>> import numpy as np
-    >>> native_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
+    >>> raw_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
     [[0.125, 1.0, 0.5]]
     """
-    out = np.empty((len(values), len(NATIVE_STATISTICS)), np.float32) if out is None else out
+    out = np.empty((len(values), len(RAW_STATISTICS)), np.float32) if out is None else out
     values = np.ascontiguousarray(values)
     # NumPy compares many values at a time, which no compiled loop does where some are NaN.
     _describe_rows(values, np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1), rate_hz, out)

@@ -7,14 +7,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wesadlib.signals import NATIVE_STATISTICS, window_from_channels
-from wesadlib.signals.native import native_statistics
+from wesadlib.signals import RAW_STATISTICS, window_from_channels
+from wesadlib.signals.raw_statistics import raw_statistics
 
 NOISE = np.random.default_rng(0).normal(size=3840)
 
 
 def of(values, rate_hz=64.0):
-    return dict(zip(NATIVE_STATISTICS, native_statistics(np.asarray(values)[None], rate_hz)[0], strict=True))
+    return dict(zip(RAW_STATISTICS, raw_statistics(np.asarray(values)[None], rate_hz)[0], strict=True))
 
 
 def test_a_live_signal_has_nothing_to_report():
@@ -83,10 +83,10 @@ def test_they_are_what_counting_sample_by_sample_gives(seed, samples, missing):
 
 def test_rows_do_not_mix_and_windows_carry_them():
     rows = np.stack([NOISE, np.zeros(3840)])
-    np.testing.assert_array_equal(native_statistics(rows, 64)[1], [0, 60, 1])
-    np.testing.assert_array_equal(native_statistics(rows, 64)[0], [0, 0, 0])
+    np.testing.assert_array_equal(raw_statistics(rows, 64)[1], [0, 60, 1])
+    np.testing.assert_array_equal(raw_statistics(rows, 64)[0], [0, 0, 0])
     window = window_from_channels(
         {"wrist_bvp": rows[0], "wrist_acc_x": rows[1]}, dict.fromkeys(("wrist_bvp", "wrist_acc_x"), 64.0)
     )
-    assert float(window.native.sel(channel="wrist_acc_x", native_statistic="longest_flat_s")) == 60
-    assert float(window.native.sel(channel="wrist_bvp", native_statistic="longest_flat_s")) == 0
+    assert float(window.raw_statistics.sel(channel="wrist_acc_x", raw_statistic="longest_flat_s")) == 60
+    assert float(window.raw_statistics.sel(channel="wrist_bvp", raw_statistic="longest_flat_s")) == 0

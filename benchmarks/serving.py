@@ -18,10 +18,12 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import load
 import numpy as np
 import pandas as pd
 import psutil
 from apps import resident_mb, running
+from load import summarise_requests
 from rich.console import Console
 from rich.table import Table
 from streams import measure_streams
@@ -30,8 +32,7 @@ from workload import BATCH, Bodies, choose_windows, make_bundle
 from wesadlib.artefacts import project_root, write_json
 from wesadlib.bundle import Bundle, load_bundle
 from wesadlib.report.summary import describe_machine
-from wesadlib.serving import load, running_server, wire
-from wesadlib.serving.latency import summarise_requests
+from wesadlib.serving import running_server, wire
 from wesadlib.serving.settings import Settings
 
 CLIENTS = 8

@@ -37,7 +37,6 @@ ARTEFACTS: dict[str, tuple[str, str]] = {
     "drift_reference": ("drift_reference.parquet", "32_drift"),
     "drift_threshold": ("drift_threshold.json", "32_drift"),
     "latency": ("latency.parquet", "41_deployment"),
-    "load": ("load.parquet", "41_deployment"),
 }
 
 

@@ -154,7 +154,6 @@ class Params(BaseModel):
     served_model: str = _field("resnet", "deployment", "the model that goes into the bundle")
     requests: int = _field(40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000)
     stream_minutes: float = _field(6.0, "deployment", "minutes of a recording that the chapter streams", ge=2, le=120)
-    load_s: float = _field(1.0, "deployment", "how long the chapter asks at each rate, s", gt=0, le=60)
 
     @field_validator("classes")
     @classmethod

@@ -3,8 +3,7 @@ from types import SimpleNamespace
 
 import pandas as pd
 import pytest
-
-from wesadlib.serving.load import Target, count_batches, raise_rates
+from load import Target, count_batches, raise_rates, summarise_requests
 
 METRICS = """# TYPE wesad_batch_windows histogram
 wesad_batch_windows_bucket{{le="+Inf",replica="a"}} 9
@@ -53,3 +52,19 @@ def test_slow_answers_are_too_high_a_rate(milliseconds, saturated):
     found = raise_rates(Clients(milliseconds), Target(1, "/", "", (b"",)), [100], 100.0, same)
     assert found["saturated"].tolist() == [saturated]
     assert math.isnan(found["batch_windows"][0])
+
+
+def test_errors_count_as_asked_and_not_as_answered():
+    # 101 answers of 0, 1, ..., 100 ms; two that failed, of which one was waited for until ten seconds had passed.
+    rows = [(10 + k / 100, float(k), 200) for k in range(101)] + [(10.5, 1.0, 503), (10.5, 9500.0, 0)]
+    found = summarise_requests(pd.DataFrame(rows, columns=["start_s", "milliseconds", "status"]))
+    assert (found["requests"], found["errors"]) == (103, 2)
+    assert found["requests_per_s"] == pytest.approx(101 / 10)
+    assert [found[f"p{share}_ms"] for share in (50, 95, 99)] == pytest.approx([50, 95, 99])
+
+
+def test_nothing_answered_has_no_latency():
+    failed = pd.DataFrame({"start_s": [0.0, 1.0], "milliseconds": [5.0, 5.0], "status": [0, 500]})
+    found = summarise_requests(failed)
+    assert (found["errors"], found["requests_per_s"]) == (2, 0)
+    assert found["p50_ms"] != found["p50_ms"]

@@ -23,8 +23,6 @@ import pandas as pd
 import uvloop
 from prometheus_client.parser import text_string_to_metric_families
 
-from wesadlib.serving.latency import summarise_requests
-
 #: Seconds after which an answer is no longer waited for; most connections at a time.
 PATIENCE_S, MOST_CONNECTIONS = 10.0, 128
 
@@ -161,7 +159,7 @@ def raise_rates(
     DataFrame
         A row a rate, up to the first that saturates the server: ``rate saturated batch_windows``, the last being how
         many windows were computed together on average, and what
-        :func:`~wesadlib.serving.latency.summarise_requests` says. A rate saturates when a request fails, less than 95 %
+        :func:`summarise_requests` says. A rate saturates when a request fails, less than 95 %
         of what was asked is answered in time, or the 99th percentile is above a second.
     """
     rows = []
@@ -185,6 +183,34 @@ def count_batches(metrics: str) -> tuple[float, float]:
         for sample in family.samples:
             totals[sample.name] += sample.value
     return totals["wesad_batch_windows_sum"], totals["wesad_batch_windows_count"]
+
+
+def summarise_requests(requests: pd.DataFrame) -> dict[str, float]:
+    """Summarise timed requests of many clients.
+
+    Parameters
+    ----------
+    requests : DataFrame
+        ``start_s milliseconds status``, a row a request: when it was due, how long its answer took from then, and the
+        HTTP status, 0 where there was no answer.
+
+    Returns
+    -------
+    dict of str to float
+        ``requests``; ``errors``, those with a status other than 200; ``requests_per_s``, those without, over the time
+        from the first that was due to the last that ended; ``p50_ms p95_ms p99_ms`` of those without, NaN where there
+        is none.
+    """
+    answered = requests["status"] == 200
+    ended_s = requests["start_s"] + requests["milliseconds"] / 1e3
+    taken_s = ended_s.max() - requests["start_s"].min()
+    quantiles = requests.loc[answered, "milliseconds"].quantile([0.5, 0.95, 0.99])
+    return {
+        "requests": len(requests),
+        "errors": int((~answered).sum()),
+        "requests_per_s": float(answered.sum() / taken_s),
+        **{f"p{round(100 * share)}_ms": float(value) for share, value in quantiles.items()},
+    }
 
 
 def _run(work: Coroutine[Any, Any, list[_Row]]) -> pd.DataFrame:

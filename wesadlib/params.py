@@ -6,7 +6,7 @@ into a chapter all come from :class:`Params`.
 
 import difflib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -85,22 +85,22 @@ class Params(BaseModel):
     mean_of: list[str] = _field(
         ["logistic", "forest", "resnet"], "models", "models whose probabilities the model `mean` averages", min_length=2
     )
-    width: int = _field(4, "models", "width w of the network's first stage", ge=2, le=128)
-    dropout: float = _field(0.2, "models", "dropout in the network", ge=0, lt=1)
-    levels: bool = _field(True, "models", "join each channel's mean and log-spread to the pooled vector")
-    epochs: int = _field(3, "models", "most epochs of training", ge=1, le=500)
+    width: int = _field(4, "network", "width w of the network's first stage", ge=2, le=128)
+    dropout: float = _field(0.2, "network", "dropout in the network", ge=0, lt=1)
+    levels: bool = _field(True, "network", "join each channel's mean and log-spread to the pooled vector")
+    epochs: int = _field(3, "network", "most epochs of training", ge=1, le=500)
     pick_epoch: bool = _field(
-        False, "models", "let validation people pick the epoch whose weights are kept; else they are learnt from"
+        False, "network", "let validation people pick the epoch whose weights are kept; else they are learnt from"
     )
     patience: int = _field(
-        10, "models", "epochs without a better validation loss before training stops, where an epoch is picked", ge=1
+        10, "network", "epochs without a better validation loss before training stops, where an epoch is picked", ge=1
     )
-    batch_size: int = _field(64, "models", "windows a training step", ge=2, le=4096)
-    learning_rate: float = _field(3e-3, "models", "peak learning rate of the one-cycle schedule", gt=0, le=1)
-    weight_decay: float = _field(1e-2, "models", "AdamW's weight decay", ge=0, le=1)
-    label_smoothing: float = _field(0.05, "models", "share of a label spread over the other states", ge=0, lt=1)
+    batch_size: int = _field(64, "network", "windows a training step", ge=2, le=4096)
+    learning_rate: float = _field(3e-3, "network", "peak learning rate of the one-cycle schedule", gt=0, le=1)
+    weight_decay: float = _field(1e-2, "network", "AdamW's weight decay", ge=0, le=1)
+    label_smoothing: float = _field(0.05, "network", "share of a label spread over the other states", ge=0, lt=1)
     precision: Literal["auto", "float32", "bfloat16"] = _field(
-        "auto", "models", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
+        "auto", "network", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
     )
 
     models: list[str] = _field(
@@ -161,6 +161,16 @@ class Params(BaseModel):
         if len(set(states)) < len(states):
             raise ValueError("each state may be named once")
         return states
+
+
+#: What a chapter's parameter cell declares by the one line ``network = {}``.
+NETWORK = tuple(name for name, field in Params.model_fields.items() if field.json_schema_extra["group"] == "network")
+
+
+def chapter_values(params: Params, names: Iterable[str]) -> dict[str, Any]:
+    """Values of the parameters that a chapter's cell names, of which `network` stands for all of the network's."""
+    network = {name: getattr(params, name) for name in NETWORK}
+    return {name: network if name == "network" else getattr(params, name) for name in names}
 
 
 def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
@@ -258,10 +268,14 @@ class ChapterParams:
 def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
     """Check and gather the parameters among a chapter's variables: ``params = chapter_params(globals())``.
 
+    The variable `network` is a mapping of the network's parameters, and one of these by its own name wins over it.
+
     Raises
     ------
     InputError
         When a value has the wrong type or is out of bounds.
     """
-    declared = {name: namespace[name] for name in Params.model_fields if name in namespace}
-    return ChapterParams(make_params(declared, origin="the parameter cell"), frozenset(declared))
+    network = namespace.get("network", {})
+    given = {**network, **{name: namespace[name] for name in Params.model_fields if name in namespace}}
+    declared = frozenset(given).union(NETWORK if "network" in namespace else ())
+    return ChapterParams(make_params(given, origin="the parameter cell"), declared)

@@ -10,7 +10,7 @@ import yaml
 
 from wesadlib import artefacts
 from wesadlib.errors import InputError
-from wesadlib.params import Params
+from wesadlib.params import Params, chapter_values
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def read_chapter(path: Path, book: Path) -> Chapter:
         writes=tuple(metadata.get("writes", ())),
     )
     for kind, names, allowed in (
-        ("parameter", chapter.parameters, Params.model_fields),
+        ("parameter", chapter.parameters, [*Params.model_fields, "network"]),
         ("artefact", chapter.reads + chapter.writes, artefacts.ARTEFACTS),
     ):
         unknown = [name for name in names if name not in allowed]
@@ -117,7 +117,7 @@ def chapter_key(chapter: Chapter, params: Params, run: artefacts.Run, code: str)
     InputError
         When an input artefact is missing.
     """
-    values = {name: getattr(params, name) for name in chapter.parameters}
+    values = chapter_values(params, chapter.parameters)
     inputs = {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads}
     return artefacts.digest(
         {

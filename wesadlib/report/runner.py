@@ -20,7 +20,7 @@ from traitlets.config import Config
 
 from wesadlib import artefacts
 from wesadlib.errors import BookError, InputError
-from wesadlib.params import Params
+from wesadlib.params import Params, chapter_values
 from wesadlib.report.chapters import Chapter, chapter_key, code_digest, list_chapters, select_chapters
 
 
@@ -165,7 +165,7 @@ def _execute(
             papermill.execute_notebook(
                 str(chapter.path),
                 str(partial),
-                parameters={name: getattr(params, name) for name in chapter.parameters},
+                parameters=chapter_values(params, chapter.parameters),
                 kernel_name="python3",
                 cwd=str(root),
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{sockets}/kernel"}}),

@@ -1,4 +1,4 @@
-"""Golden tables: what the pipeline gives for the same recordings, kept outside the checkout and compared after a change.
+"""Golden tables: what the pipeline gives for the same recordings, kept outside the checkout, compared after a change.
 
 ``python benchmarks/golden.py make FOLDER ROOT…`` writes a folder of tables for each folder of recordings;
 ``python benchmarks/golden.py compare BEFORE AFTER`` prints how far each value moved, and fails where one moved by more

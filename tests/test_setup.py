@@ -20,7 +20,8 @@ def normal(name):
 
 def declared(repository):
     project = tomllib.loads((repository / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+    extras = [name for names in project["optional-dependencies"].values() for name in names]
+    return [name for name in [*project["dependencies"], *extras] if not name.startswith("wesadlib[")]
 
 
 def test_every_declared_package_is_pinned_once(repository):

@@ -33,7 +33,7 @@ from wesadlib.artefacts import project_root, write_json
 from wesadlib.bundle import Bundle, load_bundle
 from wesadlib.report.summary import describe_machine
 from wesadlib.serving import running_server, wire
-from wesadlib.serving.settings import Settings
+from wesadlib.serving.old_settings import Settings
 
 CLIENTS = 8
 #: One for each of two cores, as `params/serve.yaml` has it.

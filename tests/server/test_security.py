@@ -21,9 +21,9 @@ from starlette.websockets import WebSocketDisconnect
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.app import make_app
 from wesadlib.serving.client import Client
-from wesadlib.serving.metrics import Watch
+from wesadlib.serving.old_metrics import Watch
+from wesadlib.serving.old_settings import Settings
 from wesadlib.serving.service import Service
-from wesadlib.serving.settings import Settings
 from wesadlib.serving.store import LocalStore
 
 WESAD = Path(sys.executable).with_name("wesad")

@@ -1,9 +1,9 @@
 """Services without Ray."""
 
 from wesadlib.bundle import Bundle
-from wesadlib.serving.metrics import Watch
+from wesadlib.serving.old_metrics import Watch
+from wesadlib.serving.old_settings import Settings
 from wesadlib.serving.service import Service
-from wesadlib.serving.settings import Settings
 from wesadlib.serving.store import LocalStore
 
 

@@ -16,7 +16,7 @@ from stubs import NAMES, StubBundle, StubService
 from wesadlib.bundle import Answer
 from wesadlib.serving.drift import DriftJudge, drift_router
 from wesadlib.serving.memory import Snapshot
-from wesadlib.serving.metrics import Measure, expose, merge, metrics_router
+from wesadlib.serving.old_metrics import Measure, expose, merge, metrics_router
 from wesadlib.serving.store import LocalStore
 from wesadlib.serving.watch import Watch
 

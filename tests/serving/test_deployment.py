@@ -9,7 +9,7 @@ import pytest
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.deployment import Server
-from wesadlib.serving.settings import UserConfig
+from wesadlib.serving.old_settings import UserConfig
 from wesadlib.serving.store import LocalStore
 
 

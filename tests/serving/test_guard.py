@@ -13,8 +13,8 @@ from starlette.websockets import WebSocketDisconnect
 from wesadlib.errors import InputError
 from wesadlib.serving import guard
 from wesadlib.serving.guard import Guard, read_token, require_safe
+from wesadlib.serving.old_settings import Settings
 from wesadlib.serving.problems import handle_problems
-from wesadlib.serving.settings import Settings
 
 TOKEN = "0123456789abcdef-token"
 BEARER = {"authorization": f"Bearer {TOKEN}"}

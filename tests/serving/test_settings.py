@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from wesadlib.errors import InputError
 from wesadlib.serving.configuration import Replicas, find_file, make_configuration, read_configuration
-from wesadlib.serving.settings import Arguments, Live, Settings, Start, UserConfig
+from wesadlib.serving.old_settings import Arguments, Live, Settings, Start, UserConfig
 
 
 @pytest.fixture

@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from wesadlib.serving.memory import HANDLES_PER_PERSON, Limits, Store
+from wesadlib.serving.old_settings import Settings
 from wesadlib.serving.reservoir import Reservoir
-from wesadlib.serving.settings import Settings
 from wesadlib.serving.store import AsyncStore, LocalStore
 
 LIMITS = Limits(

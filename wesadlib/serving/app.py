@@ -14,7 +14,7 @@ from wesadlib import __version__
 from wesadlib.serving import wire
 from wesadlib.serving.drift import DriftJudge, drift_router
 from wesadlib.serving.guard import Guard
-from wesadlib.serving.metrics import Measure, metrics_router
+from wesadlib.serving.old_metrics import Measure, metrics_router
 from wesadlib.serving.page import page_router
 from wesadlib.serving.people import people_router
 from wesadlib.serving.predict import predict_router

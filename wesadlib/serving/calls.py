@@ -14,8 +14,8 @@ from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, 
 from wesadlib.serving.wire import CONTENT_TYPES, Form, read, write_window, write_windows
 
 if TYPE_CHECKING:
-    from wesadlib.serving.drift import DriftReport
     from wesadlib.serving.people import ForgottenAnswer, RestAnswer
+    from wesadlib.serving.schemas import DriftReport
 
 #: One window, as `predict` takes it: samples of each channel, and its rate.
 Window = tuple[Mapping[str, Any], Mapping[str, float]]
@@ -94,7 +94,7 @@ def forget(person: str) -> "Call[ForgottenAnswer]":
 
 def drift() -> "Call[DriftReport]":
     """Ask whether the people of late are like the cohort."""
-    from wesadlib.serving.drift import DriftReport
+    from wesadlib.serving.schemas import DriftReport
 
     return _get("/drift", DriftReport)
 

@@ -17,8 +17,8 @@ from wesadlib.serving.stream_talk import StreamTalk, pace, recording_rates
 from wesadlib.serving.wire import Form
 
 if TYPE_CHECKING:
-    from wesadlib.serving.drift import DriftReport
     from wesadlib.serving.people import ForgottenAnswer, RestAnswer
+    from wesadlib.serving.schemas import DriftReport
 
 
 class Client:

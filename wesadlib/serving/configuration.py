@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from wesadlib import artefacts
 from wesadlib.errors import InputError
-from wesadlib.serving.settings import Arguments, Live, Settings, Start, UserConfig, make_settings
+from wesadlib.serving.old_settings import Arguments, Live, Settings, Start, UserConfig, make_settings
 
 #: What Ray imports, and the names that its application and its deployment have.
 IMPORT_PATH, APPLICATION, DEPLOYMENT = "wesadlib.serving.deployment:build", "wesad", "Server"

@@ -8,14 +8,14 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 from wesadlib.serving.configuration import APPLICATION, DEPLOYMENT, Configuration
-from wesadlib.serving.settings import Arguments, Live, UserConfig, make_settings
+from wesadlib.serving.old_settings import Arguments, Live, UserConfig, make_settings
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray import serve
 
     from wesadlib.bundle import Bundle
-    from wesadlib.serving.settings import Settings
+    from wesadlib.serving.old_settings import Settings
     from wesadlib.serving.store import AsyncStore
 
 #: A bundle with which a replica did not come up so often never lets one come up.
@@ -29,12 +29,12 @@ class Server:
     Parameters
     ----------
     arguments : mapping
-        As :class:`~wesadlib.serving.settings.Arguments` takes them.
+        As :class:`~wesadlib.serving.old_settings.Arguments` takes them.
     """
 
     async def __init__(self, arguments: dict[str, Any]):
         from wesadlib.serving.guard import read_token
-        from wesadlib.serving.metrics import Watch
+        from wesadlib.serving.old_metrics import Watch
         from wesadlib.serving.service import Service
 
         self._arguments = Arguments(**arguments)
@@ -61,7 +61,7 @@ class Server:
         Parameters
         ----------
         user_config : mapping
-            As :class:`~wesadlib.serving.settings.UserConfig` takes it.
+            As :class:`~wesadlib.serving.old_settings.UserConfig` takes it.
         """
         live = UserConfig(**user_config)
         settings = make_settings(self._arguments, live)

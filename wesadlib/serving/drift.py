@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pandas as pd
 from fastapi import APIRouter
-from pydantic import BaseModel, Field
 
 from wesadlib.bundle import Bundle
 from wesadlib.drift import report as compare
 from wesadlib.drift.reference import LEAST_WINDOWS
 from wesadlib.serving.reservoir import Rows
-from wesadlib.serving.schemas import Problem
+from wesadlib.serving.schemas import DriftFeature, DriftReport, Problem
 from wesadlib.serving.watch import drift_columns
 
 if TYPE_CHECKING:
@@ -22,38 +21,6 @@ if TYPE_CHECKING:
 
 #: Seconds for which a report is not made again, however often it is asked for.
 _AGE_S = 1.0
-
-
-class DriftFeature(BaseModel):
-    """One feature, of the people of late and of the cohort."""
-
-    feature: str
-    distance: float = Field(description="Kolmogorov-Smirnov distance, each person weighing the same")
-    ks: float | None = Field(description="the same over windows; null where one side has no reading")
-    p: float | None = Field(description="of the two-sample test over windows, which are not independent")
-    p_holm: float | None = Field(description="p after Holm's correction; nothing rests on it")
-    effect_size: float | None = Field(description="difference of people's medians, in SDs between people of the cohort")
-    missing_reference: float = Field(description="share of the cohort's windows in which it could not be read")
-    missing_current: float = Field(description="share of these windows in which it could not be read")
-
-
-class DriftReport(BaseModel):
-    """Whether there is drift, and what that rests on."""
-
-    model_version: str
-    people: int = Field(description="people with enough windows; the report rests on them alone")
-    people_needed: int | None = Field(description="how many it takes; null where the bundle has no reference")
-    streams: int = Field(description="how many of the people are streams that named nobody, each counted as a person")
-    windows: int = Field(description="windows of these people; of streams only those that do not overlap")
-    windows_needed: int = Field(description="windows that a person needs to be counted")
-    people_with_fewer: int = Field(description="people with fewer windows than that")
-    windows_without_person: int = Field(description="windows that came with neither person nor stream: not judged")
-    statistic: float | None = Field(description="largest distance over the features; null where it cannot be judged")
-    threshold: float | None = Field(description="what a healthy batch exceeds at the rate of false alarms")
-    false_alarm_rate: float | None = Field(description="of one look at one batch; whoever looks often sees more")
-    alarm: bool | None = Field(description="whether there is drift; null where it cannot be judged")
-    note: str = Field(description="the verdict, or why there is none, in a sentence")
-    table: list[DriftFeature] = Field(description="a row a feature, worst first")
 
 
 class _Cohort(NamedTuple):

@@ -15,8 +15,8 @@ from wesadlib.serving.ports import is_loopback
 from wesadlib.serving.problems import make_problem, respond
 
 if TYPE_CHECKING:
+    from wesadlib.serving.old_settings import Settings
     from wesadlib.serving.service import Service
-    from wesadlib.serving.settings import Settings
 
 #: What a browser may name as a WebSocket's subprotocol, which is the only place where its scripts can put a token.
 _TOKEN = re.compile(r"[A-Za-z0-9._~+-]{16,512}")

@@ -1,95 +1,171 @@
-"""`GET /metrics`: what all replicas count, in Prometheus' text format; and how requests are counted."""
+"""`GET /metrics`: what the replicas of one machine count, in Prometheus' form.
 
+No label holds a path, a person or a session. Where ``PROMETHEUS_MULTIPROC_DIR`` is set, replicas count in files of that
+folder, and any of them answers for all; without it a process answers for itself.
+"""
+
+import asyncio
+import os
 import time
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
+import psutil
 from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest
-from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.parser import text_string_to_metric_families
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 from prometheus_client.registry import Collector
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wesadlib.serving.drift import DriftJudge, DriftReport
-from wesadlib.serving.memory import Snapshot
-from wesadlib.serving.watch import Watch
+from wesadlib.serving.drift_store import Drift
+from wesadlib.serving.schemas import DriftReport
 
 if TYPE_CHECKING:
-    from wesadlib.serving.service import Service
+    from wesadlib.bundle import Bundle
 
-__all__ = ["Measure", "Watch", "merge", "metrics_router"]
+__all__ = ["Metrics", "MetricsMiddleware", "metrics_router"]
 
+_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
 #: Seconds for which drift is not computed again, however often the metrics are asked for.
-DRIFT_AGE_S = 60.0
+_DRIFT_AGE_S = 60.0
+_SECONDS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+_SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 #: Close codes that are told apart: whoever connects may send any number.
 _CODES = (1000, 1001, 1005, 1006, 1008, 1009, 1011, 1012, 1013)
+#: What nginx, HAProxy and Serve count for a caller who hung up.
+_HUNG_UP = 499
+_MODEL = ("model_name", "model_version")
 
 
-def metrics_router(service: "Service", judge: DriftJudge) -> APIRouter:
-    """Make the route.
-
-    Parameters
-    ----------
-    service : Service
-        What counts.
-    judge : DriftJudge
-        What says whether there is drift.
-    """
-    router = APIRouter()
-
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def metrics() -> Response:
-        """Counts of all replicas, for Prometheus.
-
-        Each sample has the label `replica`, but for those of drift, which is judged over all of them. Of a replica that
-        is gone the counters stay as they were, so that no sum falls; its gauges leave with it.
-        """
-        await service.watch.push(service.store)
-        snapshots = await service.store.metrics()
-        families = await service.in_thread(merge, snapshots)
-        families += drift_families(await judge.report(DRIFT_AGE_S))
-        return Response(expose(families), headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    return router
-
-
-def merge(snapshots: Iterable[Snapshot]) -> list[Metric]:
-    """Join what replicas say of themselves, each sample labelled with its replica.
+class Metrics:
+    """Count what a replica does.
 
     Parameters
     ----------
-    snapshots : iterable of Snapshot
-        Of a replica that is gone only what is counted up is kept.
-
-    Returns
-    -------
-    list of Metric
-        Each family once.
+    bundle : Bundle
+        Its model's name and version label what its windows come to.
     """
-    families: dict[str, Metric] = {}
-    for snapshot in snapshots:
-        for family in text_string_to_metric_families(snapshot.text):
-            # When each counter was made: Prometheus has no use for it in this format.
-            if family.name.endswith("_created") or not (snapshot.alive or family.type in ("counter", "histogram")):
-                continue
-            joined = families.setdefault(family.name, Metric(family.name, family.documentation, family.type))
-            for sample in family.samples:
-                joined.add_sample(sample.name, {**sample.labels, "replica": snapshot.replica}, sample.value)
-    return list(families.values())
+
+    def __init__(self, bundle: "Bundle"):
+        self._registry = registry = CollectorRegistry()
+        self._model = (str(bundle.config["model"]), bundle.version[:12])
+
+        def counter(name: str, text: str, *labels: str) -> Counter:
+            return Counter(f"wesad_{name}", text, labels, registry=registry)
+
+        def gauge(name: str, text: str, mode: str = "livesum") -> Gauge:
+            return Gauge(f"wesad_{name}", text, _MODEL, registry=registry, multiprocess_mode=mode).labels(*self._model)
+
+        self._requests = counter("requests", "Requests; 499: the caller hung up.", "route", "status")
+        self._seconds = Histogram(
+            "wesad_request_seconds", "From request to answer.", ["route"], buckets=_SECONDS, registry=registry
+        )
+        self._sizes = Histogram(
+            "wesad_batch_windows", "Windows that were computed together.", _MODEL, buckets=_SIZES, registry=registry
+        ).labels(*self._model)
+        self._outcomes = counter(
+            "windows", "Windows: answered, abstained from, rejected for their quality, unusable.", *_MODEL, "outcome"
+        )
+        self._states = counter("states", "Answers by state, without those abstained from.", *_MODEL, "state")
+        self._rejections = counter("rejections", "Reasons of rejected windows.", *_MODEL, "channel", "rule")
+        self._ended_streams = counter("streams_ended", "Streams by close code.", "code")
+        self._open_streams = gauge("streams_open", "Streams that are open.")
+        self._waiting = gauge("queue_windows", "Windows that wait to be computed.")
+        gauge("model_info", "The model that answers.", "livemax").set(1)
+
+    def request(self, route: str, status: int, seconds: float) -> None:
+        """Count a request by the template of its route."""
+        self._requests.labels(route, str(status)).inc()
+        self._seconds.labels(route).observe(seconds)
+
+    def batch(self, windows: int) -> None:
+        """Count windows that are computed together."""
+        if windows:
+            self._sizes.observe(windows)
+
+    def queue(self, windows: int) -> None:
+        """Set how many windows wait."""
+        self._waiting.set(windows)
+
+    def streams(self, change: int) -> None:
+        """Count a stream that began (1) or ended (-1)."""
+        self._open_streams.inc(change)
+
+    def stream_ended(self, code: str) -> None:
+        """Count a stream by its close code."""
+        self._ended_streams.labels(code).inc()
+
+    def answered(self, results: Sequence[Any]) -> None:
+        """Count windows by what came of them: an answer, or problems by channel, or either as `answer` of a result."""
+        for result in results:
+            answer = getattr(result, "answer", result)
+            outcome = "unusable"
+            if not isinstance(answer, Mapping):
+                outcome = "rejected" if answer.status == "rejected" else "abstained" if answer.abstained else "answered"
+            self._outcomes.labels(*self._model, outcome).inc()
+            if outcome == "answered":
+                self._states.labels(*self._model, answer.state).inc()
+            elif outcome == "rejected":
+                for reason in answer.reasons:
+                    channel, _, rule = reason.partition(": ")
+                    self._rejections.labels(*self._model, channel, rule).inc()
+
+    def expose(self, drift: DriftReport | None = None) -> bytes:
+        """All counts, of all replicas that count in the same folder, in Prometheus' text format."""
+        pids, registry = [os.getpid()], self._registry
+        if folder := os.environ.get(_FOLDER):
+            pids, registry = _live_replicas(Path(folder)), CollectorRegistry()
+            MultiProcessCollector(registry, folder)
+        others = CollectorRegistry()
+        others.register(_Families([*_process_families(pids), *(_drift_families(drift, self._model) if drift else ())]))
+        return generate_latest(registry) + generate_latest(others)
 
 
-def drift_families(report: DriftReport) -> list[Metric]:
+def _live_replicas(folder: Path) -> list[int]:
+    """Processes that count in a folder and run; gauges of those that do not are removed, their counts stay."""
+    pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("*.db")}
+    for pid in pids:
+        if not psutil.pid_exists(pid):
+            mark_process_dead(pid, str(folder))
+    return sorted(pid for pid in pids if psutil.pid_exists(pid))
+
+
+def _process_families(pids: Iterable[int]) -> list[Metric]:
+    resident = GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", labels=["pid"])
+    cpu = CounterMetricFamily("process_cpu_seconds", "Processor time.", labels=["pid"])
+    files = GaugeMetricFamily("process_open_fds", "Open files.", labels=["pid"])
+    start = GaugeMetricFamily("process_start_time_seconds", "When it started, in Unix seconds.", labels=["pid"])
+    for pid in pids:
+        with suppress(psutil.Error):
+            process = psutil.Process(pid)
+            resident.add_metric([str(pid)], process.memory_info().rss)
+            cpu.add_metric([str(pid)], sum(process.cpu_times()[:2]))
+            files.add_metric([str(pid)], process.num_fds())
+            start.add_metric([str(pid)], process.create_time())
+    return [resident, cpu, files, start]
+
+
+def _drift_families(report: DriftReport, model: Sequence[str]) -> list[Metric]:
     """What is known of drift; no statistic and no alarm where neither can be judged."""
     values = {
-        "wesad_drift_people": ("People with enough windows for drift to be judged on.", report.people),
-        "wesad_drift_windows": ("Windows of these people.", report.windows),
-        "wesad_drift_windows_without_person": ("Windows that came with no person.", report.windows_without_person),
-        "wesad_drift_statistic": ("Largest Kolmogorov-Smirnov distance to the reference.", report.statistic),
-        "wesad_drift_threshold": ("What the statistic is held against.", report.threshold),
-        "wesad_drift_alarm": ("1 where the statistic is above its threshold.", report.alarm),
+        "people": ("People with enough windows for drift to be judged on.", report.people),
+        "windows": ("Windows of these people.", report.windows),
+        "windows_without_person": ("Windows that came with no person.", report.windows_without_person),
+        "statistic": ("Largest Kolmogorov-Smirnov distance to the reference.", report.statistic),
+        "threshold": ("What the statistic is held against.", report.threshold),
+        "alarm": ("1 where the statistic is above its threshold.", report.alarm),
     }
-    return [GaugeMetricFamily(name, text, float(value)) for name, (text, value) in values.items() if value is not None]
+    families = []
+    for name, (text, value) in values.items():
+        if value is not None:
+            family = GaugeMetricFamily(f"wesad_drift_{name}", text, labels=_MODEL)
+            family.add_metric(model, float(value))
+            families.append(family)
+    return families
 
 
 class _Families(Collector):
@@ -100,70 +176,70 @@ class _Families(Collector):
         return self._families
 
 
-def expose(families: Sequence[Metric]) -> bytes:
-    """Write families in Prometheus' text format."""
-    registry = CollectorRegistry()
-    registry.register(_Families(families))
-    return generate_latest(registry)
+def metrics_router(metrics: Metrics, drift: Drift) -> APIRouter:
+    """The route, which tells of drift as well where that can be asked."""
+    router = APIRouter()
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def get_metrics() -> Response:
+        """Counts of all replicas on this machine, for Prometheus; gauges of those that run."""
+        report = None
+        with suppress(HTTPException):
+            report = await drift.report(_DRIFT_AGE_S)
+        text = await asyncio.to_thread(metrics.expose, report)
+        return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    return router
 
 
-class Measure:
-    """Count requests and time them: an ASGI middleware.
+class MetricsMiddleware:
+    """Count requests and time them, by the template of their route and never by their path, in which people have names.
 
     Parameters
     ----------
     app : ASGI app
-    watch : Watch
-        Told of every request by the template of its route, never by its path, in which people have names.
+    metrics : Metrics
     """
 
-    def __init__(self, app: ASGIApp, watch: Watch):
+    def __init__(self, app: ASGIApp, metrics: Metrics):
         self._app = app
-        self._watch = watch
+        self._metrics = metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on."""
-        if scope["type"] == "http":
-            await self._request(scope, receive, send)
-        elif scope["type"] == "websocket":
-            await self._stream(scope, receive, send)
-        else:
+        if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
+            return
+        start = time.perf_counter()
+        # Where nothing is answered the app failed. Of a stream what ended it counts.
+        ends, status = ("websocket.close", "websocket.disconnect"), None
 
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        # Where nothing is answered, the app failed or whoever asked was gone.
-        status, start = 500, time.perf_counter()
-
-        async def note(message: Message) -> None:
+        def note(message: Message) -> None:
             nonlocal status
-            if message["type"] == "http.response.start":
+            if status is None and message["type"] == "http.response.start":
                 status = message["status"]
-            await send(message)
+            elif status is None and message["type"] == "http.disconnect":
+                status = _HUNG_UP
+            elif status is None and message["type"] in ends:
+                status = message.get("code", 1000)
 
-        try:
-            await self._app(scope, receive, note)
-        finally:
-            route = getattr(scope.get("route"), "path", "other")
-            self._watch.request(route, status, time.perf_counter() - start)
-
-    async def _stream(self, scope: Scope, receive: Receive, send: Send) -> None:
-        code: int | None = None
-
-        def ended(message: Message) -> None:
-            nonlocal code
-            if code is None and message["type"] in ("websocket.close", "websocket.disconnect"):
-                code = message.get("code", 1000)
-
-        async def note_sent(message: Message) -> None:
-            ended(message)
-            await send(message)
-
-        async def note_received() -> Message:
+        async def noted_receive() -> Message:
             message = await receive()
-            ended(message)
+            note(message)
             return message
 
+        async def noted_send(message: Message) -> None:
+            note(message)
+            await send(message)
+
         try:
-            await self._app(scope, note_received, note_sent)
+            await self._app(scope, noted_receive, noted_send)
+        except asyncio.CancelledError:
+            status = status or _HUNG_UP
+            raise
         finally:
-            self._watch.stream_ended(str(code) if code in _CODES else "other")
+            if scope["type"] == "websocket":
+                self._metrics.stream_ended(str(status) if status in _CODES else "other")
+            else:
+                route = getattr(scope.get("route"), "path", "other")
+                self._metrics.request(route, status or 500, time.perf_counter() - start)

@@ -134,7 +134,7 @@ def running_server(
     ingress : str, optional
         How requests reach the app: one of :data:`wesadlib.serving.process.INGRESSES`; None: the quickest that works.
     settings : mapping, optional
-        Settings that differ from their defaults, by the names of :class:`~wesadlib.serving.settings.Settings`.
+        Settings that differ from their defaults, by the names of :class:`~wesadlib.serving.old_settings.Settings`.
     replicas : int
         How many answer side by side; each has a copy of the models.
 

@@ -11,11 +11,11 @@ from starlette.exceptions import HTTPException
 
 from wesadlib.bundle import Answer, Bundle
 from wesadlib.serving.batching import Batcher
-from wesadlib.serving.settings import Settings
+from wesadlib.serving.old_settings import Settings
 from wesadlib.serving.wire import BodyError, Samples
 
 if TYPE_CHECKING:
-    from wesadlib.serving.metrics import Watch
+    from wesadlib.serving.old_metrics import Watch
     from wesadlib.serving.store import AsyncStore
 
 #: What is said of one window: an answer, what is wrong with it channel by channel, or why it could not be read.

@@ -3,11 +3,12 @@
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from wesadlib import models
 from wesadlib.bundle import save_bundle
-from wesadlib.data import CHANNELS, DEVICE_CHANNELS, Recording
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, STATES, Recording, make_signals
 from wesadlib.features import extract_features
 from wesadlib.params import Params
 from wesadlib.quality import assess_quality
@@ -40,21 +41,17 @@ def wrist_signals(duration_s: float = 60.0, seed: int = 0, arousal: float = 0.0)
 def wrist_recording(seed: int = 0, duration_s: float = 240.0) -> Recording:
     """Somebody who rests for half of the time and is stressed for the other."""
 
-    def array(values: np.ndarray, rate: float, **attrs: str) -> xr.DataArray:
-        return xr.DataArray(
-            values, dims="time", coords={"time": np.arange(len(values)) / rate}, attrs={"rate_hz": rate, **attrs}
-        )
-
     halves = [wrist_signals(duration_s / 2, seed, arousal) for arousal in (0.0, 1.0)]
     return Recording(
         subject=f"S{seed + 2}",
-        signals={
-            name: array(
-                np.concatenate([half[name] for half in halves]).astype(np.float32), rate, units=CHANNELS[name][0]
-            )
-            for name, rate in RATES_HZ.items()
-        },
-        labels=array(np.repeat(np.array([1, 2], np.int8), round(duration_s * 700 / 2)), 700.0),
+        signals=make_signals({name: np.concatenate([half[name] for half in halves]) for name in RATES_HZ}),
+        labels=pd.DataFrame(
+            {
+                "state": ["baseline", "stress"],
+                "start_s": [0.0, duration_s / 2],
+                "end_s": [duration_s / 2, duration_s],
+            }
+        ),
     )
 
 
@@ -64,6 +61,8 @@ class ToyCohort(list):
     root = "toys"
     digest = "0" * 64
     simulated = True
+    description = "recordings made for tests"
+    states = STATES
 
 
 def wrist_windows(people: int = 6, first: int = 100) -> xr.Dataset:

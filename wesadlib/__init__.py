@@ -9,6 +9,7 @@ __version__ = version("wesadlib")
 _HOME = {
     "open_wesad": "data",
     "open_cohort": "data",
+    "open_recording": "data",
     "make_windows": "signals",
     "assess_quality": "quality",
     "extract_features": "features",

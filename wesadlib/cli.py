@@ -56,7 +56,7 @@ def book(
 @app.command()
 def check(root: Annotated[Path, typer.Argument(help="Folder that holds S2, S3, …")]) -> None:
     """Check recordings: a table per subject, and a non-zero exit on a problem."""
-    from wesadlib.data.check import check_cohort
+    from wesadlib.data import check_cohort
 
     table, problems = check_cohort(root, progress=console.is_terminal)
     console.print(table.to_string(index=False, float_format="%.1f"), soft_wrap=True, markup=False, highlight=False)

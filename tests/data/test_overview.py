@@ -1,10 +1,11 @@
-"""A cohort in three tables."""
+"""A look at every recording: a cohort in three tables, and what is wrong with it."""
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from wesadlib.data import describe_cohort, open_wesad
+from wesadlib.data import check_cohort, describe_cohort, open_wesad
+from wesadlib.errors import InputError
 
 
 @pytest.fixture
@@ -68,3 +69,64 @@ def test_other_windows(write_person, tmp_path):
     write_person("S2")
     people = describe_cohort(open_wesad(tmp_path), window_s=20, hop_s=20).people
     assert people["windows_baseline"].tolist() == [5]
+
+
+def test_a_good_folder(write_person, tmp_path):
+    write_person("S2")
+    write_person("S11", devices=("chest", "wrist"))
+    table, problems = check_cohort(tmp_path)
+    assert problems == []
+    assert table["subject"].tolist() == ["S2", "S11"]
+    assert table["duration_s"].tolist() == [400, 400]
+    assert table["devices"].tolist() == ["wrist", "chest wrist"]
+    assert table["channels"].tolist() == [6, 14]
+    row = table.iloc[0]
+    assert row["minutes_baseline"] == pytest.approx(100 / 60) and row["minutes_ignored"] == 0
+    assert row[["windows_baseline", "windows_stress", "windows_amusement"]].tolist() == [3, 3, 3]
+    assert row["problems"] == ""
+
+
+def unlabel_stress(content):
+    content["label"][content["label"] == 2] = 0
+
+
+def shift_amusement(content):
+    label = content["label"]
+    start = int((label == 3).argmax())
+    label[start : start + 7 * 700] = 0
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (unlabel_stress, "no window of class stress; its labels hold less than a window of it, so leave S2 out"),
+        (shift_amusement, "disagree by 7 s"),
+        (lambda content: content["signal"]["wrist"].pop("BVP"), "`wrist` holds"),
+        (lambda content: content["label"].fill(0), "no labelled block can be matched"),
+    ],
+)
+def test_a_problem_is_told_and_the_others_are_still_looked_at(write_person, tmp_path, change, message):
+    write_person("S2", change=change)
+    write_person("S3")
+    table, problems = check_cohort(tmp_path)
+    assert message in " ".join(problems) and all("S2" in problem for problem in problems)
+    assert table["problems"].tolist() == [" ".join(problems), ""]
+    assert table["windows_baseline"].iloc[1] == 3
+
+
+def test_missing_files_are_told(write_person, tmp_path):
+    folder = write_person()
+    (folder / "S2_quest.csv").unlink()
+    (folder / "S2_readme.txt").unlink()
+    (tmp_path / "S3").mkdir()
+    _, problems = check_cohort(tmp_path)
+    for path, problem in zip(("S2_quest.csv", "S2_readme.txt", "S3.pkl"), problems, strict=True):
+        assert path in problem and "is missing" in problem
+
+
+def test_a_folder_without_one_readable_recording(write_person, tmp_path):
+    with pytest.raises(InputError, match="holds no subject"):
+        check_cohort(tmp_path)
+    (write_person() / "S2.pkl").write_bytes(b"broken")
+    table, problems = check_cohort(tmp_path)
+    assert table["subject"].tolist() == ["S2"] and "truncated" in problems[0]

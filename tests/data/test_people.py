@@ -11,9 +11,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from wesadlib.data.courses import COURSE_RATE_HZ, MARGIN_S, Course, make_course
 from wesadlib.data.people import TABLE, draw_person, subject_name
 from wesadlib.data.quest import STAI_ITEMS, score_stai
+from wesadlib.data.trajectories import COURSE_RATE_HZ, MARGIN_S, Course, make_course
 
 # Seconds from the middle of a window.
 TIME_S = (np.arange(60 * COURSE_RATE_HZ) - (60 * COURSE_RATE_HZ - 1) / 2) / COURSE_RATE_HZ

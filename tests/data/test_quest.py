@@ -105,12 +105,6 @@ def test_a_damaged_file_is_one_sentence_with_its_path(write_person, old, new, me
     assert str(path) in str(raised.value)
 
 
-def test_missing_files_give_empty_results(tmp_path):
-    order, answers = read_quest(tmp_path / "S2_quest.csv")
-    assert order.empty and answers == {}
-    assert read_readme(tmp_path / "S2_readme.txt") == {}
-
-
 def test_readme(write_person):
     person = read_readme(write_person() / "S2_readme.txt")
     assert person == {

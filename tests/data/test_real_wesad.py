@@ -5,8 +5,7 @@ import dataclasses
 import pandas as pd
 import pytest
 
-from wesadlib.data import open_wesad, score_stai
-from wesadlib.data.check import check_cohort
+from wesadlib.data import check_cohort, open_wesad, score_stai
 
 pytestmark = pytest.mark.real
 
@@ -33,10 +32,7 @@ WINDOWS = {
 @pytest.fixture(scope="module")
 def recordings(wesad_root):
     """Everything but signals and labels, of which one person's alone may be in memory."""
-    return {
-        recording.subject: dataclasses.replace(recording, signals={}, labels=None)
-        for recording in open_wesad(wesad_root)
-    }
+    return {recording.subject: dataclasses.replace(recording, signals={}) for recording in open_wesad(wesad_root)}
 
 
 def test_windows_per_person(wesad_root):

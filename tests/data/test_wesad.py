@@ -1,11 +1,12 @@
 """The official layout: what is read, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
-from wesadlib.data import wesad as layout
 from wesadlib.data.pickles import load_arrays, save_arrays
+from wesadlib.data.wesad import align_protocol, label_blocks
 from wesadlib.errors import InputError
 
 
@@ -25,26 +26,17 @@ def test_a_choice_of_subjects(write_person, tmp_path):
         open_wesad(tmp_path, ["S1"])
 
 
-def test_opening_loads_nothing_and_iterating_loads_one_at_a_time(write_person, tmp_path, monkeypatch):
-    for subject in ("S2", "S3"):
-        write_person(subject)
-    loaded = []
-    monkeypatch.setattr(layout, "load_arrays", lambda path: loaded.append(path.stem) or load_arrays(path))
-    cohort = open_wesad(tmp_path)
-    assert len(cohort) == 2 and "S3" in cohort and "S4" not in cohort and cohort[1:].subjects == ["S3"]
-    assert cohort.digest and loaded == []
-    recordings = iter(cohort)
-    assert next(recordings).subject == "S2"
-    assert loaded == ["S2"]
-    assert cohort["S3"].subject == "S3"
-
-
 def test_one_subject_is_a_cohort(write_person, tmp_path):
     write_person()
     (recording,) = open_wesad(tmp_path)
     assert recording.subject == "S2"
     assert recording.duration_s == 400
-    assert recording.labels.attrs["rate_hz"] == 700
+    assert recording.labels.query("state != 'transient'").values.tolist() == [
+        ["baseline", 40, 140],
+        ["stress", 170, 250],
+        ["amusement", 270, 340],
+        ["meditation", 350, 390],
+    ]
 
 
 @pytest.mark.parametrize("devices", [("wrist",), ("chest",), ("chest", "wrist")])
@@ -97,6 +89,14 @@ def test_missing_text_files_leave_the_signals_readable(write_person, tmp_path):
     (folder / "S2_readme.txt").unlink()
     (recording,) = open_wesad(tmp_path)
     assert recording.person == {} and recording.protocol.empty and recording.questionnaires == {}
+
+
+def test_a_fault_in_a_text_file_costs_no_signal(write_person, tmp_path):
+    write_person(quest="# Subj,S2\n# ORDER,Base,TSST\n", readme="Age: 1,80\n")
+    (recording,) = open_wesad(tmp_path)
+    assert len(recording.signals) == 6 and recording.protocol.empty and recording.person == {}
+    assert "S2_quest.csv: it needs one line `# ORDER`" in recording.problems[0]
+    assert "S2_readme.txt: the line `Age: 1,80` is not understood" in recording.problems[1]
 
 
 def test_a_missing_and_an_empty_root(tmp_path):
@@ -207,7 +207,8 @@ def test_labels_need_not_end_on_a_sample_of_a_slower_channel(write_person, tmp_p
         content["label"] = content["label"][:-10]
 
     write_person(change=cut)
-    assert open_wesad(tmp_path)[0].duration_s == pytest.approx(400 - 10 / 700)
+    (recording,) = open_wesad(tmp_path)
+    assert recording.duration_s == 400 and recording.labels["end_s"].max() == pytest.approx(400 - 10 / 700)
 
 
 def test_a_content_that_is_no_recording(write_person, tmp_path):
@@ -221,3 +222,47 @@ def test_simulated_people_are_marked(write_person, tmp_path):
     assert not open_wesad(tmp_path).simulated
     (tmp_path / "SIMULATED.json").write_text("{}")
     assert open_wesad(tmp_path).simulated
+
+
+def make_order(*rows: tuple[str, float, float]) -> pd.DataFrame:
+    order = pd.DataFrame(rows, columns=["condition", "start_s", "end_s"])
+    return order.assign(name=order["condition"])
+
+
+def align(order: pd.DataFrame, *runs: tuple[int, int]) -> pd.DataFrame:
+    """The protocol beside labels of these codes and seconds."""
+    codes, seconds = zip(*runs, strict=True)
+    return align_protocol(order, label_blocks(np.repeat(codes, seconds), 1.0))[0]
+
+
+def test_the_crop_is_found_from_the_labels():
+    order = make_order(("baseline", 310, 430), ("reading", 440, 450), ("stress", 450, 520))
+    protocol = align(order, (0, 20), (1, 100), (0, 40), (2, 50), (0, 30))
+    assert protocol.attrs == {"crop_s": 300, "crop_error_s": 0}
+    assert protocol["start_s"].tolist() == [10, 140, 150]
+    assert protocol["end_s"].tolist() == [130, 150, 220]
+
+
+def test_blocks_of_one_state_are_matched_in_the_order_of_time():
+    order = make_order(("meditation", 60, 110), ("meditation", 150, 200)).assign(name=["Medi 2", "Medi 1"])
+    protocol = align(order, (0, 20), (4, 30), (0, 60), (4, 30), (0, 10))
+    assert protocol.attrs == {"crop_s": 50, "crop_error_s": 0}
+    assert protocol["name"].tolist() == ["Medi 2", "Medi 1"]
+
+
+def test_one_block_out_of_place_moves_nothing_and_is_reported():
+    order = make_order(("baseline", 310, 430), ("stress", 450, 520), ("amusement", 560, 620))
+    protocol = align(order, (0, 20), (1, 100), (0, 40), (2, 50), (0, 30), (3, 40))
+    assert protocol.attrs == {"crop_s": 300, "crop_error_s": 30}
+
+
+def test_a_state_with_another_number_of_blocks_is_not_used():
+    order = make_order(("baseline", 310, 430), ("stress", 455, 525))
+    protocol = align(order, (0, 20), (1, 100), (0, 5), (1, 5), (0, 35), (2, 50))
+    assert protocol.attrs == {"crop_s": 300, "crop_error_s": 0}
+
+
+def test_without_a_match_the_times_are_unknown():
+    protocol = align(make_order(("baseline", 310, 430)), (0, 20))
+    assert protocol[["start_s", "end_s"]].isna().all(axis=None)
+    assert np.isnan(list(protocol.attrs.values())).all()

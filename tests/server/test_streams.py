@@ -77,6 +77,6 @@ def test_a_real_recording_at_high_speed_is_answered_as_offline(server, served_bu
     recording = open_wesad(wesad_root, ["S2"])[0]
     bundle = load_bundle(served_bundle)
     signals = {name: recording.signals[name] for name in bundle.config["channels"]}
-    part = type(recording)(recording.subject, signals, recording.labels).between(1200, 2100)
+    part = type(recording)(recording.subject, signals).between(1200, 2100)
     predictions = server.replay(part, chunk_s=2.3, hop_s=15.0)
     assert "ok" in hold_against(predictions, part, bundle, 15.0)

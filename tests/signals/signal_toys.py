@@ -1,9 +1,9 @@
 """Small recordings in memory."""
 
 import numpy as np
-import xarray as xr
 
-from wesadlib.data import CHANNELS, DEVICE_CHANNELS, Recording
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, STATES, Recording, make_signals
+from wesadlib.data.wesad import label_blocks
 
 
 class ListedCohort(list):
@@ -12,6 +12,8 @@ class ListedCohort(list):
     root = "toys"
     digest = "0" * 64
     simulated = True
+    description = "recordings made for tests"
+    states = STATES
 
 
 def native_minutes(device: str = "wrist", duration_s: float = 60.0, seed: int = 0) -> dict[str, np.ndarray]:
@@ -36,13 +38,4 @@ def native_minutes(device: str = "wrist", duration_s: float = 60.0, seed: int = 
 def make_recording(codes: np.ndarray, device: str = "wrist", seed: int = 0, subject: str = "S2") -> Recording:
     """A recording with these label codes at 700 Hz."""
     signals = native_minutes(device, len(codes) / 700, seed)
-
-    def array(values: np.ndarray, rate: float, units: str) -> xr.DataArray:
-        time = np.arange(len(values)) / rate
-        return xr.DataArray(values, {"time": time}, ("time",), attrs={"rate_hz": rate, "units": units})
-
-    return Recording(
-        subject=subject,
-        signals={name: array(values, CHANNELS[name][1], CHANNELS[name][0]) for name, values in signals.items()},
-        labels=array(codes.astype(np.int8), 700.0, ""),
-    )
+    return Recording(subject, make_signals(signals), label_blocks(codes, 700.0))

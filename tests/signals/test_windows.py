@@ -10,7 +10,6 @@ from signal_toys import ListedCohort, make_recording
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
 from wesadlib.errors import InputError
 from wesadlib.signals import make_windows, window_from_channels
-from wesadlib.signals.windows import label_windows
 
 
 @pytest.fixture
@@ -96,18 +95,6 @@ def test_the_chest_is_a_device_too():
     assert windows.signal.shape == (1, 8, 2100)
     assert windows.beat_source.values.tolist() == ["chest_ecg"]
     assert int(windows.beat_s.notnull().sum()) == 72
-
-
-def test_a_window_that_reaches_beyond_the_end_is_not_made():
-    codes = np.ones(89 * 700 + 699, int)
-    assert label_windows(codes, 700, 60, 30)[0].tolist() == [0]
-    assert label_windows(np.append(codes, 1), 700, 60, 30)[0].tolist() == [0, 30]
-    assert len(label_windows(codes[: 59 * 700], 700, 60, 30)[0]) == 0
-
-
-def test_a_tie_goes_to_the_smaller_code():
-    _, code, purity = label_windows(np.repeat([2, 1], 30), 1, 60, 30)
-    assert (code.tolist(), purity.tolist()) == ([1], [0.5])
 
 
 def test_one_recording_is_in_memory_at_a_time(cohort):

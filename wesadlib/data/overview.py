@@ -1,20 +1,22 @@
-"""A cohort in three tables: who the people are, what they went through when, what they said they felt."""
+"""A look at every recording: what is there, what is wrong with it, and what is known beside the signals."""
 
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import pandas as pd
 from tqdm.auto import tqdm
 
-from wesadlib.data.check import summarise_recording
-from wesadlib.data.protocol import label_blocks
 from wesadlib.data.quest import PERSON_FIELDS, score_stai
-from wesadlib.data.recording import LABELS, Recording
-from wesadlib.data.wesad import Cohort
+from wesadlib.data.recording import Cohort, Recording, label_windows
+from wesadlib.data.wesad import LABELS, find_cohort
+from wesadlib.errors import InputError
 
 #: What was reported after each condition; see :func:`describe_cohort`.
 REPORTS = ("stai", "arousal", "valence")
 
-_STATES = [state for state in LABELS.values() if state != "transient"]
+_BLOCK_STATES = tuple(dict.fromkeys(LABELS.values()))
+_REPORT_STATES = tuple(state for state in _BLOCK_STATES if state not in ("transient", "ignored"))
 
 
 @dataclass(frozen=True)
@@ -24,8 +26,8 @@ class CohortOverview:
     Attributes
     ----------
     people : DataFrame
-        A row a subject: ``subject``, what the readme says, what
-        :func:`~wesadlib.data.check.summarise_recording` counts, and ``<report>_<state>``, NaN where it was not asked.
+        A row a subject: ``subject``, what is known of the person, ``duration_s``, ``devices``, ``channels`` (their
+        number), ``minutes_<state>``, ``windows_<state>``, and ``<report>_<state>``, NaN where it was not asked.
     blocks : DataFrame
         A row a labelled block: ``subject``, ``state``, ``start_s``, ``end_s``; transients left out.
     reports : DataFrame
@@ -56,20 +58,17 @@ def describe_cohort(
     people, blocks, reports = [], [], []
     for recording in tqdm(cohort, desc="people", unit="person", disable=not progress, total=len(cohort)):
         report = _reports(recording)
-        wide = {f"{name}_{state}": report.loc[state, name] for name in REPORTS for state in _STATES}
         people.append(
             {
                 "subject": recording.subject,
                 **dict.fromkeys(PERSON_FIELDS),
                 **recording.person,
-                **summarise_recording(recording, window_s=window_s, hop_s=hop_s),
-                **wide,
+                **_summarise(recording, cohort.states, window_s, hop_s),
+                **{f"{name}_{state}": report.loc[state, name] for name in REPORTS for state in _REPORT_STATES},
             }
         )
-        runs = label_blocks(recording.labels)
-        blocks.append(
-            runs.loc[runs["state"].isin(_STATES), ["state", "start_s", "end_s"]].assign(subject=recording.subject)
-        )
+        labels = recording.labels
+        blocks.append(labels[labels["state"].isin(_REPORT_STATES)].assign(subject=recording.subject))
         reports.append(report.reset_index().assign(subject=recording.subject))
     return CohortOverview(
         people=pd.DataFrame(people),
@@ -81,6 +80,63 @@ def describe_cohort(
 def _reports(recording: Recording) -> pd.DataFrame:
     answers = recording.questionnaires
     if not answers:
-        return pd.DataFrame(float("nan"), index=pd.Index(_STATES, name="state"), columns=list(REPORTS))
+        return pd.DataFrame(float("nan"), index=pd.Index(_REPORT_STATES, name="state"), columns=list(REPORTS))
     asked = pd.concat([score_stai(answers["stai"]), answers["dim"]], axis=1)
-    return asked.groupby(level=0).mean().reindex(_STATES).rename_axis("state")[list(REPORTS)]
+    return asked.groupby(level=0).mean().reindex(_REPORT_STATES).rename_axis("state")[list(REPORTS)]
+
+
+def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """Load every recording of a folder, one at a time, and say what it holds.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``S2``, ``S3``, ….
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    table : DataFrame
+        A row a subject: ``subject``, ``duration_s``, ``devices``, ``channels`` (their number), ``minutes_<state>``,
+        ``windows_<state>`` (60 s every 30 s, label by majority), ``problems``. NaN where a recording cannot be loaded.
+    problems : list of str
+        A sentence each; empty when all is well.
+    """
+    rows, problems = [], []
+    cohort = find_cohort(root)
+    for subject in tqdm(cohort.subjects, desc="checking", unit="subject", disable=not progress):
+        row: dict[str, Any] = {"subject": subject}
+        try:
+            recording = cohort[subject]
+        except InputError as error:
+            sentences = [str(error)]
+        else:
+            row |= _summarise(recording, cohort.states)
+            sentences = [
+                f"{cohort.root / subject}: no window of class {state}; its labels hold less than a window of it, so "
+                f"leave {subject} out of `subjects`, or the class out of `classes`."
+                for state in cohort.states
+                if not row[f"windows_{state}"]
+            ]
+            sentences += recording.problems
+        rows.append({**row, "problems": " ".join(sentences)})
+        problems += sentences
+    table = pd.DataFrame(rows)
+    counts = [name for name in table.columns if name.startswith("windows_") or name == "channels"]
+    return table.astype(dict.fromkeys(counts, "Int64")), problems
+
+
+def _summarise(
+    recording: Recording, states: tuple[str, ...], window_s: float = 60.0, hop_s: float = 30.0
+) -> dict[str, Any]:
+    labels = recording.labels
+    minutes = (labels["end_s"] - labels["start_s"]).groupby(labels["state"]).sum() / 60
+    _, state, _ = label_windows(labels, recording.duration_s, window_s=window_s, hop_s=hop_s)
+    return {
+        "duration_s": recording.duration_s,
+        "devices": " ".join(recording.devices),
+        "channels": len(recording.signals),
+        **{f"minutes_{name}": float(minutes.get(name, 0.0)) for name in _BLOCK_STATES},
+        **{f"windows_{name}": int((state == name).sum()) for name in states},
+    }

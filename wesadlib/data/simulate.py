@@ -9,9 +9,9 @@ import numpy as np
 from tqdm.auto import tqdm
 
 from wesadlib.artefacts import replacing, write_json
-from wesadlib.data.courses import MARGIN_S, Course, make_course
 from wesadlib.data.people import Person, draw_person
 from wesadlib.data.pickles import save_arrays
+from wesadlib.data.trajectories import MARGIN_S, Course, make_course
 from wesadlib.data.waveforms import CHEST_HZ, Body, chest_signals, wrist_signals
 from wesadlib.errors import InputError
 

@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import lfilter
 
-from wesadlib.data.courses import COURSE_RATE_HZ, Course, smooth_noise
+from wesadlib.data.trajectories import COURSE_RATE_HZ, Course, smooth_noise
 
 CHEST_HZ = 700
 # Movement, speech and muscle noise below 12 Hz are made here and interpolated.

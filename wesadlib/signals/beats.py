@@ -11,12 +11,10 @@ import numpy as np
 from scipy.fft import rfft
 
 from wesadlib.compiled import compiled
+from wesadlib.data import BEAT_SOURCES
 from wesadlib.errors import InputError
 from wesadlib.signals.filters import bridge_gaps, zero_phase
 from wesadlib.signals.peaks import find_peaks
-
-#: channels that beats are read from
-BEAT_SOURCES = ("wrist_bvp", "chest_ecg")
 
 #: Slowest rate at which beats are looked for, Hz.
 MIN_RATE_HZ = {"wrist_bvp": 16.0, "chest_ecg": 64.0}

@@ -7,15 +7,14 @@ import xarray as xr
 from tqdm.auto import tqdm
 
 import wesadlib
-from wesadlib.data import CHANNELS, DEVICE_CHANNELS, LABELS, STATES, Recording
+from wesadlib.data import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS, Cohort, Recording, label_windows
 from wesadlib.errors import InputError
 from wesadlib.signals.arrays import windows_from_channels
-from wesadlib.signals.beats import BEAT_SOURCES
 from wesadlib.signals.raw_statistics import RAW_STATISTICS
 
 
 def make_windows(
-    cohort: Sequence[Recording],
+    cohort: Cohort,
     *,
     device: str,
     rate_hz: float = 35.0,
@@ -28,9 +27,9 @@ def make_windows(
 
     Windows start at the recording's first sample and every `hop_s` from there; one that would reach beyond the end is
     not made. Each is cut at the native rates and then made by itself, as
-    :func:`~wesadlib.signals.window_from_channels` makes a lone one. Its label is the state of most of its label
-    samples (of several with as many, the one of the smallest code); it is kept if that is baseline, stress or
-    amusement. One recording is in memory at a time.
+    :func:`~wesadlib.signals.window_from_channels` makes a lone one. Its label is the state of most of it
+    (:func:`~wesadlib.data.label_windows`); it is kept if that is one of the cohort's states. One recording is in memory
+    at a time.
 
     Parameters
     ----------
@@ -43,7 +42,7 @@ def make_windows(
     window_s, hop_s : float
         Length of a window, and from one window's start to the next, in seconds.
     min_purity : float
-        Least share of a window's label samples that carry its label.
+        Least share of a window that carries its label.
     progress : bool
         Show a progress bar.
 
@@ -65,7 +64,7 @@ def make_windows(
     channels = DEVICE_CHANNELS[device]
     parts = []
     for k in tqdm(range(len(cohort)), desc="windows", unit="person", disable=not progress):
-        parts.append(_subject_windows(cohort[k], cohort.root, channels, rate_hz, window_s, hop_s, min_purity))
+        parts.append(_subject_windows(cohort[k], cohort, channels, rate_hz, window_s, hop_s, min_purity))
     joined = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
     return xr.Dataset(
         {
@@ -91,44 +90,9 @@ def make_windows(
             "wesadlib_version": wesadlib.__version__,
             "device": device,
             "simulated": int(cohort.simulated),
+            "description": cohort.description,
         },
     )
-
-
-def label_windows(codes: np.ndarray, rate_hz: float, window_s: float, hop_s: float) -> tuple[np.ndarray, ...]:
-    """Label every window of a recording by majority.
-
-    Parameters
-    ----------
-    codes : ndarray (time,)
-        Label codes of the data set, 0 to 7.
-    rate_hz : float
-        Their rate.
-    window_s, hop_s : float
-        Length of a window, and from one window's start to the next.
-
-    Returns
-    -------
-    start_s : ndarray (window,)
-        Seconds from the recording's start; also of the windows that belong to no state.
-    code : ndarray (window,)
-        The most frequent code in the window.
-    purity : ndarray (window,)
-        Its share.
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> start_s, code, purity = label_windows(np.repeat([0, 1, 2], 4), rate_hz=1, window_s=4, hop_s=3)
-    >>> start_s.tolist(), code.tolist(), purity.tolist()
-    ([0.0, 3.0, 6.0], [0, 1, 1], [1.0, 0.75, 0.5])
-    """
-    width = round(window_s * rate_hz)
-    first = np.arange(0, max(int((len(codes) / rate_hz - window_s) / hop_s + 1e-9) + 1, 0)) * hop_s
-    first = np.rint(first * rate_hz).astype(int)
-    first = first[first + width <= len(codes)]
-    count = np.array([np.bincount(codes[start : start + width], minlength=8) for start in first]).reshape(-1, 8)
-    return first / rate_hz, count.argmax(axis=1), count.max(axis=1) / width
 
 
 def cut_window(
@@ -163,28 +127,26 @@ def cut_window(
 
 def _subject_windows(
     recording: Recording,
-    root: object,
+    cohort: Cohort,
     channels: Sequence[str],
     rate_hz: float,
     window_s: float,
     hop_s: float,
     min_purity: float,
 ) -> dict[str, np.ndarray]:
-    where = f"{root}/{recording.subject}"
+    where = f"{cohort.root}/{recording.subject}"
     for name in channels:
         if name not in recording.signals:
             raise InputError(
                 f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}, so leave "
                 f"{recording.subject} out of `subjects`, or model the other `device`."
             )
-    labels = recording.labels
-    start_s, code, purity = label_windows(labels.to_numpy(), labels.attrs["rate_hz"], window_s, hop_s)
-    state = np.array([LABELS.get(int(value), "") for value in code], dtype=str)
-    kept = np.isin(state, STATES) & (purity >= min_purity)
+    start_s, state, purity = label_windows(recording.labels, recording.duration_s, window_s=window_s, hop_s=hop_s)
+    kept = np.isin(state, cohort.states) & (purity >= min_purity)
     if not kept.any():
         raise InputError(
-            f"{where}: no window of {window_s:g} s in {', '.join(STATES)} with a purity of {min_purity:g} or more; "
-            f"leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
+            f"{where}: no window of {window_s:g} s in {', '.join(cohort.states)} with a purity of {min_purity:g} or "
+            f"more; leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
         )
     minutes = [cut_window(recording, channels, start, window_s) for start in start_s[kept]]
     made = windows_from_channels(minutes, rate_hz=rate_hz, window_s=window_s)

@@ -1,11 +1,11 @@
-"""The recordings that parameters ask for."""
+"""Where recordings come from."""
 
 import ast
 from pathlib import Path
 
 import pytest
 
-from wesadlib.data import describe_source, open_cohort, simulate, source
+from wesadlib.data import describe_source, open_cohort, open_recording, simulate, sources
 from wesadlib.errors import InputError
 from wesadlib.params import Params
 
@@ -36,17 +36,24 @@ def simulated(monkeypatch):
     return calls
 
 
-def test_real_recordings(write_person, tmp_path):
+def test_a_recording_is_known_by_its_content(write_person, tmp_path, monkeypatch):
+    write_person("S2")
+    assert open_recording(tmp_path / "S2").subject == "S2"
+    monkeypatch.chdir(tmp_path / "S2")
+    assert open_recording(".").subject == "S2"
+    with pytest.raises(InputError, match=r"is no recording; looked for a person's folder of WESAD"):
+        open_recording(tmp_path)
+    with pytest.raises(InputError, match=r"nobody: no such file or folder"):
+        open_recording(tmp_path / "nobody")
+
+
+def test_the_parameter_or_the_environment_names_the_folder(write_person, tmp_path, monkeypatch):
     write_person("S2")
     write_person("S3")
     cohort = open_cohort(Params(source="wesad", wesad_root=str(tmp_path), subjects=["S3"]))
     assert cohort.subjects == ["S3"] and not cohort.simulated
-
-
-def test_the_environment_names_the_folder(write_person, tmp_path, monkeypatch):
-    write_person("S2")
     monkeypatch.setenv("WESAD_ROOT", str(tmp_path))
-    assert open_cohort(Params(source="wesad")).subjects == ["S2"]
+    assert open_cohort(Params(source="wesad")).subjects == ["S2", "S3"]
     monkeypatch.delenv("WESAD_ROOT")
     with pytest.raises(InputError, match="set WESAD_ROOT"):
         open_cohort(Params(source="wesad"))
@@ -63,42 +70,33 @@ def test_simulated_people_are_made_once(checkout, simulated):
     ]
 
 
-@pytest.mark.parametrize(
-    "knob",
-    [
+def test_every_knob_and_every_simulator_makes_another_cohort_and_nothing_else_does(checkout, simulated, monkeypatch):
+    knobs = [
         {"simulated_subjects": 3},
         {"simulation_seed": 8},
         {"effect_size": 2.0},
         {"between_person_spread": 2.0},
         {"artefact_rate": 2.0},
-    ],
-)
-def test_every_knob_makes_another_cohort(checkout, simulated, knob):
-    assert open_cohort(Params()).root != open_cohort(Params(**knob)).root
-
-
-def test_what_is_no_knob_makes_no_other_cohort(checkout, simulated):
-    assert open_cohort(Params()).root == open_cohort(Params(device="wrist", window_s=30.0)).root
-
-
-def test_another_simulator_makes_another_cohort(checkout, simulated, monkeypatch):
-    before = open_cohort(Params()).root
-    monkeypatch.setattr(source, "file_digest", lambda path: "another")
-    assert open_cohort(Params()).root != before
+    ]
+    roots = {open_cohort(Params(**knob)).root for knob in ({}, {"device": "wrist", "window_s": 30.0}, *knobs)}
+    assert len(roots) == 1 + len(knobs)
+    monkeypatch.setattr(sources, "file_digest", lambda path: "another")
+    assert open_cohort(Params()).root not in roots
 
 
 def test_every_module_of_the_simulator_counts():
-    folder = Path(source.__file__).parent
-    needed, found = {"simulate"}, set()
-    while needed - found:
-        module = (needed - found).pop()
-        found.add(module)
+    folder = Path(sources.__file__).parent
+    needed, seen = {"simulate"}, set()
+    while needed - seen:
+        module = (needed - seen).pop()
+        seen.add(module)
         for node in ast.walk(ast.parse((folder / f"{module}.py").read_text())):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wesadlib.data."):
                 needed.add(node.module.removeprefix("wesadlib.data."))
-    assert found - set(source.SIMULATOR_MODULES) <= {"pickles", "recording", "quest", "protocol"}
+    # What reads recordings draws nobody.
+    assert seen - set(sources.SIMULATOR_MODULES) <= {"pickles", "recording", "devices", "quest", "wesad"}
 
 
 def test_a_page_says_whose_data_it_shows():
-    assert "Simulated people" in describe_source({"simulated": 1})
-    assert "Real people" in describe_source({"simulated": 0})
+    assert "Simulated people, seen through the wrist" in describe_source({"simulated": 1, "device": "wrist"})
+    assert describe_source({"simulated": 0, "description": "of the laboratory"}) == "Real people: of the laboratory."

@@ -9,11 +9,30 @@ import pytest
 from scipy import stats
 from statsmodels.stats.multitest import multipletests
 
-from wesadlib.drift import find_threshold, make_reference, null_distribution, people_for, report
-from wesadlib.drift.alarm import choose_batches, correct_by_holm, distances, quantile_of_null
-from wesadlib.drift.reference import feature_columns, make_grid, person_distributions
-from wesadlib.drift.shifts import describe_noticed, notice_shifts, sensors_in, shift_windows, smallest_noticed
-from wesadlib.drift.trials import apart, leave_batches_out, naive_alarms, nulls_by_size, verify_rate
+from wesadlib.drift import describe_threshold, find_threshold, make_reference, people_for, report
+from wesadlib.drift.alarm import (
+    choose_batches,
+    correct_by_holm,
+    distances,
+    feature_columns,
+    make_grid,
+    null_distribution,
+    person_distributions,
+    quantile_of_null,
+)
+from wesadlib.drift.trials import (
+    describe_noticed,
+    describe_rate,
+    leave_batches_out,
+    naive_alarms,
+    non_overlapping,
+    notice_shifts,
+    nulls_by_size,
+    sensors_in,
+    shift_windows,
+    smallest_noticed,
+    verify_rate,
+)
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 
@@ -46,25 +65,32 @@ def toys(toy_windows):
     return extract_features(toy_windows)
 
 
-def test_the_statistic_is_the_two_sample_distance_where_people_have_as_many_windows(cohort):
-    _, distributions = person_distributions(cohort, make_grid(cohort))
-    batches = choose_batches(12, 2, 5, np.random.default_rng(0))
-    found = distances(distributions, batches)
+@pytest.mark.parametrize(("decimals", "exact"), [(0, 1e-9), (6, 0.02)])
+def test_the_statistic_is_the_two_sample_distance_where_people_have_as_many_windows(cohort, decimals, exact):
+    cohort = cohort.round(decimals)
+    distributions = person_distributions(cohort, make_grid(cohort))
     people = np.array([f"S{k}" for k in range(12)])
-    for batch, row in zip(batches, found, strict=True):
+    for batch in choose_batches(12, 2, 5, np.random.default_rng(0)):
         inside = cohort["subject"].isin(people[batch])
-        for name, distance in zip(feature_columns(cohort), row, strict=True):
+        for name, distance in zip(
+            feature_columns(cohort), distances(distributions[batch], distributions[~batch]), strict=True
+        ):
             expected = stats.ks_2samp(cohort.loc[inside, name], cohort.loc[~inside, name]).statistic
-            assert distance == pytest.approx(expected, abs=0.02)
+            assert distance == pytest.approx(expected, abs=exact)
+
+
+def test_a_batch_below_everything_that_the_cohort_holds_is_as_far_as_can_be(cohort, threshold):
+    reference, batch = cohort.assign(wrist_eda_f0=5.0), make_people(2, 77, first=50).assign(wrist_eda_f0=4.0)
+    row = report(reference, batch, threshold)["table"].iloc[0]
+    assert (row["feature"], row["distance"], row["ks"]) == ("wrist_eda_f0", 1.0, 1.0)
 
 
 def test_each_person_weighs_the_same():
     table = pd.concat([make_people(1, 1, windows=10), make_people(1, 2, windows=1000, first=1)])
-    batch = np.array([[True, True, False]])
     other = make_people(1, 3, windows=20, first=2)
-    _, balanced = person_distributions(pd.concat([table, other]), make_grid(other))
+    balanced = person_distributions(pd.concat([table, other]), make_grid(other))
     half = (balanced[0] + balanced[1]) / 2
-    np.testing.assert_allclose(distances(balanced, batch)[0], np.abs(half - balanced[2]).max(axis=1))
+    np.testing.assert_allclose(distances(balanced[:2], balanced[2:]), np.abs(half - balanced[2]).max(axis=1))
 
 
 def test_batches_are_all_there_are_or_distinct_ones():
@@ -76,12 +102,13 @@ def test_batches_are_all_there_are_or_distinct_ones():
 
 
 def test_the_threshold_is_exceeded_by_its_share_of_left_out_batches(cohort, threshold):
-    null = null_distribution(cohort, 2)
+    null = null_distribution(person_distributions(cohort, make_grid(cohort)), 2, 500, np.random.default_rng(0))
     assert len(null) == comb(12, 2) and (np.diff(null) >= 0).all()
     assert (null > threshold["threshold"]).mean() <= 0.1
     assert (null >= threshold["threshold"]).mean() > 0.08
     assert find_threshold(cohort, people=2, false_alarm_rate=0.3)["threshold"] < threshold["threshold"]
     assert json.loads(json.dumps(threshold)) == threshold
+    assert f"above a distance of {threshold['threshold']:.2f}, learnt from 66 batches" in describe_threshold(threshold)
 
 
 def test_fresh_healthy_people_raise_it_at_about_the_claimed_rate(cohort, threshold):
@@ -123,7 +150,9 @@ def test_a_small_cohort_has_no_alarm_and_says_how_many_people_it_takes():
     assert "4 people are not enough" in limit["note"] and "at least 7" in limit["note"]
     judged = report(small, make_people(2, 9), limit)
     assert judged["alarm"] is None and judged["note"] == limit["note"]
-    assert np.isnan(verify_rate(small, 2)["observed"]).all()
+    assert describe_threshold(limit) == limit["note"]
+    rates = verify_rate(small, 2)
+    assert np.isnan(rates["observed"]).all() and "nothing to verify" in describe_rate(rates, 0.05)
     assert find_threshold(make_people(7, 0), people=2, false_alarm_rate=0.05)["threshold"] is not None
     assert find_threshold(make_people(6, 0), people=2, false_alarm_rate=0.05)["threshold"] is None
     assert find_threshold(make_people(1, 0), people=2, false_alarm_rate=0.05)["threshold"] is None
@@ -169,7 +198,7 @@ def test_windows_counted_as_independent_alarm_on_healthy_people(cohort):
 
 def test_only_windows_apart_are_counted():
     table = make_people(2, 0, windows=11)
-    kept = apart(table, 60.0)
+    kept = non_overlapping(table, 60.0)
     assert kept["start_s"].tolist() == [0, 60, 120, 180, 240, 300] * 2
 
 
@@ -180,14 +209,19 @@ def test_the_rate_is_verified_on_batches_the_threshold_has_not_seen():
     table = verify_rate(make_people(9, 0), 2, [0.01, 0.1])
     assert np.isnan(table["observed"][0]) and table["batches"].tolist() == [0, 36]
     assert (table["independent"] == 4).all()
+    assert "Where 0.1 is claimed" in describe_rate(table, 0.05) and "of 36 healthy batches" in describe_rate(
+        table, 0.05
+    )
+    # Of four batches, 90 % of counts lie between none and two where each alarms at 0.1.
+    assert table[["low", "high"]].iloc[1].tolist() == [0, 0.5]
 
 
 def test_a_left_out_batch_takes_no_part_in_its_own_threshold(cohort):
-    _, distributions = person_distributions(cohort, make_grid(cohort))
+    distributions = person_distributions(cohort, make_grid(cohort))
     for batch, null in leave_batches_out(distributions, 2, 4, 1000, np.random.default_rng(0)):
         rest = distributions[~batch]
-        expected = distances(rest, choose_batches(10, 2, 1000, np.random.default_rng(1))).max(axis=1)
-        np.testing.assert_allclose(null, np.sort(expected))
+        pairs = choose_batches(10, 2, 1000, np.random.default_rng(1))
+        np.testing.assert_allclose(null, sorted(distances(rest[pair], rest[~pair]).max() for pair in pairs))
 
 
 def test_a_reference_holds_what_drift_is_judged_on(toys):
@@ -251,6 +285,7 @@ def test_larger_shifts_are_noticed_and_none_is_not(make_windows_of_toys):
 def test_shifts_in_a_cohort_too_small_for_the_rate(toys):
     table = notice_shifts(toys.isel(window=slice(0, 48)), people=2, false_alarm_rate=0.05, sizes={"gain": (3.0,)})
     assert table["noticed"].isna().all() and table["distance"].notna().all()
+    assert describe_noticed(table).startswith("Too few people")
 
 
 def test_the_smallest_size_noticed_counts_from_the_largest_down():
@@ -261,7 +296,10 @@ def test_the_smallest_size_noticed_counts_from_the_largest_down():
     found = smallest_noticed(table)
     assert found["kind"].tolist() == ["gain", "offset"]
     assert found["size"][0] == 2.0 and np.isnan(found["size"][1])
-    assert describe_noticed(found) == ["gain: wrist eda from 2", "offset: at no size tried: wrist eda"]
+    assert describe_noticed(table).splitlines()[2:] == [
+        "- gain: wrist eda from 2",
+        "- offset: at no size tried: wrist eda",
+    ]
 
 
 def test_larger_healthy_batches_lie_closer(cohort):

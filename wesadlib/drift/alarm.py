@@ -1,4 +1,4 @@
-"""The alarm: its statistic, its threshold for a stated rate of false alarms, and the report on a batch.
+"""The alarm: its reference, its statistic, its threshold for a stated rate of false alarms, the report on a batch.
 
 People are the unit. Windows of one person resemble each other far more than those of two, so a test that counts
 windows finds every healthy newcomer strange. Here each person weighs the same, and how far a healthy batch lies from
@@ -6,58 +6,82 @@ the cohort is learnt from the cohort itself, by leaving as many people out of it
 """
 
 import itertools
+from collections.abc import Sequence
 from math import ceil, comb
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 from scipy import stats
 
-from wesadlib.drift.reference import feature_columns, make_grid, make_reference, person_distributions
 from wesadlib.errors import InputError
 
 STATISTIC = "largest Kolmogorov-Smirnov distance over the features, each person weighing the same"
 SPLITS = 500
 
+#: Statistics that drift is judged on: level, spread and the main reading of each sensor. Tails and the posture of
+#: single axes are left out, which differ between any two groups of healthy people.
+DRIFT_STATISTICS = (
+    "mean",
+    "sd",
+    "interquartile_range",
+    "peak_rate",
+    "heart_rate",
+    "regular_share",
+    "log_level",
+    "relative_phasic_sd",
+    "scr_rate",
+    "slope",
+    "rate",
+    "depth",
+    "jerk",
+)
+#: A person with fewer windows has no distribution to speak of.
+LEAST_WINDOWS = 10
+_MOST_MISSING = 0.2
+_GRID = 256
+_KEYS = ["subject", "start_s"]
 
-def distances(distributions: np.ndarray, batches: np.ndarray) -> np.ndarray:
-    """Kolmogorov-Smirnov distance of each batch of people to all the others.
+
+def make_reference(windows: xr.Dataset, features: Sequence[str] | None = None) -> pd.DataFrame:
+    """Tabulate the features that drift is judged on: of the cohort, and just so of a batch.
 
     Parameters
     ----------
-    distributions : ndarray (person, feature, point)
-        From :func:`~wesadlib.drift.reference.person_distributions`.
-    batches : ndarray (batch, person)
-        True for the people of the batch.
+    windows : Dataset
+        With ``feature (window, feature_name)``, from :func:`~wesadlib.features.extract_features`, and ``subject``.
+    features : sequence of str, optional
+        Which; of a batch, those of the reference. Default: :data:`~wesadlib.drift.alarm.DRIFT_STATISTICS` of each
+        sensor, of acceleration only what does not depend on how the sensor is turned, and of these what can be read in
+        at least four fifths of the windows.
 
     Returns
     -------
-    ndarray (batch, feature)
+    DataFrame
+        Columns ``subject start_s`` and a column a feature, in its own unit; NaN where it could not be read.
     """
-    inside = batches / batches.sum(axis=1, keepdims=True)
-    outside = ~batches / (~batches).sum(axis=1, keepdims=True)
-    flat = distributions.reshape(len(distributions), -1)
-    gap = np.abs((inside - outside) @ flat)
-    return gap.reshape(len(batches), *distributions.shape[1:]).max(axis=2)
+    if "feature" not in windows:
+        raise InputError("drift is judged on features, which these windows lack: call extract_features first.")
+    table = windows["feature"].to_pandas()
+    if features is None:
+        features = [name for name in table if _is_judged(name) and table[name].isna().mean() < _MOST_MISSING]
+        if not features:
+            raise InputError(
+                "these windows hold no feature that drift is judged on and that can be read in most of them."
+            )
+    if absent := [name for name in features if name not in table]:
+        raise InputError(f"feature {absent[0]} of the drift reference is not among those of these windows.")
+    result = table[list(features)].reset_index(drop=True).rename_axis(columns=None)
+    result.insert(0, "subject", windows["subject"].values.astype(str))
+    result.insert(1, "start_s", windows["start_s"].values.astype(float))
+    return result
 
 
-def choose_batches(n: int, people: int, most: int, generator: np.random.Generator) -> np.ndarray:
-    """Batches of `people` out of `n`: all there are, or `most` at random.
-
-    Returns
-    -------
-    ndarray (batch, person)
-        True for the people of the batch.
-    """
-    if comb(n, people) <= most:
-        chosen = np.array(list(itertools.combinations(range(n), people)), int).reshape(-1, people)
-    else:
-        draws = generator.random((4 * most, n)).argsort(axis=1)[:, :people]
-        chosen = np.unique(np.sort(draws, axis=1), axis=0)
-        chosen = chosen[generator.permutation(len(chosen))[:most]]
-    batches = np.zeros((len(chosen), n), bool)
-    np.put_along_axis(batches, chosen, True, axis=1)
-    return batches
+def _is_judged(feature: str) -> bool:
+    _, signal, *rest = feature.split("_")
+    statistic = "_".join(rest).removeprefix("magnitude_")
+    return statistic in DRIFT_STATISTICS and not (signal == "acc" and rest[0] in ("x", "y", "z"))
 
 
 def people_for(people: int, false_alarm_rate: float) -> int:
@@ -65,53 +89,18 @@ def people_for(people: int, false_alarm_rate: float) -> int:
 
     The people left must outnumber the batch. With `k` healthy batches to learn from, the largest of them is exceeded by
     another with probability ``1 / (k + 1)``, and no smaller rate of false alarms can be claimed.
+
+    Parameters
+    ----------
+    people : int
+        In a batch.
+    false_alarm_rate : float
+        Claimed, in (0, 1).
     """
     needed = 2 * people + 1
     while comb(needed, people) + 1 < 1 / false_alarm_rate - 1e-9:
         needed += 1
     return needed
-
-
-def null_distribution(reference: pd.DataFrame, people: int, *, splits: int = SPLITS, seed: int = 0) -> np.ndarray:
-    """The statistic of healthy batches: of people left out of the cohort, against the rest of it.
-
-    Parameters
-    ----------
-    reference : DataFrame
-        From :func:`~wesadlib.drift.make_reference`.
-    people : int
-        In a batch.
-    splits : int
-        At most so many batches; all where there are fewer.
-    seed : int
-        Which.
-
-    Returns
-    -------
-    ndarray (batch,)
-        Ascending; empty where the people left would not outnumber the batch.
-
-    Raises
-    ------
-    InputError
-        When a person has too few windows.
-    """
-    _, distributions = person_distributions(reference, make_grid(reference))
-    return null_of(distributions, people, splits, np.random.default_rng(seed))
-
-
-def null_of(distributions: np.ndarray, people: int, splits: int, generator: np.random.Generator) -> np.ndarray:
-    """As :func:`null_distribution`, from the distributions (person, feature, point)."""
-    if len(distributions) < 2 * people + 1:
-        return np.empty(0)
-    batches = choose_batches(len(distributions), people, splits, generator)
-    return np.sort(distances(distributions, batches).max(axis=1))
-
-
-def quantile_of_null(null: np.ndarray, false_alarm_rate: float) -> float | None:
-    """The value that a further healthy batch exceeds at the stated rate; None where the batches are too few to tell."""
-    rank = ceil((1 - false_alarm_rate) * (len(null) + 1) - 1e-9)
-    return float(null[rank - 1]) if 1 <= rank <= len(null) else None
 
 
 def find_threshold(
@@ -129,7 +118,7 @@ def find_threshold(
     false_alarm_rate : float
         Share of healthy batches that may raise it, in (0, 1).
     splits, seed : int
-        As in :func:`null_distribution`.
+        At most so many batches of the cohort's own people, and which.
 
     Returns
     -------
@@ -137,13 +126,9 @@ def find_threshold(
         Plain values, fit for JSON: ``statistic people reference_people splits false_alarm_rate threshold features
         note``; `threshold` is None where the cohort has too few people for that rate, and `note` then says how many
         it takes.
-
-    Raises
-    ------
-    InputError
-        When a person has too few windows.
     """
-    null = null_distribution(reference, people, splits=splits, seed=seed)
+    distributions = person_distributions(reference, make_grid(reference))
+    null = null_distribution(distributions, people, splits, np.random.default_rng(seed))
     threshold = quantile_of_null(null, false_alarm_rate)
     n = reference["subject"].nunique()
     note = ""
@@ -164,7 +149,16 @@ def find_threshold(
     }
 
 
-def report(reference: pd.DataFrame, current: Any, threshold: dict[str, Any]) -> dict[str, Any]:
+def describe_threshold(threshold: dict[str, Any]) -> str:
+    """Say in a sentence what :func:`find_threshold` found, or that there is no alarm."""
+    return threshold["note"] or (
+        f"With {threshold['people']} people in a batch and a claimed false-alarm rate of "
+        f"{threshold['false_alarm_rate']:g}, the alarm is raised above a distance of {threshold['threshold']:.2f}, "
+        f"learnt from {threshold['splits']} batches."
+    )
+
+
+def report(reference: pd.DataFrame, current: pd.DataFrame | xr.Dataset, threshold: dict[str, Any]) -> dict[str, Any]:
     """Judge a batch of new people against the reference.
 
     Parameters
@@ -185,89 +179,136 @@ def report(reference: pd.DataFrame, current: Any, threshold: dict[str, Any]) -> 
         windows, ``p_holm`` (which nothing rests on: windows are not independent), ``effect_size`` (difference of the
         people's medians, in SDs between people of the reference), ``missing_reference`` and ``missing_current`` (shares
         that could not be read).
-
-    Raises
-    ------
-    InputError
-        When the batch has fewer people than the threshold was made for, lacks a feature, or a person of it has too
-        few windows.
     """
-    features = feature_columns(reference)
     if not isinstance(current, pd.DataFrame):
-        current = make_reference(current, features)
-    if absent := [name for name in features if name not in current]:
+        current = make_reference(current, feature_columns(reference))
+    if absent := [name for name in reference if name not in current]:
         raise InputError(f"feature {absent[0]} of the drift reference is not in the batch.")
     current = current[list(reference.columns)]
-    people = current["subject"].nunique()
-    needed = int(threshold["people"])
+    people, needed = current["subject"].nunique(), int(threshold["people"])
     if people < needed:
         raise InputError(f"the batch has {people} people; this alarm is for batches of at least {needed}.")
     grid = make_grid(reference)
-    _, of_reference = person_distributions(reference, grid)
-    _, of_batch = person_distributions(current, grid)
-    distance = np.abs(of_batch.mean(axis=0) - of_reference.mean(axis=0)).max(axis=1)
-    statistic, limit = float(distance.max()), threshold["threshold"]
-    alarm = None if limit is None else bool(statistic > limit)
+    distance = distances(person_distributions(current, grid), person_distributions(reference, grid))
     table = compare_windows(reference, current)
     table.insert(1, "distance", distance)
     table = table.sort_values("distance", ascending=False, ignore_index=True)
+    statistic, limit = float(distance.max()), threshold["threshold"]
+    alarm = None if limit is None else bool(statistic > limit)
+    note = threshold["note"] or (
+        f"{'Drift' if alarm else 'No drift'}: the largest distance, {statistic:.2f} ({table['feature'][0]}), is "
+        f"{'above' if alarm else 'not above'} {limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of healthy "
+        f"batches of {needed} people exceed."
+    )
     return {
         "people": people,
         "people_needed": needed,
         "statistic": statistic,
         "threshold": limit,
         "alarm": alarm,
-        "note": threshold["note"] or _sentence(table["feature"][0], statistic, limit, alarm, threshold),
+        "note": note,
         "table": table,
     }
 
 
-def _sentence(feature: str, statistic: float, limit: float, alarm: bool, threshold: dict[str, Any]) -> str:
-    found = "Drift" if alarm else "No drift"
-    return (
-        f"{found}: the largest distance, {statistic:.2f} ({feature}), is {'above' if alarm else 'not above'} "
-        f"{limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of healthy batches of "
-        f"{threshold['people']} people exceed."
-    )
+def feature_columns(reference: pd.DataFrame) -> list[str]:
+    """Names of the features of a reference."""
+    return [name for name in reference.columns if name not in _KEYS]
+
+
+def make_grid(reference: pd.DataFrame) -> np.ndarray:
+    """Values (feature, point) at which distributions are compared: quantiles of the reference, the ends included."""
+    values = reference[feature_columns(reference)].to_numpy(float)
+    return np.nanquantile(values, np.linspace(0, 1, _GRID), axis=0, method="nearest").T
+
+
+def person_distributions(table: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
+    """Each person's distribution (person, feature, point) of each feature, people in the order of the table."""
+    features = feature_columns(table)
+    distributions = []
+    for person, rows in table.groupby("subject", sort=False):
+        if len(rows) < LEAST_WINDOWS:
+            raise InputError(
+                f"{person} has {len(rows)} windows; drift is judged on people with at least {LEAST_WINDOWS}."
+            )
+        distributions.append(cumulative(rows[features].to_numpy(float), grid))
+    return np.stack(distributions)
+
+
+def cumulative(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
+    """Share (feature, point) of the windows in `values` (window, feature) below each point, then at or below it.
+
+    Both, so that two distributions without a value in common differ by 1 wherever these lie. A missing reading lies
+    above all points, so a sensor that can no longer be read changes the distribution.
+    """
+    ordered = np.sort(values, axis=0)
+    counts = [
+        np.concatenate([np.searchsorted(column, points, side) for side in ("left", "right")])
+        for column, points in zip(ordered.T, grid, strict=True)
+    ]
+    return np.array(counts) / len(values)
+
+
+def distances(batch: np.ndarray, rest: np.ndarray) -> np.ndarray:
+    """Kolmogorov-Smirnov distance (feature,) of people to others, of whom each weighs the same."""
+    return np.abs(batch.mean(axis=0) - rest.mean(axis=0)).max(axis=1)
+
+
+def choose_batches(n: int, people: int, most: int, generator: np.random.Generator) -> np.ndarray:
+    """Batches (batch, person), True for the `people` of it out of `n`: all there are, or `most` at random."""
+    if comb(n, people) <= most:
+        chosen = np.array(list(itertools.combinations(range(n), people)), int).reshape(-1, people)
+    else:
+        draws = generator.random((4 * most, n)).argsort(axis=1)[:, :people]
+        chosen = generator.permutation(np.unique(np.sort(draws, axis=1), axis=0))[:most]
+    batches = np.zeros((len(chosen), n), bool)
+    np.put_along_axis(batches, chosen, True, axis=1)
+    return batches
+
+
+def null_distribution(
+    distributions: np.ndarray, people: int, splits: int, generator: np.random.Generator
+) -> np.ndarray:
+    """The statistic of healthy batches, ascending: of people left out of the cohort, against the rest of it.
+
+    Of at most so many `splits` of the distributions (person, feature, point); of none where the people left would not
+    outnumber the batch.
+    """
+    n = len(distributions)
+    if n < 2 * people + 1:
+        return np.empty(0)
+    batches = choose_batches(n, people, splits, generator)
+    weights = np.where(batches, 1 / people, -1 / (n - people))
+    return np.sort(np.abs(np.tensordot(weights, distributions, 1)).max(axis=(1, 2)))
+
+
+def quantile_of_null(null: np.ndarray, false_alarm_rate: float) -> float | None:
+    """The value that a further healthy batch exceeds at the stated rate; None where the batches are too few to tell."""
+    rank = ceil((1 - false_alarm_rate) * (len(null) + 1) - 1e-9)
+    return float(null[rank - 1]) if 1 <= rank <= len(null) else None
 
 
 def compare_windows(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFrame:
-    """Compare the features of two sets of windows by the two-sample Kolmogorov-Smirnov test, with Holm's correction.
-
-    Parameters
-    ----------
-    reference, current : DataFrame
-        From :func:`~wesadlib.drift.make_reference`.
-
-    Returns
-    -------
-    DataFrame
-        A row a feature: ``feature ks p p_holm effect_size missing_reference missing_current``, as in :func:`report`;
-        NaN where one side has no reading.
-    """
+    """The two-sample Kolmogorov-Smirnov test over windows, a row a feature; NaN where one side has no reading."""
     features = feature_columns(reference)
-    of_people = reference.groupby("subject")[features].median()
-    between = of_people.std().replace(0, np.nan)
-    effect = (current.groupby("subject")[features].median().mean() - of_people.mean()) / between
+    medians = reference.groupby("subject")[features].median()
+    shift = current.groupby("subject")[features].median().mean() - medians.mean()
     rows = []
     for name in features:
-        here, there = current[name].dropna(), reference[name].dropna()
+        sides = current[name].dropna(), reference[name].dropna()
         # The asymptotic p: the exact one takes 40 times as long and differs where nothing is significant anyway.
-        test = stats.ks_2samp(here, there, method="asymp") if len(here) and len(there) else None
-        rows.append((name, test.statistic, test.pvalue) if test else (name, np.nan, np.nan))
-    table = pd.DataFrame(rows, columns=["feature", "ks", "p"])
+        rows.append(tuple(stats.ks_2samp(*sides, method="asymp")) if min(map(len, sides)) else (np.nan, np.nan))
+    table = pd.DataFrame(rows, columns=["ks", "p"])
+    table.insert(0, "feature", features)
     table["p_holm"] = correct_by_holm(table["p"].to_numpy())
-    table["effect_size"] = effect.to_numpy()
+    table["effect_size"] = (shift / medians.std().replace(0, np.nan)).to_numpy()
     table["missing_reference"] = reference[features].isna().mean().to_numpy()
     table["missing_current"] = current[features].isna().mean().to_numpy()
     return table
 
 
 def correct_by_holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction of p-values; NaN is no test and stays NaN.
-
-    Written out because statsmodels' takes 0.2 s a call, most of it for collecting garbage.
-    """
+    """Holm's step-down correction of p-values; NaN is no test and stays NaN."""
     corrected = np.full(len(p), np.nan)
     tested = np.flatnonzero(~np.isnan(p))
     order = tested[np.argsort(p[tested], kind="stable")]

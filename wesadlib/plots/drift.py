@@ -83,8 +83,7 @@ def plot_rate(rates: pd.DataFrame) -> Figure:
     Parameters
     ----------
     rates : DataFrame
-        From :func:`~wesadlib.drift.trials.verify_rate`, with ``low`` and ``high``, between which the observed share of
-        so few independent batches falls where the claim is true.
+        From :func:`~wesadlib.drift.trials.verify_rate`.
     """
     figure, axes = plt.subplots(figsize=(7, 3.4))
     axes.fill_between(rates["claimed"], rates["low"], rates["high"], color=NEUTRAL, alpha=0.18, linewidth=0)
@@ -106,7 +105,7 @@ def plot_shifts(shifts: pd.DataFrame) -> Figure:
     Parameters
     ----------
     shifts : DataFrame
-        From :func:`~wesadlib.drift.shifts.notice_shifts`. Where no batch could be judged, distances are shown instead.
+        From :func:`~wesadlib.drift.trials.notice_shifts`. Where no batch could be judged, distances are shown instead.
     """
     column = "noticed" if shifts["noticed"].notna().any() else "distance"
     panels = {kind: rows for kind, rows in shifts.groupby("kind", sort=False) if kind != "none"}

@@ -10,8 +10,8 @@ import pandas as pd
 from fastapi import APIRouter
 
 from wesadlib.bundle import Bundle
+from wesadlib.drift import LEAST_WINDOWS
 from wesadlib.drift import report as compare
-from wesadlib.drift.reference import LEAST_WINDOWS
 from wesadlib.serving.reservoir import Rows
 from wesadlib.serving.schemas import DriftFeature, DriftReport, Problem
 from wesadlib.serving.watch import drift_columns

@@ -221,8 +221,7 @@ def _find_columns(bundle: "Bundle") -> list[int]:
 
 def compare_rows(bundle: "Bundle", rows: Rows) -> DriftReport:
     """Compare windows of late, with the features that the bundle's threshold names, with the bundle's reference."""
-    from wesadlib.drift import report
-    from wesadlib.drift.reference import LEAST_WINDOWS
+    from wesadlib.drift import LEAST_WINDOWS, report
 
     threshold = bundle.config["drift_threshold"] if _find_columns(bundle) else {}
     counts = Counter(rows.people)

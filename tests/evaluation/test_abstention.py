@@ -3,20 +3,26 @@ import pandas as pd
 import pytest
 from known_predictions import make_predictions
 
-from wesadlib.evaluation.abstention import answers, at_threshold, calibration_curve, confidence_gap, coverage_curve
-from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.abstention import (
+    calibration_curve,
+    confidence_gap,
+    per_person_at,
+    risk_coverage_counts,
+    risk_coverage_curve,
+)
+from wesadlib.evaluation.scores import score
 
 
 def test_who_answers_what_is_counted(predictions):
-    table = answers(predictions, [0, 0.75, 0.95]).set_index(["threshold", "subject"])
+    table = risk_coverage_counts(predictions, [0, 0.75, 0.95]).set_index(["threshold", "subject"])
     assert table.loc[0, ["n_windows", "answered", "correct"]].to_numpy().tolist() == [[4, 4, 3], [2, 2, 1]]
     # At least 0.75: S2's 0.9, 0.9 and 0.8, all right; S3's 0.8, which is wrong.
     assert table.loc[0.75, ["n_windows", "answered", "correct"]].to_numpy().tolist() == [[4, 3, 3], [2, 1, 0]]
-    curve = coverage_curve(table.reset_index()).set_index("threshold")
+    curve = risk_coverage_curve(table.reset_index()).set_index("threshold")
     assert curve["coverage"].tolist() == pytest.approx([1, 4 / 6, 0])
     assert curve["accuracy"].tolist()[:2] == pytest.approx([4 / 6, 3 / 4]) and np.isnan(curve["accuracy"].iloc[2])
     assert curve["silent"].tolist() == [0, 0, 2]
-    people = at_threshold(table.reset_index(), 0.75).set_index("subject")
+    people = per_person_at(table.reset_index(), 0.75).set_index("subject")
     assert people["coverage"].to_dict() == {"S2": 0.75, "S3": 0.5}
     assert people["accuracy"].to_dict() == {"S2": 1.0, "S3": 0.0}
     assert people["accuracy_of_all"].to_dict() == {"S2": 0.75, "S3": 0.5}
@@ -24,23 +30,23 @@ def test_who_answers_what_is_counted(predictions):
 
 def test_a_window_at_the_threshold_is_answered():
     one = make_predictions([("S2", "stress", 0.7), ("S3", "stress", 0.69)])
-    assert answers(one, [0.7])["answered"].tolist() == [1, 0]
+    assert risk_coverage_counts(one, [0.7])["answered"].tolist() == [1, 0]
 
 
 def test_coverage_falls_and_full_coverage_is_the_score(random_predictions):
-    curve = coverage_curve(answers(random_predictions))
+    curve = risk_coverage_curve(risk_coverage_counts(random_predictions))
     for model, part in curve.groupby("model"):
         assert part["coverage"].is_monotonic_decreasing and part["coverage"].iloc[0] == 1
         whole = score(random_predictions).set_index("model").loc[model]
         assert part["accuracy"].iloc[0] == pytest.approx(whole["accuracy"])
         assert part["accuracy_low"].iloc[0] == pytest.approx(whole["accuracy_low"])
         assert part["accuracy"].iloc[80] > part["accuracy"].iloc[0], "confident answers are better here"
-    accepted = answers(random_predictions, [0], windows="accepted").query("model == 'one'")
+    accepted = risk_coverage_counts(random_predictions, [0], windows="accepted").query("model == 'one'")
     assert accepted["n_windows"].sum() == 8 * 14 - 23
 
 
 def test_nobody_to_answer_is_nan_and_not_zero():
-    silent = at_threshold(answers(make_predictions([("S2", "stress", 0.6)]), [0, 0.7]), 0.7)
+    silent = per_person_at(risk_coverage_counts(make_predictions([("S2", "stress", 0.6)]), [0, 0.7]), 0.7)
     assert silent["coverage"].item() == 0 and np.isnan(silent["accuracy"].item())
 
 

@@ -7,17 +7,20 @@ from known_predictions import make_predictions
 from scipy import stats
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.comparison import against_cold_start, gains, leaderboard, person_scores, same_windows, tabulate
-from wesadlib.evaluation.metrics import score
-from wesadlib.evaluation.pairs import (
-    friedman,
-    nemenyi,
+from wesadlib.evaluation.comparison import (
+    against_cold_start,
+    gains,
+    leaderboard,
     pairwise,
-    rank_biserial,
-    standardised_difference,
-    what_is_shown,
+    person_scores,
+    published_figures,
+    same_windows,
+    tabulate,
+    tabulate_published,
 )
-from wesadlib.evaluation.published import as_markdown, published_figures
+from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.sentences import describe_pairs
+from wesadlib.evaluation.statistics import friedman, nemenyi, paired_test
 
 PEOPLE = [f"S{k}" for k in range(2, 10)]
 
@@ -209,28 +212,31 @@ def test_a_person_whom_one_model_lacks_is_left_out_of_its_pairs_only(accuracy):
 
 
 def test_effect_sizes():
+    def effects(difference):
+        test = paired_test(pd.Series(0.0, range(len(difference))), pd.Series(difference))
+        return test.rank_biserial, test.effect_size
+
     difference = np.array([0.04, -0.01, 0.02, 0.0, 0.03])
-    # Ranks of the four that differ: 4, 1, 2, 3; favourable 9, unfavourable 1.
-    assert rank_biserial(difference) == pytest.approx(0.8)
-    assert rank_biserial(-difference) == pytest.approx(-0.8)
     plain = difference.mean() / difference.std(ddof=1)
-    assert standardised_difference(difference) == pytest.approx(plain * (1 - 3 / 15))
-    assert np.isnan(standardised_difference(np.full(5, 0.1))) and np.isnan(standardised_difference(np.array([0.1])))
+    # Ranks of the four that differ: 4, 1, 2, 3; favourable 9, unfavourable 1.
+    assert effects(difference) == pytest.approx((0.8, plain * (1 - 3 / 15)))
+    assert effects(-difference) == pytest.approx((-0.8, -plain * (1 - 3 / 15)))
+    assert np.isnan(effects(np.full(5, 0.1))[1])
 
 
 def test_what_is_shown_is_said_with_its_direction(accuracy):
-    said = what_is_shown(pairwise(accuracy, bootstrap=200))
+    said = describe_pairs(pairwise(accuracy, bootstrap=200))
     assert said.startswith("3 pairs of models were compared on 8 people. They show that accuracy differs for 2, ")
     assert "good over poor (6.5, p 0.023), same (6.5, p 0.023)." in said
-    turned = what_is_shown(pairwise(1 - accuracy, bootstrap=200))
+    turned = describe_pairs(pairwise(1 - accuracy, bootstrap=200))
     assert "poor over good (6.5, p 0.023); same over good" in turned
 
 
 def test_what_is_not_shown_is_not_claimed(accuracy):
-    few = what_is_shown(pairwise(accuracy.iloc[:5], bootstrap=200))
+    few = describe_pairs(pairwise(accuracy.iloc[:5], bootstrap=200))
     assert "So few people cannot show that any pair differs, whatever their scores" in few and "0.19" in few
     noise = pd.DataFrame(np.random.default_rng(1).normal(0.8, 0.05, (8, 3)), PEOPLE, columns=list("abc"))
-    said = what_is_shown(pairwise(noise, bootstrap=200))
+    said = describe_pairs(pairwise(noise, bootstrap=200))
     assert "For none do they show" in said and "over" not in said
     detectable = 100 * pairwise(noise, bootstrap=200)["detectable"]
     assert f"is {detectable.min():.1f} to {detectable.max():.1f} points, depending on the pair;" in said
@@ -243,10 +249,10 @@ def test_a_pair_that_only_stands_alone_is_called_so():
     scores = pd.DataFrame({"a": base, "b": base + difference} | {f"n{k}": base + noise[:, k] for k in range(4)})
     pairs = pairwise(scores, bootstrap=200)
     assert (pairs["p_holm"] >= 0.05).all() and (pairs["p"] < 0.05).any()
-    said = what_is_shown(pairs)
+    said = describe_pairs(pairs)
     assert "Looked at alone, p falls below 0.05 for " in said and "They show" not in said
     # Of three pairs eight people could show one, but do not.
-    said = what_is_shown(pairwise(scores[["a", "b", "n0"]], bootstrap=200))
+    said = describe_pairs(pairwise(scores[["a", "b", "n0"]], bootstrap=200))
     assert "For none do they show" in said and "(adjusted p at least 0.07)" in said and "0.05 for a and b;" in said
 
 
@@ -255,7 +261,7 @@ def test_published_figures_are_cited_with_their_protocol(repository):
     keys = set(re.findall(r"^@\w+\{(\w+),", (repository / "book" / "references.bib").read_text(), re.MULTILINE))
     assert set(figures["key"]) <= keys
     assert figures["value"].between(0, 1).all() and figures["protocol"].str.len().gt(0).all()
-    table = as_markdown(figures)
+    table = tabulate_published(figures)
     row = next(line for line in table.splitlines() if "ResNet-1D" in line)
     assert "{cite}`matteucci2026biomarker`" in row and "the left-out person chooses epoch" in row
     assert "accuracy 96.1 %, area under ROC 0.991, calibration error (ECE) 0.06 |" in row

@@ -1,8 +1,7 @@
 import numpy as np
 import pytest
 
-from wesadlib.evaluation.curves import confusion, roc_curves
-from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.scores import confusion, roc_curves, score
 
 
 def test_confusion_is_counted_by_label(predictions):

@@ -3,9 +3,10 @@ import pandas as pd
 import pytest
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.failures import hardest, timeline
-from wesadlib.evaluation.metrics import score
+from wesadlib.evaluation.comparison import hardest
+from wesadlib.evaluation.predictions import timeline
 from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.scores import score
 
 
 @pytest.fixture(scope="module")

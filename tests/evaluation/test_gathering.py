@@ -9,9 +9,10 @@ import stub_models
 
 from wesadlib import models
 from wesadlib.evaluation.folds import Job, run_fold, windows_of_classes
-from wesadlib.evaluation.metrics import main_predictions, score
+from wesadlib.evaluation.predictions import main_predictions
 from wesadlib.evaluation.protocols import make_protocol
 from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.scores import score
 from wesadlib.features import extract_features
 from wesadlib.params import Params
 

@@ -5,7 +5,6 @@ import stub_models
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.learning import (
-    in_words,
     learning_curve,
     learning_folds,
     learning_sizes,
@@ -13,6 +12,7 @@ from wesadlib.evaluation.learning import (
     score_curve,
 )
 from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.sentences import describe_rise
 
 
 def curve(windows, sizes, model="plain", **options):
@@ -113,7 +113,7 @@ def test_the_rise_is_that_of_the_last_sizes_over_people():
 
 def test_a_rise_that_is_not_shown_is_not_promised():
     up, flat, down = (
-        in_words(rise(scores(value, noise)).iloc[0]) for value, noise in ((0.03, 0.01), (0.0, 0.03), (-0.03, 0.01))
+        describe_rise(rise(scores(value, noise)).iloc[0]) for value, noise in ((0.03, 0.01), (0.0, 0.03), (-0.03, 0.01))
     )
     assert "more people did help there" in up and "16 people would bring about as much again" in up
     assert "neither a rise nor a plateau is shown" in flat and "help there" not in flat

@@ -6,7 +6,7 @@ import pytest
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.matrix import choose, list_matrix, run_matrix, tabulate_cost
-from wesadlib.evaluation.metrics import main_predictions, only
+from wesadlib.evaluation.predictions import filter_predictions, main_predictions
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.params import Params
 
@@ -93,9 +93,9 @@ def test_a_matrix_has_every_row_of_its_list(windows, whole):
     }
     assert set(predictions.loc[predictions["task"] == JOINED, "label"]) == {"non-stress", "stress"}
     pd.testing.assert_frame_equal(
-        only(predictions, MAIN, "cold_start", "centroid", 2),
+        filter_predictions(predictions, MAIN, "cold_start", "centroid", 2),
         evaluate("centroid", windows, seeds=[2], params=PLAIN, progress=False).set_axis(
-            only(predictions, MAIN, "cold_start", "centroid", 2).index
+            filter_predictions(predictions, MAIN, "cold_start", "centroid", 2).index
         ),
     )
 
@@ -105,7 +105,7 @@ def test_the_runs_own_predictions_are_those_of_the_first_row(whole):
     own = main_predictions(predictions)
     assert set(own["task"]) == {MAIN} and set(own["protocol"]) == {"cold_start"} and set(own["seed"]) == {4, 2}
     assert [name for name in own if name.startswith("p_")] == ["p_baseline", "p_stress"]
-    three = only(predictions, task=THREE)
+    three = filter_predictions(predictions, task=THREE)
     assert [name for name in three if name.startswith("p_")] == ["p_baseline", "p_stress", "p_amusement"]
     for options, told in [
         ({"task": "sleep"}, rf"task `sleep`; there are those of {MAIN}, {THREE}, {JOINED}\."),
@@ -117,7 +117,7 @@ def test_the_runs_own_predictions_are_those_of_the_first_row(whole):
         ({"model": "forest"}, r"model `forest`; there are those of centroid, plain, mean\."),
     ]:
         with pytest.raises(InputError, match=rf"^no prediction with {told}$"):
-            only(predictions, **options)
+            filter_predictions(predictions, **options)
     with pytest.raises(InputError, match=r"^no predictions; evaluate a model first"):
         main_predictions(predictions.iloc[:0])
 
@@ -133,8 +133,10 @@ def test_the_headline_is_chosen_under_every_protocol_of_a_device_and_for_every_s
     assert set(selection.loc[selection["chosen"], "candidate"]) == {"informed"}
     for protocol in ("cold_start", "rest_calibrated"):
         order = ["seed", "window"]
-        applied = only(chosen, protocol=protocol).drop(columns="model").sort_values(order, ignore_index=True)
-        informed = only(predictions, protocol=protocol, model="informed").drop(columns="model")
+        applied = (
+            filter_predictions(chosen, protocol=protocol).drop(columns="model").sort_values(order, ignore_index=True)
+        )
+        informed = filter_predictions(predictions, protocol=protocol, model="informed").drop(columns="model")
         pd.testing.assert_frame_equal(applied, informed.sort_values(order, ignore_index=True))
 
 

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.metrics import score
 from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.selection import (
     CHOSEN,
     apply_choice,

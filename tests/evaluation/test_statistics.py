@@ -3,7 +3,8 @@ import pandas as pd
 import pytest
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.statistics import bootstrap_weights, in_words, paired_test
+from wesadlib.evaluation.sentences import describe_test
+from wesadlib.evaluation.statistics import bootstrap_weights, paired_test
 
 
 def scores(values):
@@ -85,4 +86,4 @@ def test_people_without_a_score_are_left_out_and_too_few_refused():
 )
 def test_the_words_follow_the_numbers(second, words):
     test = paired_test(scores([0.5] * len(second)), scores(second))
-    assert words in in_words(test, "A", "B")
+    assert words in describe_test(test, "A", "B")

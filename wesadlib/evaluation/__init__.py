@@ -4,7 +4,7 @@ from typing import Any
 
 __all__ = ["evaluate", "fit_final", "score"]
 
-_HOME = {"evaluate": "runner", "fit_final": "runner", "score": "metrics"}
+_HOME = {"evaluate": "runner", "fit_final": "runner", "score": "scores"}
 
 
 def __getattr__(name: str) -> Any:

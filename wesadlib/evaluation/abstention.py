@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from wesadlib.evaluation.metrics import ECE_BINS, GROUP, confidence_bin, decide, groups, select
-from wesadlib.evaluation.statistics import bootstrap_weights, interval
+from wesadlib.evaluation.predictions import GROUP, decide, groups, list_people, select_windows
+from wesadlib.evaluation.scores import ECE_BINS, confidence_bin
+from wesadlib.evaluation.statistics import ratio_interval
 
 #: Thresholds at which accuracy against coverage is drawn.
 THRESHOLDS = tuple(np.round(np.arange(0, 1.0001, 0.01), 2).tolist())
@@ -43,39 +44,31 @@ def calibration_curve(
         accuracy_high``: the share of windows in the bin, the number of people they are of, their mean
         confidence and accuracy.
     """
-    rows = []
+    tables = []
     for keys, group in groups(predictions):
-        scored = select(group, windows)
-        decided = decide(scored).assign(subject=scored["subject"])
+        decided = _decide_by_person(select_windows(group, windows))
         decided["bin"] = confidence_bin(decided["confidence"].to_numpy(), bins)
-        people = list(decided["subject"].unique())
-        weights = bootstrap_weights(len(people), bootstrap, seed) if people else np.empty((0, 0))
-        for number, part in decided.groupby("bin", sort=True):
-            low, high = _accuracy_interval(part, people, weights)
-            rows.append(
-                {
-                    **keys,
-                    "bin": int(number),
-                    "low_edge": number / bins,
-                    "high_edge": (number + 1) / bins,
-                    "share": len(part) / len(decided),
-                    "people": part["subject"].nunique(),
-                    "confidence": part["confidence"].mean(),
-                    "accuracy": part["correct"].mean(),
-                    "accuracy_low": low,
-                    "accuracy_high": high,
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def _accuracy_interval(part: pd.DataFrame, people: list[str], weights: np.ndarray) -> tuple[float, float]:
-    # Of one person nothing follows for others.
-    if part["subject"].nunique() < 2:
-        return np.nan, np.nan
-    by_person = part.groupby("subject")["correct"].agg(["sum", "size"]).reindex(people, fill_value=0)
-    right, count = weights @ by_person["sum"], weights @ by_person["size"]
-    return interval(right[count > 0] / count[count > 0])
+        # (person, bin)
+        people = list_people(decided)
+        correct, count = (
+            decided.pivot_table(index="subject", columns="bin", values="correct", aggfunc=what)
+            .reindex(people)
+            .fillna(0)
+            for what in ("sum", "size")
+        )
+        low, high = ratio_interval(correct, count, bootstrap=bootstrap, seed=seed)
+        table = decided.groupby("bin").agg(
+            share=("correct", "size"),
+            people=("subject", "nunique"),
+            confidence=("confidence", "mean"),
+            accuracy=("correct", "mean"),
+        )
+        table["share"] /= len(decided)
+        table = table.assign(accuracy_low=low, accuracy_high=high).reset_index()
+        edges = {"low_edge": table["bin"] / bins, "high_edge": (table["bin"] + 1) / bins}
+        names = [*keys, "bin", *edges, "share", "people", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
+        tables.append(table.assign(**keys, **edges)[names])
+    return pd.concat(tables, ignore_index=True)
 
 
 def confidence_gap(
@@ -93,21 +86,16 @@ def confidence_gap(
     """
     rows = []
     for keys, group in groups(predictions):
-        scored = select(group, windows)
-        decided = decide(scored)
-        by_person = (
-            (decided["confidence"] - decided["correct"]).groupby(scored["subject"], sort=False).agg(["sum", "size"])
-        )
-        low, high = np.nan, np.nan
-        if len(by_person) > 1:
-            weights = bootstrap_weights(len(by_person), bootstrap, seed)
-            low, high = interval((weights @ by_person["sum"]) / (weights @ by_person["size"]))
+        decided = _decide_by_person(select_windows(group, windows))
+        gap = decided["confidence"] - decided["correct"]
+        of_person = gap.groupby(decided["subject"]).agg(["sum", "size"]).reindex(list_people(decided))
+        low, high = map(float, ratio_interval(of_person["sum"], of_person["size"], bootstrap=bootstrap, seed=seed))
         rows.append(
             {
                 **keys,
                 "confidence": decided["confidence"].mean(),
                 "accuracy": decided["correct"].mean(),
-                "gap": by_person["sum"].sum() / by_person["size"].sum(),
+                "gap": gap.mean(),
                 "gap_low": low,
                 "gap_high": high,
                 "verdict": "over-confident" if low > 0 else "under-confident" if high < 0 else "undecided",
@@ -116,10 +104,19 @@ def confidence_gap(
     return pd.DataFrame(rows)
 
 
-def answers(predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS, windows: str = "all") -> pd.DataFrame:
+def risk_coverage_counts(
+    predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS, windows: str = "all"
+) -> pd.DataFrame:
     """How many windows of each person a model answers, and how many rightly, at each threshold of confidence.
 
-    A window is answered when the probability of its most probable state is at least the threshold.
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`~wesadlib.evaluation.runner.evaluate` returns.
+    thresholds : sequence of float, optional
+        A window is answered when its confidence is at least the threshold.
+    windows : {"all", "accepted"}
+        Which windows count.
 
     Returns
     -------
@@ -130,33 +127,27 @@ def answers(predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS,
     thresholds = np.asarray(thresholds, float)
     tables = []
     for keys, group in groups(predictions):
-        scored = select(group, windows)
-        n_seeds = group["seed"].nunique()
-        for subject, decided in decide(scored).groupby(scored["subject"], sort=False):
-            correct = decided["correct"].to_numpy(bool)
-            confidence = decided["confidence"].to_numpy()
+        seeds = group["seed"].nunique()
+        for subject, decided in _decide_by_person(select_windows(group, windows)).groupby("subject", sort=False):
+            # (window, threshold)
+            answered = decided["confidence"].to_numpy()[:, None] >= thresholds
             table = {
                 "threshold": thresholds,
-                "n_windows": len(decided) / n_seeds,
-                "answered": _at_least(confidence, thresholds) / n_seeds,
-                "correct": _at_least(confidence[correct], thresholds) / n_seeds,
+                "n_windows": len(decided) / seeds,
+                "answered": answered.sum(axis=0) / seeds,
+                "correct": answered[decided["correct"]].sum(axis=0) / seeds,
             }
             tables.append(pd.DataFrame({**keys, "subject": subject, **table}))
     return pd.concat(tables, ignore_index=True)
 
 
-def _at_least(values: np.ndarray, thresholds: np.ndarray) -> np.ndarray:
-    # How many values reach each threshold.
-    return len(values) - np.searchsorted(np.sort(values), thresholds, side="left")
-
-
-def coverage_curve(answered: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
     """Accuracy of the answers against the share of windows that is answered, over people.
 
     Parameters
     ----------
-    answered : DataFrame
-        As :func:`answers` returns.
+    counts : DataFrame
+        As :func:`risk_coverage_counts` returns.
     bootstrap, seed : int, optional
         Draws of people for the interval, and their seed.
 
@@ -167,46 +158,32 @@ def coverage_curve(answered: pd.DataFrame, *, bootstrap: int = 1000, seed: int =
         people of whom not one window is answered. `accuracy` is NaN where nothing is answered.
     """
     tables = []
-    for keys, part in answered.groupby(GROUP, sort=False):
+    for keys, part in counts.groupby(GROUP, sort=False):
         # (person, threshold)
-        right, count, windows = (
-            part.pivot(index="subject", columns="threshold", values=name).loc[part["subject"].unique()]
+        correct, answered, windows = (
+            part.pivot(index="subject", columns="threshold", values=name).loc[list_people(part)]
             for name in ("correct", "answered", "n_windows")
         )
-        weights = bootstrap_weights(len(right), bootstrap, seed)
-        low, high = _columns_interval(weights @ right.to_numpy(), weights @ count.to_numpy())
-        silent = (count == 0).sum()
-        # Of the answers of one person nothing follows for others.
-        alone = (len(count) - silent < 2).to_numpy()
+        low, high = ratio_interval(correct, answered, bootstrap=bootstrap, seed=seed)
         table = {
-            "coverage": count.sum() / windows.sum(),
-            "accuracy": (right.sum() / count.sum()).where(count.sum() > 0),
-            "accuracy_low": np.where(alone, np.nan, low),
-            "accuracy_high": np.where(alone, np.nan, high),
-            "silent": silent,
+            "coverage": answered.sum() / windows.sum(),
+            "accuracy": (correct.sum() / answered.sum()).where(answered.sum() > 0),
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "silent": (answered == 0).sum(),
         }
         names = dict(zip(GROUP, keys, strict=True))
         tables.append(pd.DataFrame(table).reset_index().assign(**names)[[*GROUP, "threshold", *table]])
     return pd.concat(tables, ignore_index=True)
 
 
-def _columns_interval(right: np.ndarray, count: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    # Intervals of right / count, column by column; draws without an answer are left out.
-    bounds = np.full((2, right.shape[1]), np.nan)
-    for k in range(right.shape[1]):
-        some = count[:, k] > 0
-        if some.any():
-            bounds[:, k] = interval(right[some, k] / count[some, k])
-    return bounds[0], bounds[1]
-
-
-def at_threshold(answered: pd.DataFrame, threshold: float) -> pd.DataFrame:
+def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """What abstaining below a threshold means for each person.
 
     Parameters
     ----------
-    answered : DataFrame
-        As :func:`answers` returns, with `threshold` and 0 among its thresholds.
+    counts : DataFrame
+        As :func:`risk_coverage_counts` returns, with `threshold` and 0 among its thresholds.
     threshold : float
         Least confidence of an answer.
 
@@ -217,8 +194,8 @@ def at_threshold(answered: pd.DataFrame, threshold: float) -> pd.DataFrame:
         where nothing is) and of all windows.
     """
     keys = [*GROUP, "subject"]
-    chosen = answered[answered["threshold"] == threshold].set_index(keys)
-    everything = answered[answered["threshold"] == 0].set_index(keys).loc[chosen.index]
+    chosen = counts[counts["threshold"] == threshold].set_index(keys)
+    everything = counts[counts["threshold"] == 0].set_index(keys).loc[chosen.index]
     table = pd.DataFrame(
         {
             "coverage": chosen["answered"] / chosen["n_windows"],
@@ -227,3 +204,7 @@ def at_threshold(answered: pd.DataFrame, threshold: float) -> pd.DataFrame:
         }
     )
     return table.reset_index()
+
+
+def _decide_by_person(predictions: pd.DataFrame) -> pd.DataFrame:
+    return decide(predictions).assign(subject=predictions["subject"])

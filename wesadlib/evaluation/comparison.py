@@ -1,13 +1,16 @@
-"""Comparing models over people: the leaderboard, and protocols scored on exactly the same windows."""
+"""Comparing models over people: the leaderboard, protocols on the same windows, pairs, published figures."""
+
+from importlib.resources import files
+from itertools import combinations
 
 import numpy as np
 import pandas as pd
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.metrics import METRICS, of_every_seed, score
-from wesadlib.evaluation.pairs import holm
+from wesadlib.evaluation.predictions import of_every_seed
 from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
-from wesadlib.evaluation.statistics import paired_test
+from wesadlib.evaluation.scores import METRICS, score
+from wesadlib.evaluation.statistics import holm, paired_test
 
 #: What names one score of the leaderboard, and one prediction.
 ROW = ["task", "protocol", "model"]
@@ -36,11 +39,6 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
         balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model
         has none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were
         tested on and this row was not under every seed, since a fold failed; `deployable` is the protocol's.
-
-    Raises
-    ------
-    InputError
-        When there are predictions of a shortcut, of an unknown protocol, or two of one window.
     """
     _refuse(predictions)
     everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
@@ -112,13 +110,7 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
 def person_scores(
     predictions: pd.DataFrame, task: str, protocol: str, *, metric: str = "accuracy", windows: str = "all"
 ) -> pd.DataFrame:
-    """A score of each model on each person, ``(person, model)``, means of seeds; NaN where a fold failed.
-
-    Raises
-    ------
-    InputError
-        When there is no prediction of the task under the protocol.
-    """
+    """A score of each model on each person, ``(person, model)``, means of seeds; NaN where a fold failed."""
     part = predictions[(predictions["task"] == task) & (predictions["protocol"] == protocol)]
     if part.empty:
         there = ", ".join(f"{a} under {b}" for a, b in predictions[["task", "protocol"]].drop_duplicates().to_numpy())
@@ -140,6 +132,50 @@ def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
     part = part.dropna(subset="p_permutation").rename(columns={"p_permutation": "p"})
     names = ["model", "accuracy_cold", "accuracy", "difference", "difference_low", "difference_high", "p"]
     return part[names].assign(p_holm=holm(part["p"])).reset_index(drop=True)
+
+
+def hardest(by_subject: pd.DataFrame, number: int = 2) -> pd.DataFrame:
+    """The people with the lowest accuracy by :func:`~wesadlib.evaluation.scores.score`, worst first.
+
+    Returns
+    -------
+    DataFrame
+        A row a person, indexed by `subject`; a column a model and their `mean`.
+    """
+    table = by_subject.pivot(index="subject", columns="model", values="accuracy")
+    return table.assign(mean=table.mean(axis=1)).sort_values("mean", kind="stable").head(number)
+
+
+def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Compare every two models by their scores on the same people.
+
+    Parameters
+    ----------
+    scores : DataFrame of float, (person, model)
+        Scores of which more is better; a person without a score of both models is left out of that pair.
+    bootstrap, seed : int, optional
+        Draws of people for the intervals, and their seed.
+
+    Returns
+    -------
+    DataFrame
+        ``first second people difference low high better worse equal p p_holm rank_biserial effect_size smallest_p
+        detectable``, a row a pair, smallest p first, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them:
+        second minus first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of
+        pairs in the table (Holm 1979).
+    """
+    if scores.shape[1] < 2:
+        raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
+    rows = [
+        {"first": first, "second": second}
+        | paired_test(scores[first], scores[second], bootstrap=bootstrap, seed=seed)._asdict()
+        for first, second in combinations(scores, 2)
+    ]
+    table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"})
+    table["p_holm"] = holm(table["p"])
+    columns = ["first", "second", "people", "difference", "low", "high", "better", "worse", "equal", "p", "p_holm"]
+    columns += ["rank_biserial", "effect_size", "smallest_p", "detectable"]
+    return table[columns].sort_values("p", kind="stable", ignore_index=True)
 
 
 def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
@@ -195,3 +231,31 @@ def _refuse(predictions: pd.DataFrame) -> None:
             f"{row['task']}, {row['protocol']}, {row['model']}, seed {row['seed']}: two predictions of window "
             f"{row['window']}; give each once."
         )
+
+
+def published_figures() -> pd.DataFrame:
+    """Figures that others published on WESAD, each with the protocol that it rests on.
+
+    Software has no edition: the figures of `wesadarousal` and those of `bose2025calmsense` for three states are from
+    the tables of their READMEs of commits 3d649e3 and 0165b74; the latter calls its own historical, of code since
+    corrected.
+
+    Returns
+    -------
+    DataFrame
+        A row a figure: `key` in the book's list of references; `model`, `device` and `states`, what was trained on
+        which signals to tell what apart; `protocol`, what the model had of the person it was tested on, as far as it is
+        said; `metric` and its `value` on [0, 1]; and `remark`, how it has to be read, or empty.
+    """
+    return pd.read_csv(files("wesadlib.evaluation") / "published.csv", keep_default_na=False)
+
+
+def tabulate_published(figures: pd.DataFrame) -> str:
+    """Published figures as a MyST table whose sources are citations; figures of one model are joined in a row."""
+    percent = figures["metric"].str.contains("accuracy")
+    value = (100 * figures["value"]).map("{:.3g} %".format).where(percent, figures["value"].map("{:.3g}".format))
+    remark = figures["remark"].map(lambda text: f" ({text})" if text else "")
+    table = figures.assign(result=figures["metric"] + " " + value + remark, source="{cite}`" + figures["key"] + "`")
+    names = ["source", "model", "device", "states", "protocol"]
+    table = table.groupby(names, sort=False)["result"].agg(", ".join).reset_index()
+    return table.rename(columns={"device": "signals"}).to_markdown(index=False)

@@ -9,11 +9,12 @@ import xarray as xr
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, windows_of_classes
-from wesadlib.evaluation.metrics import of_every_seed, score
+from wesadlib.evaluation.predictions import of_every_seed
 from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.evaluation.runner import run_jobs
+from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.splits import Fold, Parts, draw_subjects, leave_out, subjects_of
-from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
+from wesadlib.evaluation.statistics import paired_test
 from wesadlib.params import Params
 
 #: Sizes at the curve's end over which its rise is measured.
@@ -148,7 +149,7 @@ def learning_curve(
 def score_curve(
     predictions: pd.DataFrame, by: str | None = None, windows: str = "all", *, bootstrap: int = 1000
 ) -> pd.DataFrame:
-    """Score a learning curve: as :func:`~wesadlib.evaluation.metrics.score`, with `size` in place of the protocol."""
+    """Score a learning curve: as :func:`~wesadlib.evaluation.scores.score`, with `size` in place of the protocol."""
     scores = score(of_every_seed(predictions), by, windows, bootstrap=bootstrap)
     size = scores["protocol"].str.removeprefix("learning_").astype(int)
     model = pd.Categorical(scores["model"], list(dict.fromkeys(predictions["model"])))
@@ -198,30 +199,3 @@ def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -
             }
         )
     return pd.DataFrame(rows, columns=["model", "smallest", "largest", "people", *RISE])
-
-
-def in_words(row: pd.Series) -> str:
-    """What the end of a learning curve says of collecting more people, true of any numbers.
-
-    Parameters
-    ----------
-    row : Series
-        A row of :func:`rise`.
-    """
-    interval = f"({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
-    text = (
-        f"From {row['smallest']} to {row['largest']} training people, accuracy of “{row['model']}” changes by "
-        f"{100 * row['rise']:+.1f} points {interval} for each doubling, mean of {row['people']} people; p = "
-        f"{row['p']:.2g}."
-    )
-    if row["p"] >= SIGNIFICANCE:
-        return (
-            f"{text} So neither a rise nor a plateau is shown there, and what more people would bring stays open: "
-            f"only about {100 * row['detectable']:.1f} points a doubling would show in four of five such studies."
-        )
-    if row["rise"] < 0:
-        return f"{text} So more people made it worse there, which more people like these would not mend."
-    return (
-        f"{text} So more people did help there; were the line to go on, which nobody has seen, "
-        f"{2 * row['largest']} people would bring about as much again."
-    )

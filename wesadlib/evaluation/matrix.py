@@ -7,8 +7,8 @@ import xarray as xr
 
 from wesadlib import models
 from wesadlib.evaluation.folds import task_name
-from wesadlib.evaluation.metrics import only
 from wesadlib.evaluation.parallel import shared_workers
+from wesadlib.evaluation.predictions import filter_predictions
 from wesadlib.evaluation.protocols import PROTOCOLS, make_protocol
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.selection import apply_choice, predict_pairs, score_candidates
@@ -90,7 +90,7 @@ def choose(
             continue
         options = {"protocol": protocol, "seed": params.seeds[0], "params": params}
         pairs = predict_pairs(single, windows, folds=folds, progress=progress, **options)
-        own = only(predictions, task=task, protocol=protocol)
+        own = filter_predictions(predictions, task=task, protocol=protocol)
         tables.append(score_candidates(pairs, list(dict.fromkeys(own["subject"]))))
         chosen.append(apply_choice(own, tables[-1]))
     return pd.concat(chosen, ignore_index=True), pd.concat(tables, ignore_index=True)

@@ -17,7 +17,7 @@ import xarray as xr
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, windows_of_classes
-from wesadlib.evaluation.metrics import probabilities
+from wesadlib.evaluation.predictions import probabilities
 from wesadlib.evaluation.protocols import make_protocol
 from wesadlib.evaluation.runner import run_jobs
 from wesadlib.evaluation.splits import leave_out, subjects_of

@@ -22,10 +22,37 @@ def bootstrap_weights(people: int, draws: int, seed: int = 0) -> np.ndarray:
     return generator.multinomial(people, np.full(people, 1 / people), size=draws).astype(float)
 
 
-def interval(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The middle `level` of values, by quantiles; NaN where a value is NaN."""
-    low, high = np.quantile(values, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def interval(draws: np.ndarray) -> np.ndarray:
+    """The middle 95 % of draws, the first axis, by quantiles ``(2, …)``; NaN are left out, and NaN is where all are."""
+    draws = np.asarray(draws, float)
+    defined = np.isfinite(draws).any(axis=0)
+    # Where nothing is defined numpy would warn.
+    bounds = np.nanquantile(np.where(defined, draws, 0), [0.025, 0.975], axis=0) if len(draws) else np.nan
+    return np.where(defined, bounds, np.full((2, *draws.shape[1:]), np.nan))
+
+
+def ratio_interval(sums: np.ndarray, counts: np.ndarray, *, bootstrap: int = 1000, seed: int = 0) -> np.ndarray:
+    """Interval (2.5 to 97.5 %) of a ratio of totals over draws of people, column by column.
+
+    Parameters
+    ----------
+    sums, counts : ndarray (person, ...)
+        What each person adds to the ratio's two sides.
+    bootstrap, seed : int, optional
+        Draws of people, and their seed.
+
+    Returns
+    -------
+    ndarray (2, ...)
+        NaN where fewer than two people count: of one nothing follows for others.
+    """
+    sums, counts = np.asarray(sums, float), np.asarray(counts, float)
+    several = (counts > 0).sum(axis=0) > 1
+    if not several.any():
+        return np.full((2, *several.shape), np.nan)
+    weights = bootstrap_weights(len(sums), bootstrap, seed)
+    with np.errstate(invalid="ignore"):
+        return np.where(several, interval((weights @ sums) / (weights @ counts)), np.nan)
 
 
 class PairedTest(NamedTuple):
@@ -50,6 +77,12 @@ class PairedTest(NamedTuple):
         Mean difference that a t test at 5 % would find in four of five such studies, given how much the
         differences vary between these people: ``(t(0.975) + t(0.8)) s / sqrt(people)``, t with people − 1
         degrees of freedom.
+    rank_biserial : float
+        Share of ranks of differences in favour of the second minus the share against it, differences of zero left out
+        (Kerby 2014); NaN where none is left.
+    effect_size : float
+        Mean difference in standard deviations of the differences, d_z (Lakens 2013), times ``1 − 3 / (4 (n − 1) − 1)``
+        for few people (Hedges 1981); NaN where the differences do not vary.
     """
 
     people: int
@@ -63,6 +96,8 @@ class PairedTest(NamedTuple):
     p_wilcoxon: float
     smallest_p: float
     detectable: float
+    rank_biserial: float
+    effect_size: float
 
 
 def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000, seed: int = 0) -> PairedTest:
@@ -78,11 +113,6 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000, s
         Draws of people for the interval.
     seed : int, optional
         Seed of these draws and, for more than 17 people, of the permutations.
-
-    Raises
-    ------
-    InputError
-        When the people differ, or fewer than two have both scores.
 
     Examples
     --------
@@ -101,13 +131,14 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000, s
     people = len(difference)
     if people < 2:
         raise InputError(f"{people} subject(s) with a score of both models: a paired test needs at least 2.")
-    drawn = bootstrap_weights(people, bootstrap, seed) @ difference / people
+    low, high = ratio_interval(difference, np.ones(people), bootstrap=bootstrap, seed=seed)
     spread = difference.std(ddof=1)
     quantiles = stats.t.ppf([0.975, 0.8], people - 1)
     return PairedTest(
         people,
         float(difference.mean()),
-        *interval(drawn),
+        float(low),
+        float(high),
         better=int((difference > 0).sum()),
         worse=int((difference < 0).sum()),
         equal=int((difference == 0).sum()),
@@ -115,39 +146,9 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000, s
         p_wilcoxon=_wilcoxon(difference),
         smallest_p=2 / 2.0**people,
         detectable=float(quantiles.sum() * spread / np.sqrt(people)),
+        rank_biserial=_rank_biserial(difference),
+        effect_size=float((1 - 3 / (4 * people - 5)) * difference.mean() / spread) if spread > 0 else np.nan,
     )
-
-
-def in_words(test: PairedTest, first: str, second: str, unit: str = "accuracy") -> str:
-    """What a paired test shows and what it leaves open, in a sentence or two that are true of its numbers.
-
-    >>> people = ["S2", "S3", "S4"]
-    >>> test = paired_test(pd.Series([0.8, 0.9, 0.7], people), pd.Series([0.9, 0.9, 0.8], people))
-    >>> in_words(test, "A", "B").split(". ")[0]
-    'B does better than A on 2 of 3 people, worse on 0 and the same on 1'
-    """
-    people = f"{test.people} people"
-    counts = f"{second} does better than {first} on {test.better} of {people}, worse on {test.worse} and the same"
-    counts += f" on {test.equal}."
-    p = round_p(test.p_permutation)
-    chance = f"had the two been alike, a mean difference this large would arise by chance with probability {p}"
-    if test.p_permutation < SIGNIFICANCE:
-        direction = "higher" if test.difference > 0 else "lower"
-        return f"{counts} H{chance[1:]}: these {people} show that {unit} is {direction} with {second}."
-    if test.smallest_p >= SIGNIFICANCE:
-        limit = f"nor could they: {people} never give a p below {test.smallest_p:.2g}."
-    else:
-        limit = f"only a mean difference of about {test.detectable:.3f} would be found in four of five such studies."
-    return f"{counts} But {chance}, so these {people} do not show that {unit} differs; {limit}"
-
-
-def round_p(p: float) -> str:
-    """Write p to two decimals, or to its first digit where it is below 0.01.
-
-    >>> round_p(0.0273), round_p(0.00195)
-    ('0.03', '0.002')
-    """
-    return f"{p:.2f}" if p >= 0.01 else f"{p:.1g}"
 
 
 def _sign_flips(difference: np.ndarray, seed: int) -> float:
@@ -169,3 +170,106 @@ def _wilcoxon(difference: np.ndarray) -> float:
         # Few people and ties: scipy says that it falls back to the normal approximation.
         warnings.simplefilter("ignore", UserWarning)
         return float(stats.wilcoxon(difference, zero_method="pratt").pvalue)
+
+
+def _rank_biserial(difference: np.ndarray) -> float:
+    difference = difference[difference != 0]
+    ranks = stats.rankdata(np.abs(difference))
+    return float((ranks * np.sign(difference)).sum() / ranks.sum()) if len(difference) else np.nan
+
+
+def holm(p: np.ndarray | pd.Series) -> np.ndarray:
+    """Adjust p for the number of tests by Holm's step-down method (1979); NaN is no test and stays NaN.
+
+    >>> holm([0.01, 0.04, 0.03]).round(6).tolist()
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p, float)
+    adjusted = np.full(len(p), np.nan)
+    order = np.argsort(p, kind="stable")[: np.isfinite(p).sum()]
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
+    return adjusted
+
+
+class Friedman(NamedTuple):
+    """Friedman's test of several models on the same people (Demšar 2006).
+
+    Attributes
+    ----------
+    people, models : int
+        People with a score of every model, and models.
+    statistic, p : float
+        Chi-squared with ``models − 1`` degrees of freedom, corrected for ties, and its p, which wants about ten
+        people; NaN for fewer than three models, or where all models do the same on everybody.
+    agreement : float
+        Kendall's W, ``statistic / (people (models − 1))``: 0, people rank the models in every order; 1, all alike.
+    mean_ranks : Series of float
+        Mean rank of each model, 1 the best, ties shared.
+    critical_difference : float
+        Mean ranks that are this far apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) / (6 n))``, q the
+        studentised range of k models and infinite degrees of freedom over the square root of two.
+    """
+
+    people: int
+    models: int
+    statistic: float
+    p: float
+    agreement: float
+    mean_ranks: pd.Series
+    critical_difference: float
+
+
+def friedman(scores: pd.DataFrame) -> Friedman:
+    """Whether some model ranks higher than another over people.
+
+    Parameters
+    ----------
+    scores : DataFrame of float, (person, model)
+        Scores of which more is better; people without a score of every model are left out.
+
+    Examples
+    --------
+    Four people who all rank three models alike:
+
+    >>> scores = pd.DataFrame({"A": [0.7, 0.8, 0.6, 0.9], "B": [0.8, 0.9, 0.7, 0.95], "C": [0.9, 0.95, 0.8, 1.0]})
+    >>> test = friedman(scores)
+    >>> test.mean_ranks.to_dict(), round(test.agreement, 6)
+    ({'A': 3.0, 'B': 2.0, 'C': 1.0}, 1.0)
+    """
+    complete = _complete(scores)
+    people, models = complete.shape
+    ranks = complete.rank(axis=1, ascending=False)
+    statistic = p = np.nan
+    # Where every rank is tied there is nothing to test, and scipy would divide by zero.
+    if models > 2 and (ranks.nunique(axis=1) > 1).any():
+        statistic, p = stats.friedmanchisquare(*complete.to_numpy().T)
+    studentised = stats.studentized_range.ppf(1 - SIGNIFICANCE, models, np.inf) / np.sqrt(2)
+    return Friedman(
+        people,
+        models,
+        float(statistic),
+        float(p),
+        float(statistic / (people * (models - 1))),
+        ranks.mean().rename("mean_rank"),
+        float(studentised * np.sqrt(models * (models + 1) / (6 * people))),
+    )
+
+
+def nemenyi(scores: pd.DataFrame) -> pd.DataFrame:
+    """Nemenyi's test: p (model, model), 1 on the diagonal, of every pair of models whose scores are (person, model)."""
+    # Imported here, for it brings plotting libraries along.
+    from scikit_posthocs import posthoc_nemenyi_friedman
+
+    complete = _complete(scores)
+    p = posthoc_nemenyi_friedman(complete.to_numpy())
+    return pd.DataFrame(p.to_numpy(), index=list(complete), columns=list(complete))
+
+
+def _complete(scores: pd.DataFrame) -> pd.DataFrame:
+    complete = scores.dropna().round(12)
+    if complete.shape[0] < 2 or complete.shape[1] < 2:
+        raise InputError(
+            f"{complete.shape[0]} people with a score of each of {scores.shape[1]} model(s): ranks need at least 2 of "
+            "both; evaluate more."
+        )
+    return complete

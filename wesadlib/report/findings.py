@@ -4,10 +4,12 @@ from collections.abc import Callable
 
 import pandas as pd
 
-from wesadlib.evaluation.abstention import answers, coverage_curve
+from wesadlib.evaluation.abstention import risk_coverage_counts, risk_coverage_curve
 from wesadlib.evaluation.comparison import against_cold_start
-from wesadlib.evaluation.metrics import of_every_seed, score
-from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test, round_p
+from wesadlib.evaluation.predictions import of_every_seed
+from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.sentences import round_p
+from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
 from wesadlib.params import Params
 from wesadlib.report.reference import Reference
 from wesadlib.report.text import points
@@ -100,7 +102,7 @@ def _silence(reference: Reference, link: Link) -> str:
     model = main_model(reference)
     threshold = reference.parameters.get("min_confidence", Params.model_fields["min_confidence"].default)
     own = _own(reference, "cold_start").query("model == @model")
-    curve = coverage_curve(answers(own, [0.0, threshold])).set_index("threshold")
+    curve = risk_coverage_curve(risk_coverage_counts(own, [0.0, threshold])).set_index("threshold")
     row, whole = curve.loc[threshold], curve.loc[0.0]
     return (
         f"**What silence brings.** “{model}”, answering only when its confidence is at least {threshold:g}, answers "

@@ -8,7 +8,7 @@ import pandas as pd
 
 from wesadlib import artefacts
 from wesadlib.errors import InputError
-from wesadlib.evaluation.published import published_figures
+from wesadlib.evaluation.comparison import published_figures
 from wesadlib.report.findings import findings, inflated
 from wesadlib.report.reference import Reference
 from wesadlib.report.text import markdown_table, percent, wrap

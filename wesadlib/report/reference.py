@@ -13,7 +13,7 @@ import yaml
 from wesadlib import artefacts, plots
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
-from wesadlib.evaluation.metrics import of_every_seed
+from wesadlib.evaluation.predictions import of_every_seed
 from wesadlib.plots.audit import plot_inflation
 from wesadlib.plots.comparison import plot_leaderboard
 from wesadlib.plots.loso import plot_subjects

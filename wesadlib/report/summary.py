@@ -10,7 +10,7 @@ import psutil
 
 from wesadlib import artefacts
 from wesadlib.evaluation import score
-from wesadlib.evaluation.metrics import of_every_seed
+from wesadlib.evaluation.predictions import of_every_seed
 from wesadlib.params import Params
 from wesadlib.report.runner import read_records
 

@@ -5,10 +5,10 @@ import pandas as pd
 
 from wesadlib.evaluation.audit.controls import CONTROLS
 from wesadlib.evaluation.audit.rules import RULES
-from wesadlib.evaluation.intervals import defined_interval, draw_people, mean_of_seeds, weighted_scores
-from wesadlib.evaluation.metrics import only
+from wesadlib.evaluation.predictions import filter_predictions, list_people
 from wesadlib.evaluation.protocols import ColdStart
-from wesadlib.evaluation.statistics import bootstrap_weights
+from wesadlib.evaluation.scores import PersonSums, draw_weights, mean_of_seeds
+from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
 _SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
 
@@ -37,11 +37,6 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
         ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``; and ``better worse``: people on
         whom the accuracy is higher and lower than the reference's. Shares, not points; an interval over fewer than two
         people is NaN.
-
-    Raises
-    ------
-    InputError
-        When a model has no cold start to be held against; the sentence names it.
     """
     rows = []
     shortcuts = audit[audit["role"] == "shortcut"]
@@ -90,17 +85,19 @@ def score_with_intervals(
     draw_seeds : bool, optional
         Draw the seeds as well: where they are few of many shuffles, rather than few trainings of one model.
     """
-    people = part["subject"].unique()
-    weights = draw_people(len(people), bootstrap, seed)
-    seeds = [weighted_scores(own, people, weights) for _, own in part.groupby("seed", sort=True)]
-    shares = np.ones((bootstrap + 1, len(seeds)))
+    people = list_people(part)
+    weights = draw_weights(len(people), bootstrap, seed)
+    seeds = [
+        PersonSums.from_predictions(of_seed, people).score(weights) for _, of_seed in part.groupby("seed", sort=True)
+    ]
+    shares = np.ones((len(weights), len(seeds)))
     if draw_seeds:
-        shares[1:] = bootstrap_weights(len(seeds), bootstrap, seed + 1)
+        shares[1:] = bootstrap_weights(len(seeds), len(weights) - 1, seed + 1)
     scores = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
-        drawn = (np.stack([own[name] for own in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
-        low, high = defined_interval(drawn[1:], len(people))
-        scores |= {name: drawn[0], f"{name}_low": low, f"{name}_high": high}
+        drawn = (np.stack([scored[name] for scored in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
+        low, high = map(float, interval(drawn[1:]))
+        scores |= {name: float(drawn[0]), f"{name}_low": low, f"{name}_high": high}
     return scores
 
 
@@ -110,7 +107,7 @@ def _reference(
     own = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
     if len(own):
         return own
-    cold = only(predictions, task=broken["task"].iloc[0], protocol=ColdStart.name, model=model)
+    cold = filter_predictions(predictions, task=broken["task"].iloc[0], protocol=ColdStart.name, model=model)
     if cold["seed"].isin(broken["seed"]).any():
         cold = cold[cold["seed"].isin(broken["seed"])]
     return cold
@@ -121,21 +118,19 @@ def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
-    people = honest["subject"].unique()
-    weights = draw_people(len(people), bootstrap, seed)
-    with_rule_broken, without = (mean_of_seeds(part, people, weights) for part in (broken, honest))
+    people = list_people(honest)
+    weights = draw_weights(len(people), bootstrap, seed)
+    broken_scores, honest_scores = (mean_of_seeds(part, people, weights) for part in (broken, honest))
     row = {"people": len(people), "n_windows": broken["window"].nunique()}
     for score, name in _SCORES.items():
-        gain = with_rule_broken[score] - without[score]
-        low, high = defined_interval(gain[1:], len(people))
-        row |= {
-            score: with_rule_broken[score][0],
-            "reference" if score == "accuracy" else "auc_reference": without[score][0],
-        }
+        gain = broken_scores[score] - honest_scores[score]
+        low, high = map(float, interval(gain[1:]))
+        reference = "reference" if score == "accuracy" else "auc_reference"
+        row |= {score: broken_scores[score][0], reference: honest_scores[score][0]}
         row |= {name: gain[0], f"{name}_low": low, f"{name}_high": high}
-    each = (_by_person(broken, people) - _by_person(honest, people)).round(12)
+    each = (_accuracy_of_people(broken, people) - _accuracy_of_people(honest, people)).round(12)
     return row | {"better": int((each > 0).sum()), "worse": int((each < 0).sum())}
 
 
-def _by_person(part: pd.DataFrame, people: np.ndarray) -> np.ndarray:
+def _accuracy_of_people(part: pd.DataFrame, people: list[str]) -> np.ndarray:
     return mean_of_seeds(part, people, np.eye(len(people)))["accuracy"]

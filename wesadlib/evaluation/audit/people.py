@@ -9,7 +9,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import RobustScaler
 
 from wesadlib.evaluation.audit.rules import without_overlap
-from wesadlib.evaluation.metrics import decide
+from wesadlib.evaluation.predictions import decide
 
 #: What is read of a window, and the ending of the feature that says it.
 RESPONSES = {"eda": "_eda_log_level", "movement": "_acc_magnitude_sd"}

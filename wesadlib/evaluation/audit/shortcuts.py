@@ -11,7 +11,7 @@ from wesadlib.evaluation import runner
 from wesadlib.evaluation.audit import rules
 from wesadlib.evaluation.audit.rules import mark, predict
 from wesadlib.evaluation.folds import task_name, windows_of_classes
-from wesadlib.evaluation.metrics import decide, only
+from wesadlib.evaluation.predictions import decide, filter_predictions
 from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.params import Params
 
@@ -157,7 +157,7 @@ def dropped_windows(
     """
     kept = []
     for model in models:
-        own = only(predictions, task=task_name(params.classes), protocol=ColdStart.name, model=model)
+        own = filter_predictions(predictions, task=task_name(params.classes), protocol=ColdStart.name, model=model)
         confidence = decide(own)["confidence"].groupby(own["window"]).mean().sort_values(kind="stable")
         kept.append(own[own["window"].isin(confidence.index[round(share * len(confidence)) :])])
     return mark(pd.concat(kept, ignore_index=True), "dropped_windows", "shortcut")

@@ -2,10 +2,11 @@ import numpy as np
 import pandas as pd
 import pytest
 from known_predictions import make_predictions
+from sklearn import metrics
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.intervals import intervals
-from wesadlib.evaluation.metrics import METRICS, confidence_bin, decide, expected_calibration_error, score
+from wesadlib.evaluation.predictions import decide
+from wesadlib.evaluation.scores import METRICS, confidence_bin, score, score_intervals
 
 SUMMARY = [
     "task", "model", "protocol", "seeds", "windows", "n_windows", "coverage", "accuracy",
@@ -48,7 +49,7 @@ def test_accepted_windows_and_their_coverage(predictions):
     assert (row["n_windows"], row["coverage"], row["accuracy"], row["windows"]) == (3, 0.5, 1.0, "accepted")
     by_subject = score(predictions, by="subject", windows="accepted").set_index("subject")
     assert by_subject.loc["S3", "n_windows"] == 0 and by_subject.loc["S3", "coverage"] == 0
-    assert by_subject.loc["S3", METRICS].isna().all()
+    assert by_subject.loc["S3", list(METRICS)].isna().all()
     assert score(predictions, windows="all")["n_windows"].item() == 6
 
 
@@ -57,7 +58,7 @@ def test_seeds_are_scored_apart_and_averaged(predictions):
     both = score(pd.concat([other, predictions]))
     assert both["seeds"].item() == [0, 4]
     assert both["n_windows"].item() == 6
-    alone = [score(part)[METRICS].iloc[0] for part in (predictions, other)]
+    alone = [score(part)[list(METRICS)].iloc[0] for part in (predictions, other)]
     for metric in METRICS:
         assert both[metric].item() == pytest.approx((alone[0][metric] + alone[1][metric]) / 2)
     with pytest.raises(InputError, match="stress-baseline, one, cold_start: its seeds cover different windows"):
@@ -87,15 +88,19 @@ def test_three_states_beside_two(predictions):
 
 
 def test_calibration_error_of_known_cases():
-    assert expected_calibration_error([1.0, 1.0], [True, True]) == 0
-    assert expected_calibration_error([1.0, 1.0], [False, False]) == 1
+    def error(confidence, correct):
+        labels = np.where(correct, "stress", "baseline")
+        return score(make_predictions(list(zip(["S2"] * len(labels), labels, confidence, strict=True))))["ece"].item()
+
+    assert error([1.0, 1.0], [True, True]) == 0
+    assert error([1.0, 1.0], [False, False]) == 1
+    assert error([0.8] * 10, [True] * 9 + [False]) == pytest.approx(0.1)
     # Over-confident and under-confident windows cancel within a bin and not between bins.
-    assert expected_calibration_error([0.91, 0.91], [True, False], bins=10) == pytest.approx(0.41)
-    assert expected_calibration_error([0.6, 0.9], [True, False], bins=10) == pytest.approx((0.4 + 0.9) / 2)
-    assert np.isnan(expected_calibration_error([], []))
+    assert error([0.91, 0.91], [True, False]) == pytest.approx(0.41)
+    assert error([0.6, 0.9], [True, False]) == pytest.approx((0.4 + 0.9) / 2)
     generator = np.random.default_rng(0)
     confidence = generator.uniform(0.5, 1, 200_000)
-    assert expected_calibration_error(confidence, generator.random(200_000) < confidence) < 0.01
+    assert error(confidence, generator.random(200_000) < confidence) < 0.01
 
 
 def test_bins_are_closed_on_the_right():
@@ -114,15 +119,35 @@ def test_the_interval_comes_from_people_and_not_from_windows():
     assert score(alike)[["accuracy_low", "accuracy_high"]].to_numpy() == pytest.approx(2 / 3)
 
 
-def test_fast_intervals_agree_with_scikit_learn_on_every_score(random_predictions):
-    for windows in ("all", "accepted"):
-        fast = intervals(random_predictions, windows, bootstrap=300, seed=2).pivot(
-            index="model", columns="metric", values="value"
-        )
-        table = score(random_predictions, windows=windows, bootstrap=300, seed=2).set_index("model")
-        pd.testing.assert_frame_equal(fast[METRICS], table[METRICS], check_names=False)
-        low = intervals(random_predictions, windows, bootstrap=300, seed=2).query("metric == 'accuracy'")
-        assert low["low"].tolist() == pytest.approx(table["accuracy_low"].tolist())
+@pytest.mark.parametrize("states", [2, 3])
+def test_scores_agree_with_scikit_learn(states):
+    generator = np.random.default_rng(states)
+    names = ["stress", "amusement", "baseline"][:states]
+    label = generator.choice(names, 200)
+    # Tenths, so that many are tied.
+    probability = generator.multinomial(10, np.full(states, 1 / states), 200) / 10
+    table = make_predictions([("S2", name, 0.5) for name in label]).drop(columns=["p_baseline", "p_stress"])
+    table[[f"p_{name}" for name in names]] = probability
+    predicted, order = np.array(names)[probability.argmax(axis=1)], np.argsort(names)
+    area = probability[:, order[1]] if states == 2 else probability[:, order]
+    assert score(table)[list(METRICS)].iloc[0].drop("ece").to_dict() == pytest.approx(
+        {
+            "accuracy": metrics.accuracy_score(label, predicted),
+            "balanced_accuracy": metrics.balanced_accuracy_score(label, predicted),
+            "macro_f1": metrics.f1_score(label, predicted, average="macro"),
+            "roc_auc": metrics.roc_auc_score(label, area, multi_class="ovr"),
+            "brier": metrics.brier_score_loss(label, probability[:, order], labels=sorted(names)),
+        }
+    )
+
+
+def test_scores_do_not_care_for_the_order_of_rows(random_predictions):
+    mixed = random_predictions.sample(frac=1, random_state=4)
+    for table in (score, score_intervals):
+        first, second = (table(part).sort_values("model", kind="stable") for part in (random_predictions, mixed))
+        keys = [name for name in ("model", "metric") if name in first]
+        first, second = (part.set_index(keys).sort_index() for part in (first, second))
+        pd.testing.assert_frame_equal(first, second, rtol=1e-12)
 
 
 def test_fast_intervals_agree_with_drawing_people_one_by_one(random_predictions):
@@ -133,9 +158,9 @@ def test_fast_intervals_agree_with_drawing_people_one_by_one(random_predictions)
     for weight in weights:
         drawn = [one[one["subject"] == who] for who, times in zip(people, weight, strict=True) for _ in range(times)]
         sample = pd.concat(drawn).assign(window=np.arange(sum(map(len, drawn))))
-        slow.append(score(sample, bootstrap=100)[METRICS].iloc[0])
+        slow.append(score(sample, bootstrap=100)[list(METRICS)].iloc[0])
     slow = pd.DataFrame(slow)
-    for row in intervals(one, bootstrap=draws, seed=9).itertuples():
+    for row in score_intervals(one, bootstrap=draws, seed=9).itertuples():
         assert (row.low, row.high) == pytest.approx(tuple(slow[row.metric].quantile([0.025, 0.975])))
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,12 @@ class Recording:
         What the reader did to the files' content.
     problems : tuple of str
         What is wrong with the files, and did not cost the signals.
+    device : str
+        What recorded it, as far as the files tell.
+    start : datetime or None
+        When it began, in UTC.
+    marks_s : tuple of float
+        Presses of the device's button, seconds from the start.
     """
 
     subject: str
@@ -53,6 +60,9 @@ class Recording:
     questionnaires: dict[str, pd.DataFrame] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     problems: tuple[str, ...] = ()
+    device: str = ""
+    start: datetime | None = None
+    marks_s: tuple[float, ...] = ()
 
     @property
     def duration_s(self) -> float:

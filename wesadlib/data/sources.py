@@ -6,8 +6,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from wesadlib.artefacts import digest, file_digest, project_root
+from wesadlib.data.e4 import is_e4, read_e4
+from wesadlib.data.embraceplus import is_embraceplus, read_embraceplus
 from wesadlib.data.recording import Cohort, Recording
 from wesadlib.data.wesad import is_wesad, open_wesad, read_wesad
+from wesadlib.data.xdf import is_xdf, read_xdf
 from wesadlib.errors import InputError
 
 
@@ -20,7 +23,12 @@ class Reader(NamedTuple):
 
 
 #: Formats, in the order in which they are tried.
-READERS: tuple[Reader, ...] = (Reader("a person's folder of WESAD (S2, with S2.pkl in it)", is_wesad, read_wesad),)
+READERS: tuple[Reader, ...] = (
+    Reader("a person's folder of WESAD (S2, with S2.pkl in it)", is_wesad, read_wesad),
+    Reader("an export of an Empatica E4 (a zip or folder with BVP.csv in it)", is_e4, read_e4),
+    Reader("files of an Empatica EmbracePlus (.avro)", is_embraceplus, read_embraceplus),
+    Reader("a file of the Lab Streaming Layer (.xdf)", is_xdf, read_xdf),
+)
 
 #: Data sets: the parameter `source` -> what opens the folder, of which <SOURCE>_ROOT in the environment is the name.
 COHORTS: dict[str, Callable[[str, Sequence[str]], Cohort]] = {"wesad": open_wesad}

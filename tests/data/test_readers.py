@@ -1,0 +1,290 @@
+"""One made person, written in each format, and read back: the same signals to what the format holds."""
+
+import io
+import zipfile
+from datetime import UTC, datetime
+
+import numpy as np
+import pandas as pd
+import pytest
+from xdf_file import write_xdf
+
+from wesadlib.data.e4 import read_e4, write_e4
+from wesadlib.data.embraceplus import PULSE_SCALE, read_embraceplus, write_embraceplus
+from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.table import read_table
+from wesadlib.data.xdf import read_xdf
+from wesadlib.errors import InputError
+
+START = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
+RATES = {"wrist_bvp": 64, "wrist_eda": 4, "wrist_temp": 4, **{f"wrist_acc_{axis}": 32 for axis in "xyz"}}
+COLUMNS = {name.removeprefix("wrist_"): name.upper() for name in RATES}
+
+
+@pytest.fixture(scope="module")
+def person():
+    """100 s of smooth signals, still, with two presses of the button."""
+    time = {name: np.arange(100 * rate) / rate for name, rate in RATES.items()}
+    samples = {name: np.sin(time[name]) for name in RATES}
+    samples["wrist_bvp"] = 40 * np.sin(2 * np.pi * 1.2 * time["wrist_bvp"])
+    samples["wrist_eda"] = 2 + 0.5 * samples["wrist_eda"]
+    samples["wrist_temp"] = 33 + 0.2 * samples["wrist_temp"]
+    samples |= {
+        f"wrist_acc_{axis}": np.full(100 * 32, size / 64) for axis, size in zip("xyz", (16, 32, 53), strict=True)
+    }
+    return Recording("S99", make_signals(samples), start=START, marks_s=(10.0, 50.5))
+
+
+def assert_same(recording, person, tolerance):
+    assert list(recording.signals) == list(person.signals)
+    for name, signal in person.signals.items():
+        read = recording.signals[name]
+        assert read.attrs["rate_hz"] == pytest.approx(signal.attrs["rate_hz"]) and len(read) == len(signal), name
+        assert np.abs(read.values - signal.values).max() < tolerance, name
+
+
+def test_an_e4_export_comes_back(person, tmp_path):
+    recording = read_e4(write_e4(person, tmp_path / "S99.zip"))
+    assert_same(recording, person, 0.01)
+    assert (recording.subject, recording.start, recording.device) == ("S99", START, "E4")
+    assert recording.marks_s == pytest.approx(person.marks_s)
+
+
+@pytest.mark.parametrize("form", ["folder", "folder of a folder", "zip in a zip", "zip with a folder and a Mac's"])
+def test_an_e4_export_is_the_same_in_every_wrapping(person, tmp_path, form):
+    archive = write_e4(person, tmp_path / "S99.zip")
+    place = tmp_path / "place" / "S99" if form == "folder of a folder" else tmp_path / "place"
+    if form.startswith("folder"):
+        zipfile.ZipFile(archive).extractall(place)
+        place = tmp_path / "place"
+    else:
+        place = tmp_path / "outer.zip"
+        with zipfile.ZipFile(place, "w") as outer:
+            if form == "zip in a zip":
+                outer.write(archive, "1.zip")
+            else:
+                for name in zipfile.ZipFile(archive).namelist():
+                    outer.writestr(f"S99/{name}", zipfile.ZipFile(archive).read(name))
+                    outer.writestr(f"__MACOSX/S99/._{name}", b"\x00\x05")
+    assert_same(read_e4(place), person, 0.01)
+
+
+def edit(archive, path, **files):
+    """A copy of a zip with some files replaced, or left out where None."""
+    with zipfile.ZipFile(path, "w") as edited, zipfile.ZipFile(archive) as given:
+        for name in given.namelist():
+            stem = name.removesuffix(".csv")
+            if stem not in files:
+                edited.writestr(name, given.read(name))
+            elif files[stem] is not None:
+                edited.writestr(name, files[stem](given.read(name).decode()))
+    return path
+
+
+def test_dates_marks_of_byte_order_line_ends_of_windows_and_a_line_cut_off_are_read_and_told(person, tmp_path):
+    archive = write_e4(person, tmp_path / "S99.zip")
+    moment = f"{START.timestamp():.6f}"
+    edited = edit(
+        archive,
+        tmp_path / "edited.zip",
+        EDA=lambda text: "\ufeff" + text.replace(moment, "2024-02-03 04:05:06").replace("\n", "\r\n"),
+        ACC=lambda text: text.rstrip()[:-5],
+    )
+    recording = read_e4(edited)
+    assert recording.start == START and len(recording.signals["wrist_eda"]) == 400
+    assert np.isnan(recording.signals["wrist_acc_x"].values[-1]) and not np.isnan(
+        recording.signals["wrist_acc_x"].values[-2]
+    )
+    assert any("ACC.csv" in note and "cut off" in note for note in recording.notes)
+
+
+def test_sessions_are_joined_in_time_and_the_gap_between_them_stays_one(person, tmp_path):
+    write_e4(person, tmp_path / "both" / "S99_a.zip")
+    later = Recording("S99", person.signals, start=datetime.fromtimestamp(START.timestamp() + 130, UTC))
+    write_e4(later, tmp_path / "both" / "S99_b.zip")
+    recording = read_e4(tmp_path / "both")
+    assert recording.duration_s == pytest.approx(230)
+    values = recording.signals["wrist_bvp"].values
+    assert np.isnan(values).sum() == 30 * 64 and not np.isnan(values[: 100 * 64]).any()
+    assert any("gap of 30.0 s" in note for note in recording.notes)
+
+
+def test_sessions_at_the_same_time_are_refused(person, tmp_path):
+    write_e4(person, tmp_path / "both" / "a.zip")
+    later = Recording("S99", person.signals, start=datetime.fromtimestamp(START.timestamp() + 50, UTC))
+    write_e4(later, tmp_path / "both" / "b.zip")
+    with pytest.raises(InputError, match=r"both: wrist_.* two recordings at the same time for 50 s"):
+        read_e4(tmp_path / "both")
+
+
+REFUSED = {
+    "a header that is none": (
+        {"BVP": lambda text: "time\nvalue\n" + text},
+        "lines are 'time' and 'value'",
+    ),
+    "a rate of nothing": (
+        {"EDA": lambda text: text.replace("4.000000", "0.000000")},
+        "EDA.csv: .* 0 Hz",
+    ),
+    "no pulse": ({"BVP": None}, "no BVP.csv here"),
+    "a decimal comma": ({"EDA": lambda text: text.replace("2.0", "2,0")}, r"EDA.csv: line 3 is .*decimal comma"),
+    "a word": ({"TEMP": lambda text: text.replace("33.0", "warm", 1)}, "TEMP.csv: line 3 is 'warm0'"),
+    "a button pressed at no time": ({"tags": lambda text: "soon\n"}, "tags.csv: line 1 is 'soon'"),
+}
+
+
+@pytest.mark.parametrize(("files", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_files_that_cannot_be_read_are_named(person, tmp_path, files, sentence):
+    edited = edit(write_e4(person, tmp_path / "S99.zip"), tmp_path / "edited.zip", **files)
+    with pytest.raises(InputError, match=sentence):
+        read_e4(edited)
+
+
+def test_zips_that_are_none_or_not_to_be_trusted_are_refused(person, tmp_path, monkeypatch):
+    archive = write_e4(person, tmp_path / "S99.zip")
+    (tmp_path / "cut.zip").write_bytes(archive.read_bytes()[:-40])
+    with pytest.raises(InputError, match=r"cut\.zip: not a whole zip"):
+        read_e4(tmp_path / "cut.zip")
+    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
+        pass
+    with pytest.raises(InputError, match=r"empty\.zip: no BVP\.csv here"):
+        read_e4(tmp_path / "empty.zip")
+    with zipfile.ZipFile(tmp_path / "out.zip", "w") as climbing:
+        climbing.writestr("../BVP.csv", "0\n64\n1\n")
+    with pytest.raises(InputError, match=r"outside itself"):
+        read_e4(tmp_path / "out.zip")
+    monkeypatch.setattr("wesadlib.data.e4.LARGEST_FILE", 1000)
+    with pytest.raises(InputError, match=r"BVP\.csv is no recording"):
+        read_e4(archive)
+
+
+def test_a_password_is_told(tmp_path):
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        archive.writestr("BVP.csv", "0\n64\n1\n")
+    locked = bytearray(content.getvalue())
+    # The bit that says so, in the local header and in the directory.
+    locked[6] |= 1
+    locked[locked.index(b"PK\x01\x02") + 8] |= 1
+    (tmp_path / "locked.zip").write_bytes(bytes(locked))
+    with pytest.raises(InputError, match=r"locked\.zip: BVP\.csv is locked by a password"):
+        read_e4(tmp_path / "locked.zip")
+
+
+def test_two_devices_in_one_folder_are_refused(person, tmp_path):
+    for serial in ("A00123", "A00456"):
+        write_e4(person, tmp_path / "study" / f"1706933106_{serial}.zip")
+    with pytest.raises(InputError, match="devices A00123 and A00456"):
+        read_e4(tmp_path / "study")
+
+
+def test_embraceplus_files_come_back_with_true_scales(person, tmp_path):
+    recording = read_embraceplus(write_embraceplus(person, tmp_path / "S99", file_s=40))
+    assert len(list((tmp_path / "S99").iterdir())) == 3
+    assert recording.start == START and recording.marks_s == pytest.approx(person.marks_s)
+    pulse = recording.signals["wrist_bvp"]
+    assert pulse.attrs["units"] == "nW"
+    np.testing.assert_allclose(pulse.values * PULSE_SCALE, person.signals["wrist_bvp"].values, atol=1e-3)
+    magnitude = np.sqrt(sum(recording.signals[f"wrist_acc_{axis}"].values ** 2 for axis in "xyz"))
+    np.testing.assert_allclose(magnitude, np.sqrt(16**2 + 32**2 + 53**2) / 64, rtol=1e-3)
+    assert recording.signals["wrist_temp"].attrs["rate_hz"] == 1.0
+
+
+def test_an_avro_file_cut_off_or_of_another_maker_is_refused(person, tmp_path, tmp_path_factory):
+    import fastavro
+
+    folder = write_embraceplus(person, tmp_path / "S99")
+    file = next(folder.iterdir())
+    (tmp_path / "cut.avro").write_bytes(file.read_bytes()[:-500])
+    with pytest.raises(InputError, match=r"cut\.avro: not a whole Avro file"):
+        read_embraceplus(tmp_path / "cut.avro")
+    with open(tmp_path / "other.avro", "wb") as other:
+        fastavro.writer(other, {"type": "record", "name": "A", "fields": [{"name": "a", "type": "int"}]}, [{"a": 1}])
+    with pytest.raises(InputError, match=r"other\.avro: an Avro file of another maker"):
+        read_embraceplus(tmp_path / "other.avro")
+    with pytest.raises(InputError, match="no Avro file here"):
+        read_embraceplus(tmp_path_factory.mktemp("empty"))
+
+
+@pytest.fixture
+def table(person):
+    """One table with a clock, and empty cells where a slower channel has no sample."""
+    frame = pd.DataFrame({"time": np.arange(6400) / 64})
+    for name, signal in person.signals.items():
+        step = round(64 / signal.attrs["rate_hz"])
+        frame.loc[::step, name.upper()] = signal.values
+    return frame
+
+
+@pytest.mark.parametrize("clock", ["seconds", "milliseconds", "Unix", "Unix milliseconds", "dates"])
+def test_a_table_comes_back_whatever_its_clock(person, table, tmp_path, clock):
+    seconds = table["time"] + START.timestamp()
+    table["time"] = {
+        "seconds": table["time"],
+        "milliseconds": table["time"] * 1000,
+        "Unix": seconds,
+        "Unix milliseconds": (seconds * 1000).round(3),
+        "dates": pd.to_datetime(seconds, unit="s", utc=True).dt.strftime("%Y-%m-%d %H:%M:%S.%f"),
+    }[clock]
+    table.to_csv(tmp_path / "S99.csv", index=False)
+    recording = read_table(tmp_path / "S99.csv", COLUMNS, time_unit="ms" if clock == "milliseconds" else "s")
+    assert_same(recording, person, 0.01)
+    assert recording.start == (START if "Unix" in clock or clock == "dates" else None)
+
+
+def test_units_are_converted_where_they_are_said_and_guessed_nowhere(person, table, tmp_path):
+    table["WRIST_TEMP"] = table["WRIST_TEMP"] * 1.8 + 32
+    table.to_csv(tmp_path / "S99.csv", index=False)
+    with pytest.raises(InputError, match=r"wrist_temp is 91.* perhaps degF; say its unit"):
+        read_table(tmp_path / "S99.csv", COLUMNS)
+    assert_same(read_table(tmp_path / "S99.csv", COLUMNS, units={"temp": "degF"}), person, 0.01)
+    with pytest.raises(InputError, match="wrist_temp cannot be in 'uS'"):
+        read_table(tmp_path / "S99.csv", COLUMNS, units={"temp": "uS"})
+
+
+def test_a_table_with_a_clock_that_jitters_runs_back_or_is_none_is_resampled_or_refused(person, table, tmp_path):
+    generator = np.random.default_rng(0)
+    jittered = table.assign(time=table["time"] + generator.uniform(-0.004, 0.004, len(table)))
+    jittered.sort_values("time").to_csv(tmp_path / "jitter.csv", index=False)
+    recording = read_table(tmp_path / "jitter.csv", {"bvp": "WRIST_BVP"})
+    assert any("off a regular clock" in note for note in recording.notes)
+    back = table.assign(time=table["time"].where(table.index != 100, 0.0))
+    back.to_csv(tmp_path / "back.csv", index=False)
+    with pytest.raises(InputError, match=r"back\.csv: wrist_bvp's clock runs back at its sample 101"):
+        read_table(tmp_path / "back.csv", COLUMNS)
+    wild = table.assign(time=np.cumsum(generator.exponential(1 / 64, len(table))))
+    wild.to_csv(tmp_path / "wild.csv", index=False)
+    with pytest.raises(InputError, match="comes irregularly"):
+        read_table(tmp_path / "wild.csv", {"bvp": "WRIST_BVP"})
+    with pytest.raises(InputError, match="no column 'PPG'; there are 'time', 'WRIST_BVP'"):
+        read_table(tmp_path / "wild.csv", {"bvp": "PPG"})
+    with pytest.raises(InputError, match="unknown signal 'pulse'; the wrist has bvp, eda, temp"):
+        read_table(tmp_path / "wild.csv", {"pulse": "WRIST_BVP"})
+    with pytest.raises(InputError, match="no column 'clock'"):
+        read_table(tmp_path / "wild.csv", {"bvp": "WRIST_BVP"}, time="clock")
+
+
+def test_streams_of_an_xdf_file_are_told_by_name_type_and_label(person, tmp_path):
+    pytest.importorskip("pyxdf")
+    streams = []
+    for name in ("bvp", "eda", "temp"):
+        signal = person.signals[f"wrist_{name}"]
+        streams.append(
+            (
+                f"E4 {name}",
+                name.upper(),
+                [name.upper()],
+                signal.attrs["rate_hz"],
+                500 + signal["time"].values,
+                signal.values[:, None],
+            )
+        )
+    axes = np.stack([person.signals[f"wrist_acc_{axis}"].values for axis in "xyz"], axis=1)
+    time = 500 + person.signals["wrist_acc_x"]["time"].values
+    streams.append(("E4 acc", "ACC", ["ACC_X", "ACC_Y", "ACC_Z"], 32, time, axes))
+    path = write_xdf(tmp_path / "S99.xdf", streams)
+    assert_same(read_xdf(path), person, 0.01)
+    some = read_xdf(path, {"bvp": "E4 bvp", "acc_x": "acc:ACC_X"})
+    assert list(some.signals) == ["wrist_bvp", "wrist_acc_x"]
+    with pytest.raises(InputError, match="no stream 'pulse'; there are"):
+        read_xdf(path, {"bvp": "pulse"})

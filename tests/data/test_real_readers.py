@@ -1,0 +1,67 @@
+"""Real exports: spans, rates and counts equal those counted from the raw files by a path of its own."""
+
+import os
+import zipfile
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from wesadlib.data.e4 import read_e4
+from wesadlib.data.embraceplus import read_embraceplus, read_systolic_peaks
+
+pytestmark = pytest.mark.real
+SHARED = Path(os.environ.get("RECORDINGS_ROOT", Path(__file__).resolve().parents[3] / "shared"))
+SESSIONS = [
+    *sorted(SHARED.glob("stress-predict/Raw_data/*.zip")),
+    *sorted(SHARED.glob("hongn-2025/Wearable_Dataset/*/*.zip")),
+]
+AVRO = sorted(SHARED.glob("embraceplus/*.avro"))
+
+
+def count(archive, name):
+    """Start, rate and number of whole lines of one file, by the letters in it."""
+    text = archive.read(name).decode("utf-8-sig").strip()
+    first = text.split("\n", 1)[0].split(",")[0].strip()
+    dated = first.count("-") == 2
+    moment = datetime.fromisoformat(first).replace(tzinfo=UTC).timestamp() if dated else float(first)
+    return moment, text.count("\n") - 1
+
+
+@pytest.mark.skipif(not SESSIONS, reason="no real sessions beside the checkout")
+@pytest.mark.parametrize("path", SESSIONS[::6], ids=lambda path: f"{path.parent.name}-{path.stem}")
+def test_counts_and_spans_of_a_session_are_those_of_its_files(path):
+    recording = read_e4(path)
+    starts, ends = [], []
+    with zipfile.ZipFile(path) as archive:
+        for kind, channel, rate in (("BVP", "bvp", 64), ("EDA", "eda", 4), ("TEMP", "temp", 4), ("ACC", "acc_x", 32)):
+            moment, samples = count(archive, f"{kind}.csv")
+            values = recording.signals[f"wrist_{channel}"]
+            assert values.attrs["rate_hz"] == rate
+            assert int(np.isfinite(values.values).sum()) == samples, kind
+            starts.append(moment)
+            ends.append(moment + samples / rate)
+    assert recording.start.timestamp() == pytest.approx(min(starts))
+    assert recording.duration_s == pytest.approx(max(ends) - min(starts), abs=0.25)
+
+
+@pytest.mark.skipif(not AVRO, reason="no Avro files beside the checkout")
+@pytest.mark.parametrize("path", AVRO, ids=lambda path: path.stem)
+def test_a_still_embraceplus_shows_one_g_and_the_counts_of_its_file(path):
+    import fastavro
+
+    recording = read_embraceplus(path)
+    with open(path, "rb") as file:
+        (record,) = fastavro.reader(file)
+    for sensor, channel in (("bvp", "bvp"), ("eda", "eda"), ("temperature", "temp")):
+        values = recording.signals[f"wrist_{channel}"]
+        assert values.attrs["rate_hz"] == pytest.approx(record["rawData"][sensor]["samplingFrequency"])
+        assert int(np.isfinite(values.values).sum()) == len(record["rawData"][sensor]["values"])
+    axes = np.stack([recording.signals[f"wrist_acc_{axis}"].values for axis in "xyz"])
+    seconds = np.sqrt((axes**2).sum(axis=0))[: axes.shape[1] // 64 * 64].reshape(-1, 64)
+    whole = seconds[np.isfinite(seconds).all(axis=1)]
+    still = np.median(whole[whole.std(axis=1) < 0.02])
+    assert still == pytest.approx(1, abs=0.05)
+    assert record["enrollment"]["participantID"] not in str(recording.person) + str(recording.notes)
+    assert len(read_systolic_peaks(path)) == len(record["rawData"]["systolicPeaks"]["peaksTimeNanos"])

@@ -14,7 +14,8 @@ import numpy as np
 import uvloop
 import websockets
 
-from wesadlib.serving.stream_talk import Frame, StreamTalk
+from wesadlib.serving import wire
+from wesadlib.serving.stream_messages import Samples, write_samples
 
 HOP_S, WINDOW_S, LATE_S = 5.0, 60.0, 0.5
 #: Predictions still awaited so long after the last is due count as missing.
@@ -65,18 +66,16 @@ class Frames:
     """What each stream sends: its start, a whole window, and then a second at a time."""
 
     def __init__(self, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], seconds: float):
-        talk = StreamTalk(rates_hz, hop_s=HOP_S)
-        repeats = int(np.ceil(seconds / WINDOW_S))
-        longer = {name: np.tile(values, repeats) for name, values in channels.items()}
-        self.start = talk.start()
-        self.window = talk.samples(channels)
-        self.seconds: list[list[Frame]] = []
-        for second in range(int(seconds)):
-            part = {
-                name: values[round(second * rates_hz[name]) : round((second + 1) * rates_hz[name])]
-                for name, values in longer.items()
-            }
-            self.seconds.append(talk.samples(part))
+        described = {name: {"rate_hz": rate} for name, rate in rates_hz.items()}
+        self.start = wire.write({"type": "start", "channels": described, "hop_s": HOP_S}, "binary")
+
+        def samples(begin_s: float, end_s: float) -> bytes:
+            spans = {name: (round(begin_s * rate), round(end_s * rate)) for name, rate in rates_hz.items()}
+            parts = {name: np.arange(*span) % len(channels[name]) for name, span in spans.items()}
+            return write_samples({n: Samples(spans[n][0], channels[n][part]) for n, part in parts.items()}, "binary")
+
+        self.window = samples(0, WINDOW_S)
+        self.seconds = [samples(WINDOW_S + second, WINDOW_S + second + 1) for second in range(int(seconds))]
 
 
 async def _open_all(port: int, frames: Frames, streams: int) -> list[float]:
@@ -94,17 +93,16 @@ def _came(times: Any) -> list[float]:
 async def _stream(port: int, frames: Frames, opened: float, steady: float) -> list[float]:
     await _until(opened)
     async with websockets.connect(f"ws://127.0.0.1:{port}/stream", compression=None, max_size=None, proxy=None) as line:
-        for frame in [frames.start, *frames.window]:
-            await line.send(frame.body)
+        await line.send(frames.start)
+        await line.send(frames.window)
         due: dict[int, float] = {}
         times: list[float] = []
         listening = asyncio.create_task(_listen(line, due, times, len(frames.seconds) // int(HOP_S)))
-        for second, parts in enumerate(frames.seconds, 1):
+        for second, part in enumerate(frames.seconds, 1):
             await _until(steady + second)
             if second % HOP_S == 0:
                 due[round(second / HOP_S)] = steady + second
-            for frame in parts:
-                await line.send(frame.body)
+            await line.send(part)
         await asyncio.wait([listening], timeout=PATIENCE_S)
         listening.cancel()
         return times

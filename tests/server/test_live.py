@@ -5,6 +5,8 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import httpx
@@ -73,17 +75,19 @@ def test_refusals_come_over_the_wire_and_the_server_lives_on(server):
     assert rejected.status == "rejected"
     with pytest.raises(RequestRefused, match=r"422 This window cannot be used\. wrist_eda: missing channel"):
         server.predict({name: values for name, values in minute.items() if name != "wrist_eda"}, minutes.RATES_HZ)
-    with pytest.raises(RequestRefused, match=r"422 .*channels\.wrist_eda\.samples\.0"):
-        body = minutes.request_body(minute)
-        body["channels"]["wrist_eda"]["samples"][0] = "NaN"
-        server.request("POST", "/predict", json=body)
-    with pytest.raises(RequestRefused, match="422 This body is not whole and valid MessagePack"):
-        body = write_window(minute, minutes.RATES_HZ, "binary")[:-1]
-        server.request("POST", "/predict", content=body, headers={"content-type": CONTENT_TYPES["binary"]})
+    ask = partial(httpx.post, f"{server.url}/predict", trust_env=False)
+    body = minutes.request_body(minute)
+    body["channels"]["wrist_eda"]["samples"][0] = "NaN"
+    response = ask(json=body)
+    assert (response.status_code, response.json()["errors"][0]["name"]) == (422, "channels.wrist_eda.samples.0")
+    body = write_window(minute, minutes.RATES_HZ, "binary")[:-1]
+    response = ask(content=body, headers={"content-type": CONTENT_TYPES["binary"]})
+    assert response.status_code == 422
+    assert response.json()["detail"] == "This body is not whole and valid MessagePack."
     # Who still sends when the refusal comes may find the connection closed instead.
-    with pytest.raises((RequestRefused, httpx.TransportError)) as refused:
-        server.request("POST", "/predict", content=b" " * (17 * 2**20), headers={"content-type": "application/json"})
-    assert getattr(refused.value, "status", 413) == 413
+    with suppress(httpx.TransportError):
+        too_large = ask(content=b" " * (17 * 2**20), headers={"content-type": "application/json"})
+        assert too_large.status_code == 413
     assert server.predict(minute, minutes.RATES_HZ).status == "ok"
 
 
@@ -101,7 +105,7 @@ def test_health_model_and_docs_answer(server, served_bundle):
     bundle = load_bundle(served_bundle)
     assert server.health().model_version == bundle.version
     assert server.model().states == bundle.config["states"]
-    assert "/predict" in server.request("GET", "/openapi.json")["paths"]
+    assert "/predict" in httpx.get(f"{server.url}/openapi.json", trust_env=False).json()["paths"]
     assert httpx.get(f"{server.url}/docs", trust_env=False).status_code == 200
 
 

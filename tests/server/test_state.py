@@ -11,20 +11,18 @@ REST = [(minutes.wrist_signals(seed=11), minutes.RATES_HZ), (minutes.wrist_signa
 LATER = (minutes.wrist_signals(seed=11, arousal=1.0), minutes.RATES_HZ)
 
 
-def test_a_person_whose_rest_is_known_is_answered_by_it_until_forgotten(server, served_bundle):
+def test_a_person_whose_rest_is_brought_is_answered_by_it(server, served_bundle):
     bundle = load_bundle(served_bundle)
-    rest = server.rest("ann", REST)
-    assert (rest.person, rest.windows, rest.model_version) == ("ann", 2, bundle.version)
-    known, unknown = server.predict(*LATER, rest=rest.rest), server.predict(*LATER)
+    rest = server.rest(REST)
+    assert (rest.windows, rest.model_version) == (2, bundle.version)
+    known, unknown = server.predict(*LATER, rest=rest.token), server.predict(*LATER)
     assert (known.protocol, unknown.protocol) == ("rest_calibrated", "cold_start")
     expected = bundle.predict_window(*LATER, profile=bundle.rest_profile(REST))
     assert known.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-    (batched,) = server.predict_batch([LATER], rest=rest.rest, form="binary")
+    (batched,) = server.predict_batch([LATER], rest=rest.token, form="binary")
     assert batched.probabilities == pytest.approx(known.probabilities, abs=1e-6)
-    forgotten = server.forget("ann")
-    assert (forgotten.person, forgotten.rests) == ("ann", 1)
-    with pytest.raises(RequestRefused, match="404"):
-        server.predict(*LATER, rest=rest.rest)
+    with pytest.raises(RequestRefused, match=r"40[14]"):
+        server.predict(*LATER, rest="x" + rest.token)
 
 
 def test_counts_rise_by_what_was_sent(server):

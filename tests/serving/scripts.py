@@ -26,9 +26,11 @@ def packed(kind, **fields):
     return msgpack.packb({"type": kind, **fields})
 
 
-def ready(session="one", **following):
-    fields = {"model_version": "0", "window_s": 10.0, "hop_s": 5.0, "grace_s": 20.0, "samples_per_s": 10**8}
-    return packed("ready", session=session, **fields, next=dict.fromkeys(RATES, 0) | following)
+def ready(samples_per_s=10**8, **following):
+    fields = {"model_version": "0", "window_s": 10.0, "hop_s": 5.0, "samples_per_s": samples_per_s}
+    # Of the two that a server sends which still parks streams, a client takes no note.
+    parked = {"session": "", "grace_s": 0.0}
+    return packed("ready", **fields, **parked, next=dict.fromkeys(RATES, 0) | following)
 
 
 def prediction(number, reasons=0):

@@ -1,258 +1,213 @@
-"""The client and what stands around a server: ports, and the refusals that come before anything is started."""
+"""The clients: what they send, what they make of answers, and when they ask again."""
 
 import asyncio
 import json
-import shutil
-import socket
+import ssl
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import numpy as np
 import pytest
+from scripts import ANSWER
 
-from wesadlib.artefacts import digest, file_digest
 from wesadlib.bundle import Answer
-from wesadlib.errors import InputError, ServerError
-from wesadlib.serving import AsyncClient, Client, RequestRefused, running_server, serve, server
-from wesadlib.serving.configuration import make_configuration
+from wesadlib.errors import InputError
+from wesadlib.serving import AsyncClient, Client, RequestRefused
 from wesadlib.serving.schemas import Problem
-from wesadlib.serving.server import free_port, require_free_port
 from wesadlib.serving.wire import CONTENT_TYPES, write, write_windows
 
-ANSWER = {
-    "status": "rejected",
-    "state": None,
-    "probabilities": None,
-    "confidence": None,
-    "abstained": False,
-    "quality": {"wrist_eda": 0.0},
-    "reasons": ["wrist_eda: flat line"],
-    "model_version": "0",
-    "protocol": "cold_start",
-}
-#: What a server says that has no room.
-BUSY = {"title": "x", "status": 503, "detail": "Later.", "errors": []}
+WINDOW = ({"wrist_eda": np.array([1, 2], np.float32)}, {"wrist_eda": 4})
+OK = httpx.Response(200, json=ANSWER)
 
 
-def client_of(answer, retry_s=0.0):
-    client = Client("http://test", retry_s=retry_s)
-    client._http = httpx.Client(base_url="http://test", transport=httpx.MockTransport(answer))
-    return client
+def busy(status=503, after="0"):
+    headers = {"content-type": "application/problem+json", "retry-after": after}
+    return httpx.Response(status, json={"title": "x", "status": status, "detail": "Later."}, headers=headers)
 
 
-def test_the_client_sends_a_window_and_reads_the_answer():
-    seen = []
+@pytest.fixture
+def client_of():
+    """A client that is answered by a function, or by these one after the other."""
 
-    def answer(request):
-        seen.append((request.method, request.url.path, request.read()))
-        return httpx.Response(200, json=ANSWER)
+    def make(*answers, retry_s=0.0):
+        asked = []
 
-    assert client_of(answer).predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4}) == Answer(**ANSWER)
-    assert seen == [("POST", "/predict", b'{"channels":{"wrist_eda":{"rate_hz":4.0,"samples":[1.0,2.0]}}}')]
+        def answer(request):
+            asked.append(request)
+            reply = answers[0](request) if callable(answers[0]) else answers[len(asked) - 1]
+            if isinstance(reply, Exception):
+                raise reply
+            return reply
+
+        client = Client("http://test", retry_s=retry_s)
+        client._client._http = httpx.AsyncClient(base_url="http://test", transport=httpx.MockTransport(answer))
+        opened.append(client)
+        return client, asked
+
+    opened = []
+    yield make
+    for client in opened:
+        client.close()
+
+
+@pytest.mark.xfail(reason="the server has no POST /rest yet")
+def test_a_window_is_sent_with_the_persons_rest_in_a_header(client_of):
+    client, asked = client_of(OK)
+    assert client.predict(*WINDOW, rest="token", person="P-1") == Answer(**ANSWER)
+    (request,) = asked
+    assert (request.method, request.url.path, request.url.query) == ("POST", "/predict", b"person=P-1")
+    assert request.headers["wesad-rest"] == "token"
+    assert request.content == b'{"channels":{"wrist_eda":{"rate_hz":4.0,"samples":[1.0,2.0]}}}'
 
 
 @pytest.mark.parametrize("form", ["json", "binary"])
-def test_a_batch_comes_back_in_its_order_with_types(form):
+def test_a_batch_comes_back_in_its_order_with_types(client_of, form):
     problem = {"type": "about:blank", "title": "x", "status": 422, "detail": "No.", "errors": []}
-    seen = []
-
-    def answer(request):
-        seen.append((request.url.path, request.headers["accept"], request.read()))
-        content_type = request.headers["content-type"]
-        assert content_type == CONTENT_TYPES[form]
-        return httpx.Response(
-            200, content=write({"results": [ANSWER, problem, ANSWER]}, form), headers={"content-type": content_type}
-        )
-
-    window = ({"wrist_eda": np.array([1, 2], np.float32)}, {"wrist_eda": 4})
-    answers = client_of(answer).predict_batch([window] * 3, form=form)
-    assert answers == [Answer(**ANSWER), Problem(**problem), Answer(**ANSWER)]
-    assert [type(result) for result in answers] == [Answer, Problem, Answer]
-    assert seen == [("/predict/batch", CONTENT_TYPES[form], write_windows([window] * 3, form))]
+    content = write({"results": [ANSWER, problem, ANSWER]}, form)
+    client, asked = client_of(httpx.Response(200, content=content, headers={"content-type": CONTENT_TYPES[form]}))
+    assert client.predict_batch([WINDOW] * 3, form=form) == [Answer(**ANSWER), Problem(**problem), Answer(**ANSWER)]
+    assert asked[0].headers["content-type"] == CONTENT_TYPES[form]
+    assert asked[0].content == write_windows([WINDOW] * 3, form)
 
 
-def test_a_person_is_forgotten_by_a_name_that_cannot_lead_elsewhere():
-    asked = []
-
-    def answer(request):
-        asked.append((request.method, request.url.raw_path))
-        return httpx.Response(200, json={"person": "a/b", "rests": 1, "windows": 2, "streams": 0})
-
-    assert client_of(answer).forget("a/b").windows == 2
-    assert asked == [("DELETE", b"/people/a%2Fb")]
+@pytest.mark.xfail(reason="the server has no POST /rest yet")
+def test_minutes_at_rest_become_a_token(client_of):
+    rest = {"token": "signed", "windows": 2, "expires": "2026-01-01T00:00:00+00:00", "model_version": "0"}
+    client, asked = client_of(httpx.Response(200, json=rest))
+    assert client.rest([WINDOW] * 2).token == "signed"
+    assert (asked[0].url.path, asked[0].content) == ("/rest", write_windows([WINDOW] * 2, "binary"))
 
 
-def test_the_client_names_an_unknown_form_and_a_missing_rate():
-    client = client_of(None)
+def test_an_unknown_form_and_a_missing_rate_are_named(client_of):
+    client, _ = client_of(OK)
     with pytest.raises(InputError, match="form 'pickle' is unknown; it is one of json, binary"):
-        client.predict({"wrist_eda": [1]}, {"wrist_eda": 4}, form="pickle")
+        client.predict(*WINDOW, form="pickle")
+    with pytest.raises(InputError, match="form 'pickle' is unknown"):
+        client.stream({"wrist_eda": 4}, form="pickle")
     with pytest.raises(InputError, match="wrist_eda: a rate in Hz is needed"):
         client.predict_batch([({"wrist_eda": [1]}, {})], form="binary")
 
 
-def test_the_client_raises_what_the_server_says_is_wrong():
+def test_what_the_server_says_is_wrong_is_raised(client_of):
     problem = {"title": "x", "status": 422, "detail": "No.", "errors": [{"name": "wrist_eda", "detail": "missing"}]}
-    headers = {"content-type": "application/problem+json"}
-    client = client_of(lambda request: httpx.Response(422, json=problem, headers=headers))
+    client, asked = client_of(httpx.Response(422, json=problem), retry_s=30.0)
     with pytest.raises(RequestRefused, match=r"422 No\. wrist_eda: missing") as refused:
-        client.health()
-    assert refused.value.status == 422
-    assert refused.value.problem.errors[0].name == "wrist_eda"
+        client.model()
+    assert (refused.value.status, refused.value.problem.errors[0].name, len(asked)) == (422, "wrist_eda", 1)
 
 
 @pytest.mark.parametrize("content_type", ["text/plain", "application/problem+json"])
-def test_an_error_that_is_not_the_apps_is_an_error_too(content_type):
-    headers = {"content-type": content_type}
-    client = client_of(lambda request: httpx.Response(503, text="no app here", headers=headers))
-    with pytest.raises(RequestRefused, match="503 no app here"):
+def test_an_error_that_is_not_the_apps_is_an_error_too(client_of, content_type):
+    client, _ = client_of(httpx.Response(500, text="no app here", headers={"content-type": content_type}))
+    with pytest.raises(RequestRefused, match="500 no app here"):
         client.model()
 
 
-def busy(after="0"):
-    headers = {"content-type": "application/problem+json", "retry-after": after}
-    return httpx.Response(503, json=BUSY, headers=headers)
-
-
-def test_a_server_without_room_is_asked_again():
-    answers = [busy(), busy(), httpx.Response(200, json=ANSWER)]
-    client = client_of(lambda request: answers.pop(0), retry_s=30.0)
-    assert client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4}) == Answer(**ANSWER)
-    assert answers == []
+@pytest.mark.parametrize(
+    "passing",
+    [
+        busy(429),
+        busy(503),
+        httpx.Response(502, text="bad gateway"),
+        httpx.RemoteProtocolError("closed without an answer"),
+        httpx.ReadError("reset"),
+        httpx.ConnectError("refused"),
+    ],
+    ids=str,
+)
+def test_what_asks_for_another_try_is_sent_again(client_of, passing):
+    client, asked = client_of(passing, OK, retry_s=30.0)
+    assert client.predict(*WINDOW) == Answer(**ANSWER)
+    assert asked[0].content == asked[1].content
 
 
 def test_an_awaited_client_asks_again_too():
     async def ask():
         async with AsyncClient("http://test", retry_s=30.0) as client:
-            client._http = httpx.AsyncClient(
-                base_url="http://test", transport=httpx.MockTransport(lambda request: answers.pop(0))
-            )
-            return await client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4}, person="P-1", rest="handle")
+            transport = httpx.MockTransport(lambda request: answers.pop(0))
+            client._http = httpx.AsyncClient(base_url="http://test", transport=transport)
+            return await client.predict(*WINDOW)
 
-    answers = [busy(), httpx.Response(200, json=ANSWER)]
+    answers = [busy(429), OK]
     assert asyncio.run(ask()) == Answer(**ANSWER)
     assert answers == []
 
 
 @pytest.mark.parametrize("retry_s", [0.0, 30.0])
-def test_no_server_is_asked_sooner_than_it_says_or_for_longer_than_wanted(retry_s):
-    asked = []
-    client = client_of(lambda request: asked.append(request) or busy(after="31"), retry_s)
+def test_no_server_is_asked_sooner_than_it_says_or_for_longer_than_wanted(client_of, retry_s):
+    client, asked = client_of(lambda request: busy(after="31"), retry_s=retry_s)
     with pytest.raises(RequestRefused, match=r"503 Later\.") as refused:
-        client.predict({"wrist_eda": [1, 2]}, {"wrist_eda": 4})
-    assert refused.value.retry_after_s == 31
-    assert len(asked) == 1
+        client.predict(*WINDOW)
+    assert (refused.value.retry_after_s, len(asked)) == (31, 1)
 
 
 @pytest.mark.parametrize("after", ["-1", "1.5", "²", "Fri, 31 Dec 1999 23:59:59 GMT", "9" * 400])
-def test_no_time_to_ask_again_is_too_odd(after):
-    client = client_of(lambda request: busy(after=after.encode("latin1")), retry_s=0.001)
-    with pytest.raises(RequestRefused, match=r"503 Later\.") as refused:
+def test_no_time_to_ask_again_is_too_odd(client_of, after):
+    client, _ = client_of(lambda request: busy(after=after.encode("latin1")), retry_s=0.001)
+    with pytest.raises(RequestRefused, match=r"503 Later\."):
         client.model()
-    assert refused.value.retry_after_s in (None, float("inf"))
 
 
-def test_whether_a_server_is_ready_is_asked_once():
-    asked = []
-    client = client_of(lambda request: asked.append(request) or busy(), retry_s=30.0)
+@pytest.mark.parametrize("ask", [Client.health, Client.ready])
+def test_whether_a_server_is_there_and_ready_is_asked_once(client_of, ask):
+    client, asked = client_of(busy(), retry_s=30.0)
     with pytest.raises(RequestRefused):
-        client.ready()
+        ask(client)
     assert len(asked) == 1
 
 
+@pytest.mark.parametrize("url", ["http://127.0.0.1:1", "http://localhost:1", "http://[::1]:1"])
+def test_a_proxy_is_for_the_world_outside(url, monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
+    for address, through_proxy in ((url, False), ("http://example.org", True)):
+        with Client(address) as client:
+            assert client._client._keywords["trust_env"] is through_proxy
+
+
+def test_the_waiting_client_offers_what_the_awaited_one_does():
+    offered = {name for name in vars(AsyncClient) if not name.startswith("_")}
+    assert {name for name in vars(Client) if not name.startswith("_")} == offered
+    assert all(vars(Client)[name].__doc__ for name in offered)
+
+
 @pytest.fixture
-def taken_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        listener.listen()
-        yield listener.getsockname()[1]
+def private_server(tmp_path):
+    """A server whose certificate no system knows; gives its address and the certificate."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+    names = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1,DNS:localhost"]
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
+    subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+
+    class Answers(BaseHTTPRequestHandler):
+        def do_GET(self):
+            body = json.dumps({"model_version": "0"}).encode()
+            self.send_response(200)
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    server = HTTPServer(("127.0.0.1", 0), Answers)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate, key)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}", certificate
+    server.shutdown()
+    thread.join()
+    server.server_close()
 
 
-@pytest.fixture(scope="session")
-def bundle_folder(bundle):
-    return bundle.folder
-
-
-@pytest.fixture
-def stand_in(monkeypatch):
-    """Start a line of code in place of the server."""
-
-    def start(code):
-        def instead(command, **keywords):
-            is_server = server.server_process.__name__ in command
-            return popen([*command[:1], "-c", code] if is_server else command, **keywords)
-
-        monkeypatch.setattr(subprocess, "Popen", instead)
-
-    popen = subprocess.Popen
-    return start
-
-
-def serve_plainly(bundle, port=None):
-    serve(lambda: make_configuration(bundle, port=port))
-
-
-@pytest.mark.parametrize("start", [serve_plainly, lambda bundle, port: running_server(bundle, port=port).__enter__()])
-def test_a_taken_port_is_one_sentence_before_anything_starts(bundle_folder, taken_port, start, monkeypatch):
-    monkeypatch.setattr("subprocess.Popen", None)
-    with pytest.raises(InputError, match=f"port {taken_port} of 127.0.0.1 cannot be had .*in use.*: end what listens"):
-        start(bundle_folder, port=taken_port)
-
-
-def test_a_free_port_is_free_and_one_just_left_too():
-    port = free_port()
-    require_free_port("127.0.0.1", port)
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        peer = socket.create_connection(("127.0.0.1", port))
-        listener.accept()[0].close()  # leaves the port in TIME_WAIT, where a listener may come back
-        peer.close()
-    require_free_port("127.0.0.1", port)
-
-
-def test_an_address_of_another_machine_is_refused():
-    with pytest.raises(InputError, match=r"port 8000 of 192\.0\.2\.1 cannot be had"):
-        require_free_port("192.0.2.1", 8000)
-
-
-@pytest.mark.parametrize("start", [serve_plainly, lambda bundle: running_server(bundle).__enter__()])
-def test_what_is_no_bundle_is_refused_before_anything_starts(tmp_path, start, monkeypatch):
-    monkeypatch.setattr("subprocess.Popen", None)
-    with pytest.raises(InputError, match="no bundle here"):
-        start(tmp_path)
-
-
-def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkeypatch, stand_in):
-    started = []
-    stand_in("import sys; sys.stdin.read()")
-    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
-    with pytest.raises(ZeroDivisionError), running_server(bundle_folder):
-        assert started[0].poll() is None
-        raise ZeroDivisionError
-    assert started[0].poll() == 0
-
-
-def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch, stand_in):
-    started = []
-    stand_in("import time; time.sleep(600)")
-    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
-    monkeypatch.setattr(server, "STOP_S", 0.1)
-    with running_server(bundle_folder):
-        pass
-    assert started[0].poll() < 0
-
-
-def test_a_server_that_does_not_come_up_says_its_last_words(bundle_folder, stand_in):
-    stand_in("raise SystemExit('out of luck')")
-    with pytest.raises(ServerError, match=r"(?s)did not come up.*out of luck"), running_server(bundle_folder):
-        pass
-
-
-def test_a_bundle_that_does_not_load_is_named_when_the_server_does_not_come_up(bundle_folder, tmp_path, stand_in):
-    folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
-    config = json.loads((folder / "config.json").read_text())
-    (folder / "model" / "model.json").write_text('{"model": "oracle"}')
-    config["files"]["model/model.json"] = file_digest(folder / "model" / "model.json")
-    del config["version"]
-    (folder / "config.json").write_text(json.dumps(config | {"version": digest(config)}))
-    stand_in("")
-    with pytest.raises(InputError, match="unknown model `oracle`"), running_server(folder):
-        pass
+def test_a_private_authority_is_believed_where_it_is_named_and_not_asked_again_elsewhere(private_server, tmp_path):
+    url, certificate = private_server
+    with Client(url, verify=certificate) as client:
+        assert client.health().model_version == "0"
+    with Client(url, retry_s=600.0) as client, pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+        client.model()
+    with pytest.raises(InputError, match=r"verify .*missing\.pem: no file of certificates"):
+        Client(url, verify=tmp_path / "missing.pem")

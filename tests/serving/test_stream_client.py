@@ -2,15 +2,22 @@
 
 import asyncio
 from contextlib import suppress
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from scripts import RATES, hear, packed, prediction, ready, scripted, seconds
 from websockets.exceptions import ConnectionClosed
 
 from wesadlib.errors import InputError
-from wesadlib.serving import AsyncClient, Client, RequestRefused, StreamLost
+from wesadlib.serving import AsyncClient, Client, RequestRefused, StreamLost, stream_client
+from wesadlib.serving.stream_messages import Samples
+
+
+@pytest.fixture(autouse=True)
+def no_pauses(monkeypatch):
+    monkeypatch.setattr(stream_client, "_PAUSE_S", 0.0)
 
 
 @pytest.mark.parametrize("broken", [False, True])
@@ -71,8 +78,8 @@ def test_what_was_lost_is_said_again_from_the_first_window_not_answered():
         stream.end()
         assert [found.start_s for found in predictions] == [10.0]
     first, second, *rest, last = heard
-    assert (first.get("session"), first.get("start_s"), first["person"]) == (None, None, "P-1")
-    assert (second["session"], second["start_s"], second["person"]) == ("one", 10.0, "P-1")
+    assert (first.get("start_s"), first["person"]) == (None, "P-1")
+    assert second == first | {"start_s": 10.0}
     assert last == {"type": "end"}
     for name, begin in (("wrist_bvp", 640), ("wrist_eda", 44)):
         parts = [part[name] for part in rest if name in part]
@@ -92,7 +99,7 @@ def test_a_server_that_is_full_or_restarts_is_asked_again():
         await line.close(1012)
 
     async def answer(line):
-        assert (await hear(line))["session"] == "one"
+        assert (await hear(line))["type"] == "start"
         await line.send(ready())
         while await hear(line) != {"type": "end"}:
             pass
@@ -109,10 +116,7 @@ def test_a_server_that_is_full_or_restarts_is_asked_again():
 
 
 def test_a_server_that_fails_at_the_same_window_each_time_is_not_asked_for_ever(monkeypatch):
-    # When the stream breaks: at first within the 20 s of grace, after a prediction for 30 s.
-    breaks = iter([0.0, 19.0, 100.0, 110.0, 115.0, 130.0])
-    monkeypatch.setattr("wesadlib.serving.stream_client.time", SimpleNamespace(monotonic=lambda: next(breaks)))
-    monkeypatch.setattr("wesadlib.serving.stream_client._PAUSE_S", 0.0)
+    monkeypatch.setattr(stream_client, "_MOST_BREAKS", 2)
     heard = []
 
     async def fail(line):
@@ -130,36 +134,14 @@ def test_a_server_that_fails_at_the_same_window_each_time_is_not_asked_for_ever(
         await line.close(1011)
 
     with (
-        scripted(fail, fail, get_on, fail, fail, fail) as url,
+        scripted(fail, fail, get_on, fail, fail) as url,
         Client(url, retry_s=0) as client,
         client.stream(RATES, hop_s=5.0) as stream,
     ):
         stream.send(seconds(0, 20))
         with pytest.raises(StreamLost, match="at the same place again and again"):
             list(stream)
-    assert len(heard) == 6
-
-
-def test_a_server_that_forgets_and_finds_a_stream_in_turn_is_not_asked_for_ever(monkeypatch):
-    breaks = iter([0.0, 10.0, 21.0])
-    monkeypatch.setattr("wesadlib.serving.stream_client.time", SimpleNamespace(monotonic=lambda: next(breaks)))
-    monkeypatch.setattr("wesadlib.serving.stream_client._PAUSE_S", 0.0)
-
-    def having(samples):
-        async def fail(line):
-            await hear(line)
-            await line.send(ready(**dict.fromkeys(RATES, samples)))
-            await line.close(1011)
-
-        return fail
-
-    with (
-        scripted(having(40), having(0), having(40)) as url,
-        Client(url, retry_s=0) as client,
-        client.stream(RATES) as stream,
-        pytest.raises(StreamLost, match="at the same place again and again"),
-    ):
-        list(stream)
+    assert [start.get("start_s") for start in heard] == [None, None, None, 5.0, 5.0]
 
 
 def test_a_stream_that_is_not_open_is_told_so():
@@ -247,3 +229,100 @@ def test_a_server_that_is_not_there_is_told_after_the_time_to_try():
         pass
     with Client(url, retry_s=0.2) as client, pytest.raises(StreamLost, match="no stream could be opened"):
         client.stream(RATES).__enter__()
+
+
+def chunks_of(channels, first=0):
+    samples = {name: Samples(first, np.asarray(values, np.float32)) for name, values in channels.items()}
+    return list(stream_client._cut_at_gaps(samples, RATES))
+
+
+def joined(chunks, stops):
+    """What chunks of samples say, channel by channel, NaN where they are silent."""
+    values = {name: np.full(stop, np.nan, np.float32) for name, stop in stops.items()}
+    for chunk in chunks:
+        for name, (first, samples) in chunk.items():
+            assert len(samples) and not np.isnan(samples).any()
+            values[name][first:][: len(samples)] = samples
+    return values
+
+
+def test_missing_samples_are_left_out_as_gaps_of_one_channel():
+    channels = seconds(0, 4)
+    channels["wrist_eda"][4:8] = np.nan
+    chunks = chunks_of(channels)
+    for name, values in joined(chunks, {"wrist_bvp": 256, "wrist_eda": 16}).items():
+        np.testing.assert_array_equal(values, channels[name])
+    assert [sorted(chunk) for chunk in chunks] == [
+        ["wrist_bvp", "wrist_eda"],
+        ["wrist_bvp"],
+        ["wrist_bvp", "wrist_eda"],
+    ]
+
+
+@given(data=st.data())
+@settings(max_examples=60, deadline=None)
+def test_no_sample_is_lost_and_no_message_is_long(data):
+    lengths = {name: data.draw(st.integers(0, round(25 * rate)), name) for name, rate in RATES.items()}
+    signals = {name: np.arange(length, dtype=np.float32) for name, length in lengths.items()}
+    for values in signals.values():
+        values[data.draw(st.lists(st.integers(0, max(len(values) - 1, 0)), max_size=8 * bool(len(values))))] = np.nan
+    chunks = chunks_of(signals)
+    assert all(len(part.values) <= 10 * RATES[name] for chunk in chunks for name, part in chunk.items())
+    for name, values in joined(chunks, lengths).items():
+        np.testing.assert_array_equal(values, signals[name])
+
+
+@pytest.fixture
+def listened():
+    """A stream to a server that takes everything, and what it has heard when the stream has ended."""
+    heard = []
+
+    async def listen(line):
+        heard.append(await hear(line))
+        await line.send(ready(samples_per_s=6800))
+        while (message := await hear(line))["type"] != "end":
+            heard.append(message)
+            if message["channels"]["wrist_eda"]["first"] % 240 == 0:
+                await line.send(prediction(message["channels"]["wrist_eda"]["first"] // 20))
+        await line.send(packed("end"))
+
+    with scripted(listen) as url, Client(url) as client, client.stream(RATES, hop_s=5.0) as stream:
+        yield stream, heard
+
+
+def test_what_belongs_to_no_channel_or_comes_after_the_end_is_named(listened):
+    stream, heard = listened
+    with pytest.raises(InputError, match="wrist_hum: this stream has the channels wrist_bvp, wrist_eda"):
+        stream.send({"wrist_hum": [1.0]})
+    for values in (1.0, [[1.0, 2.0]]):
+        with pytest.raises(InputError, match=r"wrist_eda: samples are an array \(time\), not one of shape"):
+            stream.send({"wrist_eda": values})
+    stream.end()
+    with pytest.raises(InputError, match="ended"):
+        stream.send(seconds(0, 1))
+    assert [list(stream), len(heard)] == [[], 1]
+
+
+def test_no_more_is_sent_than_the_server_takes(listened, monkeypatch):
+    pauses = []
+
+    async def sleep(seconds):
+        pauses.append(seconds)
+
+    stream, _ = listened
+    monkeypatch.setattr("asyncio.sleep", sleep)
+    stream.send(seconds(0, 25))
+    assert [pause for pause in pauses if pause] == pytest.approx([0.1, 0.1, 0.05])
+    stream.end()
+    list(stream)
+
+
+def test_a_long_stream_keeps_only_what_is_not_answered(listened):
+    stream, _ = listened
+    predictions = iter(stream)
+    for minute in range(20):
+        stream.send(seconds(60 * minute, 60 * minute + 60))
+        assert next(predictions).start_s == 60 * minute
+        kept = sum(len(samples.values) for chunk in stream._stream._kept for samples in chunk.values())
+        assert kept <= 60 * sum(RATES.values())
+    stream.end()

@@ -4,7 +4,7 @@ import importlib
 from typing import Any
 
 _HOME = {
-    "AsyncClient": "async_client",
+    "AsyncClient": "client",
     "Client": "client",
     "RequestRefused": "calls",
     "StreamLost": "stream_client",

@@ -1,25 +1,19 @@
-"""What a client asks and how it reads the answer: all of it but the sending, for both clients."""
+"""What every call of a client has: the error that is raised, when it is asked again, and whom it trusts."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
-from urllib.parse import quote
+import ssl
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import httpx
 from pydantic import ValidationError
 from tenacity import RetryCallState, retry_if_exception, stop_before_delay, wait_random_exponential
 
-from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, Problem
-from wesadlib.serving.wire import CONTENT_TYPES, Form, read, write_window, write_windows
+from wesadlib.errors import InputError
+from wesadlib.serving.schemas import Problem
 
-if TYPE_CHECKING:
-    from wesadlib.serving.people import ForgottenAnswer, RestAnswer
-    from wesadlib.serving.schemas import DriftReport
-
-#: One window, as `predict` takes it: samples of each channel, and its rate.
-Window = tuple[Mapping[str, Any], Mapping[str, float]]
-T = TypeVar("T")
+#: Statuses that ask for another try: too many requests, a proxy without its app, no room.
+ASK_AGAIN = (429, 502, 503)
 
 
 class RequestRefused(Exception):
@@ -43,96 +37,8 @@ class RequestRefused(Exception):
         self.retry_after_s = retry_after_s
 
 
-@dataclass(frozen=True)
-class Call(Generic[T]):
-    """A request, and what becomes of the answer's content.
-
-    Attributes
-    ----------
-    read : callable
-        Takes a response that is no error.
-    keywords : dict
-        What `httpx` is given.
-    retried : bool
-        Whether it is sent again while the server has no room for it: not where just that is asked.
-    """
-
-    method: str
-    path: str
-    read: Callable[[httpx.Response], T]
-    keywords: dict[str, Any]
-    retried: bool = True
-
-
-def predict(window: Window, form: Form, rest: str | None, person: str | None) -> Call[Answer]:
-    """Ask about one window."""
-    return _post("/predict", write_window(*window, form), form, lambda body: Answer(**body), rest=rest, person=person)
-
-
-def predict_batch(
-    windows: Sequence[Window], form: Form, rest: str | None, person: str | None
-) -> Call[list[Answer | Problem]]:
-    """Ask about many."""
-    body = write_windows(windows, form)
-    return _post("/predict/batch", body, form, lambda body: Answers(**body).results, rest=rest, person=person)
-
-
-def rest(person: str, windows: Sequence[Window], form: Form) -> "Call[RestAnswer]":
-    """Send a person's minutes at rest."""
-    from wesadlib.serving.people import RestAnswer
-
-    path = f"/people/{quote(person, safe='')}/rest"
-    return _post(path, write_windows(windows, form), form, lambda body: RestAnswer(**body))
-
-
-def forget(person: str) -> "Call[ForgottenAnswer]":
-    """Have a person forgotten."""
-    from wesadlib.serving.people import ForgottenAnswer
-
-    return Call("DELETE", f"/people/{quote(person, safe='')}", partial(_made, lambda body: ForgottenAnswer(**body)), {})
-
-
-def drift() -> "Call[DriftReport]":
-    """Ask whether the people of late are like the cohort."""
-    from wesadlib.serving.schemas import DriftReport
-
-    return _get("/drift", DriftReport)
-
-
-def metrics() -> Call[str]:
-    """Ask for all counts."""
-    return Call("GET", "/metrics", lambda response: response.text, {})
-
-
-def health() -> Call[Health]:
-    """Ask whether the server answers."""
-    return _get("/health", Health, retried=False)
-
-
-def ready() -> Call[Health]:
-    """Ask whether it is ready."""
-    return _get("/ready", Health, retried=False)
-
-
-def model() -> Call[ModelDescription]:
-    """Ask which model is served."""
-    return _get("/model", ModelDescription)
-
-
-def read_content(response: httpx.Response) -> Any:
-    """Read an answer in whichever form."""
-    binary = response.headers.get("content-type") == CONTENT_TYPES["binary"]
-    return read(response.content, "binary" if binary else "json")
-
-
 def check(response: httpx.Response) -> httpx.Response:
-    """Give a response back that is no error.
-
-    Raises
-    ------
-    RequestRefused
-        Where it is one.
-    """
+    """Give a response back that is no error, and raise :class:`RequestRefused` for one that is."""
     if response.is_success:
         return response
     try:
@@ -144,52 +50,39 @@ def check(response: httpx.Response) -> httpx.Response:
     raise RequestRefused(response.status_code, problem, float(after) if after.isdecimal() else None)
 
 
-def patience(retry_s: float, busy: Callable[[BaseException], bool] | None = None) -> dict[str, Any]:
-    """How a call is repeated while the server has no room for it, as `tenacity` takes it.
+def asks_again(error: BaseException) -> bool:
+    """Whether the same request may be answered a moment later: no room, or a connection that was closed or refused.
 
     Every call may be repeated: what was answered twice is no different from what was answered once.
-
-    Parameters
-    ----------
-    retry_s : float
-        For how long; a wait that would end later is not begun.
-    busy : callable, optional
-        Whether an error asks for another try; default: a 503.
     """
-    return {
-        "retry": retry_if_exception(busy or is_busy),
-        "wait": _wait,
-        "stop": stop_before_delay(retry_s) if retry_s > 0 else _at_once,
-        "reraise": True,
-    }
+    if isinstance(error, RequestRefused):
+        return error.status in ASK_AGAIN
+    if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
+        return False
+    return isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)
 
 
-def is_busy(error: BaseException) -> bool:
-    """Whether a server says that it has no room at this moment."""
-    return isinstance(error, RequestRefused) and error.status == 503
+def retries(retry_s: float, passing: Callable[[BaseException], bool] = asks_again) -> dict[str, Any]:
+    """How a call is repeated, as `tenacity` takes it: ever more seldom, no sooner than the server says.
+
+    A wait that would end after `retry_s` is not begun; 0: nothing is repeated.
+    """
+    stop = stop_before_delay(retry_s) if retry_s > 0 else lambda state: True
+    return {"retry": retry_if_exception(passing), "wait": _wait, "stop": stop, "reraise": True}
+
+
+def trust(verify: str | Path | ssl.SSLContext | None) -> ssl.SSLContext:
+    """Whose certificates are believed: those of the system, or of the file of a private authority."""
+    if isinstance(verify, ssl.SSLContext):
+        return verify
+    try:
+        return ssl.create_default_context(cafile=verify)
+    except OSError as error:
+        raise InputError(f"verify {verify}: no file of certificates in PEM can be read there ({error}).") from None
 
 
 _backoff = wait_random_exponential(multiplier=0.1, max=5.0)
 
 
 def _wait(state: RetryCallState) -> float:
-    error = state.outcome.exception()
-    return max(_backoff(state), getattr(error, "retry_after_s", None) or 0.0)
-
-
-def _at_once(state: RetryCallState) -> bool:
-    return True
-
-
-def _post(path: str, body: bytes, form: Form, make: Callable[[Any], T], **parameters: str | None) -> Call[T]:
-    headers = {"content-type": CONTENT_TYPES[form], "accept": CONTENT_TYPES[form]}
-    given = {name: value for name, value in parameters.items() if value is not None}
-    return Call("POST", path, partial(_made, make), {"content": body, "headers": headers, "params": given})
-
-
-def _get(path: str, make: Callable[..., T], retried: bool = True) -> Call[T]:
-    return Call("GET", path, partial(_made, lambda body: make(**body)), {}, retried)
-
-
-def _made(make: Callable[[Any], T], response: httpx.Response) -> T:
-    return make(read_content(response))
+    return max(_backoff(state), getattr(state.outcome.exception(), "retry_after_s", None) or 0.0)

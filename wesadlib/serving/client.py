@@ -1,31 +1,42 @@
-"""A small client, for scripts, the book and the tests."""
+"""Clients, for scripts, the book and the tests: one that is awaited, and one that waits."""
 
+import asyncio
+import functools
 import time
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from itertools import pairwise
+from pathlib import Path
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
-from tenacity import Retrying
+import numpy as np
+from anyio.from_thread import start_blocking_portal
+from tenacity import AsyncRetrying
 
 from wesadlib.data import Recording
-from wesadlib.serving import calls
-from wesadlib.serving.calls import Call, T, Window
-from wesadlib.serving.schemas import Answer, Health, ModelDescription, Problem
-from wesadlib.serving.stream_client import Stream
+from wesadlib.errors import InputError
+from wesadlib.serving import wire
+from wesadlib.serving.calls import check, retries, trust
+from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, Problem
+from wesadlib.serving.settings import is_loopback
+from wesadlib.serving.stream_client import AsyncStream, Stream
 from wesadlib.serving.stream_messages import StreamPrediction
-from wesadlib.serving.stream_talk import StreamTalk, pace, recording_rates
-from wesadlib.serving.wire import Form
 
 if TYPE_CHECKING:
-    from wesadlib.serving.people import ForgottenAnswer, RestAnswer
-    from wesadlib.serving.schemas import DriftReport
+    from wesadlib.serving.schemas import DriftReport, RestAnswer
+
+#: One window, as `predict` takes it: samples of each channel, and its rate.
+Window = tuple[Mapping[str, Any], Mapping[str, float]]
+P, T = ParamSpec("P"), TypeVar("T")
 
 
-class Client:
-    """Talk to a server.
+class AsyncClient:
+    """Talk to a server, awaited.
 
-    While the server has no room for a request (503) it is sent again, ever more seldom, and no sooner than the server
-    says.
+    While the server asks for another try (429, 503, a connection that it closed) a request is sent again, ever more
+    seldom, and no sooner than the server says.
 
     Parameters
     ----------
@@ -37,12 +48,13 @@ class Client:
         The bearer token, where the server asks for one.
     retry_s : float
         For how long a request is sent again; 0: never.
+    verify : path or SSLContext, optional
+        Certificates of a private authority, in a file (PEM); None: those that the system trusts.
 
     Examples
     --------
-    >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
-    ...     client.predict({"wrist_eda": eda, ...}, {"wrist_eda": 4, ...}).state
-    'baseline'
+    >>> async with AsyncClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+    ...     answer = await client.predict({"wrist_eda": eda, ...}, {"wrist_eda": 4, ...})
     """
 
     def __init__(
@@ -52,19 +64,25 @@ class Client:
         *,
         token: str | None = None,
         retry_s: float = 10.0,
+        verify: str | Path | SSLContext | None = None,
     ):
         self.url = url
-        self._timeout_s, self._token, self._retry_s = timeout_s, token, retry_s
-        headers = {"authorization": f"Bearer {token}"} if token else {}
-        # The environment's proxy settings are for the world outside, not for a server on this machine.
-        self._http = httpx.Client(base_url=url, timeout=timeout_s, trust_env=False, headers=headers)
+        self._retry_s = retry_s
+        self._keywords = {
+            "timeout": timeout_s,
+            "headers": {"authorization": f"Bearer {token}"} if token else {},
+            "verify": trust(verify),
+            # The environment's proxy is for the world outside, not for a server on this machine.
+            "trust_env": not is_loopback(httpx.URL(url).host),
+        }
+        self._http = httpx.AsyncClient(base_url=url, **self._keywords)
 
-    def predict(
+    async def predict(
         self,
         channels: Mapping[str, Any],
         rates_hz: Mapping[str, float],
         *,
-        form: Form = "json",
+        form: wire.Form = "json",
         rest: str | None = None,
         person: str | None = None,
     ) -> Answer:
@@ -79,24 +97,23 @@ class Client:
         form : "json" or "binary"
             How window and answer travel; the binary form is smaller and quicker to read.
         rest : str, optional
-            The person's rest, from :meth:`rest`.
+            The token of the person's rest, from :meth:`rest`.
         person : str, optional
-            Whose window this is, by any name of letters, digits, ``-`` and ``_``.
+            Whose window this is, by any name of letters, digits, ``-`` and ``_``: drift is counted over people.
 
         Raises
         ------
         RequestRefused
             When the window cannot be used: names the channel.
-        InputError
-            When the form is unknown, or a channel has no rate.
         """
-        return self._send(calls.predict((channels, rates_hz), form, rest, person))
+        body = wire.write_window(channels, rates_hz, form)
+        return Answer(**await self._post("/predict", body, form, rest, person))
 
-    def predict_batch(
+    async def predict_batch(
         self,
         windows: Sequence[Window],
         *,
-        form: Form = "json",
+        form: wire.Form = "json",
         rest: str | None = None,
         person: str | None = None,
     ) -> list[Answer | Problem]:
@@ -107,7 +124,7 @@ class Client:
         windows : sequence of (channels, rates_hz)
             Each as :meth:`predict` takes it.
         form, rest, person
-            As there, of all windows.
+            Of all windows, as :meth:`predict` takes them.
 
         Returns
         -------
@@ -118,24 +135,23 @@ class Client:
         ------
         RequestRefused
             When there are more windows than the server takes at once.
-        InputError
-            As there.
         """
-        return self._send(calls.predict_batch(windows, form, rest, person))
+        body = wire.write_windows(windows, form)
+        return Answers(**await self._post("/predict/batch", body, form, rest, person)).results
 
-    def rest(self, person: str, windows: Sequence[Window], *, form: Form = "binary") -> "RestAnswer":
-        """Send a person's minutes at rest; the `rest` of what comes back is for later calls.
+    async def rest(self, windows: Sequence[Window], *, form: wire.Form = "binary") -> "RestAnswer":
+        """Send a person's minutes at rest; the `rest` of what comes back is the token for later calls.
 
         Raises
         ------
         RequestRefused
             When too few of the windows are good, or the model does not use a person's rest.
         """
-        return self._send(calls.rest(person, windows, form))
+        from wesadlib.serving.schemas import RestAnswer
 
-    def forget(self, person: str) -> "ForgottenAnswer":
-        """Have all forgotten that is kept of a person; what comes back says how much that was."""
-        return self._send(calls.forget(person))
+        # Until the server has `POST /rest`.
+        answer = await self._post("/people/client/rest", wire.write_windows(windows, form), form)
+        return RestAnswer(token=answer.pop("rest"), **answer)
 
     def stream(
         self,
@@ -144,8 +160,8 @@ class Client:
         hop_s: float = 5.0,
         rest: str | None = None,
         person: str | None = None,
-        form: Form = "binary",
-    ) -> Stream:
+        form: wire.Form = "binary",
+    ) -> AsyncStream:
         """Open a stream: a context manager that samples are sent to as they come, and predictions are read from.
 
         Parameters
@@ -153,22 +169,22 @@ class Client:
         rates_hz : mapping of str to float
             Native rate of each channel that the model uses.
         hop_s : float
-            From one window's start to the next.
+            From one window's start to the next, s.
         rest, person, form
             As in :meth:`predict`.
 
         Examples
         --------
-        >>> with client.stream({"wrist_eda": 4, ...}) as stream:  # doctest: +SKIP
-        ...     stream.send({"wrist_eda": eda, ...})
-        ...     stream.end()
-        ...     for prediction in stream:
+        >>> async with client.stream({"wrist_eda": 4, ...}) as stream:  # doctest: +SKIP
+        ...     await stream.send({"wrist_eda": eda, ...})
+        ...     await stream.end()
+        ...     async for prediction in stream:
         ...         print(prediction.start_s, prediction.answer.state)
         """
-        talk = StreamTalk(rates_hz, hop_s=hop_s, rest=rest, person=person, form=form)
-        return Stream(talk, self.url, timeout_s=self._timeout_s, token=self._token, retry_s=self._retry_s)
+        start = {"hop_s": hop_s, "form": form, "rest": rest, "person": person}
+        return AsyncStream(self.url, rates_hz, retry_s=self._retry_s, http=self._keywords, **start)
 
-    def replay(
+    async def replay(
         self,
         recording: Recording,
         *,
@@ -187,72 +203,132 @@ class Client:
         speed : float, optional
             Seconds of the recording in a second; None: as fast as it is answered.
         chunk_s : float
-            How much is sent at once.
+            How much is sent at once, s.
         hop_s, rest, person
             As in :meth:`stream`.
-
-        Raises
-        ------
-        InputError
-            When the recording lacks a channel.
         """
-        rates_hz = recording_rates(recording, self.model().channels)
-        with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
-            for wait_s, chunk in pace(recording, rates_hz, chunk_s, speed):
-                time.sleep(wait_s)
-                stream.send(chunk)
-            stream.end()
-            return list(stream)
+        names = list((await self.model()).channels)
+        if absent := [name for name in names if name not in recording.signals]:
+            raise InputError(f"{recording.subject}: the recording has no channel {absent[0]}, which the model needs.")
+        rates_hz = {name: float(recording.signals[name].attrs["rate_hz"]) for name in names}
+        async with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
+            begun = time.monotonic()
+            for end_s, chunk in _chunks(recording, rates_hz, chunk_s):
+                await asyncio.sleep(begun + end_s / speed - time.monotonic() if speed else 0)
+                await stream.send(chunk)
+            await stream.end()
+            return [prediction async for prediction in stream]
 
-    def drift(self) -> "DriftReport":
+    async def drift(self) -> "DriftReport":
         """Ask whether the people of late look like those that the model was trained on."""
-        return self._send(calls.drift())
+        from wesadlib.serving.schemas import DriftReport
 
-    def metrics(self) -> str:
+        return DriftReport(**await self._get("/drift"))
+
+    async def metrics(self) -> str:
         """Ask for what the server counts, in Prometheus' text format."""
-        return self._send(calls.metrics())
+        return (await self._send("GET", "/metrics")).text
 
-    def health(self) -> Health:
-        """Ask whether the server answers."""
-        return self._send(calls.health())
+    async def health(self) -> Health:
+        """Ask, once, whether the server answers."""
+        return Health(**await self._get("/health", retry_s=0))
 
-    def ready(self) -> Health:
-        """Ask whether the model is loaded and has answered.
+    async def ready(self) -> Health:
+        """Ask, once, whether the model is loaded and has answered; :class:`RequestRefused` (503) where it has not."""
+        return Health(**await self._get("/ready", retry_s=0))
 
-        Raises
-        ------
-        RequestRefused
-            503 when it has not.
-        """
-        return self._send(calls.ready())
-
-    def model(self) -> ModelDescription:
+    async def model(self) -> ModelDescription:
         """Ask which model is served."""
-        return self._send(calls.model())
+        return ModelDescription(**await self._get("/model"))
 
-    def request(self, method: str, path: str, **keywords: Any) -> dict[str, Any]:
-        """Send any request, once, and return what is answered, in whichever form.
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
 
-        Raises
-        ------
-        RequestRefused
-            When the server answers with an error.
-        """
-        return calls.read_content(calls.check(self._http.request(method, path, **keywords)))
+    async def __aenter__(self) -> "AsyncClient":
+        return self
 
-    def _send(self, call: Call[T]) -> T:
-        patience = calls.patience(self._retry_s if call.retried else 0.0)
-        return call.read(Retrying(**patience)(self._ask, call))
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
 
-    def _ask(self, call: Call[Any]) -> httpx.Response:
-        return calls.check(self._http.request(call.method, call.path, **call.keywords))
+    async def _post(
+        self, path: str, body: bytes, form: wire.Form, rest: str | None = None, person: str | None = None
+    ) -> dict[str, Any]:
+        headers = {"content-type": wire.CONTENT_TYPES[form]} | ({"wesad-rest": rest} if rest else {})
+        parameters = {name: value for name, value in {"person": person, "rest": rest}.items() if value}
+        response = await self._send("POST", path, content=body, headers=headers, params=parameters)
+        binary = response.headers["content-type"] == wire.CONTENT_TYPES["binary"]
+        return wire.read(response.content, "binary" if binary else "json")
+
+    async def _get(self, path: str, retry_s: float | None = None) -> dict[str, Any]:
+        return (await self._send("GET", path, retry_s)).json()
+
+    async def _send(self, method: str, path: str, retry_s: float | None = None, **keywords: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            return check(await self._http.request(method, path, **keywords))
+
+        return await AsyncRetrying(**retries(self._retry_s if retry_s is None else retry_s))(ask)
+
+
+def _waiting(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[..., T]:
+    """The method of :class:`AsyncClient` that it is, for whoever waits."""
+
+    @functools.wraps(method)
+    def call(self: "Client", *arguments: P.args, **keywords: P.kwargs) -> T:
+        return self._portal.call(functools.partial(method, self._client, *arguments, **keywords))
+
+    return call
+
+
+class Client:
+    """:class:`AsyncClient` for programs that wait; parameters, results and errors are the same.
+
+    Examples
+    --------
+    >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+    ...     client.predict({"wrist_eda": eda, ...}, {"wrist_eda": 4, ...}).state
+    'baseline'
+    """
+
+    predict = _waiting(AsyncClient.predict)
+    predict_batch = _waiting(AsyncClient.predict_batch)
+    rest = _waiting(AsyncClient.rest)
+    replay = _waiting(AsyncClient.replay)
+    drift = _waiting(AsyncClient.drift)
+    metrics = _waiting(AsyncClient.metrics)
+    health = _waiting(AsyncClient.health)
+    ready = _waiting(AsyncClient.ready)
+    model = _waiting(AsyncClient.model)
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", timeout_s: float = 30.0, **keywords: Any):
+        self.url = url
+        self._client = AsyncClient(url, timeout_s, **keywords)
+        self._stack = ExitStack()
+        self._portal = self._stack.enter_context(start_blocking_portal(name="client"))
+        self._stack.callback(lambda: self._portal.call(self._client.close))
+
+    @functools.wraps(AsyncClient.stream)
+    def stream(self, *arguments: Any, **keywords: Any) -> Stream:  # noqa: D102
+        return Stream(self._client.stream(*arguments, **keywords), self._portal)
 
     def close(self) -> None:
         """Close the connections."""
-        self._http.close()
+        self._stack.close()
 
     def __enter__(self) -> "Client":
         return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _chunks(
+    recording: Recording, rates_hz: Mapping[str, float], chunk_s: float
+) -> Iterator[tuple[float, dict[str, np.ndarray]]]:
+    """A recording piece by piece, each with the time at which it ends, s."""
+    signals = {name: recording.signals[name].to_numpy() for name in rates_hz}
+    duration_s = max(len(values) / rates_hz[name] for name, values in signals.items())
+    edges = chunk_s * np.arange(np.ceil(duration_s / chunk_s) + 1)
+    for begin_s, end_s in pairwise(edges):
+        chunk = {n: values[round(begin_s * rates_hz[n]) : round(end_s * rates_hz[n])] for n, values in signals.items()}
+        yield end_s, {name: values for name, values in chunk.items() if len(values)}

@@ -186,3 +186,12 @@ class DriftReport(BaseModel):
     alarm: bool | None = Field(description="whether there is drift; null where it cannot be judged")
     note: str = Field(description="the verdict, or why there is none, in a sentence")
     table: list[DriftFeature] = Field(description="a row a feature, worst first")
+
+
+class RestAnswer(BaseModel):
+    """A person's rest, signed: later calls bring it, and the server keeps nothing of it."""
+
+    token: str = Field(description="for the header `Wesad-Rest` of later calls; it holds a few means, and no signal")
+    windows: int = Field(description="windows of good quality, on which it rests")
+    expires: str = Field(description="until when it is accepted", json_schema_extra={"format": "date-time"})
+    model_version: str = Field(description="the model that it was made for; another refuses it")

@@ -232,7 +232,7 @@ def _wait_until_ready(
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.HTTPError, RequestRefused):
             # Another server may have taken the port meanwhile: ours knows this bundle.
-            if client.request("GET", "/ready")["model_version"] == version:
+            if client.ready().model_version == version:
                 return
         time.sleep(0.1)
     # Where the bundle is the cause, one sentence says so.

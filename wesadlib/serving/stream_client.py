@@ -1,21 +1,25 @@
-"""Streams as a client holds them: opened, broken, taken up again."""
+"""A stream as its client holds it: what it sends, what it keeps to send again, and how it is taken up after a drop."""
 
 import asyncio
-import threading
-import time
-from collections.abc import AsyncIterator, Coroutine, Iterator, Mapping
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any
 
 import httpx
+import numpy as np
+from anyio.from_thread import BlockingPortal
 from tenacity import AsyncRetrying
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from wesadlib.errors import InputError
-from wesadlib.serving import calls
-from wesadlib.serving.stream_messages import Ready, StreamPrediction
-from wesadlib.serving.stream_talk import Frame, StreamTalk
+from wesadlib.serving import wire
+from wesadlib.serving.calls import ASK_AGAIN, RequestRefused, asks_again, check, retries
+from wesadlib.serving.schemas import Problem
+from wesadlib.serving.stream_messages import Ready, Samples, StreamPrediction, write_samples
 
 #: What says that a connection broke, or none came about.
 _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
@@ -23,10 +27,13 @@ _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
 _FINAL_CODES = (1002, 1003, 1007, 1008, 1009, 1010)
 #: How long a server may be silent, s: one that is far behind reads no ping before the samples that were sent ahead.
 _SILENCE_S = 60.0
-_NOT_OPEN = "A stream is used inside the `with` that opens it."
-#: Before a stream is taken up that has just broken at the same place, s.
-_PAUSE_S = 0.25
-T = TypeVar("T")
+#: A broken stream is tried to be taken up for so long, s, and given up after so many breaks without a prediction
+#: between them: a server may fail at the same window each time.
+_RESUME_S, _MOST_BREAKS = 60.0, 10
+#: Longer each time that a stream breaks at the same place, s.
+_PAUSE_S = 0.5
+#: Longest part of a stream in one message, s: a message is bounded, and a minute of the chest in JSON is not small.
+_LONGEST_S = 10.0
 
 
 class StreamLost(ConnectionError):
@@ -34,52 +41,51 @@ class StreamLost(ConnectionError):
 
 
 class AsyncStream:
-    """A stream that predictions are read from while samples are sent.
+    """A stream that predictions are read from while samples are sent; :meth:`AsyncClient.stream` opens it.
 
-    Whatever breaks on the way, it is taken up again where it was: no prediction is missing and none comes twice.
-
-    Parameters
-    ----------
-    talk : StreamTalk
-        What is said.
-    url : str
-        Where the server listens.
-    timeout_s : float
-        How long a connection may take to come about.
-    token : str, optional
-        The bearer token, where the server asks for one.
-    retry_s : float
-        For how long it is tried to open the stream, and at least to take it up again.
-
-    Raises
-    ------
-    RequestRefused
-        On opening and everywhere after, when the server refuses what it was told.
-    StreamLost
-        When the server cannot be reached, or not in time any more.
+    Samples are kept until all windows that they are in were answered. After a drop the stream is started anew at the
+    first window that was not, and they are sent again: no prediction is missing and none comes twice.
     """
 
-    def __init__(self, talk: StreamTalk, url: str, *, timeout_s: float, token: str | None, retry_s: float):
-        self._talk = talk
+    def __init__(
+        self,
+        url: str,
+        rates_hz: Mapping[str, float],
+        *,
+        hop_s: float,
+        form: wire.Form,
+        retry_s: float,
+        http: Mapping[str, Any],
+        **start: str | None,
+    ):
+        if form not in wire.CONTENT_TYPES:
+            raise InputError(f"form {form!r} is unknown; it is one of {', '.join(wire.CONTENT_TYPES)}.")
         self._url = f"ws{url.removeprefix('http').rstrip('/')}/stream"
-        self._timeout_s, self._retry_s = timeout_s, retry_s
+        self._rates_hz = {name: float(rate) for name, rate in rates_hz.items()}
+        self._hop_s, self._form, self._retry_s = float(hop_s), form, retry_s
+        channels = {name: {"rate_hz": rate} for name, rate in self._rates_hz.items()}
+        self._start = {"type": "start", "channels": channels, "hop_s": self._hop_s}
+        self._start |= {name: value for name, value in start.items() if value is not None}
         self._keywords: dict[str, Any] = {
-            "additional_headers": {"authorization": f"Bearer {token}"} if token else {},
-            "open_timeout": timeout_s,
+            "additional_headers": http["headers"],
+            "open_timeout": http["timeout"],
             "ping_timeout": _SILENCE_S,
             # Were predictions left unread, the server would wait, and so would whoever sends it samples.
             "max_queue": None,
-            # Samples hardly shrink, and on this machine there is no proxy.
+            # Samples hardly shrink.
             "compression": None,
-            "proxy": None,
+            "proxy": http["trust_env"] or None,
+            "ssl": http["verify"] if self._url.startswith("wss") else None,
         }
-        self._saying = asyncio.Lock()
-        self._answers: asyncio.Queue[StreamPrediction | None] = asyncio.Queue()
+        self._kept: deque[dict[str, Samples]] = deque()
+        self._next = dict.fromkeys(self._rates_hz, 0)
+        self._answered = 0
+        self._samples_per_s = math.inf
+        self._ended = False
+        self._sending = asyncio.Lock()
+        self._predictions: asyncio.Queue[StreamPrediction | None] = asyncio.Queue()
         self._error: Exception | None = None
-        self._connection: ClientConnection | None = None
         self._reading: asyncio.Task | None = None
-        # How far the stream had come at most when it broke, and since when that has been so.
-        self._broke_at: tuple[tuple[int, ...], float] = ((), 0.0)
 
     async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
         """Send samples as they come, no faster than the server takes them; what is NaN counts as missing.
@@ -91,179 +97,197 @@ class AsyncStream:
             behind the others is answered as missing.
         first : mapping of str to int, optional
             Index of the first sample since the stream's start; without it a channel goes on where it was.
-
-        Raises
-        ------
-        InputError
-            When a channel is unknown, or the stream is not open or was ended.
         """
-        async with self._saying:
-            await self._say(self._talk.samples(channels, first))
+        self._check()
+        if self._ended:
+            raise InputError("This stream was ended: it takes no more samples.")
+        samples = {}
+        for name, values in channels.items():
+            if name not in self._rates_hz:
+                raise InputError(f"{name}: this stream has the channels {', '.join(self._rates_hz)}.")
+            samples[name] = Samples((first or {}).get(name, self._next[name]), np.asarray(values, np.float32))
+            if samples[name].values.ndim != 1:
+                raise InputError(f"{name}: samples are an array (time), not one of shape {np.shape(values)}.")
+        async with self._sending:
+            chunks = list(_cut_at_gaps(samples, self._rates_hz))
+            self._kept.extend(chunks)
+            self._next |= {name: part.stop for name, part in samples.items()}
+            await self._write(chunks)
 
     async def end(self) -> None:
         """Say that there is nothing more to come."""
-        async with self._saying:
-            await self._say([self._talk.end()])
-
-    async def close(self) -> None:
-        """Close the connection, whether or not all is answered."""
-        self._reading.cancel()
-        await asyncio.wait([self._reading])
-        await self._connection.close()
+        self._check()
+        async with self._sending:
+            self._ended = True
+            await self._write([])
 
     async def __aenter__(self) -> "AsyncStream":
-        await self._open()
+        await self._open(self._retry_s)
         self._reading = asyncio.create_task(self._read())
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        await self.close()
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._connection.close()
 
     def __aiter__(self) -> AsyncIterator[StreamPrediction]:
         return self
 
     async def __anext__(self) -> StreamPrediction:
         """The next prediction; there are no more when the server has answered the end."""
-        self._require_open()
-        prediction = await self._answers.get()
-        if prediction is not None:
-            return prediction
-        self._answers.put_nowait(None)
-        self._check()
-        raise StopAsyncIteration
-
-    async def _open(self) -> None:
-        known = self._talk.ready
-        patience = calls.patience(self._patience_s(), _is_passing)
-        try:
-            async with self._saying:
-                self._connection, lacking = await AsyncRetrying(**patience)(self._connect)
-                await self._send(lacking)
-        except _BROKEN as error:
-            if isinstance(error, InvalidStatus):
-                answer, body = error.response, bytes(error.response.body or b"")
-                calls.check(httpx.Response(answer.status_code, headers=[*answer.headers.raw_items()], content=body))
-            what = "the stream broke and could not be resumed" if known else "no stream could be opened"
-            raise StreamLost(f"{what} at {self._url}: {error}") from error
-
-    def _patience_s(self) -> float:
-        # At first as any request is tried again, later for as long as the server keeps the stream.
-        return max(self._retry_s, self._talk.ready.grace_s if self._talk.ready else 0.0)
-
-    async def _open_again(self, error: Exception) -> None:
-        """Take the stream up, unless that has brought nothing for too long: a server may fail at each attempt."""
-        now, progress = time.monotonic(), self._talk.progress
-        if progress > self._broke_at[0]:
-            self._broke_at = progress, now
-        elif now - self._broke_at[1] > self._patience_s():
-            raise StreamLost(f"the stream breaks at the same place again and again: {error}") from error
-        else:
-            await asyncio.sleep(_PAUSE_S)
-        await self._open()
-
-    async def _connect(self) -> tuple[ClientConnection, list[Frame]]:
-        connection = await connect(self._url, **self._keywords)
-        try:
-            await connection.send(self._talk.start().body)
-            async with asyncio.timeout(self._timeout_s):
-                ready = self._talk.receive(await connection.recv())
-            if not isinstance(ready, Ready):
-                raise ConnectionError("the server has no room for a stream")
-            return connection, self._talk.again(ready)
-        except BaseException:
-            await connection.close()
-            raise
-
-    async def _read(self) -> None:
-        try:
-            while not self._talk.finished:
-                try:
-                    said = self._talk.receive(await self._connection.recv())
-                except _BROKEN as error:
-                    if not _is_passing(error):
-                        raise StreamLost(f"the server closed the stream: {error}") from error
-                    await self._open_again(error)
-                else:
-                    if isinstance(said, StreamPrediction):
-                        self._answers.put_nowait(said)
-        except Exception as error:
-            self._error = error
-        finally:
-            self._answers.put_nowait(None)
-
-    async def _say(self, frames: list[Frame]) -> None:
-        self._require_open()
-        self._check()
-        await self._send(frames)
-
-    async def _send(self, frames: list[Frame]) -> None:
-        # Where the connection breaks, the reader opens another and says again what was lost.
-        with suppress(ConnectionClosed):
-            for frame in frames:
-                await self._connection.send(frame.body)
-                await asyncio.sleep(frame.pause_s)
-
-    def _require_open(self) -> None:
-        if self._reading is None:
-            raise InputError(_NOT_OPEN)
+        if self._reading is None or (prediction := await self._predictions.get()) is None:
+            self._predictions.put_nowait(None)
+            self._check()
+            raise StopAsyncIteration
+        return prediction
 
     def _check(self) -> None:
+        if self._reading is None:
+            raise InputError("A stream is used inside the `with` that opens it.")
         if self._error is not None:
             raise self._error
 
+    async def _open(self, retry_s: float) -> None:
+        """Connect, start where the first window is still wanted, and send again what was kept from there on."""
+        async with self._sending:
+            try:
+                ready = await AsyncRetrying(**retries(retry_s, _is_passing))(self._connect)
+            except _BROKEN as error:
+                if isinstance(error, InvalidStatus):
+                    answer = error.response
+                    headers = [*answer.headers.raw_items()]
+                    check(httpx.Response(answer.status_code, headers=headers, content=bytes(answer.body or b"")))
+                raise StreamLost(f"no stream could be opened at {self._url}: {error}") from error
+            self._samples_per_s = ready.samples_per_s
+            await self._write([rest for chunk in self._kept if (rest := _from(chunk, ready.next))])
+
+    async def _connect(self) -> Ready:
+        self._connection: ClientConnection = await connect(self._url, **self._keywords)
+        try:
+            resumption = {"start_s": self._answered * self._hop_s} if self._answered else {}
+            await self._send(wire.write(self._start | resumption, self._form))
+            async with asyncio.timeout(self._keywords["open_timeout"]):
+                ready = self._receive(await self._connection.recv())
+            if not isinstance(ready, Ready):
+                raise ConnectionError("the server did not take it up")
+            return ready
+        except BaseException:
+            await self._connection.close()
+            raise
+
+    async def _send(self, body: bytes) -> None:
+        await self._connection.send(body.decode() if self._form == "json" else body)
+
+    async def _write(self, chunks: Iterable[dict[str, Samples]]) -> None:
+        # Where the connection breaks, the reader opens another and sends again what was kept.
+        with suppress(ConnectionClosed):
+            for chunk in chunks:
+                await self._send(write_samples(chunk, self._form))
+                await asyncio.sleep(sum(len(samples.values) for samples in chunk.values()) / self._samples_per_s)
+            if self._ended:
+                await self._send(wire.write({"type": "end"}, self._form))
+
+    async def _read(self) -> None:
+        breaks, answered = 0, self._answered
+        try:
+            while True:
+                try:
+                    while prediction := self._receive(await self._connection.recv()):
+                        self._predictions.put_nowait(prediction)
+                    return
+                except (*_BROKEN, RequestRefused) as error:
+                    if not _is_passing(error):
+                        raise
+                    breaks, answered = breaks + 1 if answered == self._answered else 1, self._answered
+                    if breaks > _MOST_BREAKS:
+                        raise StreamLost(f"the stream breaks at the same place again and again: {error}") from error
+                await asyncio.sleep(min(_PAUSE_S * (breaks - 1), 5.0))
+                await self._open(max(self._retry_s, _RESUME_S))
+        except ConnectionClosed as error:
+            self._error = StreamLost(f"the server closed the stream: {error}")
+        except Exception as error:
+            self._error = error
+        finally:
+            self._predictions.put_nowait(None)
+
+    def _receive(self, frame: str | bytes) -> Ready | StreamPrediction | None:
+        """Read what the server says; None is the end."""
+        form = "json" if isinstance(frame, str) else "binary"
+        message = wire.read(frame.encode() if isinstance(frame, str) else frame, form)
+        kind = message.pop("type")
+        if kind == "ready":
+            return Ready(**message)
+        if kind == "problem":
+            raise RequestRefused(message["status"], Problem(**message))
+        if kind == "end":
+            return None
+        prediction = StreamPrediction(**message)
+        self._answered = round(prediction.start_s / self._hop_s) + 1
+        wanted = {name: round(self._answered * self._hop_s * rate) for name, rate in self._rates_hz.items()}
+        while self._kept and not _from(self._kept[0], wanted):
+            self._kept.popleft()
+        return prediction
+
 
 class Stream:
-    """:class:`AsyncStream` for programs that wait: it lives in a thread of its own, which reads at all times."""
+    """:class:`AsyncStream` for programs that wait."""
 
-    def __init__(self, talk: StreamTalk, url: str, **keywords: Any):
-        self._stream = AsyncStream(talk, url, **keywords)
-        self._loop: asyncio.AbstractEventLoop | None = None
+    def __init__(self, stream: AsyncStream, portal: BlockingPortal):
+        self._stream, self._portal = stream, portal
 
     def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
         """Send samples, see :meth:`AsyncStream.send`."""
-        self._await(self._stream.send(channels, first))
+        self._portal.call(self._stream.send, channels, first)
 
     def end(self) -> None:
         """Say that there is nothing more to come."""
-        self._await(self._stream.end())
+        self._portal.call(self._stream.end)
 
     def __iter__(self) -> Iterator[StreamPrediction]:
         with suppress(StopAsyncIteration):
             while True:
-                yield self._await(anext(self._stream))
+                yield self._portal.call(partial(anext, self._stream))
 
     def __enter__(self) -> "Stream":
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="stream", daemon=True)
-        self._thread.start()
-        try:
-            self._await(self._stream.__aenter__())
-        except BaseException:
-            self._stop()
-            raise
+        self._portal.call(self._stream.__aenter__)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        try:
-            self._await(self._stream.close())
-        finally:
-            self._stop()
+        self._portal.call(self._stream.__aexit__)
 
-    def _await(self, work: Coroutine[Any, Any, T]) -> T:
-        if self._loop is None or self._loop.is_closed():
-            work.close()
-            raise InputError(_NOT_OPEN)
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
-    def _stop(self) -> None:
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join()
-        self._loop.close()
+def _from(chunk: Mapping[str, Samples], first: Mapping[str, int]) -> dict[str, Samples]:
+    """What of a chunk lies at these indices or after."""
+    begins = {name: max(samples.first, first.get(name, 0)) for name, samples in chunk.items()}
+    parts = {name: Samples(begins[name], s.values[begins[name] - s.first :]) for name, s in chunk.items()}
+    return {name: samples for name, samples in parts.items() if len(samples.values)}
+
+
+def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Samples]]:
+    """Cut samples into stretches of time in each of which a channel has all of its samples or none.
+
+    Channels are not cut one by one: one that ran ahead of the others would make the server go on without them.
+    """
+    arrays = {name: samples for name, samples in arrays.items() if len(samples.values)}
+    if not arrays:
+        return
+    times = {name: (first + np.arange(len(values))) / rates_hz[name] for name, (first, values) in arrays.items()}
+    missing = {name: np.isnan(samples.values) for name, samples in arrays.items()}
+    edges = [times[name][1:][gap[1:] != gap[:-1]] for name, gap in missing.items()]
+    edges.append(np.arange(min(t[0] for t in times.values()), max(t[-1] for t in times.values()) + 1e-9, _LONGEST_S))
+    cuts = np.append(np.unique(np.concatenate(edges)), np.inf)
+    places = {name: np.searchsorted(time, cuts) for name, time in times.items()}
+    for k in range(len(cuts) - 1):
+        spans = {name: slice(*place[k : k + 2]) for name, place in places.items()}
+        full = {n: span for n, span in spans.items() if span.start < span.stop and not missing[n][span.start]}
+        if full:
+            yield {n: Samples(arrays[n].first + int(s.start), arrays[n].values[s]) for n, s in full.items()}
 
 
 def _is_passing(error: BaseException) -> bool:
     if isinstance(error, InvalidStatus):
-        return error.response.status_code in (429, 502, 503, 504)
+        return error.response.status_code in (*ASK_AGAIN, 504)
     if isinstance(error, ConnectionClosed) and error.rcvd is not None:
         return error.rcvd.code not in _FINAL_CODES
-    return isinstance(error, _BROKEN) or calls.is_busy(error)
+    return isinstance(error, _BROKEN) or asks_again(error)

@@ -1,0 +1,113 @@
+"""What stands around a server: ports, and the refusals that come before anything is started."""
+
+import json
+import shutil
+import socket
+import subprocess
+
+import pytest
+
+from wesadlib.artefacts import digest, file_digest
+from wesadlib.errors import InputError, ServerError
+from wesadlib.serving import running_server, serve, server
+from wesadlib.serving.configuration import make_configuration
+from wesadlib.serving.server import free_port, require_free_port
+
+
+@pytest.fixture
+def taken_port():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        yield listener.getsockname()[1]
+
+
+@pytest.fixture(scope="session")
+def bundle_folder(bundle):
+    return bundle.folder
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """Start a line of code in place of the server."""
+
+    def start(code):
+        def instead(command, **keywords):
+            is_server = server.server_process.__name__ in command
+            return popen([*command[:1], "-c", code] if is_server else command, **keywords)
+
+        monkeypatch.setattr(subprocess, "Popen", instead)
+
+    popen = subprocess.Popen
+    return start
+
+
+def serve_plainly(bundle, port=None):
+    serve(lambda: make_configuration(bundle, port=port))
+
+
+@pytest.mark.parametrize("start", [serve_plainly, lambda bundle, port: running_server(bundle, port=port).__enter__()])
+def test_a_taken_port_is_one_sentence_before_anything_starts(bundle_folder, taken_port, start, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    with pytest.raises(InputError, match=f"port {taken_port} of 127.0.0.1 cannot be had .*in use.*: end what listens"):
+        start(bundle_folder, port=taken_port)
+
+
+def test_a_free_port_is_free_and_one_just_left_too():
+    port = free_port()
+    require_free_port("127.0.0.1", port)
+    with socket.create_server(("127.0.0.1", port)) as listener:
+        peer = socket.create_connection(("127.0.0.1", port))
+        listener.accept()[0].close()  # leaves the port in TIME_WAIT, where a listener may come back
+        peer.close()
+    require_free_port("127.0.0.1", port)
+
+
+def test_an_address_of_another_machine_is_refused():
+    with pytest.raises(InputError, match=r"port 8000 of 192\.0\.2\.1 cannot be had"):
+        require_free_port("192.0.2.1", 8000)
+
+
+@pytest.mark.parametrize("start", [serve_plainly, lambda bundle: running_server(bundle).__enter__()])
+def test_what_is_no_bundle_is_refused_before_anything_starts(tmp_path, start, monkeypatch):
+    monkeypatch.setattr("subprocess.Popen", None)
+    with pytest.raises(InputError, match="no bundle here"):
+        start(tmp_path)
+
+
+def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkeypatch, stand_in):
+    started = []
+    stand_in("import sys; sys.stdin.read()")
+    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
+    with pytest.raises(ZeroDivisionError), running_server(bundle_folder):
+        assert started[0].poll() is None
+        raise ZeroDivisionError
+    assert started[0].poll() == 0
+
+
+def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch, stand_in):
+    started = []
+    stand_in("import time; time.sleep(600)")
+    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
+    monkeypatch.setattr(server, "STOP_S", 0.1)
+    with running_server(bundle_folder):
+        pass
+    assert started[0].poll() < 0
+
+
+def test_a_server_that_does_not_come_up_says_its_last_words(bundle_folder, stand_in):
+    stand_in("raise SystemExit('out of luck')")
+    with pytest.raises(ServerError, match=r"(?s)did not come up.*out of luck"), running_server(bundle_folder):
+        pass
+
+
+def test_a_bundle_that_does_not_load_is_named_when_the_server_does_not_come_up(bundle_folder, tmp_path, stand_in):
+    folder = shutil.copytree(bundle_folder, tmp_path / "bundle")
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "model" / "model.json").write_text('{"model": "oracle"}')
+    config["files"]["model/model.json"] = file_digest(folder / "model" / "model.json")
+    del config["version"]
+    (folder / "config.json").write_text(json.dumps(config | {"version": digest(config)}))
+    stand_in("")
+    with pytest.raises(InputError, match="unknown model `oracle`"), running_server(folder):
+        pass

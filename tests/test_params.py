@@ -3,7 +3,7 @@ import yaml
 
 from wesadlib.errors import InputError
 from wesadlib.params import Params, chapter_params, make_params, read_params
-from wesadlib.report.parameters import profile_files
+from wesadlib.report.summary import profile_files
 
 
 def write(tmp_path, text):

@@ -16,38 +16,26 @@ import xarray as xr
 
 from wesadlib.errors import InputError
 
-#: artefact -> (file under ``outputs/<run>/artefacts/``, chapter that makes it)
-ARTEFACTS: dict[str, tuple[str, str]] = {
-    "manifest": ("manifest.json", "11_cohort"),
-    "cohort": ("cohort.parquet", "11_cohort"),
-    "windows": ("windows.nc", "12_signals"),
-    "quality": ("quality.nc", "13_quality"),
-    "faults": ("faults.parquet", "13_quality"),
-    "features": ("features.nc", "21_baseline"),
-    "history": ("history.parquet", "22_resnet"),
-    "predictions": ("predictions.parquet", "23_loso"),
-    "training": ("training.parquet", "23_loso"),
-    "selection": ("selection.parquet", "23_loso"),
-    "audit": ("audit.parquet", "24_audit"),
-    "inflation": ("inflation.parquet", "24_audit"),
-    "controls": ("controls.parquet", "24_audit"),
-    "comparison": ("comparison.parquet", "25_comparison"),
-    "learning": ("learning.parquet", "25_comparison"),
-    "abstention": ("abstention.parquet", "31_reliability"),
-    "drift_reference": ("drift_reference.parquet", "32_drift"),
-    "drift_threshold": ("drift_threshold.json", "32_drift"),
-    "latency": ("latency.parquet", "41_deployment"),
+_MADE = {
+    "11_cohort": ("manifest.json", "cohort.parquet"),
+    "12_signals": ("windows.nc",),
+    "13_quality": ("quality.nc", "faults.parquet"),
+    "21_baseline": ("features.nc",),
+    "22_resnet": ("history.parquet",),
+    "23_loso": ("predictions.parquet", "training.parquet", "selection.parquet"),
+    "24_audit": ("audit.parquet", "inflation.parquet", "controls.parquet"),
+    "25_comparison": ("comparison.parquet", "learning.parquet"),
+    "31_reliability": ("abstention.parquet",),
+    "32_drift": ("drift_reference.parquet", "drift_threshold.json"),
+    "41_deployment": ("../bundle", "latency.parquet"),
 }
+
+#: artefact -> (file under ``outputs/<run>/artefacts/``, chapter that makes it)
+ARTEFACTS = {Path(file).stem: (file, chapter) for chapter, files in _MADE.items() for file in files}
 
 
 def project_root(start: str | Path | None = None) -> Path:
-    """The folder that holds ``_toc.yml``: `start` (default: the working directory) or the nearest of its parents.
-
-    Raises
-    ------
-    InputError
-        When there is none.
-    """
+    """The folder that holds ``_toc.yml``: `start` (default: the working directory) or the nearest of its parents."""
     start = Path(start or Path.cwd()).resolve()
     for folder in (start, *start.parents):
         if (folder / "_toc.yml").is_file():
@@ -57,13 +45,7 @@ def project_root(start: str | Path | None = None) -> Path:
 
 @dataclass(frozen=True)
 class Run:
-    """The folder of one run, ``outputs/<run>/``.
-
-    Attributes
-    ----------
-    folder : Path
-        Absolute path.
-    """
+    """The folder of one run, ``outputs/<run>/``, by its absolute path."""
 
     folder: Path
 
@@ -99,18 +81,12 @@ class Run:
 
     def path(self, artefact: str) -> Path:
         """Path of an artefact, whether or not it exists; folders are made."""
-        path = self.folder / "artefacts" / ARTEFACTS[artefact][0]
+        path = Path(os.path.normpath(self.folder / "artefacts" / ARTEFACTS[artefact][0]))
         path.parent.mkdir(parents=True, exist_ok=True)
         return path
 
     def existing(self, artefact: str) -> Path:
-        """Path of an artefact that must exist.
-
-        Raises
-        ------
-        InputError
-            When it does not; names the chapter that makes it.
-        """
+        """Path of an artefact that must exist; the error names the chapter that makes it."""
         path = self.path(artefact)
         if not path.exists():
             chapter = ARTEFACTS[artefact][1]
@@ -121,10 +97,9 @@ class Run:
 
     def write_table(self, artefact: str, table: pd.DataFrame) -> Path:
         """Write a table as parquet under its final name, whole or not at all."""
-        path = self.path(artefact)
-        with replacing(path) as partial:
+        with replacing(self.path(artefact)) as partial:
             table.to_parquet(partial, index=False)
-        return path
+        return self.path(artefact)
 
     def read_table(self, artefact: str) -> pd.DataFrame:
         """Read a table."""
@@ -132,10 +107,9 @@ class Run:
 
     def write_dataset(self, artefact: str, dataset: xr.Dataset) -> Path:
         """Write a Dataset as netCDF under its final name, whole or not at all."""
-        path = self.path(artefact)
-        with replacing(path) as partial:
+        with replacing(self.path(artefact)) as partial:
             dataset.to_netcdf(partial, engine="h5netcdf")
-        return path
+        return self.path(artefact)
 
     def read_dataset(self, artefact: str) -> xr.Dataset:
         """Read a Dataset into memory."""
@@ -161,18 +135,14 @@ def open_run(run: str, root: str | Path | None = None) -> Run:
 def open_windows(run: Run, join: Sequence[str] = ("quality", "features")) -> xr.Dataset:
     """A run's windows, joined with the artefacts called `join` where their chapters have run.
 
-    Raises
-    ------
-    InputError
-        When the windows are missing, or quality or features belong to other windows (another cohort or another cut).
+    Quality or features of other windows (another cohort or another cut) are refused.
     """
     windows = run.read_dataset("windows")
     for artefact in join:
         if run.path(artefact).exists():
             other = run.read_dataset(artefact)
-            same = all(
-                other.attrs.get(key) == windows.attrs[key] for key in ("cohort_digest", "window_s", "hop_s", "rate_hz")
-            )
+            marks = ("cohort_digest", "window_s", "hop_s", "rate_hz")
+            same = all(other.attrs.get(mark) == windows.attrs[mark] for mark in marks)
             if not same or other.sizes["window"] != windows.sizes["window"]:
                 raise InputError(
                     f"{run.path(artefact)} belongs to other windows than {run.path('windows')}: "
@@ -190,21 +160,17 @@ def replacing(path: str | Path) -> Iterator[Path]:
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}")
+    partial, discarded = (path.with_name(f".{path.stem}-{uuid.uuid4().hex[:8]}{path.suffix}") for _ in range(2))
     try:
         yield partial
         if path.is_dir():
-            discarded = path.with_name(f".{path.name}-{uuid.uuid4().hex[:8]}")
             os.replace(path, discarded)
-            os.replace(partial, path)
-            shutil.rmtree(discarded)
-        else:
-            os.replace(partial, path)
+        os.replace(partial, path)
+        shutil.rmtree(discarded, ignore_errors=True)
     finally:
         if partial.is_dir():
             shutil.rmtree(partial)
-        else:
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def write_json(path: str | Path, value: Any) -> Path:
@@ -215,8 +181,12 @@ def write_json(path: str | Path, value: Any) -> Path:
 
 
 def file_digest(path: str | Path) -> str:
-    """SHA-256 of a file, in hexadecimal."""
-    with open(path, "rb") as file:
+    """SHA-256 of a file, or of a folder's files and their names, in hexadecimal."""
+    path = Path(path)
+    if path.is_dir():
+        files = sorted(file for file in path.rglob("*") if file.is_file())
+        return digest({file.relative_to(path).as_posix(): file_digest(file) for file in files})
+    with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

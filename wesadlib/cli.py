@@ -40,7 +40,7 @@ def book(
         raise InputError("--only and --from exclude each other: give one of them.")
     values = read_params(params, _parse_overrides(set_ or []))
     root = artefacts.project_root()
-    run = run_chapters(values, root, only=only, start=start, force=force, console=console)
+    run = run_chapters(values, root, only=only or (), start=start, force=force, console=console)
     summary = summarise(run, values, root)
     artefacts.write_json(run.summary, summary)
     if failed := len(summary["failed_folds"]):
@@ -121,8 +121,7 @@ def reference(
 ) -> None:
     """Keep a run's small results in outputs/reference, and write what README and book say of them."""
     # Matplotlib takes a second to import: only this command waits for it.
-    from wesadlib.report.asides import write_asides
-    from wesadlib.report.headline import RUN, rewrite
+    from wesadlib.report.pages import RUN, write_pages
     from wesadlib.report.reference import read_reference, write_reference
 
     root = artefacts.project_root()
@@ -130,11 +129,7 @@ def reference(
     if run:
         write_reference(artefacts.Run(root / "outputs" / run), folder)
     console.print(f"The reference: {os.path.relpath(folder)}")
-    kept = read_reference(folder)
-    written = write_asides(folder, kept)
-    if folder.name == RUN:
-        written += rewrite(root, kept)
-    for page in written:
+    for page in write_pages(root, folder, read_reference(folder)):
         console.print(f"Written from it: {os.path.relpath(page)}")
 
 

@@ -1,7 +1,7 @@
 """The appendix lists every parameter."""
 
 from wesadlib.params import Params
-from wesadlib.report.parameters import tabulate_params
+from wesadlib.report.summary import tabulate_params
 
 
 def test_table_lists_each_parameter_once_with_its_bounds_and_profiles(repository):

@@ -4,7 +4,6 @@ import json
 import re
 
 import nbformat
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
@@ -13,17 +12,15 @@ from wesadlib.artefacts import Run, write_json
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
 from wesadlib.evaluation.comparison import leaderboard
-from wesadlib.report.asides import ASIDES
+from wesadlib.report.pages import INSERTS
 from wesadlib.report.reference import (
     FIGURE,
     INFLATION,
     LEADERBOARD,
     PARAMETERS,
     PREDICTIONS,
-    STEPS,
     SUBJECTS,
     SUMMARY,
-    compact,
     read_reference,
     write_reference,
 )
@@ -144,23 +141,6 @@ def test_a_reference_is_replaced_as_a_whole(finished, tmp_path):
     assert not (tmp_path / "kept" / "stale.csv").exists()
 
 
-def test_kept_probabilities_sum_to_one_exactly_and_are_near_what_they_were():
-    generator = np.random.default_rng(0)
-    probability = generator.dirichlet([0.3, 0.3, 0.3], 500)
-    table = pd.DataFrame(probability, columns=["p_baseline", "p_stress", "p_amusement"])
-    table = table.assign(window=range(500), seed=0, start_s=0.0)
-    table.loc[:99, "p_amusement"] = np.nan
-    table.loc[:99, "p_stress"] = 1 - table.loc[:99, "p_baseline"]
-    columns = ["p_baseline", "p_stress", "p_amusement"]
-    # Each rounds down by almost half a step, which leaves a whole one over: it goes to the most probable, the last.
-    table.loc[499, columns] = [(5000 + 0.4) / STEPS, (6000 + 0.4) / STEPS, 1 - (11000 + 0.8) / STEPS]
-    kept = compact(table)[columns].to_numpy(float)
-    assert (np.nansum(kept, axis=1) == 1.0).all() and (np.isnan(kept) == table[columns].isna()).all(axis=None)
-    assert np.nanmax(np.abs(kept - table[columns])) < 1e-4
-    assert (STEPS * kept[-1]).tolist() == [5000, 6000, STEPS - 11000]
-    assert (np.nanargmax(kept, 1) == np.nanargmax(table[columns], 1)).all()
-
-
 def test_a_run_of_which_a_fold_failed_is_kept(finished, tmp_path):
     own = finished.read_table("predictions")
     second = own[own["subject"] != "S4"].assign(seed=1)
@@ -194,7 +174,7 @@ def test_kept_parameters_are_readable(folder, reference):
     assert "wesad_root" not in reference.parameters
 
 
-@pytest.mark.parametrize("chapter", ASIDES)
+@pytest.mark.parametrize("chapter", INSERTS)
 def test_each_chapter_shows_what_was_kept_of_real_people_with_its_figures(repository, folder, chapter):
     cells = nbformat.read(repository / "book" / f"{chapter}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")

@@ -1,5 +1,6 @@
 """What a chapter declares (parameters, what it reads and writes), and the digest that tells whether it must run."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,18 +16,10 @@ from wesadlib.params import Params, chapter_values
 
 @dataclass(frozen=True)
 class Chapter:
-    """One notebook of the book.
+    """One notebook of the book, such as ``23_loso`` or ``appendix/data_card``.
 
-    Attributes
-    ----------
-    name : str
-        Such as ``23_loso``; an appendix keeps its folder, ``appendix/data_card``.
-    path : Path
-        The notebook.
-    parameters : tuple of str
-        Names in the cell tagged ``parameters``.
-    reads, writes : tuple of str
-        Names of artefacts, from the notebook's metadata ``wesad``.
+    Its parameters are those of its cell tagged ``parameters``. Its metadata ``wesad`` names the artefacts that it reads
+    and writes, and the files and folders of the checkout that it reads.
     """
 
     name: str
@@ -34,15 +27,14 @@ class Chapter:
     parameters: tuple[str, ...]
     reads: tuple[str, ...]
     writes: tuple[str, ...]
+    files: tuple[str, ...]
 
 
 def list_pages(root: Path) -> list[str]:
     """Files named in ``_toc.yml``, in reading order, without suffix and relative to `root`."""
     toc = yaml.safe_load((root / "_toc.yml").read_text(encoding="utf-8"))
-    pages = [toc["root"], *(entry["file"] for entry in toc.get("chapters", ()))]
-    for part in toc.get("parts", ()):
-        pages += [entry["file"] for entry in part["chapters"]]
-    return pages
+    parts = [toc, *toc.get("parts", ())]
+    return [toc["root"], *(entry["file"] for part in parts for entry in part.get("chapters", ()))]
 
 
 def list_chapters(root: Path) -> list[Chapter]:
@@ -52,39 +44,23 @@ def list_chapters(root: Path) -> list[Chapter]:
 
 
 def read_chapter(path: Path, book: Path) -> Chapter:
-    """Read what a notebook declares.
-
-    Raises
-    ------
-    InputError
-        When it names an unknown parameter or artefact.
-    """
+    """Read what a notebook declares; an unknown parameter or artefact is refused."""
     metadata = nbformat.read(path, as_version=4).metadata.get("wesad", {})
-    chapter = Chapter(
-        name=path.relative_to(book).with_suffix("").as_posix(),
-        path=path,
-        parameters=tuple(papermill.inspect_notebook(str(path))),
-        reads=tuple(metadata.get("reads", ())),
-        writes=tuple(metadata.get("writes", ())),
-    )
+    reads, writes, files = (tuple(metadata.get(name, ())) for name in ("reads", "writes", "files"))
+    parameters = tuple(papermill.inspect_notebook(str(path)))
     for kind, names, allowed in (
-        ("parameter", chapter.parameters, [*Params.model_fields, "network"]),
-        ("artefact", chapter.reads + chapter.writes, artefacts.ARTEFACTS),
+        ("parameter", parameters, [*Params.model_fields, "network"]),
+        ("artefact", reads + writes, artefacts.ARTEFACTS),
     ):
         unknown = [name for name in names if name not in allowed]
         if unknown:
             raise InputError(f"{path}: unknown {kind} `{unknown[0]}`; allowed are {', '.join(sorted(allowed))}.")
-    return chapter
+    name = path.relative_to(book).with_suffix("").as_posix()
+    return Chapter(name, path, parameters, reads, writes, files)
 
 
-def select_chapters(chapters: list[Chapter], only: list[str], start: str) -> list[Chapter]:
-    """The chapters called `only`, or all from `start` on; a name may be a chapter's number.
-
-    Raises
-    ------
-    InputError
-        When a name fits no chapter.
-    """
+def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], start: str) -> list[Chapter]:
+    """The chapters called `only`, or all from `start` on; a name may be a chapter's number."""
 
     def find(name: str) -> Chapter:
         for chapter in chapters:
@@ -95,42 +71,31 @@ def select_chapters(chapters: list[Chapter], only: list[str], start: str) -> lis
     if only:
         wanted = {find(name) for name in only}
         return [chapter for chapter in chapters if chapter in wanted]
-    return chapters[chapters.index(find(start)) :] if start else chapters
+    return list(chapters[chapters.index(find(start)) :] if start else chapters)
 
 
-def chapter_key(chapter: Chapter, params: Params, run: artefacts.Run, code: str) -> str:
-    """Digest of all that a chapter's result depends on.
+def chapter_key(chapter: Chapter, params: Params, run: artefacts.Run, root: Path, code: str) -> str:
+    """Digest of all that a chapter's result depends on; `code` is that of :func:`code_digest`.
 
-    Parameters
-    ----------
-    chapter : Chapter
-        The chapter.
-    params : Params
-        The run's parameters; only those that the chapter names count.
-    run : Run
-        Where its input artefacts are.
-    code : str
-        Digest of the library's source and the pins, from :func:`code_digest`.
-
-    Raises
-    ------
-    InputError
-        When an input artefact is missing.
+    An artefact or a file that is missing is refused.
     """
     values = chapter_values(params, chapter.parameters)
-    inputs = {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads}
+    missing = [root / name for name in chapter.files if not (root / name).exists()]
+    if missing:
+        raise InputError(f"{missing[0]} is missing, which chapter {chapter.name} reads: restore it.")
     return artefacts.digest(
         {
             "notebook": artefacts.file_digest(chapter.path),
             "parameters": values,
-            "inputs": inputs,
+            "inputs": {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads},
+            "files": {name: artefacts.file_digest(root / name) for name in chapter.files},
             "recordings": _recordings_stamp(values),
             "code": code,
         }
     )
 
 
-def _recordings_stamp(values: dict[str, Any]) -> list[list[Any]]:
+def _recordings_stamp(values: Mapping[str, Any]) -> list[list[Any]]:
     # Hashing gigabytes at every call would cost more than the chapters: size and time of change tell enough.
     root = Path(values.get("wesad_root", ""))
     if not values.get("wesad_root") or not root.is_dir():
@@ -140,8 +105,7 @@ def _recordings_stamp(values: dict[str, Any]) -> list[list[Any]]:
 
 
 def code_digest(root: Path) -> str:
-    """Digest of the library's source and of the pins."""
-    files = [*sorted((root / "wesadlib").rglob("*.py")), root / "requirements.lock"]
-    return artefacts.digest(
-        {path.relative_to(root).as_posix(): artefacts.file_digest(path) for path in files if path.is_file()}
-    )
+    """Digest of the library and of the pins."""
+    files = [path for path in (root / "wesadlib").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [path for path in (*files, root / "requirements.lock") if path.is_file()]
+    return artefacts.digest({path.relative_to(root).as_posix(): artefacts.file_digest(path) for path in files})

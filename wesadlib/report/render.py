@@ -12,26 +12,14 @@ from wesadlib.report.chapters import list_pages
 
 
 def render_book(run: artefacts.Run, root: Path) -> Path:
-    """Render the book into ``outputs/<run>/html``; any warning is an error.
+    """Render the book into ``outputs/<run>/html`` and return its front page; any warning is an error.
 
     The executed notebooks are staged beside ``_config.yml`` and ``_toc.yml`` in a folder of their own, so that a failed
     build leaves nothing behind that would let the next one pass.
-
-    Returns
-    -------
-    Path
-        The front page.
-
-    Raises
-    ------
-    InputError
-        When a chapter has not been executed.
-    BookError
-        When Jupyter Book fails, warns or leaves out a page; holds its last lines.
     """
+    log = run.folder / "render.log"
     with artefacts.replacing(run.folder / "stage") as stage:
         _stage(run, root, stage)
-        log = run.folder / "render.log"
         program = Path(sys.executable).with_name("jupyter-book")
         command = [str(program), "build", str(stage), "-W", "-n", "--keep-going", "-q"]
         with log.open("w", encoding="utf-8") as file:
@@ -39,11 +27,11 @@ def render_book(run: artefacts.Run, root: Path) -> Path:
         built = stage / "_build" / "html"
         missing = [page for page in list_pages(root) if not (built / f"{page}.html").is_file()]
         if result.returncode or missing:
-            text = log.read_text(encoding="utf-8")
-            warnings = [line for line in text.splitlines() if re.search(r"WARNING|ERROR|exception:", line)]
-            told = "\n".join(warnings[:20] or text.splitlines()[-20:])
+            lines = log.read_text(encoding="utf-8").splitlines()
+            warnings = [line for line in lines if re.search(r"WARNING|ERROR|exception:", line)]
             lacking = f" without {missing[0]}.html" if missing else ""
-            raise BookError(f"rendering the book failed{lacking} (whole log: {log}):\n{told}")
+            shown = "\n".join(warnings[:20] or lines[-20:])
+            raise BookError(f"rendering the book failed{lacking} (whole log: {log}):\n{shown}")
         with artefacts.replacing(run.html) as html:
             shutil.move(built, html)
     shutil.rmtree(run.folder / "stage")
@@ -51,21 +39,19 @@ def render_book(run: artefacts.Run, root: Path) -> Path:
 
 
 def _stage(run: artefacts.Run, root: Path, stage: Path) -> None:
-    stage.mkdir()
+    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "_build"))
     for name in ("_config.yml", "_toc.yml"):
         shutil.copy(root / name, stage / name)
-    shutil.copytree(root / "book", stage / "book", ignore=shutil.ignore_patterns(".ipynb_checkpoints", "_build"))
     # Chapters include what is kept of real people.
     if (reference := root / "outputs" / "reference").is_dir():
         shutil.copytree(reference, stage / "outputs" / "reference", ignore=shutil.ignore_patterns("*.parquet"))
     for page in list_pages(root):
-        source = root / f"{page}.ipynb"
-        if not source.is_file():
-            continue
-        name = source.relative_to(root / "book")
-        executed = run.notebooks / name
-        if not executed.is_file():
-            raise InputError(
-                f"chapter {name.with_suffix('')} has not been executed in run `{run.name}`: run the whole book first."
-            )
-        shutil.copy(executed, stage / "book" / name)
+        if (source := root / f"{page}.ipynb").is_file():
+            name = source.relative_to(root / "book")
+            executed = run.notebooks / name
+            if not executed.is_file():
+                chapter = name.with_suffix("")
+                raise InputError(
+                    f"chapter {chapter} has not been executed in run `{run.name}`: run the whole book first."
+                )
+            shutil.copy(executed, stage / "book" / name)

@@ -1,4 +1,4 @@
-"""The run in one file, for people's scripts."""
+"""The run in one file, for people's scripts, and the table of all parameters."""
 
 import platform
 import subprocess
@@ -6,7 +6,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import psutil
+import yaml
 
 from wesadlib import artefacts
 from wesadlib.evaluation import score
@@ -18,19 +20,10 @@ PACKAGES = ("numpy", "scipy", "pandas", "xarray", "scikit-learn", "torch", "ray"
 
 
 def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
-    """Gather a run's summary from its artefacts.
-
-    Returns
-    -------
-    dict
-        ``run commit versions machine data windows results failed_folds chapters seconds peak_rss_mb``; what has not
-        been made yet is an empty list or dict.
-    """
+    """Gather a run's summary from its artefacts; what has not been made yet is an empty list or dict."""
     records = read_records(run)
-    chapters = [
-        {"name": name, **{key: record[key] for key in ("seconds", "peak_rss_mb", "from_cache")}}
-        for name, record in records.items()
-    ]
+    costs = ("seconds", "peak_rss_mb", "from_cache")
+    chapters = [{"name": name, **{key: record[key] for key in costs}} for name, record in records.items()]
     return {
         "run": run.name,
         "commit": read_commit(root),
@@ -48,17 +41,11 @@ def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
 
 def read_commit(root: Path) -> str:
     """The checkout's commit, with ``+changes`` when files differ from it; empty outside version control."""
+    command = ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"]
     try:
-        result = subprocess.run(
-            ["git", "describe", "--always", "--abbrev=40", "--dirty=+changes", "--exclude=*"],
-            cwd=root,
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        return subprocess.run(command, cwd=root, capture_output=True, text=True, check=False).stdout.strip()
     except FileNotFoundError:
         return ""
-    return result.stdout.strip()
 
 
 def read_versions() -> dict[str, str]:
@@ -68,21 +55,15 @@ def read_versions() -> dict[str, str]:
 
 def describe_machine() -> dict[str, Any]:
     """Cores, processor and memory of this machine."""
+    cpuinfo = Path("/proc/cpuinfo")
+    lines = cpuinfo.read_text(encoding="utf-8").splitlines() if cpuinfo.exists() else []
+    models = [line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")]
     return {
         "cores": psutil.cpu_count(),
-        "cpu": _processor(),
+        "cpu": models[0] if models else platform.processor() or platform.machine(),
         "memory_gb": round(psutil.virtual_memory().total / 2**30, 1),
         "system": f"{platform.system()} {platform.machine()}",
     }
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        for line in cpuinfo.read_text(encoding="utf-8").splitlines():
-            if line.startswith("model name"):
-                return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
 
 
 def describe_data(run: artefacts.Run) -> dict[str, Any]:
@@ -100,9 +81,7 @@ def describe_data(run: artefacts.Run) -> dict[str, Any]:
 
 def list_failed_folds(run: artefacts.Run) -> list[dict[str, Any]]:
     """Folds that gave no predictions, and what went wrong: ``task model protocol seed subject error``."""
-    if not run.path("training").exists():
-        return []
-    training = run.read_table("training")
+    training = run.read_table("training") if run.path("training").exists() else pd.DataFrame()
     if "error" not in training:
         return []
     columns = ["task", "model", "protocol", "seed", "subject", "error"]
@@ -120,11 +99,32 @@ def _results(run: artefacts.Run, params: Params) -> list[dict[str, Any]]:
     if not run.path("predictions").exists():
         return []
     predictions = of_every_seed(run.read_table("predictions"))
+    rows = [
+        row
+        for windows in ("all", "accepted")
+        for row in score(predictions, windows=windows, bootstrap=params.bootstrap).to_dict(orient="records")
+    ]
+    return [{name: None if value != value else value for name, value in row.items()} for row in rows]
+
+
+def profile_files(folder: str | Path) -> list[Path]:
+    """The profiles in a folder, by name: all YAML files but ``serve.yaml``, which is the server's."""
+    return sorted(path for path in Path(folder).glob("*.yaml") if path.name != "serve.yaml")
+
+
+def tabulate_params(folder: str | Path) -> pd.DataFrame:
+    """Every parameter in a row, ``group parameter meaning bounds default``, and a column a profile of `folder`.
+
+    A profile's column is empty where the default holds.
+    """
+    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in profile_files(folder)}
+    signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     rows = []
-    for windows in ("all", "accepted"):
-        table = score(predictions, windows=windows, bootstrap=params.bootstrap)
-        rows += [
-            {name: (None if value != value else value) for name, value in row.items()}
-            for row in table.to_dict(orient="records")
-        ]
-    return rows
+    for name, field in Params.model_json_schema()["properties"].items():
+        bounds = [f"{sign} {field[bound]:g}" for bound, sign in signs.items() if bound in field]
+        choices = field.get("enum") or field.get("items", {}).get("enum") or []
+        row = {"group": field["group"], "parameter": name, "meaning": field["description"]}
+        row |= {"bounds": ", ".join(bounds) or " | ".join(choices), "default": str(field["default"])}
+        row |= {profile: str(values[name]) if name in values else "" for profile, values in profiles.items()}
+        rows.append(row)
+    return pd.DataFrame(rows)

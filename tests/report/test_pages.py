@@ -10,9 +10,20 @@ import pytest
 from wesadlib import cli
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
-from wesadlib.report.asides import ASIDES, aside, write_asides
-from wesadlib.report.findings import findings
-from wesadlib.report.headline import BEGIN, END, PAGES, RUN, headline, published, replace_block, rewrite, table
+from wesadlib.report.pages import (
+    BEGIN,
+    END,
+    INSERTS,
+    PAGES,
+    RUN,
+    chapter_insert,
+    key_results,
+    published,
+    readme_block,
+    replace_block,
+    score_table,
+    write_pages,
+)
 from wesadlib.report.reference import Reference, read_reference
 
 INFLATION = pd.DataFrame(
@@ -81,16 +92,21 @@ def kept(repository):
     return read_reference(repository / "outputs" / "reference" / "wesad-wrist")
 
 
+@pytest.fixture(scope="module")
+def results(kept):
+    return key_results(kept)
+
+
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_says_what_the_kept_results_give(repository, kept, page):
+def test_a_page_says_what_the_kept_results_give(repository, kept, results, page):
     text = (repository / page).read_text(encoding="utf-8")
-    assert replace_block(text, headline(kept, PAGES[page]), page) == text, "run `wesad reference`"
+    assert replace_block(text, readme_block(kept, results, PAGES[page]), page) == text, "run `wesad reference`"
 
 
-@pytest.mark.parametrize("chapter", ASIDES)
+@pytest.mark.parametrize("chapter", INSERTS)
 def test_what_a_chapter_includes_is_what_the_kept_results_give(repository, kept, chapter):
     path = repository / "outputs" / "reference" / "wesad-wrist" / f"{chapter}.md"
-    assert path.read_text(encoding="utf-8") == aside(chapter, kept), "run `wesad reference`"
+    assert path.read_text(encoding="utf-8") == chapter_insert(chapter, kept), "run `wesad reference`"
 
 
 def test_every_score_of_the_table_is_one_of_the_summary(kept):
@@ -99,7 +115,7 @@ def test_every_score_of_the_table_is_one_of_the_summary(kept):
         for row in kept.summary["results"]
         if row["windows"] == "all" and row["task"] == kept.task
     }
-    lines = table(kept).splitlines()[2:]
+    lines = score_table(kept).splitlines()[2:]
     assert len(lines) >= 2
     for line in lines:
         name, seen, minutes, accuracy, area, seeds = [cell.strip() for cell in line.strip("|").split("|")]
@@ -110,7 +126,7 @@ def test_every_score_of_the_table_is_one_of_the_summary(kept):
 
 
 def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
-    lines = table(rich).splitlines()[2:]
+    lines = score_table(rich).splitlines()[2:]
     assert [re.match(r"\| `(\w+)`.*?\| ([^|]*) \|", line).groups() for line in lines] == [
         ("logistic", "nothing"),
         ("resnet", "nothing"),
@@ -122,47 +138,47 @@ def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
 
 
 def test_findings_follow_the_kept_results(rich):
-    winner, shortcuts, rest, silence = findings(rich, lambda name: name)
+    winner, shortcuts, rest, silence = key_results(rich)
     assert "“chosen” does better than “logistic” on 9 of 10 people and worse on 1, +7.0 points" in winner
-    assert "shuffled +6.1 points [+3.0, +9.0]; test selected epoch +2.6 points [+1.0, +4.2] (24_audit)" in shortcuts
+    assert "shuffled +6.1 points [+3.0, +9.0]; test selected epoch +2.6 points [+1.0, +4.2] (<24_audit>)" in shortcuts
     assert "first 5 minutes" in rest and "“resnet” +13.7 points, these people show a difference (p = 0.002)" in rest
     assert "“chosen” +4.0 points, these people do not show a difference (p = 1.00)" in rest
     assert "answers 90.0 % of the minutes and is right in 97.8 % of its answers; it is right in 97.0 %" in silence
     assert (
-        "right in at least 95 % of the minutes of 9 of 10 people, and on the hardest, S11, in 70 % (25_comparison)"
+        "right in at least 95 % of the minutes of 9 of 10 people, and on the hardest, S11, in 70 % (<25_comparison>)"
         in winner
     )
 
 
 def test_a_person_is_served_from_95_in_100_on_and_counts_under_every_seed_only():
     parts = [predictions_of("resnet", "cold_start", [2] * 5 + [3] * 5).assign(seed=seed) for seed in (0, 1)]
-    (winner, _) = findings(make_reference(pd.concat(parts, ignore_index=True)), str)
+    (winner, _) = key_results(make_reference(pd.concat(parts, ignore_index=True)))
     assert "of 5 of 10 people" in winner and "92 %" in winner and "S10" in winner
     # A person whose fold failed under one seed is in no mean of seeds, as in the table above.
     parts[1] = parts[1][parts[1]["subject"] != "S10"]
     own = pd.concat(parts, ignore_index=True)
     reference = dataclasses.replace(make_reference(parts[0]), predictions=own)
-    winner, silence = findings(reference, str)
+    winner, silence = key_results(reference)
     assert "of 5 of 9 people" in winner and "S10" not in winner and "it is right in 93.9 %" in silence
 
 
 def test_what_was_not_measured_is_not_spoken_of(rich):
     cold = rich.predictions[(rich.predictions["protocol"] == "cold_start") & (rich.predictions["model"] != "chosen")]
     poor = make_reference(cold)
-    text = "\n".join(findings(poor, str))
+    text = "\n".join(key_results(poor))
     assert "“resnet” does better than “logistic” on 0 of 10 people and worse on 1" in text
     assert "What flatters" not in text and "rest" not in text.replace("resnet", "")
     assert "worth" not in published(poor) and "worth +2.6 points [+1.0, +4.2] for “resnet”" in published(rich)
-    assert "made without this chapter" in aside("24_audit", poor) and "23_loso" in ASIDES
+    assert "made without this chapter" in chapter_insert("24_audit", poor) and "23_loso" in INSERTS
 
 
 def test_chapters_show_the_tables_of_their_matter(rich):
-    scores, audit = aside("23_loso", rich), aside("24_audit", rich)
+    scores, audit = chapter_insert("23_loso", rich), chapter_insert("24_audit", rich)
     assert "| model | `cold_start` | `rest_calibrated` |" in scores
     assert "| `logistic` | 90.0 [90.0, 90.0] |  |" in scores and "Accuracy in %, three:" in scores
     assert "2 folds failed" in scores and "![" in scores and "No device" not in scores
     upper = make_reference(predictions_of("resnet", "whole_recording", [1] * 10))
-    assert "No device could be used by the rule of `whole_recording`" in aside("23_loso", upper)
+    assert "No device could be used by the rule of `whole_recording`" in chapter_insert("23_loso", upper)
     assert "| test selected epoch | `resnet` | 96.0 | 93.0 | +2.6 [+1.0, +4.2] |" in audit
     assert "| motion only | `forest` | 84.0 [80.0, 88.0] |" in audit
 
@@ -175,22 +191,21 @@ def test_a_leaderboard_shows_what_a_protocol_gains_on_the_same_windows(rich):
         {"model": ["forest", "forest", "forest", "resnet"], "size": [14, 3, 3, 14], "accuracy": [0.9, 0.8, 0.6, 0.95]}
     )
     comparison = pd.concat([leaderboard(rich.predictions), leaderboard(own, windows="accepted")])
-    text = aside("25_comparison", dataclasses.replace(rich, tables={"comparison": comparison, "learning": learning}))
+    tables = {"comparison": comparison, "learning": learning}
+    text = chapter_insert("25_comparison", dataclasses.replace(rich, tables=tables))
     assert "| `rest_calibrated` | `resnet` | 100.0 [100.0, 100.0] | 86.3 | +13.7 [" in text
     assert text.count("| `rest_calibrated` |") == 2 and "`cold_start` |" not in text
     assert "| three | `logistic` | 50.0 [50.0, 50.0] |" in text
     assert "| people | `forest` | `resnet` |\n|--:|--:|--:|\n| 3 | 70.0 |  |\n| 14 | 90.0 | 95.0 |" in text
 
 
-def test_asides_are_written_once(rich, tmp_path):
-    assert {path.stem for path in write_asides(tmp_path, rich)} == set(ASIDES) and write_asides(tmp_path, rich) == []
-
-
 def test_pages_are_rewritten_between_their_markers_and_nowhere_else(rich, tmp_path):
     (tmp_path / "book").mkdir()
     for page in PAGES:
         (tmp_path / page).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
-    assert len(rewrite(tmp_path, rich)) == 2 and rewrite(tmp_path, rich) == []
+    folder = tmp_path / RUN
+    assert len(write_pages(tmp_path, folder, rich)) == len(PAGES) + len(INSERTS)
+    assert write_pages(tmp_path, folder, rich) == []
     readme, intro = ((tmp_path / page).read_text(encoding="utf-8") for page in PAGES)
     assert readme.startswith(f"before\n{BEGIN}\n**Real people") and readme.endswith(f"\n{END}\nafter\n")
     assert "old" not in readme.split(END)[0].splitlines()

@@ -4,21 +4,19 @@ import argparse
 import time
 
 import numpy as np
-import xarray as xr
 from rich.console import Console
 from rich.table import Table
 from threadpoolctl import threadpool_limits
 
 from wesadlib.artefacts import project_root, write_json
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS
-from wesadlib.features import GROUPS, extract_features
-from wesadlib.features.block import Block
-from wesadlib.signals import window_from_channels
+from wesadlib.features import GROUPS, Block, feature_values
+from wesadlib.signals import Windows, windows_from_channels
 
 RATE_HZ, WINDOW_S = 35.0, 60.0
 
 
-def simulate_windows(device: str, n_windows: int) -> xr.Dataset:
+def simulate_windows(device: str, n_windows: int) -> Windows:
     generator = np.random.default_rng(0)
     windows = []
     for _ in range(n_windows):
@@ -29,8 +27,8 @@ def simulate_windows(device: str, n_windows: int) -> xr.Dataset:
         beat = f"{device}_{'ecg' if device == 'chest' else 'bvp'}"
         phase = 2 * np.pi * 1.2 * np.arange(len(channels[beat])) / rates[beat]
         channels[beat] = np.exp(8 * (np.cos(phase) - 1)) + generator.normal(0, 0.02, len(phase))
-        windows.append(window_from_channels(channels, rates, rate_hz=RATE_HZ, window_s=WINDOW_S))
-    return xr.concat(windows, "window").assign_attrs(rate_hz=RATE_HZ, window_s=WINDOW_S)
+        windows.append((channels, rates))
+    return windows_from_channels(windows, rate_hz=RATE_HZ, window_s=WINDOW_S)
 
 
 def milliseconds(work, n_windows: int, repeats: int) -> float:
@@ -44,20 +42,19 @@ def milliseconds(work, n_windows: int, repeats: int) -> float:
 
 def measure(device: str, n_windows: int, repeats: int) -> list[dict]:
     windows = simulate_windows(device, n_windows)
-    lone = windows.isel(window=[0])
+    lone = windows.take([0])
     rows = [
-        ("all, in a batch", milliseconds(lambda: extract_features(windows), n_windows, repeats)),
-        ("all, one window alone", milliseconds(lambda: extract_features(lone), 1, 5 * repeats)),
+        ("all, in a batch", milliseconds(lambda: feature_values(windows), n_windows, repeats)),
+        ("all, one window alone", milliseconds(lambda: feature_values(lone), 1, 5 * repeats)),
     ]
     block = Block(
-        signal={str(k): windows["signal"].sel(channel=k).values.copy() for k in windows["channel"].values},
-        beat_s={str(k): windows["beat_s"].sel(beat_source=k).values for k in windows["beat_source"].values},
+        signal=dict(zip(windows.channels, windows.signal.swapaxes(0, 1).copy(), strict=True)),
+        beat_s=dict(zip(windows.beat_sources, windows.beat_s.swapaxes(0, 1), strict=True)),
         rate_hz=RATE_HZ,
         window_s=WINDOW_S,
     )
     for group in GROUPS:
-        name = group.__name__.rpartition(".")[2]
-        rows.append((name, milliseconds(lambda group=group: group.extract(block), n_windows, repeats)))
+        rows.append((group.name, milliseconds(lambda group=group: group.extract(block), n_windows, repeats)))
     return [{"device": device, "what": what, "ms_per_window": value} for what, value in rows]
 
 

@@ -18,7 +18,7 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.runner import fit_final
 from wesadlib.params import Params
 from wesadlib.serving import wire
-from wesadlib.signals import make_windows, window_from_channels
+from wesadlib.signals import make_windows, windows_from_channels
 
 PARAMS = Params(device="wrist", width=16, epochs=2, simulated_subjects=4)
 BATCH, N_WINDOWS = 64, 16
@@ -45,9 +45,9 @@ def choose_windows(bundle: Bundle) -> tuple[list[wire.Samples], list[wire.Sample
             window = wire.Samples(*bundle.cut(recording, start_s))
             if bundle.problems(*window):
                 break
-            signal = window_from_channels(*window, rate_hz=PARAMS.rate_hz, window_s=PARAMS.window_s)["signal"]
+            windows = windows_from_channels([window], rate_hz=PARAMS.rate_hz, window_s=PARAMS.window_s)
             at_rate = wire.Samples(
-                {name: signal.sel(channel=name).values for name in window.channels},
+                dict(zip(windows.channels, windows.signal[0], strict=True)),
                 dict.fromkeys(window.channels, PARAMS.rate_hz),
             )
             if all(bundle.predict_window(*both).status == "ok" for both in (window, at_rate)):

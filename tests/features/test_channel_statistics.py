@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from wesadlib.features.block import bridge, slope, thin
+from wesadlib.features.block import slope, without_gaps
 from wesadlib.features.statistics import describe
 
 RATE_HZ = 35.0
@@ -71,24 +71,17 @@ def test_nothing_varies_nothing_is_standardised():
     assert all(np.isnan(found[name][0]) for name in ("skewness", "kurtosis", "peak_rate"))
 
 
-def test_bridge_fills_short_gaps_in_line_and_gives_up_on_long_ones():
-    values = np.tile(np.arange(20.0), (3, 1))
-    values[0, 5:8] = np.nan
-    values[1, 5:9] = np.nan
-    bridged = bridge(values, rate_hz=1.0, max_gap_s=3.0)
-    np.testing.assert_allclose(bridged[0], np.arange(20.0))
-    assert np.isnan(bridged[1]).all()
-    np.testing.assert_array_equal(bridged[2], values[2])
-    assert np.isnan(values[0, 5])
-
-
-def test_bridge_judges_gaps_at_the_edges_too():
-    values = np.arange(40.0).reshape(2, 20)
-    values[0, :5] = np.nan
-    values[1, -2:] = np.nan
-    bridged = bridge(values, rate_hz=1.0, max_gap_s=3.0)
-    assert np.isnan(bridged[0]).all()
-    assert (bridged[1, -2:] == 37).all()
+def test_short_gaps_are_bridged_in_line_and_long_ones_given_up_at_the_edges_too():
+    values = np.tile(np.arange(20.0), (5, 1))
+    kept = values.copy()
+    for row, gap in enumerate((slice(0, 0), slice(5, 8), slice(5, 9), slice(0, 4), slice(18, None))):
+        values[row, gap] = np.nan
+    found, readable, rate_hz = without_gaps(values, 1.0, 3.0, 0.5)
+    assert (readable.tolist(), rate_hz) == ([True, True, False, False, True], 0.5)
+    np.testing.assert_allclose(found[:2], kept[:2].reshape(2, 10, 2).mean(axis=2))
+    np.testing.assert_array_equal(found[2:4], 0)
+    assert found[4, -1] == 17
+    assert np.isnan(values[1, 5])
 
 
 def test_slope_of_a_line_with_gaps_is_the_lines():
@@ -98,10 +91,3 @@ def test_slope_of_a_line_with_gaps_is_the_lines():
     found = slope(values, rate_hz=4.0)
     assert found[0] == pytest.approx(2.5)
     assert np.isnan(found[1])
-
-
-def test_thin_keeps_the_mean_and_tells_its_rate():
-    values = np.arange(70.0)[None]
-    thinned, rate_hz = thin(values, rate_hz=35.0, target_hz=5.0)
-    assert rate_hz == 5
-    np.testing.assert_allclose(thinned[0], np.arange(3, 70, 7))

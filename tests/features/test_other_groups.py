@@ -2,8 +2,7 @@ import neurokit2 as nk
 import numpy as np
 import pytest
 
-from wesadlib.features import motion, respiratory, thermal
-from wesadlib.features.block import Block
+from wesadlib.features import MOTION, RESPIRATORY, THERMAL, Block
 
 RATE_HZ = 35.0
 TIME = np.arange(0, 60, 1 / RATE_HZ)
@@ -16,14 +15,14 @@ def block(**signal):
 @pytest.mark.parametrize("rate", [8, 15, 24])
 def test_breathing_rate_is_what_was_simulated(rate):
     breathing = nk.rsp_simulate(duration=60, sampling_rate=35, respiratory_rate=rate, noise=0.01, random_state=1)
-    found = respiratory.extract(block(chest_resp=breathing[None]))
+    found = RESPIRATORY.extract(block(chest_resp=breathing[None]))
     assert found["chest_resp_rate"][0] == pytest.approx(rate, rel=0.04)
 
 
 def test_depth_is_peak_to_trough_and_its_variation_is_relative():
     even = 4 * np.sin(2 * np.pi * 0.25 * TIME)
     uneven = even * (1 + 0.5 * np.sin(2 * np.pi * 0.03 * TIME))
-    found = respiratory.extract(block(chest_resp=np.stack([even, uneven, 3 * uneven])))
+    found = RESPIRATORY.extract(block(chest_resp=np.stack([even, uneven, 3 * uneven])))
     assert found["chest_resp_depth"][0] == pytest.approx(8, rel=0.06)
     assert found["chest_resp_depth_variation"][0] < 0.1 < found["chest_resp_depth_variation"][1]
     assert found["chest_resp_depth_variation"][2] == pytest.approx(found["chest_resp_depth_variation"][1])
@@ -31,7 +30,7 @@ def test_depth_is_peak_to_trough_and_its_variation_is_relative():
 
 def test_depth_is_measured_from_the_trough_just_before():
     deepening = (1 + 6 * TIME / 60) * np.sin(2 * np.pi * 0.2 * TIME)
-    found = respiratory.extract(block(chest_resp=deepening[None]))
+    found = RESPIRATORY.extract(block(chest_resp=deepening[None]))
     # Peak n comes a quarter of a cycle after n cycles, its trough half a cycle earlier.
     peak_s = (np.arange(1, 12) + 0.25) / 0.2
     expected = np.mean(2 + 6 * (2 * peak_s - 2.5) / 60)
@@ -40,7 +39,7 @@ def test_depth_is_measured_from_the_trough_just_before():
 
 def test_irregular_breathing_varies_in_rate():
     phase = np.cumsum(np.where(TIME < 30, 0.15, 0.4)) / RATE_HZ
-    found = respiratory.extract(
+    found = RESPIRATORY.extract(
         block(chest_resp=np.stack([np.sin(2 * np.pi * 0.25 * TIME), np.sin(2 * np.pi * phase)]))
     )
     assert found["chest_resp_rate_sd"][0] < 1
@@ -51,12 +50,12 @@ def test_no_breath_is_not_a_rate_of_zero():
     missing = np.sin(2 * np.pi * 0.25 * TIME)
     missing[700:800] = np.nan
     once = np.exp(-((TIME - 30) ** 2) / 200)
-    found = respiratory.extract(block(chest_resp=np.stack([np.zeros_like(TIME), once, missing])))
+    found = RESPIRATORY.extract(block(chest_resp=np.stack([np.zeros_like(TIME), once, missing])))
     assert all(np.isnan(value).all() for value in found.values())
 
 
 def test_temperature_slope_is_the_ramps():
-    found = thermal.extract(block(wrist_temp=np.stack([33 + 0.002 * TIME, 33 - 0.001 * TIME]), wrist_eda=TIME[None]))
+    found = THERMAL.extract(block(wrist_temp=np.stack([33 + 0.002 * TIME, 33 - 0.001 * TIME]), wrist_eda=TIME[None]))
     assert list(found) == ["wrist_temp_slope"]
     np.testing.assert_allclose(found["wrist_temp_slope"], [2.0, -1.0])
 
@@ -68,7 +67,7 @@ def moving(*magnitude_sd, seed=0):
 
 
 def test_magnitude_and_activity_follow_movement():
-    found = motion.extract(block(**moving(0.005, 0.2)))
+    found = MOTION.extract(block(**moving(0.005, 0.2)))
     np.testing.assert_allclose(found["wrist_acc_magnitude_sd"], [0.005, 0.2], rtol=0.05)
     np.testing.assert_allclose(found["wrist_acc_magnitude_mean"], [1, 1], rtol=0.02)
     np.testing.assert_allclose(found["wrist_acc_active_share"], [0, 1])
@@ -77,7 +76,7 @@ def test_magnitude_and_activity_follow_movement():
 def test_jerk_of_a_sine_is_its_mean_slope():
     swing = 1 + 0.1 * np.sin(2 * np.pi * 0.5 * TIME)
     still = np.zeros_like(swing)
-    found = motion.extract(block(chest_acc_x=still[None], chest_acc_y=still[None], chest_acc_z=swing[None]))
+    found = MOTION.extract(block(chest_acc_x=still[None], chest_acc_y=still[None], chest_acc_z=swing[None]))
     assert found["chest_acc_jerk"][0] == pytest.approx(0.1 * 4 * 0.5, rel=0.02)
 
 
@@ -88,7 +87,7 @@ def test_turning_the_hand_changes_posture_and_not_magnitude():
         "wrist_acc_y": np.sin(angle)[None],
         "wrist_acc_z": np.zeros((1, len(TIME))),
     }
-    found = motion.extract(block(**turned))
+    found = MOTION.extract(block(**turned))
     assert found["wrist_acc_posture_change"][0] == pytest.approx(np.sqrt(0.5))
     assert found["wrist_acc_magnitude_sd"][0] == pytest.approx(0, abs=1e-9)
 
@@ -96,11 +95,11 @@ def test_turning_the_hand_changes_posture_and_not_magnitude():
 def test_movement_needs_three_axes():
     axes = moving(0.1)
     del axes["wrist_acc_y"]
-    assert motion.extract(block(**axes)) == {}
+    assert MOTION.extract(block(**axes)) == {}
 
 
 def test_a_mostly_missing_axis_is_not_stillness():
     axes = moving(0.1)
     axes["wrist_acc_x"][:, : int(0.6 * len(TIME))] = np.nan
-    found = motion.extract(block(**axes))
+    found = MOTION.extract(block(**axes))
     assert all(np.isnan(value[0]) for value in found.values())

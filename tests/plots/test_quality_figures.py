@@ -5,8 +5,7 @@ import pandas as pd
 import pytest
 
 from wesadlib.plots import quality as figures
-from wesadlib.quality import assess_quality
-from wesadlib.quality.coverage import pick_examples, sweep_cutoff
+from wesadlib.quality import assess_quality, pick_examples, sweep_cutoff
 
 
 @pytest.fixture

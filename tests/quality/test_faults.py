@@ -8,8 +8,15 @@ import xarray as xr
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.quality import assess_quality
-from wesadlib.quality.faults import FAULTS, inject_fault, sensors_of
-from wesadlib.quality.trials import choose_minutes, cut_minutes, summarise_faults, try_faults
+from wesadlib.quality.faults import (
+    FAULTS,
+    choose_windows,
+    cut_windows,
+    inject_fault,
+    sensors_of,
+    summarise_faults,
+    try_faults,
+)
 
 RATES = {
     "wrist_bvp": 64.0,
@@ -34,6 +41,10 @@ def make_minutes(n: int = 5, window_s: float = 60.0) -> dict[str, np.ndarray]:
     }
 
 
+def cuts_of(minutes):
+    return [({name: values[k] for name, values in minutes.items()}, RATES) for k in range(len(minutes["wrist_bvp"]))]
+
+
 @pytest.fixture(scope="module")
 def minutes():
     return make_minutes()
@@ -41,7 +52,7 @@ def minutes():
 
 @pytest.fixture(scope="module")
 def trials(minutes):
-    return try_faults(minutes, RATES, rate_hz=35.0, window_s=60.0, strengths=(0.0, 0.3, 1.0))
+    return try_faults(cuts_of(minutes), rate_hz=35.0, window_s=60.0, strengths=(0.0, 0.3, 1.0))
 
 
 @pytest.mark.parametrize("fault", FAULTS)
@@ -124,7 +135,7 @@ def test_change_is_measured_in_spreads_of_the_good_minute(trials, minutes):
 
 
 def test_trials_repeat(minutes, trials):
-    again = try_faults(minutes, RATES, rate_hz=35.0, window_s=60.0, strengths=(0.0, 0.3, 1.0))
+    again = try_faults(cuts_of(minutes), rate_hz=35.0, window_s=60.0, strengths=(0.0, 0.3, 1.0))
     pd.testing.assert_frame_equal(trials, again)
 
 
@@ -138,11 +149,11 @@ def test_bad_input_is_named(minutes):
 def test_minutes_are_chosen_among_the_accepted_and_from_several_people(toy_windows):
     toy_windows["raw_statistics"].values[::2, 1, 1] = 60.0
     assessed = assess_quality(toy_windows)
-    chosen = choose_minutes(assessed, 8, people=4)
+    chosen = choose_windows(assessed, 8, people=4)
     assert len(set(chosen)) == 8
     assert assessed["verdict"].values[chosen].all()
     assert np.unique(assessed["subject"].values[chosen], return_counts=True)[1].tolist() == [2, 2, 2, 2]
-    assert len(choose_minutes(assessed, 500, people=2)) == 12
+    assert len(choose_windows(assessed, 500, people=2)) == 12
 
 
 def test_minutes_are_cut_where_the_windows_were(toy_windows):
@@ -156,7 +167,7 @@ def test_minutes_are_cut_where_the_windows_were(toy_windows):
 
     cohort = {f"S{k}": recording(f"S{k}", 1000.0 * k) for k in range(2, 8)}
     wanted = toy_windows.isel(window=[1, 14, 2])
-    channels, rates = cut_minutes(cohort, wanted)
-    assert rates == RATES
-    assert channels["wrist_bvp"].shape == (3, 3840)
-    assert channels["wrist_eda"][:, 0].tolist() == [2030.0, 3060.0, 2060.0]
+    cuts = cut_windows(cohort, wanted)
+    assert all(rates_hz == RATES for _, rates_hz in cuts)
+    assert [len(channels["wrist_bvp"]) for channels, _ in cuts] == [3840] * 3
+    assert [channels["wrist_eda"][0] for channels, _ in cuts] == [2030.0, 3060.0, 2060.0]

@@ -9,14 +9,14 @@ from wesadlib.params import Params
 from wesadlib.quality import (
     RULES,
     THRESHOLDS,
+    assess_arrays,
     assess_quality,
     describe_rules,
-    list_reasons,
     quality_only,
     read_thresholds,
 )
 from wesadlib.quality.scores import beat_plausibility
-from wesadlib.signals import window_from_channels
+from wesadlib.signals import Windows, windows_from_channels
 
 STATISTICS = ["missing_share", "longest_flat_s", "rail_share"]
 
@@ -186,9 +186,8 @@ def test_a_lone_window_gets_what_it_gets_among_others(toy_windows):
 def test_every_failure_is_listed_worst_first(toy_windows):
     _set_native(toy_windows, "wrist_eda", "longest_flat_s", 20.0)
     _set_native(toy_windows, "wrist_bvp", "missing_share", 0.9)
-    assessed = assess_quality(toy_windows)
-    assert list_reasons(assessed)[0] == ["wrist_bvp: completeness", "wrist_eda: flat line"]
-    assert list_reasons(assessed)[1] == []
+    assessed = assess_arrays(Windows.from_dataset(toy_windows))
+    assert assessed.reasons[:2] == [["wrist_bvp: completeness", "wrist_eda: flat line"], []]
 
 
 def test_what_is_kept_goes_to_disk_and_back(toy_windows, tmp_path):
@@ -226,10 +225,10 @@ def test_native_samples_to_verdict():
         "chest_ecg": ecg + generator.normal(0, 0.01, len(time)),
         "chest_eda": 3 + generator.normal(0, 0.001, len(time)),
     }
-    good = assess_quality(window_from_channels(channels, rates).expand_dims("window"))
+    good = assess_quality(windows_from_channels([(channels, rates)]).to_dataset())
     assert good["verdict"].item()
     assert good["rule_score"].sel(channel="chest_ecg", rule="beat plausibility").item() > 0.95
     channels["chest_ecg"] = generator.normal(0, 0.5, len(time))
-    assert assess_quality(window_from_channels(channels, rates).expand_dims("window"))["reason"].item() == (
+    assert assess_quality(windows_from_channels([(channels, rates)]).to_dataset())["reason"].item() == (
         "chest_ecg: beat plausibility"
     )

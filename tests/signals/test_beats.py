@@ -3,13 +3,12 @@
 import neurokit2 as nk
 import numpy as np
 import pytest
-from scipy.ndimage import uniform_filter1d
 from scipy.signal import butter, sosfiltfilt
 
 from wesadlib.data import open_wesad
 from wesadlib.errors import InputError
 from wesadlib.signals import find_beats
-from wesadlib.signals.beats import MIN_RATE_HZ, _running_mean, find_beats_of_rows
+from wesadlib.signals.beats import MIN_RATE_HZ, find_beats_of_rows
 
 
 def pulse(beats, rate_hz=64.0, window_s=60.0, dicrotic=0.35):
@@ -44,14 +43,6 @@ def test_a_window_has_the_same_beats_alone_as_among_others(source, rate_hz):
     for k, row in enumerate(rows):
         np.testing.assert_array_equal(find_beats(row, rate_hz, source), together[k][~np.isnan(together[k])])
     assert np.isfinite(together).sum(axis=1).min() > 5
-
-
-@pytest.mark.parametrize("length", [1, 2, 9, 192, 500])
-def test_running_means_are_scipys(length):
-    values = np.random.default_rng(length).normal(size=200)
-    found = np.empty(200)
-    _running_mean(values, length, found)
-    np.testing.assert_allclose(found, uniform_filter1d(values, length), atol=1e-12)
 
 
 @pytest.mark.parametrize("rate", [45, 60, 72, 100, 140, 170])

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wesadlib.signals import RAW_STATISTICS, window_from_channels
+from wesadlib.signals import RAW_STATISTICS, windows_from_channels
 from wesadlib.signals.raw_statistics import raw_statistics
 
 NOISE = np.random.default_rng(0).normal(size=3840)
@@ -85,8 +85,7 @@ def test_rows_do_not_mix_and_windows_carry_them():
     rows = np.stack([NOISE, np.zeros(3840)])
     np.testing.assert_array_equal(raw_statistics(rows, 64)[1], [0, 60, 1])
     np.testing.assert_array_equal(raw_statistics(rows, 64)[0], [0, 0, 0])
-    window = window_from_channels(
-        {"wrist_bvp": rows[0], "wrist_acc_x": rows[1]}, dict.fromkeys(("wrist_bvp", "wrist_acc_x"), 64.0)
-    )
+    channels = {"wrist_bvp": rows[0], "wrist_acc_x": rows[1]}
+    window = windows_from_channels([(channels, dict.fromkeys(channels, 64.0))]).to_dataset().isel(window=0)
     assert float(window.raw_statistics.sel(channel="wrist_acc_x", raw_statistic="longest_flat_s")) == 60
     assert float(window.raw_statistics.sel(channel="wrist_bvp", raw_statistic="longest_flat_s")) == 0

@@ -5,13 +5,13 @@ import pytest
 from signal_toys import make_recording, native_minutes
 
 from wesadlib.data import CHANNELS
-from wesadlib.signals import beat_loss, cut_window, describe_course, power_spectrum, window_from_channels
+from wesadlib.signals import cut_window, power_spectrum, resampling_loss, windowed_trend
 
 
 def test_a_course_tells_heart_rate_and_skin_conductance_whatever_the_labels():
     recording = make_recording(np.zeros(150 * 700, int))
     recording.signals["wrist_eda"][:] = np.repeat([1.0, 3.0], 300)
-    course = describe_course(recording, "wrist")
+    course = windowed_trend(recording, "wrist")
     assert course["time_s"].tolist() == [30, 60, 90, 120]
     assert course["eda"].tolist() == [1, pytest.approx(1.5), pytest.approx(2.5), 3]
     np.testing.assert_allclose(course["heart_rate"], 72, atol=0.3)
@@ -21,7 +21,7 @@ def test_a_course_has_no_heart_rate_where_no_beat_can_be_read():
     recording = make_recording(np.zeros(120 * 700, int))
     recording.signals["wrist_bvp"][: 64 * 45] = 0
     recording.signals["wrist_eda"][: 4 * 60] = np.nan
-    course = describe_course(recording, "wrist", hop_s=60)
+    course = windowed_trend(recording, "wrist", hop_s=60)
     assert np.isnan(course["heart_rate"]).tolist() == [True, False]
     assert np.isnan(course["eda"]).tolist() == [True, False]
 
@@ -38,7 +38,7 @@ def test_a_cut_starts_at_the_nearest_sample():
 def losses(device, source):
     minute = native_minutes(device)
     rates_hz = {name: CHANNELS[name][1] for name in minute}
-    return beat_loss(minute, rates_hz, window_from_channels(minute, rates_hz), source)
+    return resampling_loss(minute, rates_hz, source, rate_hz=35.0, window_s=60.0)
 
 
 def test_a_sharp_beat_loses_height_and_a_round_one_does_not():
@@ -56,7 +56,7 @@ def test_rounding_beats_to_samples_costs_what_uniform_errors_cost():
 
 def test_nothing_is_said_of_beats_that_are_not_there():
     minute, rates_hz = {"wrist_bvp": np.zeros(3840)}, {"wrist_bvp": 64.0}
-    lost = beat_loss(minute, rates_hz, window_from_channels(minute, rates_hz), "wrist_bvp")
+    lost = resampling_loss(minute, rates_hz, "wrist_bvp", rate_hz=35.0, window_s=60.0)
     assert np.isnan(list(lost.values())).all()
 
 

@@ -9,7 +9,7 @@ from signal_toys import ListedCohort, make_recording
 
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
 from wesadlib.errors import InputError
-from wesadlib.signals import make_windows, window_from_channels
+from wesadlib.signals import make_windows, windows_from_channels
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def test_every_window_equals_the_same_minute_sent_alone(cohort, windows):
             rate = CHANNELS[name][1]
             first = round(float(window.start_s) * rate)
             alone[name] = recording.signals[name].values[first : first + round(60 * rate)].copy()
-        sent = window_from_channels(alone, {name: CHANNELS[name][1] for name in alone})
+        sent = windows_from_channels([(alone, {name: CHANNELS[name][1] for name in alone})]).to_dataset().isel(window=0)
         for variable in ("signal", "beat_s", "raw_statistics"):
             np.testing.assert_allclose(sent[variable], window[variable], rtol=0, atol=1e-6)
 

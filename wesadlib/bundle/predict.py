@@ -19,7 +19,7 @@ from wesadlib.errors import InputError
 from wesadlib.models import Fitted, Model
 from wesadlib.models import load as load_model
 from wesadlib.signals import Windows, cut_window
-from wesadlib.signals.arrays import InfiniteSample
+from wesadlib.signals.windows import InfiniteSample
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,22 @@
 """Windows to features: numbers with a name, a unit and a definition."""
 
-from collections.abc import Sequence
-
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from wesadlib.compiled import compiled
 from wesadlib.errors import InputError
-from wesadlib.features import cardiac, electrodermal, motion, respiratory, statistics, thermal
-from wesadlib.features.block import Block, Description
+from wesadlib.features.block import Block, Feature, Group
+from wesadlib.features.cardiac import CARDIAC
 from wesadlib.features.effects import correlate, headline_features, measure_effects, responses_by_person
-from wesadlib.signals.arrays import Windows
+from wesadlib.features.electrodermal import ELECTRODERMAL
+from wesadlib.features.motion import MOTION
+from wesadlib.features.respiratory import RESPIRATORY
+from wesadlib.features.statistics import STATISTICS, THERMAL
+from wesadlib.signals import Windows
 
-GROUPS = (statistics, cardiac, electrodermal, respiratory, thermal, motion)
-_CHUNK = 64
+GROUPS = (STATISTICS, CARDIAC, ELECTRODERMAL, RESPIRATORY, THERMAL, MOTION)
+# Windows that are read at a time: copies of more would not stay in a core's cache.
+_CHUNK = 8
 
 __all__ = [
     "correlate",
@@ -41,17 +43,10 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
         The same with ``feature (window, feature_name)``, float64; the coordinate ``feature_name`` holds names
         ``<channel>_<statistic>`` (xarray gives no variable a dimension of its own name). NaN where the channel does not
         allow a reading.
-
-    Raises
-    ------
-    InputError
-        When a variable or the rate is missing.
     """
     for name in ("signal", "beat_s"):
         if name not in windows:
-            raise InputError(
-                f"these windows hold no `{name}`; windows are made by make_windows or window_from_channels."
-            )
+            raise InputError(f"these windows hold no `{name}`; windows are made by make_windows.")
     if "rate_hz" not in windows.attrs:
         raise InputError("these windows lack the attribute `rate_hz`, their sampling rate.")
     values, names = feature_values(Windows.from_dataset(windows))
@@ -60,11 +55,7 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
 
 
 def feature_values(windows: Windows) -> tuple[np.ndarray, tuple[str, ...]]:
-    """What :func:`extract_features` finds, from plain arrays and as a plain array.
-
-    Parameters
-    ----------
-    windows : Windows
+    """What :func:`extract_features` finds, from plain arrays and as plain arrays.
 
     Returns
     -------
@@ -73,62 +64,37 @@ def feature_values(windows: Windows) -> tuple[np.ndarray, tuple[str, ...]]:
     names : tuple of str
         The features' names.
     """
-    # In chunks, so that copies of the samples stay small beside the windows themselves.
-    starts = range(0, max(1, len(windows)), _CHUNK)
-    chunks = [_extract_block(_block(windows.take(slice(start, start + _CHUNK)))) for start in starts]
-    # As np.column_stack gives them, which takes some time for each of the columns.
-    tables = [np.concatenate(list(chunk.values())).reshape(len(chunk), -1) for chunk in chunks]
-    return np.ascontiguousarray(np.concatenate(tables, axis=1).T), tuple(chunks[0])
+    chunks = []
+    for start in range(0, max(1, len(windows)), _CHUNK):
+        block = _block(windows.take(slice(start, start + _CHUNK)))
+        chunks.append({name: value for group in GROUPS for name, value in group.extract(block).items()})
+    values = [np.array(list(chunk.values())).reshape(len(chunk), -1).T for chunk in chunks]
+    return np.concatenate(values), tuple(chunks[0])
 
 
 def _block(windows: Windows) -> Block:
-    precision = np.float32 if windows.signal.dtype == np.float32 else np.float64
     # A copy with the windows of each channel one after the other, in which dead ones can be blanked.
+    precision = np.float32 if windows.signal.dtype == np.float32 else np.float64
     samples = np.array(windows.signal.swapaxes(0, 1), precision, order="C")
-    dead = _dead(samples, windows.channels)
-    if dead.any():
-        samples[dead] = np.nan
-    beats = np.array(windows.beat_s.swapaxes(0, 1), np.float64, order="C")
+    samples[_dead(samples, windows.channels)] = np.nan
     return Block(
         signal=dict(zip(windows.channels, samples, strict=True)),
-        beat_s=dict(zip(windows.beat_sources, beats, strict=True)),
+        beat_s=dict(zip(windows.beat_sources, windows.beat_s.swapaxes(0, 1), strict=True)),
         rate_hz=windows.rate_hz,
         window_s=windows.window_s,
     )
 
 
-def _extract_block(block: Block) -> dict[str, np.ndarray]:
-    features: dict[str, np.ndarray] = {}
-    for group in GROUPS:
-        features |= group.extract(block)
-    return features
+def _dead(samples: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
+    """Which channels of which windows (channel, window) give one value throughout, as no living sensor does.
 
-
-def _dead(samples: np.ndarray, names: Sequence[str]) -> np.ndarray:
-    # A living sensor never gives one value for a whole window, except one axis of an accelerometer that lies still.
-    flat = _unchanging(samples)
+    One axis of an accelerometer that lies still may, but not all of them.
+    """
+    flat = np.fmin.reduce(samples, axis=-1) == np.fmax.reduce(samples, axis=-1)
     for device in {name.partition("_acc_")[0] for name in names if "_acc_" in name}:
         axes = [k for k, name in enumerate(names) if name.startswith(f"{device}_acc_")]
         flat[axes] = flat[axes].all(axis=0)
     return flat
-
-
-@compiled
-def _unchanging(samples: np.ndarray) -> np.ndarray:
-    """Of samples (channel, window, time), where all that are present are the same (channel, window)."""
-    channels, windows, length = samples.shape
-    unchanging = np.ones((channels, windows), np.bool_)
-    for channel in range(channels):
-        for window in range(windows):
-            before = np.nan
-            for k in range(length):
-                sample = samples[channel, window, k]
-                if sample < before or sample > before:
-                    unchanging[channel, window] = False
-                    break
-                if not np.isnan(sample):
-                    before = sample
-    return unchanging
 
 
 def describe_features(windows: xr.Dataset | None = None) -> pd.DataFrame:
@@ -146,29 +112,25 @@ def describe_features(windows: xr.Dataset | None = None) -> pd.DataFrame:
         ``name group applies_to unit definition source``; without windows, `name` is ``<channel>_<statistic>`` and
         ``{unit}`` stands for the channel's unit.
     """
-    kinds = [description for group in GROUPS for description in group.DESCRIPTIONS]
+    kinds = [(group, feature) for group in GROUPS for feature in group.features]
     if windows is None:
-        return pd.DataFrame([_describe(kind, f"<channel>_{kind.statistic}", kind.unit) for kind in kinds])
-    units = {
-        str(name): str(unit) for name, unit in zip(windows["channel"].values, windows["units"].values, strict=True)
-    }
+        return pd.DataFrame([_describe(*kind, "<channel>", "{unit}") for kind in kinds])
+    units = dict(zip(map(str, windows["channel"].values), map(str, windows["units"].values), strict=True))
     # Beats may have been found in a channel that is not among these, and the three axes together are no channel.
     channels = {**dict.fromkeys(map(str, windows["beat_source"].values), ""), **units}
     channels |= {name.removesuffix("_x"): unit for name, unit in units.items() if name.endswith("_acc_x")}
-    known = {f"{channel}_{kind.statistic}": (kind, unit) for kind in kinds for channel, unit in channels.items()}
-    rows = []
-    for name in map(str, windows["feature_name"].values):
-        kind, unit = known[name]
-        rows.append(_describe(kind, name, kind.unit.replace("{unit}", unit)))
-    return pd.DataFrame(rows)
+    rows = {
+        f"{channel}_{kind[1].statistic}": (*kind, channel, unit) for kind in kinds for channel, unit in channels.items()
+    }
+    return pd.DataFrame([_describe(*rows[str(name)]) for name in windows["feature_name"].values])
 
 
-def _describe(kind: Description, name: str, unit: str) -> dict[str, str]:
+def _describe(group: Group, feature: Feature, channel: str, unit: str) -> dict[str, str]:
     return {
-        "name": name,
-        "group": kind.group,
-        "applies_to": kind.applies_to,
-        "unit": unit,
-        "definition": kind.definition,
-        "source": kind.source,
+        "name": f"{channel}_{feature.statistic}",
+        "group": group.name,
+        "applies_to": group.applies_to,
+        "unit": feature.unit.replace("{unit}", unit),
+        "definition": feature.definition,
+        "source": feature.source,
     }

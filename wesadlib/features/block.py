@@ -1,39 +1,12 @@
-"""What every group of features works on: a block of windows as plain arrays, and the handling of missing samples."""
+"""What every group of features is made of: a table of features, a block of windows as plain arrays, and their gaps."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from wesadlib.compiled import compiled
-
-
-@dataclass(frozen=True)
-class Description:
-    """What a feature is.
-
-    Attributes
-    ----------
-    group : str
-        Module that computes it.
-    applies_to : str
-        Channels or beat sources it is computed for.
-    statistic : str
-        Second half of the feature's name; the first is the channel.
-    unit : str
-        Unit of the value; ``{unit}`` stands for the channel's own.
-    definition : str
-        One phrase.
-    source : str
-        Publication or standard that the definition follows; empty for plain statistics.
-    """
-
-    group: str
-    applies_to: str
-    statistic: str
-    unit: str
-    definition: str
-    source: str = ""
+from wesadlib.signals.filters import bridge_gaps, mean_of_present
 
 
 @dataclass(frozen=True)
@@ -56,146 +29,88 @@ class Block:
     window_s: float
 
 
-def bridge(values: np.ndarray, rate_hz: float, max_gap_s: float) -> np.ndarray:
-    """Bridge short gaps linearly, so that a filter can pass them; a row with a longer gap becomes NaN throughout.
+@dataclass(frozen=True)
+class Feature:
+    """What a feature is, and how it is read.
 
-    Parameters
+    Attributes
     ----------
-    values : ndarray, (window, time)
-        Samples, NaN where missing.
-    rate_hz : float
-        Sampling rate.
-    max_gap_s : float
-        Longest gap that is bridged, seconds; at an edge the nearest sample is held.
-
-    Returns
-    -------
-    ndarray, (window, time)
-        float64, or `values` themselves where none is missing.
+    statistic : str
+        Second half of the feature's name; the first is the channel.
+    unit : str
+        Unit of the value; ``{unit}`` stands for the channel's own.
+    definition : str
+        One phrase.
+    source : str
+        Publication or standard that the definition follows; empty for plain statistics.
+    value : callable
+        Of what the group reads in a channel: values (window,); None where the feature does not exist for it.
     """
-    values = np.ascontiguousarray(values)
-    return _bridge_rows(values, max_gap_s * rate_hz) if _any_missing(values) else values
+
+    statistic: str
+    unit: str
+    definition: str
+    source: str
+    value: Callable[[Any], np.ndarray | None]
 
 
-@compiled
-def _any_missing(values: np.ndarray) -> bool:
-    rows, samples = values.shape
-    for row in range(rows):
-        missing = 0
-        for k in range(samples):
-            missing += np.isnan(values[row, k])
-        if missing:
-            return True
-    return False
+@dataclass(frozen=True)
+class Group:
+    """Features that are read from the same channels.
 
-
-@compiled
-def _bridge_rows(values: np.ndarray, longest: float) -> np.ndarray:
-    rows, samples = values.shape
-    bridged = np.empty((rows, samples))
-    for row in range(rows):
-        for k in range(samples):
-            bridged[row, k] = values[row, k]
-        last = -1
-        for k in range(samples + 1):
-            if k < samples and np.isnan(values[row, k]):
-                continue
-            if k - last - 1 > longest:
-                bridged[row] = np.nan
-                break
-            if k - last > 1:
-                _draw_line(bridged[row], last, k)
-            last = k
-    return bridged
-
-
-@compiled
-def _draw_line(row: np.ndarray, before: int, after: int) -> None:
-    """Fill what lies between two samples; the position before the first or past the last one stands for an edge."""
-    if before < 0 and after >= len(row):
-        return
-    start = row[before] if before >= 0 else row[after]
-    rise = (row[after] - start) / (after - before) if before >= 0 and after < len(row) else 0.0
-    for k in range(before + 1, after):
-        row[k] = start + rise * (k - before)
-
-
-def thin(values: np.ndarray, rate_hz: float, target_hz: float) -> tuple[np.ndarray, float]:
-    """Mean over consecutive blocks of samples, for channels that change slowly.
-
-    Parameters
+    Attributes
     ----------
-    values : ndarray, (window, time)
-        Samples.
-    rate_hz, target_hz : float
-        Present rate, and the rate to come near to.
-
-    Returns
-    -------
-    thinned : ndarray, (window, time)
-        Block means, float64; an incomplete last block is left out.
-    rate_hz : float
-        Their rate.
+    name : str
+        As it appears in tables.
+    applies_to : str
+        Channels or beat sources, in words.
+    read : callable
+        Of a block: for each of them its name and what its features are read from.
+    features : tuple of Feature
     """
-    length = max(1, round(rate_hz / target_hz))
-    return block_means(np.ascontiguousarray(values), length), rate_hz / length
+
+    name: str
+    applies_to: str
+    read: Callable[[Block], Iterator[tuple[str, Any]]]
+    features: tuple[Feature, ...]
+
+    def extract(self, block: Block) -> dict[str, np.ndarray]:
+        """Values (window,) of every feature, named ``<channel>_<statistic>``."""
+        values = {}
+        for channel, reading in self.read(block):
+            for feature in self.features:
+                if (value := feature.value(reading)) is not None:
+                    values[f"{channel}_{feature.statistic}"] = value
+        return values
 
 
-@compiled
-def block_means(values: np.ndarray, length: int) -> np.ndarray:
-    """Mean over each `length` samples of rows (window, time), for loops that are compiled."""
-    rows, samples = values.shape
-    means = np.empty((rows, samples // length))
-    for row in range(rows):
-        for k in range(samples // length):
-            total = 0.0
-            for j in range(k * length, (k + 1) * length):
-                total += values[row, j]
-            means[row, k] = total / length
-    return means
+def without_gaps(values: np.ndarray, rate_hz: float, max_gap_s: float, to_hz: float) -> tuple[np.ndarray, ...]:
+    """Rows (window, time) of a slow channel for a filter: short gaps bridged, averaged over blocks to about `to_hz`.
+
+    Returns the rows, 0 throughout where a gap is longer than `max_gap_s`; which rows have none; and their rate in Hz.
+    """
+    length = max(1, round(rate_hz / to_hz))
+    averaged = stretches(bridge_gaps(values, max_gap_s * rate_hz), length).mean(axis=-1, dtype=np.float64)
+    readable = np.isfinite(averaged).all(axis=-1)
+    averaged[~readable] = 0
+    return averaged, readable, rate_hz / length
+
+
+def stretches(values: np.ndarray, length: int) -> np.ndarray:
+    """Cut the last axis into stretches of `length` samples, ``(…, stretch, sample)``, leaving out an incomplete one."""
+    count = values.shape[-1] // length
+    return values[..., : count * length].reshape(*values.shape[:-1], count, length)
 
 
 def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Slope of the least-squares line over the samples that are present.
+    """Slope (window,) a second of the least-squares line over the samples (window, time) that are present.
 
-    Parameters
-    ----------
-    values : ndarray, (window, time)
-        Samples, NaN where missing.
-    rate_hz : float
-        Sampling rate.
-
-    Returns
-    -------
-    ndarray, (window,)
-        Units of `values` per second; NaN where fewer than half of the samples are present.
+    NaN where fewer than half of them are.
     """
-    return _slopes(np.ascontiguousarray(values), rate_hz)
-
-
-@compiled
-def _slopes(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    slopes = np.empty(len(values))
-    for row in range(len(values)):
-        slopes[row] = slope_of_row(values[row], rate_hz)
-    return slopes
-
-
-@compiled
-def slope_of_row(values: np.ndarray, rate_hz: float) -> float:
-    """As :func:`slope`, of one row (time,), for loops that are compiled."""
-    count, total, total_position = 0, 0.0, 0.0
-    for k in range(len(values)):
-        if not np.isnan(values[k]):
-            count += 1
-            total += values[k]
-            total_position += k
-    if count < max(2, len(values) / 2):
-        return np.nan
-    mean, middle = total / count, total_position / count
-    together, apart = 0.0, 0.0
-    for k in range(len(values)):
-        if not np.isnan(values[k]):
-            together += (k - middle) * (values[k] - mean)
-            apart += (k - middle) ** 2
-    return rate_hz * together / apart
+    present = ~np.isnan(values)
+    count = present.sum(axis=-1)
+    enough = count >= max(2, values.shape[-1] / 2)
+    time = np.where(present, np.arange(values.shape[-1]) / rate_hz, np.nan)
+    time -= mean_of_present(time)[:, None]
+    away = values - mean_of_present(values.astype(np.float64))[:, None]
+    return np.where(enough, mean_of_present(time * away) / mean_of_present(time**2), np.nan)

@@ -1,12 +1,13 @@
 """Skin conductance: tonic level, phasic activity and single responses (Boucsein 2012)."""
 
-import numpy as np
+from collections.abc import Iterator
+from dataclasses import dataclass
 
-from wesadlib.compiled import compiled
-from wesadlib.features.block import Block, Description, bridge, slope_of_row, thin
-from wesadlib.features.statistics import mean_and_sd, sum_present
+import numpy as np
+from scipy.signal import find_peaks
+
+from wesadlib.features.block import Block, Feature, Group, slope, without_gaps
 from wesadlib.signals.filters import zero_phase
-from wesadlib.signals.peaks import find_peaks, left_bases
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
 MIN_AMPLITUDE_US = 0.02
@@ -20,108 +21,93 @@ _SMOOTH_HZ = 1.0
 MAX_GAP_S = 3.0
 _RATE_HZ = 5.0
 
-DESCRIPTIONS = tuple(
-    Description("electrodermal", "skin conductance", *row)
-    for row in (
-        ("log_level", "ln uS", "natural logarithm of the mean level", "Boucsein 2012"),
-        ("tonic_slope", "uS/min", "slope of the tonic level", "Boucsein 2012"),
-        ("phasic_sd", "uS", f"standard deviation of the phasic part, above {CUTOFF_HZ} Hz", "Makowski 2021"),
-        ("relative_phasic_sd", "", "phasic standard deviation over the mean level", "Makowski 2021"),
-        (
-            "scr_rate",
-            "1/min",
-            f"responses: peaks that stand out by at least {MIN_AMPLITUDE_US} uS within {REACH_S:g} s on either side",
-            "Boucsein 2012",
-        ),
-        ("scr_amplitude", "uS", "mean rise to a response's peak; NaN without a response", "Boucsein 2012"),
-        ("scr_amplitude_sum", "uS/min", "sum of the rises of all responses, per minute", "Boucsein 2012"),
-    )
-)
-_FOUND = tuple(description.statistic for description in DESCRIPTIONS)
 
+@dataclass(frozen=True)
+class Conductance:
+    """Of each window: mean level (NaN below 0), slope of the tonic and spread of the phasic part, responses."""
 
-def split(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Tonic and phasic part, by a zero-phase Butterworth filter of second order at 0.05 Hz.
-
-    Parameters
-    ----------
-    values : ndarray, (window, time)
-        Skin conductance without gaps, uS.
-    rate_hz : float
-        Sampling rate.
-
-    Returns
-    -------
-    tonic, phasic : ndarray, (window, time)
-        Their sum is `values`.
-    """
-    tonic = zero_phase(values, rate_hz, "lowpass", CUTOFF_HZ)
-    return tonic, values - tonic
+    level: np.ndarray
+    rise: np.ndarray
+    spread: np.ndarray
+    count: np.ndarray
+    total: np.ndarray
+    minutes: float
 
 
 def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Amplitudes of the skin conductance responses of one window, which are its peaks of sufficient prominence.
+    """Rise (response,) to each skin conductance response, a peak of sufficient prominence, from the trough before it.
 
-    Parameters
-    ----------
-    values : ndarray, (time,)
-        Skin conductance without gaps, uS, smooth at the scale of a second.
-    rate_hz : float
-        Sampling rate.
-
-    Returns
-    -------
-    ndarray, (response,)
-        Rise to each peak from the trough before it, uS.
+    `values` (time,) are uS without gaps, smooth at the scale of a second.
     """
-    return _amplitudes(np.ascontiguousarray(values), _reach(rate_hz))
+    peak, shape = find_peaks(values, prominence=MIN_AMPLITUDE_US, wlen=round(2 * REACH_S * rate_hz) + 1)
+    return values[peak] - values[shape["left_bases"]]
 
 
-def _reach(rate_hz: float) -> int:
-    return (round(2 * REACH_S * rate_hz) + 1) // 2
-
-
-@compiled
-def _amplitudes(values: np.ndarray, reach: int) -> np.ndarray:
-    peak = find_peaks(values, 1.0, MIN_AMPLITUDE_US, reach)
-    trough = left_bases(values, peak, reach)
-    amplitude = np.empty(len(peak))
-    for k in range(len(peak)):
-        amplitude[k] = values[peak[k]] - values[trough[k]]
-    return amplitude
-
-
-def extract(block: Block) -> dict[str, np.ndarray]:
-    """Tonic level, phasic activity and responses of every skin conductance channel."""
-    features = {}
+def _read(block: Block) -> Iterator[tuple[str, Conductance]]:
     for channel, samples in block.signal.items():
         if not channel.endswith("_eda"):
             continue
-        values, rate_hz = thin(bridge(samples, block.rate_hz, MAX_GAP_S), block.rate_hz, _RATE_HZ)
-        readable = np.isfinite(values).all(axis=-1)
-        values[~readable] = 0
-        tonic, phasic = split(values, rate_hz)
-        smooth = zero_phase(values, rate_hz, "lowpass", _SMOOTH_HZ)
-        found = _describe_conductance(values, tonic, phasic, smooth, rate_hz, _reach(rate_hz))
-        found[~readable] = np.nan
-        features |= {f"{channel}_{name}": value for name, value in zip(_FOUND, found.T, strict=True)}
-    return features
+        values, readable, rate_hz = without_gaps(samples, block.rate_hz, MAX_GAP_S, _RATE_HZ)
+        tonic = zero_phase(values, rate_hz, "lowpass", CUTOFF_HZ)
+        rises = [responses(row, rate_hz) for row in zero_phase(values, rate_hz, "lowpass", _SMOOTH_HZ)]
+        level = values.mean(axis=-1)
+        yield (
+            channel,
+            Conductance(
+                np.where(readable & (level > 0), level, np.nan),
+                np.where(readable, slope(tonic, rate_hz), np.nan),
+                np.where(readable, (values - tonic).std(axis=-1), np.nan),
+                np.where(readable, [len(rise) for rise in rises], np.nan),
+                np.where(readable, [rise.sum() for rise in rises], np.nan),
+                values.shape[-1] / rate_hz / 60,
+            ),
+        )
 
 
-@compiled
-def _describe_conductance(
-    values: np.ndarray, tonic: np.ndarray, phasic: np.ndarray, smooth: np.ndarray, rate_hz: float, reach: int
-) -> np.ndarray:
-    rows, samples = values.shape
-    found = np.empty((rows, 7))
-    minutes = samples / rate_hz / 60
-    for row in range(rows):
-        level, spread = mean_and_sd(values[row])[0], mean_and_sd(phasic[row])[1]
-        positive = level if level > 0 else np.nan
-        amplitude = _amplitudes(smooth[row], reach)
-        count, total = sum_present(amplitude)
-        found[row, 0] = np.log(positive)
-        found[row, 1] = 60 * slope_of_row(tonic[row], rate_hz)
-        found[row, 2], found[row, 3] = spread, spread / positive
-        found[row, 4], found[row, 5], found[row, 6] = count / minutes, total / count, total / minutes
-    return found
+_BOUCSEIN, _MAKOWSKI = "Boucsein 2012", "Makowski 2021"
+ELECTRODERMAL = Group(
+    "electrodermal",
+    "skin conductance",
+    _read,
+    (
+        Feature(
+            "log_level", "ln uS", "natural logarithm of the mean level", _BOUCSEIN, lambda skin: np.log(skin.level)
+        ),
+        Feature("tonic_slope", "uS/min", "slope of the tonic level", _BOUCSEIN, lambda skin: 60 * skin.rise),
+        Feature(
+            "phasic_sd",
+            "uS",
+            f"standard deviation of the phasic part, above {CUTOFF_HZ} Hz",
+            _MAKOWSKI,
+            lambda skin: skin.spread,
+        ),
+        Feature(
+            "relative_phasic_sd",
+            "",
+            "phasic standard deviation over the mean level",
+            _MAKOWSKI,
+            lambda skin: skin.spread / skin.level,
+        ),
+        Feature(
+            "scr_rate",
+            "1/min",
+            f"responses: peaks that stand out by at least {MIN_AMPLITUDE_US} uS within {REACH_S:g} s on either side",
+            _BOUCSEIN,
+            lambda skin: skin.count / skin.minutes,
+        ),
+        Feature(
+            "scr_amplitude",
+            "uS",
+            "mean rise to a response's peak; NaN without a response",
+            _BOUCSEIN,
+            lambda skin: skin.total / np.where(skin.count > 0, skin.count, np.nan),
+        ),
+        Feature(
+            "scr_amplitude_sum",
+            "uS/min",
+            "sum of the rises of all responses, per minute",
+            _BOUCSEIN,
+            lambda skin: skin.total / skin.minutes,
+        ),
+    ),
+)

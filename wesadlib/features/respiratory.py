@@ -1,12 +1,12 @@
 """Breathing from the chest's respiration belt: rate, depth and their variability."""
 
-import numpy as np
+from collections.abc import Iterator
 
-from wesadlib.compiled import compiled
-from wesadlib.features.block import Block, Description, bridge, thin
-from wesadlib.features.statistics import mean_and_sd
+import numpy as np
+from scipy.signal import find_peaks
+
+from wesadlib.features.block import Block, Feature, Group, without_gaps
 from wesadlib.signals.filters import zero_phase
-from wesadlib.signals.peaks import find_peaks
 
 #: Breathing lies between these, Hz (3 to 60 breaths per minute), as in NeuroKit2's `rsp_clean`.
 BAND_HZ = (0.05, 1.0)
@@ -15,66 +15,62 @@ MAX_GAP_S = 1.0
 _RATE_HZ = 5.0
 _SOURCE = "Makowski 2021"
 
-DESCRIPTIONS = tuple(
-    Description("respiratory", "respiration", *row, _SOURCE)
-    for row in (
-        ("rate", "1/min", "60 s over the mean time from one end of inspiration to the next"),
-        ("rate_sd", "1/min", "standard deviation of the breath-by-breath rate"),
-        ("depth", "{unit}", "mean rise from the end of expiration to the end of inspiration"),
-        ("depth_variation", "", "standard deviation of the depth over its mean"),
-    )
-)
-_FOUND = tuple(description.statistic for description in DESCRIPTIONS)
 
-
-def extract(block: Block) -> dict[str, np.ndarray]:
-    """Breathing features of every respiration channel."""
-    features = {}
+def _read(block: Block) -> Iterator[tuple[str, dict[str, np.ndarray]]]:
     for channel, samples in block.signal.items():
         if not channel.endswith("_resp"):
             continue
-        values, rate_hz = thin(bridge(samples, block.rate_hz, MAX_GAP_S), block.rate_hz, _RATE_HZ)
-        readable = np.isfinite(values).all(axis=-1)
-        values[~readable] = 0
-        found = _describe_breaths(zero_phase(values, rate_hz, "bandpass", BAND_HZ), rate_hz)
-        found[~readable] = np.nan
-        features |= {f"{channel}_{name}": value for name, value in zip(_FOUND, found.T, strict=True)}
-    return features
+        values, readable, rate_hz = without_gaps(samples, block.rate_hz, MAX_GAP_S, _RATE_HZ)
+        breaths = [_breaths(row, rate_hz) for row in zero_phase(values, rate_hz, "bandpass", BAND_HZ)]
+        columns = np.where(readable, np.reshape(breaths, (-1, 4)).T, np.nan)
+        yield channel, dict(zip(("rate", "rate_sd", "depth", "depth_sd"), columns, strict=True))
 
 
-@compiled
-def _describe_breaths(filtered: np.ndarray, rate_hz: float) -> np.ndarray:
-    found = np.full((len(filtered), 4), np.nan)
-    for row in range(len(filtered)):
-        values = filtered[row]
-        prominence = 0.5 * mean_and_sd(values)[1]
-        inspired = find_peaks(values, 1.0, prominence, len(values))
-        if len(inspired) >= 3:
-            breaths = len(inspired) - 1
-            found[row, 0] = 60 * rate_hz * breaths / (inspired[breaths] - inspired[0])
-            found[row, 1] = mean_and_sd(_rates(inspired, rate_hz))[1]
-            expired = find_peaks(-values, 1.0, prominence, len(values))
-            depth, depth_sd = mean_and_sd(_depths(values, inspired, expired))
-            found[row, 2], found[row, 3] = depth, depth_sd / depth
-    return found
+def _breaths(filtered: np.ndarray, rate_hz: float) -> tuple[float, float, float, float]:
+    """Rate and its spread, depth and its spread, of one window's breaths; NaN where there are not three."""
+    prominence = 0.5 * filtered.std()
+    inspired, _ = find_peaks(filtered, prominence=prominence)
+    expired, _ = find_peaks(-filtered, prominence=prominence)
+    if len(inspired) < 3:
+        return (np.nan,) * 4
+    interval_s = np.diff(inspired) / rate_hz
+    before = np.searchsorted(expired, inspired) - 1
+    depth = filtered[inspired[before >= 0]] - filtered[expired[before[before >= 0]]]
+    return 60 / interval_s.mean(), (60 / interval_s).std(), depth.mean(), depth.std()
 
 
-@compiled
-def _rates(inspired: np.ndarray, rate_hz: float) -> np.ndarray:
-    rate = np.empty(len(inspired) - 1)
-    for k in range(len(rate)):
-        rate[k] = 60 * rate_hz / (inspired[k + 1] - inspired[k])
-    return rate
-
-
-@compiled
-def _depths(values: np.ndarray, inspired: np.ndarray, expired: np.ndarray) -> np.ndarray:
-    """Rise to the end of each inspiration from the end of the expiration before it; NaN where there is none."""
-    depth = np.full(len(inspired), np.nan)
-    before = -1
-    for k in range(len(inspired)):
-        while before + 1 < len(expired) and expired[before + 1] < inspired[k]:
-            before += 1
-        if before >= 0:
-            depth[k] = values[inspired[k]] - values[expired[before]]
-    return depth
+RESPIRATORY = Group(
+    "respiratory",
+    "respiration",
+    _read,
+    (
+        Feature(
+            "rate",
+            "1/min",
+            "60 s over the mean time from one end of inspiration to the next",
+            _SOURCE,
+            lambda breaths: breaths["rate"],
+        ),
+        Feature(
+            "rate_sd",
+            "1/min",
+            "standard deviation of the breath-by-breath rate",
+            _SOURCE,
+            lambda breaths: breaths["rate_sd"],
+        ),
+        Feature(
+            "depth",
+            "{unit}",
+            "mean rise from the end of expiration to the end of inspiration",
+            _SOURCE,
+            lambda breaths: breaths["depth"],
+        ),
+        Feature(
+            "depth_variation",
+            "",
+            "standard deviation of the depth over its mean",
+            _SOURCE,
+            lambda breaths: breaths["depth_sd"] / breaths["depth"],
+        ),
+    ),
+)

@@ -123,7 +123,7 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
     Parameters
     ----------
     courses : DataFrame
-        ``subject time_s eda heart_rate``, from :func:`~wesadlib.signals.describe_course`.
+        ``subject time_s eda heart_rate``, from :func:`~wesadlib.signals.windowed_trend`.
     blocks : DataFrame
         ``subject state start_s end_s`` of the labelled stretches.
     """

@@ -1,28 +1,19 @@
-"""Scores, verdicts and reasons of windows: one function for a whole run and for the one window that a server got."""
+"""Scores, verdicts and reasons of windows, for a whole run and for one window alike, and what a gate by them costs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.quality.loops import rescale
-from wesadlib.quality.plan import (
-    BEATS,
-    COMPLETENESS,
-    FLAT_LINE,
-    MOTION,
-    RANGE,
-    SATURATION,
-    Plan,
-    make_cutoffs,
-    make_plan,
-)
-from wesadlib.quality.rules import RULES, read_thresholds
-from wesadlib.quality.scores import beat_plausibility, in_range, longest_quiet_s, off_rail, stillness
-from wesadlib.signals.arrays import Windows
+from wesadlib.quality.rules import RULES, Channel, read_thresholds, signal_of
+from wesadlib.signals import Windows
+
+# Windows that are scored at a time: copies of more would not stay in a core's cache.
+_CHUNK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +28,7 @@ class Assessment:
     reason : ndarray (window,) of str
         As :func:`assess_quality` describes them.
     reasons : list of list of str
-        As :func:`list_reasons` gives them.
+        Every failed rule of every channel of each window, worst first: what a server tells whoever sent it.
     """
 
     rule_score: np.ndarray
@@ -67,60 +58,37 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
         rule's cut-off; ``verdict (window)``, True where accepted, that is where no modelled channel's quality is below
         0.5; ``reason (window)``, the worst channel and rule of a refused window, such as ``wrist_eda: flat line``,
         else "".
-
-    Raises
-    ------
-    InputError
-        When a channel is of an unknown signal, a modelled channel is not there, or `raw_statistics` is not.
     """
     if "raw_statistics" not in windows:
-        raise InputError(
-            "these windows hold no `raw_statistics`; windows are made by make_windows or window_from_channels."
-        )
-    found = assess_arrays(Windows.from_dataset(windows), thresholds, channels)
+        raise InputError("these windows hold no `raw_statistics`; windows are made by make_windows.")
+    assessment = assess_arrays(Windows.from_dataset(windows), thresholds, channels)
     return windows.assign(
         rule=[rule.name for rule in RULES],
-        rule_score=(("window", "channel", "rule"), found.rule_score),
-        quality=(("window", "channel"), found.quality),
-        verdict=("window", found.verdict),
-        reason=("window", found.reason),
+        rule_score=(("window", "channel", "rule"), assessment.rule_score),
+        quality=(("window", "channel"), assessment.quality),
+        verdict=("window", assessment.verdict),
+        reason=("window", assessment.reason),
     )
 
 
 def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[str] | None = None) -> Assessment:
-    """What :func:`assess_quality` finds, from plain arrays and as plain arrays.
-
-    Parameters
-    ----------
-    windows : Windows
-    thresholds, channels
-        As there.
-
-    Returns
-    -------
-    Assessment
-
-    Raises
-    ------
-    InputError
-        As there.
-    """
+    """What :func:`assess_quality` finds, from plain arrays and as plain arrays."""
     names = windows.channels
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
-    cutoffs = make_cutoffs(names, tuple(read_thresholds(thresholds).items()), windows.window_s)
-    rule_score = _scores(windows, make_plan(names, windows.beat_sources, windows.rate_hz))
-    margin, quality = rescale(rule_score, cutoffs)
+    cutoffs = _cutoffs(names, read_thresholds(thresholds), windows.window_s)
+    chunks = [windows.take(slice(start, start + _CHUNK)) for start in range(0, max(len(windows), 1), _CHUNK)]
+    rule_score = np.concatenate([_scores(chunk) for chunk in chunks])
+    margin = _rescale(rule_score, cutoffs)
     failures = _failures(margin)
-    reasons = [[_reason(names, *failure) for failure in failed] for failed in failures]
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
-    decisive = [[failure for failure in failed if failure[0] in modelled] for failed in failures]
+    decisive = [[_reason(names, *pair) for pair in failed if pair[0] in modelled] for failed in failures]
     return Assessment(
         rule_score,
-        quality,
-        np.array([not failed for failed in decisive], dtype=bool),
-        np.array([_reason(names, *failed[0]) if failed else "" for failed in decisive], dtype=object),
-        reasons,
+        np.fmin.reduce(margin, axis=2).astype(np.float32),
+        np.array([not reasons for reasons in decisive], dtype=bool),
+        np.array([reasons[0] if reasons else "" for reasons in decisive], dtype=object),
+        [[_reason(names, *pair) for pair in failed] for failed in failures],
     )
 
 
@@ -129,20 +97,42 @@ def quality_only(assessed: xr.Dataset) -> xr.Dataset:
     return assessed[["rule_score", "quality", "verdict", "reason"]]
 
 
-def list_reasons(assessed: xr.Dataset, thresholds: Any = None) -> list[list[str]]:
-    """Name every failed rule of every channel, worst first, a list a window: what a server tells whoever sent it.
+def _scores(windows: Windows) -> np.ndarray:
+    """Scores (window, channel, rule), NaN where a rule is not asked of a channel or has nothing to read."""
+    rule_score = np.full((len(windows), len(windows.channels), len(RULES)), np.nan, np.float32)
+    for position in range(len(windows.channels)):
+        channel = Channel(windows, position)
+        for column, rule in enumerate(RULES):
+            if channel.signal in rule.thresholds:
+                rule_score[:, position, column] = rule.score(channel)
+    return rule_score
 
-    Parameters
-    ----------
-    assessed : Dataset
-        From :func:`assess_quality`, with the same `thresholds`.
-    thresholds : Params, mapping or None
-        As there.
-    """
-    names = tuple(str(name) for name in assessed["channel"].values)
-    cutoffs = make_cutoffs(names, tuple(read_thresholds(thresholds).items()), float(assessed.attrs["window_s"]))
-    margin, _ = rescale(np.ascontiguousarray(assessed["rule_score"].values), cutoffs)
-    return [[_reason(names, *failure) for failure in failed] for failed in _failures(margin)]
+
+def _cutoffs(names: Sequence[str], limits: Mapping[str, float], window_s: float) -> np.ndarray:
+    """Least accepted score (channel, rule); NaN where a rule is not asked."""
+    cutoffs = np.full((len(names), len(RULES)), np.nan)
+    for row, name in enumerate(names):
+        for column, rule in enumerate(RULES):
+            parameter = rule.thresholds.get(signal_of(name), "")
+            limit = limits.get(parameter, np.nan)
+            if parameter.startswith("max_flat"):
+                limit = 1 - min(limit / window_s, 1.0)
+            elif parameter.startswith("max_"):
+                limit = 1 - limit
+            cutoffs[row, column] = limit
+    return cutoffs
+
+
+def _rescale(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
+    """Bring every rule to one scale, on which 0 stays 0, the cut-off is 0.5 and 1 stays 1; NaN where either is."""
+    scores = scores.astype(np.float64)
+    # Where a cut-off is 0 or 1, nothing lies on its one side.
+    below = 0.5 * scores / np.where(cutoffs > 0, cutoffs, 1.0)
+    above = 0.5 + 0.5 * np.where(cutoffs < 1, (scores - cutoffs) / np.where(cutoffs < 1, 1 - cutoffs, 1.0), 1.0)
+    # Scores are kept as float32: a share that equals its cut-off must not fail by the last bit.
+    passed = scores >= cutoffs - 1e-6
+    scaled = np.where(passed, np.clip(above, 0.5, 1), np.clip(below, 0, 0.5 - 1e-6))
+    return np.where(np.isnan(scores + cutoffs), np.nan, scaled)
 
 
 def _failures(margin: np.ndarray) -> list[list[tuple[int, int]]]:
@@ -159,22 +149,109 @@ def _reason(names: Sequence[str], channel: int, rule: int) -> str:
     return f"{names[channel]}: {RULES[rule].name}"
 
 
-def _scores(windows: Windows, plan: Plan) -> np.ndarray:
-    """Scores (window, channel, rule), NaN where a rule is not asked of a channel or has nothing to read."""
-    signal, rate_hz, window_s = np.ascontiguousarray(windows.signal), windows.rate_hz, windows.window_s
-    missing, flat_s, rail_share = windows.raw_statistics.astype(np.float64).transpose(2, 0, 1)
-    for axes, _ in plan.devices:
-        # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
-        flat_s[:, axes] = np.fmin.reduce(flat_s[:, axes], axis=1, keepdims=True)
-    flat_s = np.fmax(flat_s, longest_quiet_s(signal, rate_hz, plan.noise_floor))
-    scores = np.full((*signal.shape[:2], len(RULES)), np.nan, np.float32)
-    scores[..., COMPLETENESS] = 1 - missing
-    scores[..., FLAT_LINE] = 1 - np.minimum(flat_s / window_s, 1)
-    scores[..., RANGE] = in_range(signal, plan.low, plan.high, plan.fastest, plan.lag)
-    scores[..., SATURATION] = off_rail(rail_share, signal, plan.rail)
-    for axes, moved in plan.devices:
-        scores[:, moved, MOTION] = stillness(signal.take(axes, axis=1), rate_hz)[:, None]
-    for source, channel in plan.beats:
-        beat_s = windows.beat_s[:, source]
-        scores[:, channel, BEATS] = beat_plausibility(beat_s, signal[:, channel], rate_hz, window_s)
-    return scores
+def count_accepted(assessed: xr.Dataset, by: str) -> pd.DataFrame:
+    """Count the windows accepted, a row a value of `by`.
+
+    Parameters
+    ----------
+    assessed : Dataset
+        From :func:`~wesadlib.quality.assess_quality`.
+    by : str
+        A coordinate of windows, such as ``label`` or ``subject``.
+
+    Returns
+    -------
+    DataFrame
+        Columns `by`, ``windows accepted coverage``; `coverage` is the share accepted.
+    """
+    table = pd.DataFrame({by: assessed[by].values, "accepted": assessed["verdict"].values})
+    counts = table.groupby(by, sort=False)["accepted"].agg(["size", "sum"]).reset_index()
+    counts.columns = [by, "windows", "accepted"]
+    return counts.assign(coverage=counts["accepted"] / counts["windows"])
+
+
+def count_reasons(assessed: xr.Dataset) -> pd.DataFrame:
+    """Count why windows were refused, the most frequent reason first.
+
+    Parameters
+    ----------
+    assessed : Dataset
+        From :func:`~wesadlib.quality.assess_quality`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``reason windows people``; no row where nothing was refused.
+    """
+    refused = assessed["reason"].values != ""
+    table = pd.DataFrame({"reason": assessed["reason"].values[refused], "subject": assessed["subject"].values[refused]})
+    counts = table.groupby("reason").agg(windows=("subject", "size"), people=("subject", "nunique")).reset_index()
+    return counts.sort_values("windows", ascending=False, kind="stable", ignore_index=True)
+
+
+def sweep_cutoff(assessed: xr.Dataset, channel: str, rule: str, points: int = 101) -> pd.DataFrame:
+    """Share of windows that one rule alone would refuse, in each state, as its cut-off rises.
+
+    Parameters
+    ----------
+    assessed : Dataset
+        From :func:`~wesadlib.quality.assess_quality`.
+    channel, rule : str
+        Such as ``wrist_bvp`` and ``beat plausibility``.
+    points : int
+        How many cut-offs between 0 and 1.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``label cutoff refused``.
+    """
+    score = assessed["rule_score"].sel(channel=channel, rule=rule).values
+    cutoffs = np.linspace(0, 1, points)
+    tables = []
+    for label in dict.fromkeys(assessed["label"].values):
+        below = score[assessed["label"].values == label][:, None] < cutoffs
+        tables.append(pd.DataFrame({"label": label, "cutoff": cutoffs, "refused": below.mean(axis=0)}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def pick_examples(assessed: xr.Dataset, most: int = 3) -> pd.DataFrame:
+    """Pick windows to look at: of each reason the worst, each beside the best window of the same person and channel.
+
+    Where fewer reasons than `most` occurred, the lowest windows of further people follow, whether refused or not.
+
+    Parameters
+    ----------
+    assessed : Dataset
+        From :func:`~wesadlib.quality.assess_quality`.
+    most : int
+        How many.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``window best channel rule score accepted``; `window` and `best` are positions.
+    """
+    quality = np.nan_to_num(assessed["quality"].values, nan=1.0)
+    lowest = quality.min(axis=1)
+    reasons, subjects = assessed["reason"].values, assessed["subject"].values
+    refused = np.flatnonzero(~assessed["verdict"].values)
+    chosen: list[int] = []
+    for reason in dict.fromkeys(reasons[refused]):
+        chosen.append(min(refused[reasons[refused] == reason], key=lambda k: lowest[k]))
+    for k in np.argsort(lowest, kind="stable"):
+        if subjects[k] not in subjects[chosen]:
+            chosen.append(int(k))
+    rows = []
+    for k in chosen[:most]:
+        if reasons[k]:
+            name, rule = reasons[k].split(": ")
+        else:
+            name = str(assessed["channel"].values[quality[k].argmin()])
+            of_channel = assessed["rule_score"].sel(channel=name)[k]
+            rule = str(assessed["rule"].values[int(np.nanargmin(of_channel.values))])
+        of_name = assessed["rule_score"].sel(channel=name, rule=rule).values
+        same = np.flatnonzero(subjects == subjects[k])
+        best = same[np.lexsort((-lowest[same], -of_name[same]))[0]]
+        rows.append((int(k), int(best), name, rule, float(of_name[k]), bool(assessed["verdict"].values[k])))
+    return pd.DataFrame(rows, columns=["window", "best", "channel", "rule", "score", "accepted"])

@@ -1,17 +1,25 @@
-"""Faults of known kind and strength, to put into good minutes at the native rates and try the rules on."""
+"""Faults of known kind and strength, put into good windows at the native rates, and how often the rules catch them."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
+import pandas as pd
+import xarray as xr
 from scipy.signal import butter, sosfiltfilt
 
+from wesadlib.data import Recording
 from wesadlib.errors import InputError
+from wesadlib.quality.assess import assess_arrays
 from wesadlib.quality.rules import signal_of
+from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
+from wesadlib.signals.filters import mean_of_present
 
 ROOM_DEGC, COOLING_S = 22.0, 60.0
 SHAKING_G = 0.5
 MAINS_HZ = 50.0
+STRENGTHS = (0.05, 0.1, 0.25, 0.5, 0.75, 1.0)
 #: What a sensor that touches nobody reads: noise of this SD about zero, in the signal's unit.
 _LOOSE_NOISE = {"ecg": 0.02, "emg": 0.005, "resp": 0.1, "bvp": 0.5, "eda": 0.003}
 
@@ -119,13 +127,7 @@ FAULTS: dict[str, Fault] = {
 
 
 def sensors_of(fault: str, channels: Sequence[str]) -> dict[str, list[str]]:
-    """What a fault can befall: sensor to its channels; the axes of an accelerometer are one sensor.
-
-    Raises
-    ------
-    InputError
-        On an unknown fault.
-    """
+    """What a fault can befall: sensor to its channels; the axes of an accelerometer are one sensor."""
     if fault not in FAULTS:
         raise InputError(f"fault {fault}: unknown; there are {', '.join(FAULTS)}.")
     sensors: dict[str, list[str]] = {}
@@ -163,11 +165,6 @@ def inject_fault(
     -------
     dict of str to ndarray (window, time)
         Copies.
-
-    Raises
-    ------
-    InputError
-        On an unknown fault, or a strength outside [0, 1].
     """
     if not 0 <= strength <= 1:
         raise InputError(f"strength {strength}: a fault's strength is between 0 and 1.")
@@ -179,3 +176,116 @@ def inject_fault(
             values = FAULTS[fault].inject(values, rates_hz[name], signal_of(name), strength, generator)
         result[name] = values
     return result
+
+
+def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4, seed: int = 0) -> np.ndarray:
+    """Positions of accepted windows to try faults on, in turn from each of the people who have most of them.
+
+    Parameters
+    ----------
+    assessed : Dataset
+        From :func:`~wesadlib.quality.assess_quality`.
+    n : int
+        How many; fewer where there are fewer.
+    people : int
+        At most so many, because each one's recording has to be loaded.
+    seed : int
+        Which windows of a person.
+    """
+    good = np.flatnonzero(assessed["verdict"].values)
+    subjects = assessed["subject"].values[good]
+    names, counts = np.unique(subjects, return_counts=True)
+    chosen = names[np.argsort(-counts, kind="stable")][:people]
+    generator = np.random.default_rng(seed)
+    queues = [list(generator.permutation(good[subjects == name])) for name in chosen]
+    turns = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
+    return np.sort(np.array(turns[:n], int))
+
+
+def cut_windows(cohort: Mapping[str, Recording], windows: xr.Dataset) -> list[Channels]:
+    """Cut the native samples of windows, which make_windows made of a cohort, out of its recordings again."""
+    cuts: list[Any] = [None] * windows.sizes["window"]
+    subjects = windows["subject"].values
+    for subject in dict.fromkeys(subjects):
+        recording = cohort[str(subject)]
+        for k in np.flatnonzero(subjects == subject):
+            start_s, names = float(windows["start_s"][k]), windows["channel"].values.tolist()
+            cuts[k] = cut_window(recording, names, start_s, windows.attrs["window_s"])
+    return cuts
+
+
+def try_faults(
+    cuts: Sequence[Channels],
+    *,
+    rate_hz: float,
+    window_s: float,
+    thresholds: Any = None,
+    strengths: Sequence[float] = STRENGTHS,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Befall good windows with every fault, on every sensor, at every strength, and ask the rules.
+
+    Parameters
+    ----------
+    cuts : sequence of (channels, rates_hz)
+        Native samples of good windows at the same rates, from :func:`cut_windows`.
+    rate_hz, window_s : float
+        Of the windows that are made of them.
+    thresholds : Params, mapping or None
+        As in :func:`~wesadlib.quality.assess_quality`.
+    strengths : sequence of float
+        In [0, 1].
+    seed : int
+        Where and how the faults strike.
+
+    Returns
+    -------
+    DataFrame
+        A row a fault, sensor, strength and window: ``fault sensor strength window caught reason change``; `change` is
+        how far the harmonised signal moved, RMS in SDs of the good window, the largest of the sensor's channels, NaN
+        where nothing of a channel is left.
+    """
+    good, rates_hz = windows_from_channels(cuts, rate_hz=rate_hz, window_s=window_s), cuts[0][1]
+    native = {name: np.stack([channels[name] for channels, _ in cuts]) for name in good.channels}
+    generator = np.random.default_rng(seed)
+    tables = []
+    for fault in FAULTS:
+        for sensor, names in sensors_of(fault, good.channels).items():
+            for strength in strengths:
+                changed = inject_fault(fault, {name: native[name] for name in names}, rates_hz, strength, generator)
+                bad = _replace(good, changed, rates_hz)
+                assessment = assess_arrays(bad, thresholds)
+                columns = {
+                    "fault": fault,
+                    "sensor": sensor,
+                    "strength": float(strength),
+                    "window": np.arange(len(bad)),
+                    "caught": ~assessment.verdict,
+                    "reason": assessment.reason,
+                    "change": _change(good, bad, names),
+                }
+                tables.append(pd.DataFrame(columns))
+    return pd.concat(tables, ignore_index=True)
+
+
+def summarise_faults(trials: pd.DataFrame) -> pd.DataFrame:
+    """Share caught and median change of :func:`try_faults`: columns ``fault sensor strength caught change``."""
+    groups = trials.groupby(["fault", "sensor", "strength"], sort=False)
+    return groups.agg(caught=("caught", "mean"), change=("change", "median")).reset_index()
+
+
+def _replace(good: Windows, changed: Mapping[str, np.ndarray], rates_hz: Mapping[str, float]) -> Windows:
+    cuts = [({name: values[k] for name, values in changed.items()}, rates_hz) for k in range(len(good))]
+    part = windows_from_channels(cuts, rate_hz=good.rate_hz, window_s=good.window_s)
+    bad = replace(good, signal=good.signal.copy(), beat_s=good.beat_s.copy(), raw_statistics=good.raw_statistics.copy())
+    at = [good.channels.index(name) for name in part.channels]
+    bad.signal[:, at], bad.raw_statistics[:, at] = part.signal, part.raw_statistics
+    bad.beat_s[:, [good.beat_sources.index(source) for source in part.beat_sources]] = part.beat_s
+    return bad
+
+
+def _change(good: Windows, bad: Windows, names: Sequence[str]) -> np.ndarray:
+    at = [good.channels.index(name) for name in names]
+    before, after = good.signal[:, at].astype(np.float64), bad.signal[:, at]
+    spread = mean_of_present((before - mean_of_present(before)[..., None]) ** 2)
+    return np.fmax.reduce(np.sqrt(mean_of_present((after - before) ** 2) / spread), axis=1)

@@ -1,14 +1,17 @@
 """The rules of quality as data: definition, cut-off, source, and the signals that each is asked of."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from wesadlib.errors import InputError
 from wesadlib.params import Params
+from wesadlib.quality import scores
 from wesadlib.quality.scores import STILL_G, TEMPLATE_CORRELATION
+from wesadlib.signals import RAW_STATISTICS, Windows
 
 SIGNALS = ("ecg", "bvp", "eda", "emg", "resp", "temp", "acc")
 
@@ -38,6 +41,71 @@ RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda
 
 
 @dataclass(frozen=True)
+class Channel:
+    """One channel of windows: what the score of a rule reads."""
+
+    windows: Windows
+    position: int
+
+    @property
+    def signal(self) -> str:
+        """Such as ``acc`` of ``wrist_acc_x``."""
+        return signal_of(self.windows.channels[self.position])
+
+    @property
+    def values(self) -> np.ndarray:
+        """Samples (window, time)."""
+        return self.windows.signal[:, self.position]
+
+    @property
+    def axes(self) -> list[int]:
+        """Positions of the axes of acceleration of its device."""
+        device = self.windows.channels[self.position].split("_")[0]
+        return [k for k, name in enumerate(self.windows.channels) if name.startswith(f"{device}_acc")]
+
+    def raw(self, statistic: str) -> np.ndarray:
+        """One of the raw statistics, (window, channel)."""
+        return self.windows.raw_statistics[..., RAW_STATISTICS.index(statistic)].astype(np.float64)
+
+
+def _completeness(channel: Channel) -> np.ndarray:
+    return 1 - channel.raw("missing_share")[:, channel.position]
+
+
+def _flat_line(channel: Channel) -> np.ndarray:
+    windows, signal = channel.windows, channel.signal
+    # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
+    sensor = channel.axes if signal == "acc" else [channel.position]
+    flat_s = np.fmin.reduce(channel.raw("longest_flat_s")[:, sensor], axis=1)
+    if signal in NOISE_FLOORS:
+        flat_s = np.fmax(flat_s, scores.longest_quiet_s(channel.values, windows.rate_hz, NOISE_FLOORS[signal]))
+    return 1 - np.minimum(flat_s / windows.window_s, 1)
+
+
+def _range(channel: Channel) -> np.ndarray:
+    speed, over_s = SPEEDS.get(channel.signal, (np.inf, 1.0))
+    lag = max(round(over_s * channel.windows.rate_hz), 1)
+    return scores.in_range(channel.values, *RANGES[channel.signal], speed * over_s, lag)
+
+
+def _saturation(channel: Channel) -> np.ndarray:
+    return scores.off_rail(channel.raw("rail_share")[:, channel.position], channel.values, RAILS[channel.signal])
+
+
+def _motion(channel: Channel) -> np.ndarray | float:
+    windows = channel.windows
+    return scores.stillness(windows.signal[:, channel.axes], windows.rate_hz) if channel.axes else np.nan
+
+
+def _beats(channel: Channel) -> np.ndarray | float:
+    windows, name = channel.windows, channel.windows.channels[channel.position]
+    if name not in windows.beat_sources:
+        return np.nan
+    beat_s = windows.beat_s[:, windows.beat_sources.index(name)]
+    return scores.beat_plausibility(beat_s, channel.values, windows.rate_hz, windows.window_s)
+
+
+@dataclass(frozen=True)
 class Rule:
     """One rule of quality.
 
@@ -51,12 +119,15 @@ class Rule:
         Signal to the parameter that holds its cut-off; a signal that is not named is not asked.
     source : str
         Key in the book's references, or "own".
+    score : callable
+        Of a :class:`Channel`: scores (window,), NaN where nothing can be read.
     """
 
     name: str
     definition: str
     thresholds: Mapping[str, str]
     source: str
+    score: Callable[[Channel], np.ndarray | float]
 
 
 def _same(threshold: str, *signals: str) -> dict[str, str]:
@@ -70,6 +141,7 @@ RULES: tuple[Rule, ...] = (
         "share of the samples that arrived, counted at the native rate",
         _same("min_completeness", *SIGNALS),
         "own",
+        _completeness,
     ),
     Rule(
         "flat line",
@@ -81,24 +153,28 @@ RULES: tuple[Rule, ...] = (
             **_same("max_flat_coarse_s", "temp", "acc"),
         },
         "clifford2012",
+        _flat_line,
     ),
     Rule(
         "physiological range",
         "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can",
         _same("min_in_range_share", *RANGES),
         "kleckner2018",
+        _range,
     ),
     Rule(
         "saturation",
         "1 - share of the samples at the window's own repeated extreme, at the native rate",
         _same("max_saturated_share", *RAILS),
         "own",
+        _saturation,
     ),
     Rule(
         "motion",
         f"share of the seconds in which the magnitude of acceleration varies by less than {STILL_G} g (SD)",
         _same("min_motion_score", "ecg", "bvp", "eda", "emg", "resp"),
         "own",
+        _motion,
     ),
     Rule(
         "beat plausibility",
@@ -106,6 +182,7 @@ RULES: tuple[Rule, ...] = (
         f"and look like the window's mean beat (correlation {TEMPLATE_CORRELATION})",
         {"ecg": "min_beat_plausibility", "bvp": "min_pulse_plausibility"},
         "orphanidou2015",
+        _beats,
     ),
 )
 
@@ -113,18 +190,7 @@ THRESHOLDS: tuple[str, ...] = tuple(dict.fromkeys(name for rule in RULES for nam
 
 
 def read_thresholds(thresholds: Any = None) -> dict[str, float]:
-    """Gather the cut-offs as plain values.
-
-    Parameters
-    ----------
-    thresholds : Params, mapping or None
-        Whatever holds the names in :data:`THRESHOLDS`; None: the defaults.
-
-    Raises
-    ------
-    InputError
-        When one is not there.
-    """
+    """Gather the cut-offs as plain values, from whatever holds the names in :data:`THRESHOLDS`; None: the defaults."""
     thresholds = Params() if thresholds is None else thresholds
     if not isinstance(thresholds, Mapping):
         return {name: float(getattr(thresholds, name)) for name in THRESHOLDS}
@@ -157,13 +223,7 @@ def describe_rules(thresholds: Any = None) -> pd.DataFrame:
 
 
 def signal_of(channel: str) -> str:
-    """Signal of a channel: ``wrist_acc_x`` is ``acc``.
-
-    Raises
-    ------
-    InputError
-        When it is none of :data:`SIGNALS`.
-    """
+    """Signal of a channel: ``wrist_acc_x`` is ``acc``."""
     parts = channel.split("_")
     if len(parts) < 2 or parts[1] not in SIGNALS:
         raise InputError(

@@ -2,15 +2,13 @@
 
 import numpy as np
 
-from wesadlib.compiled import compiled
-
 #: in the order of the dimension ``raw_statistic``
 RAW_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
 
 _RAIL_RUN = 3
 
 
-def raw_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None = None) -> np.ndarray:
+def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     """Missing samples, the longest flat line and the share at a rail, of rows of native samples.
 
     *Flat* is exactly equal, with no tolerance: a tolerance would have to know each sensor's noise, and sensors that are
@@ -28,8 +26,6 @@ def raw_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None = 
         Native samples, NaN where missing.
     rate_hz : float
         Native rate.
-    out : ndarray (row, raw_statistic), optional
-        Where to write, float32.
 
     Returns
     -------
@@ -43,39 +39,28 @@ def raw_statistics(values: np.ndarray, rate_hz: float, out: np.ndarray | None = 
     >>> raw_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
     [[0.125, 1.0, 0.5]]
     """
-    out = np.empty((len(values), len(RAW_STATISTICS)), np.float32) if out is None else out
-    values = np.ascontiguousarray(values)
-    # NumPy compares many values at a time, which no compiled loop does where some are NaN.
-    _describe_rows(values, np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1), rate_hz, out)
-    return out
+    result = np.zeros((len(values), len(RAW_STATISTICS)))
+    missing = np.isnan(values)
+    result[:, 0] = missing.mean(axis=1)
+    equal = values[:, 1:] == values[:, :-1]
+    some = np.flatnonzero(equal.any(axis=1))
+    if len(some):
+        result[some, 1], result[some, 2] = _runs(values[some], equal[some], rate_hz)
+    result[missing.all(axis=1), 1:] = np.nan
+    return result
 
 
-@compiled
-def _describe_rows(values: np.ndarray, low: np.ndarray, high: np.ndarray, rate_hz: float, out: np.ndarray) -> None:
+def _runs(values: np.ndarray, equal: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Longest run of each row, in seconds, and the share of its samples that are in runs at a rail."""
     rows, samples = values.shape
-    for row in range(rows):
-        missing = 0
-        for k in range(samples):
-            missing += np.isnan(values[row, k])
-        out[row, 0] = missing / samples
-        if missing == samples:
-            out[row, 1:] = np.nan
-        else:
-            longest, railed = _runs(values[row], low[row], high[row])
-            out[row, 1] = longest / rate_hz if longest > 1 else 0.0
-            out[row, 2] = railed / samples
-
-
-@compiled
-def _runs(values: np.ndarray, low: float, high: float) -> tuple[int, int]:
-    """Longest run of equal samples, and how many samples are in runs at a rail."""
-    longest = railed = start = 0
-    for k in range(1, len(values) + 1):
-        # NaN equals nothing, so that a gap ends a run.
-        if k == len(values) or values[k] != values[start]:
-            length = k - start
-            longest = max(longest, length)
-            if length >= _RAIL_RUN and (values[start] == low or values[start] == high):
-                railed += length
-            start = k
-    return longest, railed
+    # A run of k equal samples is k - 1 equal neighbours, between two changes; a row ends with a neighbour unlike it.
+    padded = np.zeros(rows * samples + 1, np.bool_)
+    padded[1:].reshape(rows, samples)[:, :-1] = equal
+    change = np.flatnonzero(padded[1:] != padded[:-1])
+    start, length = change[::2], change[1::2] - change[::2] + 1
+    row = start // samples
+    longest = np.maximum.reduceat(length, np.searchsorted(row, np.arange(rows)))
+    level = values.reshape(-1)[start]
+    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
+    at_rail = (length >= _RAIL_RUN) & ((level == low[row]) | (level == high[row]))
+    return longest / rate_hz, np.bincount(row, length * at_rail, rows) / samples

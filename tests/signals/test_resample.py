@@ -9,10 +9,14 @@ from signal_toys import native_minutes
 
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
-from wesadlib.signals import RAW_STATISTICS, harmonise, window_from_channels, windows_from_channels
-from wesadlib.signals.harmonise import _filter
+from wesadlib.signals import RAW_STATISTICS, harmonise, windows_from_channels
+from wesadlib.signals.resample import _MOST_WEIGHTS, _operator
 
 RATES = (700.0, 256.0, 64.0, 63.97, 50.3, 35.0, 34.99, 32.0, 31.25, 4.0)
+
+
+def lone(channels, rates_hz, **keywords):
+    return windows_from_channels([(channels, rates_hz)], **keywords).to_dataset().isel(window=0)
 
 
 def sampled(function, rate_hz, samples):
@@ -51,16 +55,20 @@ def test_what_35_hz_can_hold_is_kept(frequency):
 
 
 @pytest.mark.parametrize("rate_hz", RATES)
-def test_each_sample_is_the_weighted_sum_of_those_around_it(rate_hz):
+def test_each_sample_is_the_windowed_sinc_of_those_around_it(rate_hz):
     values = np.random.default_rng(1).normal(size=(2, round(60 * rate_hz))).astype(np.float32)
-    up, down, reach, weights = _filter(rate_hz, 35.0)
-    after = max(2099 * down // up + weights.shape[1] - reach - values.shape[1], 0)
-    continued = np.pad(values.astype(float), ((0, 0), (reach, after)), "reflect", reflect_type="odd")
+    down = rate_hz > 35
+    crossings, beta, cutoff = (16, 5.65, 0.89 * 35 / rate_hz) if down else (10, 5.0, 1.0)
+    reach = np.ceil(crossings * max(35 / rate_hz, 1)) * rate_hz / 35
+    beyond = int(reach) + 1 + round(rate_hz)
+    continued = np.pad(values.astype(float), ((0, 0), (beyond, beyond)), "reflect", reflect_type="odd")
+    position = np.arange(-beyond, values.shape[1] + beyond)
+    found = harmonise(values, rate_hz, 35, 2100)
     for n in (0, 1, 36, 1000, 2098, 2099):
-        first, phase = divmod(n * down, up)
-        expected = continued[:, first : first + weights.shape[1]] @ weights[phase]
-        np.testing.assert_allclose(harmonise(values, rate_hz, 35, 2100)[:, n], expected, rtol=1e-6, atol=1e-7)
-    np.testing.assert_allclose(weights.sum(axis=1), 1, atol=1e-12)
+        away = position - n * rate_hz / 35
+        near = np.abs(away) < reach + 1e-6
+        weight = np.sinc(cutoff * away[near]) * np.i0(beta * np.sqrt(np.clip(1 - (away[near] / reach) ** 2, 0, 1)))
+        np.testing.assert_allclose(found[:, n], continued[:, near] @ weight / weight.sum(), rtol=1e-5, atol=1e-6)
 
 
 def test_a_level_stays_a_level_to_the_last_bit():
@@ -133,7 +141,7 @@ def test_a_dead_channel_is_all_missing_and_harms_no_other():
 @pytest.mark.parametrize("device", ["wrist", "chest"])
 def test_a_window_has_the_promised_form(device):
     channels = native_minutes(device)
-    window = window_from_channels(channels, {name: CHANNELS[name][1] for name in channels})
+    window = lone(channels, {name: CHANNELS[name][1] for name in channels})
     assert window.channel.values.tolist() == list(channels)
     assert dict(window.sizes) == {
         "channel": len(channels),
@@ -148,9 +156,9 @@ def test_a_window_has_the_promised_form(device):
 
 
 def test_another_device_may_sample_otherwise():
-    fast = window_from_channels(native_minutes(), {name: CHANNELS[name][1] for name in native_minutes()})
+    fast = lone(native_minutes(), {name: CHANNELS[name][1] for name in native_minutes()})
     time = np.arange(6000) / 100
-    other = window_from_channels({"wrist_temp": 33 + 0.002 * time}, {"wrist_temp": 100.0}, rate_hz=20, window_s=60)
+    other = lone({"wrist_temp": 33 + 0.002 * time}, {"wrist_temp": 100.0}, rate_hz=20, window_s=60)
     assert other.sizes["time"] == 1200
     assert other.sizes["beat_source"] == 0
     assert fast.attrs == {"rate_hz": 35.0, "window_s": 60.0}
@@ -158,7 +166,7 @@ def test_another_device_may_sample_otherwise():
 
 @pytest.mark.parametrize("samples", [239, 240, 241])
 def test_one_sample_more_or_less_is_let_pass(samples):
-    window = window_from_channels({"wrist_temp": np.linspace(33, 34, samples)}, {"wrist_temp": 4.0})
+    window = lone({"wrist_temp": np.linspace(33, 34, samples)}, {"wrist_temp": 4.0})
     assert float(window.signal.isnull().sum()) == 0
 
 
@@ -178,14 +186,14 @@ def test_one_sample_more_or_less_is_let_pass(samples):
 )
 def test_nonsense_is_refused_by_name(values, rate_hz, words):
     with pytest.raises(InputError, match="wrist_temp") as caught:
-        window_from_channels({"wrist_temp": values}, {"wrist_temp": rate_hz})
+        lone({"wrist_temp": values}, {"wrist_temp": rate_hz})
     for word in words:
         assert word in str(caught.value)
 
 
 def test_a_channel_without_a_rate_is_refused_by_name():
     with pytest.raises(InputError, match="wrist_temp"):
-        window_from_channels({"wrist_temp": np.zeros(240)}, {})
+        lone({"wrist_temp": np.zeros(240)}, {})
 
 
 def test_windows_at_rates_of_their_own_are_made_as_each_alone():
@@ -197,13 +205,23 @@ def test_windows_at_rates_of_their_own_are_made_as_each_alone():
     together = windows_from_channels(sent).to_dataset()
     assert together["signal"].dims == ("window", "channel", "time")
     for k, window in enumerate(sent):
-        assert together.isel(window=k).identical(window_from_channels(*window))
+        assert together.isel(window=k).identical(lone(*window))
     with pytest.raises(InputError, match="has the channels wrist_temp, the first one wrist_bvp, wrist_temp"):
         windows_from_channels([sent[0], tuple({"wrist_temp": part["wrist_temp"]} for part in sent[0])])
 
 
-@pytest.mark.parametrize("rate_hz", [1234.567, 99_999.97, 0.0371, 700.123])
-def test_no_rate_makes_a_filter_of_unbounded_length(rate_hz):
-    shape = _filter(rate_hz, 35.0)
-    assert max(shape.up, shape.down) <= 10_000
-    assert shape.down / shape.up == pytest.approx(rate_hz / 35, rel=6e-5)
+@pytest.mark.parametrize("rate_hz", [32.0, 700.0, 1234.567, 20_000.03])
+def test_no_matrix_is_of_unbounded_size_and_parts_join(rate_hz):
+    _operator.cache_clear()
+    time = np.arange(round(10 * rate_hz)) / rate_hz
+    found = harmonise(np.sin(2 * np.pi * time)[None], rate_hz, 35, 350)[0]
+    np.testing.assert_allclose(found[35:-35], np.sin(2 * np.pi * np.arange(350) / 35)[35:-35], atol=2e-3)
+    assert _operator.cache_info().currsize == -(-350 * (2 * 16 * max(rate_hz / 35, 1)) // _MOST_WEIGHTS)
+
+
+@pytest.mark.parametrize("samples", [2, 3, 5])
+def test_a_row_of_a_few_samples_goes_on_as_numpy_continues_it(samples):
+    values = np.random.default_rng(samples).normal(size=(1, samples))
+    whole = np.pad(values, ((0, 0), (40, 40)), "reflect", reflect_type="odd")
+    found = harmonise(values, 4, 35, 9 * samples)[0]
+    np.testing.assert_allclose(found, harmonise(whole, 4, 35, 350 + 9 * samples)[0, 350:], rtol=1e-5, atol=1e-5)

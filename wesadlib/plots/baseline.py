@@ -1,13 +1,12 @@
 """Figures of the chapter on features and the baseline: distributions, responses, effects, correlations, weights."""
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, closed
+from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, name_states, subplots
 
 
 def readable_name(feature: str) -> str:
@@ -16,155 +15,92 @@ def readable_name(feature: str) -> str:
 
 
 def plot_distributions(values: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
-    """Density of each feature over windows, a line a state.
-
-    Parameters
-    ----------
-    values : DataFrame
-        A row a window: a column a feature, and `label`.
-    states : list of str
-        States to draw.
-    units : dict of str to str
-        Unit of each feature; its keys are the features that are drawn.
-    """
+    """Density of each feature of `units` over windows, a line a state; `values` has a column a feature, and `label`."""
     figure, panels = _panels(len(units))
     for axes, (feature, unit) in zip(panels, units.items(), strict=True):
         # The axis ends where nearly all windows do, so that a few extremes do not flatten the rest.
         low, high = values[feature].quantile([0.005, 0.99])
         for state in states:
             samples = values.loc[values["label"] == state, feature].dropna()
-            if samples.nunique() < 2:
-                continue
-            sns.kdeplot(samples, ax=axes, color=STATE_COLORS[state], fill=True, alpha=0.25, linewidth=1.8, cut=0)
+            if samples.nunique() > 1:
+                sns.kdeplot(samples, ax=axes, color=STATE_COLORS[state], fill=True, alpha=0.25, linewidth=1.8, cut=0)
         if low < high:
             axes.set_xlim(low, high)
         axes.set(xlabel=unit or "share", ylabel="", yticks=[], title=readable_name(feature))
         axes.spines["left"].set_visible(False)
-    _name_states(figure, states)
-    return closed(figure)
+    name_states(figure, states)
+    return figure
 
 
 def plot_responses(means: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
-    """Each person's mean in two states, joined by a line; thick: the mean over people.
-
-    Parameters
-    ----------
-    means : DataFrame
-        ``subject state feature value``.
-    states : list of str
-        The two states, in order.
-    units : dict of str to str
-        Unit of each feature; its keys are the features that are drawn.
-    """
+    """Each person's mean in two states, joined by a line; thick: the mean over people."""
     figure, panels = _panels(len(units))
     for axes, (feature, unit) in zip(panels, units.items(), strict=True):
         table = means[means["feature"] == feature].pivot(index="subject", columns="state", values="value")[states]
-        for values in table.to_numpy():
-            axes.plot([0, 1], values, color=NEUTRAL, alpha=0.45, linewidth=1)
+        axes.plot([0, 1], table.T, color=NEUTRAL, alpha=0.45, linewidth=1)
         axes.plot([0, 1], table.mean(), color="black", linewidth=2.5)
         for position, state in enumerate(states):
             axes.scatter(np.full(len(table), position), table[state], color=STATE_COLORS[state], s=22, zorder=3)
         axes.set(xlim=(-0.35, 1.35), ylabel=unit or "share", title=readable_name(feature))
         axes.set_xticks([0, 1], states)
-    return closed(figure)
+    return figure
 
 
 def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
-    """Effect of a state on the features that it moves most, in two units: all people's spread, and the person's own.
-
-    Parameters
-    ----------
-    effects : DataFrame
-        As :func:`~wesadlib.features.measure_effects` gives it.
-    state : str
-        The state, for its colour.
-    rows : int
-        How many features to draw.
-    """
+    """Effect of a state on the features that it moves most, in two units: all people's spread, and the person's own."""
     shown = effects.head(rows).iloc[::-1]
-    figure, axes = plt.subplots(figsize=(7, 0.9 + 0.27 * len(shown)))
-    position = np.arange(len(shown))
+    figure, axes, position = _feature_rows(shown.index)
+    color = STATE_COLORS[state]
     axes.hlines(position, shown["pooled_effect"], shown["own_effect"], color=NEUTRAL, alpha=0.4, linewidth=1)
-    axes.scatter(shown["pooled_effect"], position, color=STATE_COLORS[state], s=34, zorder=3)
-    axes.scatter(
-        shown["own_effect"], position, facecolor="white", edgecolor=STATE_COLORS[state], s=34, linewidth=1.5, zorder=3
-    )
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(position, [readable_name(name) for name in shown.index])
+    axes.scatter(shown["pooled_effect"], position, color=color, s=34, zorder=3)
+    axes.scatter(shown["own_effect"], position, facecolor="white", edgecolor=color, s=34, linewidth=1.5, zorder=3)
     axes.set_xlabel("response, in standard deviations\n(filled: of all rest windows; open: of the person's own rest)")
-    axes.tick_params(axis="y", length=0)
-    axes.set_ylim(-0.7, len(shown) - 0.3)
-    for height, (against, people) in enumerate(zip(shown["other_way"], shown["people"], strict=True)):
-        axes.annotate(
-            f"{against} of {people}",
-            (1.01, height),
-            xycoords=("axes fraction", "data"),
-            va="center",
-            fontsize=9,
-            color=NEUTRAL,
-        )
-    axes.annotate(
-        "the other way", (1.01, len(shown) - 0.3), xycoords=("axes fraction", "data"), fontsize=9, color=NEUTRAL
-    )
-    return closed(figure)
+    beside = {"xycoords": ("axes fraction", "data"), "fontsize": 9, "color": NEUTRAL}
+    for height, row in enumerate(shown.itertuples()):
+        axes.annotate(f"{row.other_way} of {row.people}", (1.01, height), va="center", **beside)
+    axes.annotate("the other way", (1.01, len(shown) - 0.3), **beside)
+    return figure
 
 
 def plot_correlations(correlation: pd.DataFrame) -> Figure:
-    """Heat map of correlations in the order given; the columns are those of the rows.
-
-    Parameters
-    ----------
-    correlation : DataFrame, (feature, feature)
-        As :func:`~wesadlib.features.correlate` gives it.
-    """
+    """Heat map of correlations in the order given; the columns are those of the rows."""
     count = len(correlation)
-    figure, axes = plt.subplots(figsize=(7, 1.2 + 0.17 * count))
+    figure, axes = subplots(height=1.2 + 0.17 * count)
     image = axes.imshow(correlation, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest")
     axes.set_yticks(range(count), [readable_name(name) for name in correlation.index], fontsize=9)
     axes.set_xticks([])
     axes.tick_params(length=0)
-    for side in axes.spines.values():
-        side.set_visible(False)
+    axes.spines[:].set_visible(False)
     figure.colorbar(image, ax=axes, shrink=0.5, label="rank correlation within people", ticks=[-1, 0, 1])
-    return closed(figure)
+    return figure
 
 
 def plot_weights(weights: pd.DataFrame, state: str, rows: int = 18) -> Figure:
-    """Weights of the baseline, a line from the smallest to the largest over fits, a dot for their mean.
-
-    Parameters
-    ----------
-    weights : DataFrame, (feature, fit)
-        Weights per standard deviation.
-    state : str
-        The state that positive weights speak for.
-    rows : int
-        How many features to draw, the heaviest first.
-    """
+    """The heaviest weights (feature, fit), a line from the smallest to the largest over fits, a dot for their mean."""
     mean = weights.mean(axis=1)
     shown = mean.sort_values(key=abs, ascending=False).index[:rows][::-1]
-    figure, axes = plt.subplots(figsize=(7, 0.9 + 0.27 * len(shown)))
-    position = np.arange(len(shown))
+    figure, axes, position = _feature_rows(shown)
     axes.hlines(position, weights.loc[shown].min(axis=1), weights.loc[shown].max(axis=1), color=NEUTRAL, linewidth=1.5)
     axes.scatter(mean[shown], position, color=MODEL_COLORS["logistic"], s=34, zorder=3)
-    axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(position, [readable_name(name) for name in shown])
     axes.set_xlabel(f"weight per standard deviation (right of 0: speaks for {state})")
+    return figure
+
+
+def _feature_rows(features: pd.Index) -> tuple[Figure, Axes, np.ndarray]:
+    figure, axes = subplots(height=0.9 + 0.27 * len(features))
+    position = np.arange(len(features))
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(position, [readable_name(name) for name in features])
+    axes.set_ylim(-0.7, len(features) - 0.3)
     axes.tick_params(axis="y", length=0)
-    axes.set_ylim(-0.7, len(shown) - 0.3)
-    return closed(figure)
+    return figure, axes, position
 
 
 def _panels(count: int) -> tuple[Figure, list[Axes]]:
     columns = min(3, count)
     lines = -(-count // columns)
-    figure, grid = plt.subplots(lines, columns, figsize=(7, 0.4 + 1.9 * lines), squeeze=False)
+    figure, grid = subplots(lines, columns, height=0.4 + 1.9 * lines, squeeze=False)
     panels = list(grid.flat)
     for unused in panels[count:]:
         unused.set_axis_off()
     return figure, panels[:count]
-
-
-def _name_states(figure: Figure, states: list[str]) -> None:
-    handles = [plt.Line2D([], [], color=STATE_COLORS[state], linewidth=4) for state in states]
-    figure.legend(handles, states, loc="outside upper center", ncols=len(states), handlelength=1)

@@ -2,31 +2,20 @@
 
 from collections.abc import Sequence
 
-import matplotlib.pyplot as plt
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
+from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_beside
 
 FIXED, LEARNED, AROUND = "#EFEFEF", "#E1EDF6", "#D55E00"
 TRAIN, VALIDATION = "#444444", "#CC79A7"
 
 
 def plot_architecture(blocks: pd.DataFrame, *, levels: bool, states: Sequence[str]) -> Figure:
-    """Draw a network from top to bottom: a box a block, wider with more feature maps, and what leaves it.
-
-    Parameters
-    ----------
-    blocks : DataFrame
-        A row a block, in order: block, kernel, stride, maps, samples, parameters.
-    levels : bool
-        Whether the channels' levels go round the convolutions.
-    states : sequence of str
-        What the head tells apart.
-    """
-    figure, axes = plt.subplots(figsize=(7.0, 0.68 * len(blocks) + 0.3))
+    """Draw a network from top to bottom: a box a block, wider with more feature maps, and what leaves it."""
+    figure, axes = subplots(height=0.68 * len(blocks) + 0.3)
     half = 1.25 + 0.75 * (blocks["maps"] / blocks["maps"].max()) ** 0.5
     for row, (block, width) in enumerate(zip(blocks.itertuples(), half, strict=True)):
         box = FancyBboxPatch((-width, -row - 0.32), 2 * width, 0.64, boxstyle="round,pad=0,rounding_size=0.08")
@@ -36,7 +25,7 @@ def plot_architecture(blocks: pd.DataFrame, *, levels: bool, states: Sequence[st
         axes.text(0, -row - 0.14, _explain(block, states), ha="center", va="center", fontsize=9)
         shape = f"{block.maps} × {block.samples}" if block.samples > 1 else f"{block.maps}"
         axes.text(3.1, -row, shape, ha="right", va="center", fontsize=9)
-        axes.text(4.3, -row, f"{block.parameters:,}" if block.parameters else "0", ha="right", va="center", fontsize=9)
+        axes.text(4.3, -row, f"{block.parameters:,}", ha="right", va="center", fontsize=9)
         if block.block.startswith("residual"):
             _draw_shortcut(axes, row, width)
         if row:
@@ -47,7 +36,7 @@ def plot_architecture(blocks: pd.DataFrame, *, levels: bool, states: Sequence[st
         _draw_way_round(axes, half, len(blocks))
     axes.set(xlim=(-3.4 if levels else -2.1, 4.35), ylim=(-len(blocks) + 0.6, 0.95))
     axes.axis("off")
-    return closed(figure)
+    return figure
 
 
 def _draw_shortcut(axes: Axes, row: int, width: float) -> None:
@@ -78,17 +67,11 @@ def _draw_way_round(axes: Axes, half: pd.Series, rows: int) -> None:
 
 
 def plot_levels(levels: pd.DataFrame) -> Figure:
-    """Each channel's level by state, over all windows: what normalisation throws away.
-
-    Parameters
-    ----------
-    levels : DataFrame
-        A row a window and channel: label, channel, units, mean, log_spread.
-    """
+    """Each channel's level by state, over all windows: what normalisation throws away."""
     channels = list(dict.fromkeys(levels["channel"]))
     states = [state for state in STATE_COLORS if state in set(levels["label"])]
     height = 0.3 * len(states) * len(channels) + 0.9
-    figure, axes = plt.subplots(len(channels), 2, figsize=(7.0, height), squeeze=False)
+    figure, axes = subplots(len(channels), 2, height=height, squeeze=False)
     for channel, row in zip(channels, axes, strict=True):
         part = levels[levels["channel"] == channel]
         for statistic, panel in zip(("mean", "log_spread"), row, strict=True):
@@ -98,7 +81,7 @@ def plot_levels(levels: pd.DataFrame) -> Figure:
     axes[0, 1].set_title("ln(spread)")
     for place, state in enumerate(reversed(states)):
         figure.text(0.99 - 0.15 * place, 0.985, state, color=STATE_COLORS[state], ha="right", va="top", weight="bold")
-    return closed(figure)
+    return figure
 
 
 def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str]) -> None:
@@ -118,23 +101,15 @@ def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str])
 
 
 def plot_learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
-    """Losses over the epochs, the kept epoch marked, and the learning rate below.
-
-    Parameters
-    ----------
-    history : DataFrame
-        A row an epoch: epoch, train_loss, validation_loss, learning_rate.
-    best_epoch : int
-        The epoch whose weights were kept.
-    """
-    figure, (losses, rate) = plt.subplots(2, 1, figsize=(7.0, 4.2), sharex=True, height_ratios=(3, 1))
+    """Losses over the epochs, the kept epoch marked, and the learning rate below."""
+    figure, (losses, rate) = subplots(2, height=4.2, sharex=True, height_ratios=(3, 1))
     lines = (("train_loss", TRAIN, "training people"), ("validation_loss", VALIDATION, "validation people"))
     for column, color, name in lines:
         losses.plot(history["epoch"], history[column], color=color, marker="o", markersize=3)
         above = history[column].iloc[-1] == history[["train_loss", "validation_loss"]].iloc[-1].max()
-        offset = {"xytext": (10, 3 if above else -3), "textcoords": "offset points", "ha": "left"}
         end = (history["epoch"].iloc[-1], history[column].iloc[-1])
-        losses.annotate(name, end, va="bottom" if above else "top", color=color, **offset)
+        side = {"va": "bottom" if above else "top", "ha": "left"}
+        write_beside(losses, name, end, (10, 3 if above else -3), color=color, **side)
     best = history.loc[history["epoch"] == best_epoch, "validation_loss"].iloc[0]
     losses.plot(best_epoch, best, marker="o", markersize=10, markerfacecolor="none", color=VALIDATION)
     losses.set_title(f"circle: the epoch whose weights are kept ({best_epoch})", color=VALIDATION, fontsize=10)
@@ -145,4 +120,4 @@ def plot_learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     rate.plot(history["epoch"], history["learning_rate"], color=NEUTRAL)
     rate.set(xlabel="epoch", ylabel="learning\nrate", ylim=(0, None))
     rate.xaxis.get_major_locator().set_params(integer=True)
-    return closed(figure)
+    return figure

@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 
-import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, closed
+from wesadlib.plots import NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
 
 _AFTER = "#0072B2"
 
@@ -16,25 +15,9 @@ _AFTER = "#0072B2"
 def plot_minute(
     minute: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], window: xr.Dataset, zoom_s: tuple[float, float]
 ) -> Figure:
-    """Every channel of one window as it came and as it is used, whole and enlarged.
-
-    Parameters
-    ----------
-    minute, rates_hz : mapping
-        Native samples and rates, from :func:`~wesadlib.signals.cut_window`.
-    window : Dataset
-        The same window, harmonised.
-    zoom_s : (float, float)
-        The stretch that is enlarged.
-    """
-    figure, panels = plt.subplots(
-        len(minute),
-        2,
-        figsize=(7, 1.05 * len(minute) + 0.7),
-        width_ratios=(3, 2),
-        sharex="col",
-        squeeze=False,
-    )
+    """Every channel of one window as it came and as it is used, whole and enlarged."""
+    height = 1.05 * len(minute) + 0.7
+    figure, panels = subplots(len(minute), 2, height=height, width_ratios=(3, 2), sharex="col", squeeze=False)
     after_s = window["time"].to_numpy()
     for row, (name, values) in zip(panels, minute.items(), strict=True):
         native_s = np.arange(len(values)) / rates_hz[name]
@@ -56,7 +39,7 @@ def plot_minute(
     for axes in panels[-1]:
         axes.set_xlabel("time in the window, s")
     figure.align_ylabels(panels[:, 0])
-    return closed(figure)
+    return figure
 
 
 def plot_beat(
@@ -67,24 +50,8 @@ def plot_beat(
     source: str,
     beat_s: float,
 ) -> Figure:
-    """One beat before and after harmonising, and the frequencies that go with the difference.
-
-    Parameters
-    ----------
-    native : ndarray (time,)
-        Native samples of the beat source.
-    rate_hz : float
-        Their rate.
-    spectrum : (ndarray (frequency,), ndarray (frequency,))
-        Frequency and power density of `native`.
-    window : Dataset
-        The same window, harmonised.
-    source : str
-        The beat source.
-    beat_s : float
-        Time of the beat in the window.
-    """
-    figure, (beat, power) = plt.subplots(1, 2, figsize=(7, 3.2), width_ratios=(3, 2))
+    """One beat before and after harmonising, and the frequencies that go with the difference."""
+    figure, (beat, power) = subplots(1, 2, height=3.2, width_ratios=(3, 2))
     reach = 0.45
     native_s = np.arange(len(native)) / rate_hz - beat_s
     shown = np.abs(native_s) <= reach
@@ -92,8 +59,8 @@ def plot_beat(
     near = window["signal"].sel(channel=source, time=slice(beat_s - reach, beat_s + reach))
     label = f"{window.attrs['rate_hz']:g} Hz, as it is used"
     beat.plot(near["time"] - beat_s, near, color=_AFTER, linewidth=1, marker="o", markersize=4, label=label)
-    beat.set_xlabel("time from the beat, s")
-    beat.set_ylabel(f"{source.replace('_', ' ')}, {window['units'].sel(channel=source).values}")
+    unit = window["units"].sel(channel=source).values
+    beat.set(xlabel="time from the beat, s", ylabel=f"{source.replace('_', ' ')}, {unit}")
     beat.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=1)
     frequency, density = spectrum
     limit = window.attrs["rate_hz"] / 2
@@ -102,43 +69,24 @@ def plot_beat(
     kept = shown & (frequency <= limit)
     power.semilogy(frequency[kept], density[kept], color=_AFTER, linewidth=1.6)
     power.axvline(limit, color=NEUTRAL, linewidth=1, linestyle=":")
-    power.annotate(
-        f"half of {window.attrs['rate_hz']:g} Hz",
-        (limit, 1),
-        (4, -2),
-        xycoords=("data", "axes fraction"),
-        textcoords="offset points",
-        va="top",
-        fontsize=9,
-        color=NEUTRAL,
-    )
-    power.set_xlabel("frequency, Hz")
-    power.set_ylabel(f"power density, {window['units'].sel(channel=source).values}²/Hz")
-    return closed(figure)
+    text = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9, "color": NEUTRAL}
+    write_beside(power, f"half of {window.attrs['rate_hz']:g} Hz", (limit, 1), (4, -2), **text)
+    power.set(xlabel="frequency, Hz", ylabel=f"power density, {unit}²/Hz")
+    return figure
 
 
 def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
-    """Skin conductance and heart rate through each recording, over the states of the protocol.
-
-    Parameters
-    ----------
-    courses : DataFrame
-        ``subject time_s eda heart_rate``, from :func:`~wesadlib.signals.windowed_trend`.
-    blocks : DataFrame
-        ``subject state start_s end_s`` of the labelled stretches.
-    """
+    """Skin conductance and heart rate through each recording, over the states of the protocol."""
     subjects = list(dict.fromkeys(courses["subject"]))
-    figure, panels = plt.subplots(
-        len(subjects), 2, figsize=(7, 0.72 * len(subjects) + 1.1), sharex=True, sharey="col", squeeze=False
-    )
+    height = 0.72 * len(subjects) + 1.1
+    figure, panels = subplots(len(subjects), 2, height=height, sharex=True, sharey="col", squeeze=False)
     panels[0, 0].set_yscale("log")
     for row, subject in zip(panels, subjects, strict=True):
         course = courses[courses["subject"] == subject]
         for axes, quantity in zip(row, ("eda", "heart_rate"), strict=True):
             for block in blocks[blocks["subject"] == subject].itertuples():
-                axes.axvspan(
-                    block.start_s / 60, block.end_s / 60, color=STATE_COLORS[block.state], alpha=0.3, linewidth=0
-                )
+                edges = block.start_s / 60, block.end_s / 60
+                axes.axvspan(*edges, color=STATE_COLORS[block.state], alpha=0.3, linewidth=0)
             axes.plot(course["time_s"] / 60, course[quantity], color="black", linewidth=1)
             axes.margins(x=0)
         row[0].set_ylabel(subject, rotation=0, ha="right", va="center")
@@ -148,23 +96,13 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
     panels[0, 1].set_title("heart rate, beats per minute", fontsize=10)
     for axes in panels[-1]:
         axes.set_xlabel("time, min")
-    states = [state for state in STATE_COLORS if (blocks["state"] == state).any()]
-    patches = [plt.Rectangle((0, 0), 1, 1, color=STATE_COLORS[state], alpha=0.45) for state in states]
-    figure.legend(patches, states, loc="outside upper center", ncols=len(states), fontsize=9)
-    return closed(figure)
+    name_states(figure, [state for state in STATE_COLORS if (blocks["state"] == state).any()])
+    return figure
 
 
 def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
-    """Share of the windows of each state that remain when purity is asked for.
-
-    Parameters
-    ----------
-    windows : Dataset
-        With coordinates ``label`` and ``purity``.
-    min_purity : float
-        The least purity in force.
-    """
-    figure, axes = plt.subplots(figsize=(7, 3.2))
+    """Share of the windows of each state that remain when purity is asked for."""
+    figure, axes = subplots(height=3.2)
     for state in (state for state in STATE_COLORS if (windows["label"] == state).any()):
         purity = np.sort(windows["purity"].to_numpy()[windows["label"].to_numpy() == state])
         remaining = 100 * (1 - np.arange(len(purity)) / len(purity))
@@ -172,21 +110,11 @@ def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
         last = np.searchsorted(purity, purity[-1])
         steps = np.append(0, purity[: last + 1]), np.append(100, remaining[: last + 1])
         axes.step(*steps, where="pre", color=STATE_COLORS[state], linewidth=2)
-        axes.annotate(
-            f"{state}, {len(purity)}",
-            (1, remaining[last]),
-            (5, 0),
-            textcoords="offset points",
-            va="center",
-            color=STATE_COLORS[state],
-            fontweight="bold",
-            fontsize=9,
-            annotation_clip=False,
-        )
+        text = {"va": "center", "fontweight": "bold", "fontsize": 9, "annotation_clip": False}
+        write_beside(axes, f"{state}, {len(purity)}", (1, remaining[last]), (5, 0), color=STATE_COLORS[state], **text)
     if min_purity > 0:
         axes.axvline(min_purity, color=NEUTRAL, linewidth=1, linestyle=":")
     axes.set_xlim(max(float(windows["purity"].min()) - 0.05, 0), 1.0)
     axes.set_ylim(top=101)
-    axes.set_xlabel("least share of a window that carries its label")
-    axes.set_ylabel("windows that remain, %")
-    return closed(figure)
+    axes.set(xlabel="least share of a window that carries its label", ylabel="windows that remain, %")
+    return figure

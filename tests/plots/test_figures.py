@@ -1,0 +1,195 @@
+"""Figures show the numbers that they are given, also where some are missing; nbval draws each with a chapter's own."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.colors import to_hex
+
+from wesadlib import plots
+from wesadlib.plots import audit, baseline, cohort, comparison, deployment, drift, loso, quality, reliability, signals
+
+NAN = np.nan
+STATES = ["baseline", "stress"]
+
+
+def frame(columns: str, *rows: tuple) -> pd.DataFrame:
+    return pd.DataFrame(rows, columns=columns.split())
+
+
+BOARD = frame(
+    "protocol model accuracy accuracy_low accuracy_high deployable accuracy_cold",
+    ("cold_start", "logistic", 0.88, 0.85, 0.9, True, NAN),
+    ("cold_start", "resnet", 0.92, 0.89, 0.94, True, NAN),
+    ("whole_recording", "resnet", 0.95, 0.9, 0.97, False, 0.91),
+)
+BILL = frame(
+    "rule model accuracy reference inflation inflation_low inflation_high",
+    ("at random", "forest", 0.983, 0.899, 0.084, 0.035, 0.135),
+    ("the epoch", "resnet", 0.92, 0.93, -0.01, -0.03, 0.01),
+    ("at random", "resnet", 0.97, 0.93, 0.04, 0.01, 0.07),
+)
+CONTROLS = frame(
+    "control model balanced_accuracy balanced_accuracy_low balanced_accuracy_high roc_auc roc_auc_low roc_auc_high",
+    ("motion_only", "forest", 0.8, 0.75, 0.85, 0.9, 0.85, 0.95),
+    ("shuffled_labels", "forest", 0.5, 0.45, 0.55, 0.51, 0.4, 0.6),
+)
+RESPONSES = pd.DataFrame(
+    {"cold": [0.5, 0.7, 0.9], "eda": [0.1, 1.0, 2.0], "movement": [0.0, 0.01, 0.02], "stai": NAN},
+    index=["S14", "S7", "S2"],
+)
+SCORES = pd.DataFrame({"logistic": [0.9, 0.6, 0.8], "resnet": [1.0, 0.65, NAN]}, ["S2", "S3", "S4"])
+PEOPLE = frame("subject duration_s windows_baseline windows_stress", ("S2", 600.0, 7, 3), ("S3", 900.0, 8, 0))
+BLOCKS = frame("subject state start_s end_s", ("S2", "stress", 360.0, 480.0), ("S3", "baseline", 0.0, 300.0))
+ALARMS = frame("least_distance subject alarm", (0.0, "S2", 1), (0.0, "S3", 1), (0.5, "S2", 1), (0.5, "S3", 0))
+NULLS = frame("people distance", (1, 0.7), (1, 0.9), (2, 0.5))
+SHIFTS = frame(
+    "kind sensor size distance noticed",
+    ("none", "", 0.0, 0.4, 0.1),
+    ("gain", "wrist_eda", 2.0, 0.5, 0.25),
+    ("load", "", 1.0, 0.6, NAN),
+)
+FAULTS = frame("fault sensor strength caught", ("flat line", "wrist_eda", 1.0, 0.5), ("motion", "wrist", 1.0, 1.0))
+LATENCY = frame("where milliseconds", ("over HTTP", 30.0), ("over HTTP", 10.0), ("in this process", 1.0))
+RATES = frame(
+    "rate saturated p50_ms p95_ms p99_ms requests requests_per_s errors batch_windows",
+    (25, False, 2.0, 3.0, 5.0, 100, 25.0, 0, 1.0),
+    (50, True, 4.0, 50.0, 2000.0, 200, 45.0, 10, NAN),
+)
+CURVE = frame(
+    "model low_edge high_edge share confidence accuracy accuracy_low accuracy_high",
+    ("resnet", 0.5, 0.75, 0.4, 0.6, 0.7, NAN, NAN),
+    ("resnet", 0.75, 1.0, 0.6, 0.9, 0.8, 0.7, 0.9),
+)
+COVERAGE = frame(
+    "model threshold coverage accuracy accuracy_low accuracy_high",
+    ("resnet", 0.5, 1.0, 0.8, 0.7, 0.9),
+    ("resnet", 0.7, 0.6, 0.9, 0.8, 0.95),
+    ("resnet", 1.0, 0.0, NAN, NAN, NAN),
+)
+LEARNING = frame(
+    "model size accuracy accuracy_low accuracy_high",
+    ("forest", 4, 0.9, 0.85, 0.95),
+    ("forest", 2, 0.9, 0.85, 0.95),
+    ("resnet", 4, 0.9, 0.85, 0.95),
+)
+
+RATE = frame("claimed observed low high", (0.1, NAN, 0.0, 0.4))
+QUANTILES = {"p50": 25.0, "p95": 38.4, "p99": 39.7}
+
+CASES = {
+    "inflation": (audit.plot_inflation, (BILL,), {"+8.4", "+4.0", "-1.0", "at random", "the epoch", "forest"}),
+    "controls": (audit.plot_controls, (CONTROLS, 4), {"0.80", "0.51", "acceleration alone", "labels shuffled"}),
+    "responses": (audit.plot_people, (RESPONSES, ["S14", "S7"]), {"S14", "S7", "movement, g"}),
+    "leaderboard": (comparison.plot_leaderboard, (BOARD,), {"0.950", "whole_recording (no device could)", "logistic"}),
+    "people": (comparison.plot_people, (SCORES,), {"60", "65", "80", "90", "100", "S3"}),
+    "learning": (comparison.plot_learning, (LEARNING,), {"forest", "resnet"}),
+    "protocol": (cohort.plot_protocol, (BLOCKS, PEOPLE), {"baseline", "stress", "S2"}),
+    "windows": (cohort.plot_windows, (PEOPLE,), {"7", "3", "8", "", "stress"}),
+    "naive": (drift.plot_naive, (ALARMS,), {"2 of 2", "1 of 2", "and a distance above 0.5"}),
+    "nulls": (drift.plot_nulls, (NULLS, 2, 0.8), {"alarm above"}),
+    "nulls without threshold": (drift.plot_nulls, (NULLS, 2, None), set()),
+    "rate": (
+        drift.plot_rate,
+        (RATE,),
+        {"observed"},
+    ),
+    "shifts": (drift.plot_shifts, (SHIFTS,), {"25 %", "wrist eda", "gain: factor"}),
+    "distances": (drift.plot_shifts, (SHIFTS.assign(noticed=NAN),), {"0.50", "0.60"}),
+    "faults": (quality.plot_faults, (FAULTS,), {"flat line", "motion", "wrist (whole device)"}),
+    "latency": (
+        deployment.plot_latency,
+        (LATENCY, QUANTILES),
+        {"p95 38 ms", "p99 40 ms"},
+    ),
+    "load": (deployment.plot_load, (RATES,), {"p50", "p99", "too many"}),
+    "reliability": (reliability.plot_reliability, (CURVE, {"resnet": 0.1234}), {"resnet, error 0.123"}),
+    "coverage": (reliability.plot_coverage, (COVERAGE, 0.7), {"resnet: at 0.7 answers 60 %"}),
+}
+
+
+def texts(figure) -> set[str]:
+    shown = {text.get_text() for text in figure.findobj(plt.Text)}
+    return shown | {axes.get_title(loc="left") for axes in figure.axes}
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_a_figure_shows_what_it_is_given_and_is_not_left_open(case):
+    draw, tables, expected = CASES[case]
+    plots.style()
+    figure = draw(*tables)
+    figure.draw_without_rendering()
+    assert expected <= texts(figure)
+    assert ("alarm above" in texts(figure)) == ("alarm above" in expected)
+    assert plt.get_fignums() == [], "a notebook would show it a second time"
+
+
+def test_intervals_span_from_low_to_high_in_the_colours_of_models():
+    right = audit.plot_inflation(BILL).axes[1]
+    lines, marks = right.collections
+    assert [tuple(path.vertices[:, 0].round(6)) for path in lines.get_paths()] == [(3.5, 13.5), (1, 7), (-3, 1)]
+    np.testing.assert_allclose(marks.get_offsets()[:, 0], [8.4, 4, -1])
+    assert (np.diff(marks.get_offsets()[:, 1]) < 0).all(), "rules read downwards"
+    assert [to_hex(color).upper() for color in marks.get_facecolor()] == [
+        plots.MODEL_COLORS[model] for model in ("forest", "resnet", "resnet")
+    ]
+    chance = [line.get_xdata()[0] for axes in audit.plot_controls(CONTROLS, 4).axes for line in axes.lines]
+    assert chance == [0.25, 0.5]
+
+
+def test_what_no_device_could_do_is_open_and_a_missing_model_leaves_its_row_empty():
+    honest, upper = comparison.plot_leaderboard(BOARD).axes
+    assert [len(axes.texts) for axes in (honest, upper)] == [2, 1]
+    faces = [axes.collections[-1].get_facecolor() for axes in (honest, upper)]
+    assert [to_hex(face[-1]).upper() for face in faces] == [plots.MODEL_COLORS["resnet"], "#FFFFFF"]
+
+
+def test_the_hardest_person_is_at_the_left():
+    labels = comparison.plot_people(SCORES).axes[0].get_xticklabels()
+    assert [label.get_text() for label in labels] == ["S3", "S4", "S2"]
+    by_subject = SCORES.rename_axis("subject").reset_index().melt("subject", var_name="model", value_name="accuracy")
+    pooled = pd.DataFrame({"model": ["logistic", "resnet"], "accuracy": 0.8, "accuracy_low": [0.7, NAN]})
+    (axes,) = loso.plot_subjects(by_subject, pooled.assign(accuracy_high=0.9)).axes
+    assert [label.get_text() for label in axes.get_yticklabels()] == ["S3", "S4", "S2", "all 3"]
+
+
+def test_a_learning_curve_rises_by_people_and_its_names_do_not_cover_each_other():
+    (axes,) = comparison.plot_learning(LEARNING).axes
+    assert (np.diff(axes.lines[0].get_xdata()) > 0).all() and axes.get_xticks().tolist() == [2, 4]
+    heights = [text.xy[1] for text in axes.texts]
+    assert abs(heights[0] - heights[1]) > 0.005 and np.mean(heights) == pytest.approx(0.9)
+
+
+@pytest.mark.parametrize("number", [2, 3])
+def test_ranks_are_named_in_the_colours_of_models(number):
+    names = ["logistic", "forest", "resnet"][:number]
+    p = pd.DataFrame(np.where(np.eye(number), 1, 0.5), names, names)
+    (axes,) = comparison.plot_ranks(pd.Series([2.2, 1.8, 2.0][:number], names), p, 1.23).axes
+    colors = {to_hex(text.get_color()).upper() for text in axes.texts}
+    assert {plots.MODEL_COLORS[name] for name in names} <= colors
+
+
+def test_a_stream_shows_answers_abstentions_and_rejections_apart():
+    rows = (60.0, 0.1, "ok", False), (120.0, 0.6, "ok", True), (180.0, NAN, "rejected", False)
+    course = frame("time_s probability status abstained", *rows)
+    (axes,) = deployment.plot_stream(course, 150.0, 0.7).axes
+    _, answered, abstained, rejected, onset = axes.lines
+    assert answered.get_xydata().tolist() == [[1.0, 0.1]]
+    assert abstained.get_xydata().tolist() == [[2.0, 0.6]] and abstained.get_markerfacecolor() == "white"
+    assert rejected.get_xdata().tolist() == [3.0] and list(onset.get_xdata()) == [2.5, 2.5]
+
+
+def test_a_state_without_windows_has_no_density():
+    values = frame("wrist_eda_mean label", (1.0, "baseline"), (2.0, "baseline"), (NAN, "stress"))
+    (axes,) = baseline.plot_distributions(values, STATES, {"wrist_eda_mean": "uS"}).axes
+    assert len(axes.collections) == 1 and axes.get_xlabel() == "uS" and axes.get_title(loc="left") == "eda mean"
+
+
+def test_purity_ends_at_the_share_of_pure_windows(toy_windows):
+    purity = np.ones(toy_windows.sizes["window"])
+    stress = np.flatnonzero(toy_windows["label"] == "stress")
+    purity[stress[:6]] = 0.6
+    (axes,) = signals.plot_purity(toy_windows.assign_coords(purity=("window", purity)), 0.5).axes
+    rest, stressed, in_force = axes.lines
+    assert rest.get_ydata()[-1] == 100 and set(in_force.get_xdata()) == {0.5}
+    assert stressed.get_ydata()[-1] == pytest.approx(100 * (1 - 6 / len(stress)))

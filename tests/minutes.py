@@ -76,11 +76,12 @@ def save_small_bundle(name: str, folder: Path, people: int = 6, rested: bool = F
     windows = extract_features(assess_quality(wrist_windows(people), params))
     people = windows["subject"].values
     last = people == people[-1]
-    train, validation = windows.isel(window=~last), windows.isel(window=last)
+    examples = models.Examples.from_dataset(windows)
+    train, validation = examples.take(~last), examples.take(last)
     model = models.create(name, params).fit(train, validation, seed=0)
     if rested:
-        rest = windows.isel(window=(windows["start_s"] <= 30).values)
-        keywords["rested"] = models.create(name, params).fit(train, validation, rest=rest, seed=0)
+        rest = examples.take(examples.start_s <= 30)
+        keywords["calibrated"] = models.create(name, params).fit(train, validation, rest=rest, seed=0)
     return save_bundle(model, folder, windows=windows, params=params, **keywords)
 
 

@@ -34,7 +34,6 @@ HOMES = {
     "fastapi": ("serving",),
     "ray": ("serving", "evaluation/parallel.py"),
     "torch": ("models", "explain.py"),
-    "openvino": ("models",),
     "numba": ("compiled.py",),
     "prometheus_client": ("serving",),
     "websockets": ("serving",),

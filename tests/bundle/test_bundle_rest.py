@@ -7,9 +7,8 @@ import pytest
 from wesadlib.bundle import load_bundle, save_bundle
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
-from wesadlib.models.predictor import ENGINES
+from wesadlib.models import Examples, predict
 from wesadlib.params import Params
-from wesadlib.quality import assess_quality
 from wesadlib.signals import make_windows
 
 
@@ -26,32 +25,29 @@ def visitor():
     return windows, sent
 
 
-@pytest.mark.parametrize("engine", ENGINES)
-def test_windows_with_and_without_a_profile_are_answered_together_each_by_its_model(folder, visitor, engine):
-    bundle = load_bundle(folder, engine)
+def test_windows_with_and_without_rest_are_answered_together_each_by_its_model(folder, visitor):
+    bundle = load_bundle(folder)
     windows, sent = visitor
-    profile = bundle.rest_profile(sent[:4])
-    profiles = [None if k % 2 else profile for k in range(len(sent))]
-    answers = bundle.predict_windows(sent, profiles)
-    windows = extract_features(assess_quality(windows, bundle.config["quality"]))
-    rest = windows.isel(window=slice(0, 4))
+    rest = bundle.rest_values(sent[:4])
+    answers = bundle.predict_windows(sent, [None if k % 2 else rest for k in range(len(sent))])
+    examples = Examples.from_dataset(extract_features(windows))
     expected = {
-        "rest_calibrated": bundle.rested.predict_proba(windows, rest=rest),
-        "cold_start": bundle.model.predict_proba(windows),
+        "rest_calibrated": predict(bundle.calibrated, examples, examples.take(slice(0, 4))),
+        "cold_start": predict(bundle.model, examples),
     }
     assert [answer.protocol for answer in answers[:2]] == ["rest_calibrated", "cold_start"]
     for k, answer in enumerate(answers):
         assert answer.status == "ok"
         found = [answer.probabilities[state] for state in bundle.config["states"]]
-        assert found == pytest.approx(expected[answer.protocol].values[k].tolist(), abs=1e-6)
-    assert not np.allclose(*(table.values for table in expected.values()), atol=1e-3)
+        assert found == pytest.approx(expected[answer.protocol][k].tolist(), abs=1e-6)
+    assert not np.allclose(*expected.values(), atol=1e-3)
 
 
-def test_a_profile_is_small_and_none_of_the_windows(folder, visitor):
+def test_rest_is_small_and_none_of_the_windows(folder, visitor):
     bundle = load_bundle(folder)
-    profile = bundle.rest_profile(visitor[1][:4])
-    assert profile.dtype == np.float32 and profile.ndim == 1 and len(profile) < 200
-    assert np.isfinite(profile).any()
+    rest = bundle.rest_values(visitor[1][:4])
+    assert rest.dtype == np.float32 and rest.ndim == 1 and len(rest) < 200
+    assert np.isfinite(rest).any()
 
 
 def test_too_few_good_windows_at_rest_are_told(folder, visitor):
@@ -59,22 +55,22 @@ def test_too_few_good_windows_at_rest_are_told(folder, visitor):
     good, bad = visitor[1][:2], visitor[1][2]
     flat = (bad[0] | {"wrist_eda": np.zeros(240)}, bad[1])
     with pytest.raises(InputError, match="1 of 3 windows at rest are of good quality; at least 2 are needed"):
-        bundle.rest_profile([good[0], flat, flat])
+        bundle.rest_values([good[0], flat, flat])
     with pytest.raises(InputError, match="0 of 0 windows"):
-        bundle.rest_profile([])
+        bundle.rest_values([])
     with pytest.raises(InputError, match="window 1: wrist_bvp: missing channel"):
-        bundle.rest_profile([good[0], ({}, {}), good[1]])
+        bundle.rest_values([good[0], ({}, {}), good[1]])
 
 
 def test_a_bundle_without_rest_refuses_it(tmp_path, visitor):
     bundle = load_bundle(minutes.save_small_bundle("logistic", tmp_path / "cold"))
     assert not bundle.supports_rest and bundle.config["rest"] is None
     with pytest.raises(InputError, match="saved without one that uses a person's rest"):
-        bundle.rest_profile(visitor[1][:4])
+        bundle.rest_values(visitor[1][:4])
     with pytest.raises(InputError, match="saved without one"):
         bundle.predict_windows(visitor[1][:1], [np.zeros(3, np.float32)])
     with pytest.raises(InputError, match="was fitted with people's windows at rest"):
-        save_bundle(bundle.model, tmp_path / "x", rested=bundle.model, windows=visitor[0], params=Params())
+        save_bundle(bundle.model, tmp_path / "x", calibrated=bundle.model, windows=visitor[0], params=Params())
 
 
 def test_the_example_goes_from_rest_to_stress_and_is_accepted(folder):
@@ -92,7 +88,7 @@ def test_features_come_with_answers_and_not_with_refusals(folder, visitor):
     bundle = load_bundle(folder)
     good, bad = visitor[1][0], visitor[1][1]
     flat = (bad[0] | {"wrist_eda": np.zeros(240)}, bad[1])
-    answered, rejected, unusable = bundle.judge([good, flat, ({}, {})])
+    answered, rejected, unusable = bundle.classify([good, flat, ({}, {})])
     features = extract_features(visitor[0].isel(window=[0]))["feature"]
     np.testing.assert_allclose(answered.features, features.values[0], rtol=1e-9)
     assert list(bundle.feature_names) == features["feature_name"].values.tolist()

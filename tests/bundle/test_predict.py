@@ -23,7 +23,7 @@ def test_every_model_answers_from_a_bundle_as_before_it_was_saved(name, tmp_path
     monkeypatch.setattr(f"{home[0]}.{home[1]}.save", lambda model, to: (fitted.append(model), save(model, to)))
     loaded = load_bundle(minutes.save_small_bundle(name, tmp_path / "bundle"))
     answers = loaded.predict(windows)
-    expected = fitted[0].predict_proba(minutes.extract_features(windows)).transpose("window", "state").values
+    expected = models.predict(fitted[0], models.Examples.from_dataset(minutes.extract_features(windows)))
     assert [answer.status for answer in answers] == ["ok"] * len(expected)
     np.testing.assert_allclose([list(answer.probabilities.values()) for answer in answers], expected, atol=1e-6)
 

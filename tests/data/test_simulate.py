@@ -16,7 +16,8 @@ from wesadlib.data.simulate import simulate_cohort
 from wesadlib.data.trajectories import COURSE_RATE_HZ, make_course
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
-from wesadlib.models.logistic import Logistic
+from wesadlib.models import Examples, predict
+from wesadlib.models.tabular import Logistic
 from wesadlib.signals import make_windows
 
 SEED = 7
@@ -177,11 +178,10 @@ def accuracies(windows: xr.Dataset, splitter) -> np.ndarray:
     """Whether the logistic baseline is right about each window, fitted on the rest of a split."""
     label, subject = windows["label"].to_numpy(), windows["subject"].to_numpy()
     groups = () if isinstance(splitter, StratifiedKFold) else (subject,)
-    right = np.zeros(windows.sizes["window"], bool)
+    right, examples = np.zeros(windows.sizes["window"], bool), Examples.from_dataset(windows)
     for train, test in splitter.split(label, label, *groups):
-        model = Logistic().fit(windows.isel(window=train), seed=0)
-        probability = model.predict_proba(windows.isel(window=test))
-        right[test] = probability["state"].values[probability.argmax("state")] == label[test]
+        model = Logistic().fit(examples.take(train), seed=0)
+        right[test] = np.array(model.classes)[predict(model, examples.take(test)).argmax(1)] == label[test]
     return right
 
 

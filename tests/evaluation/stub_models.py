@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 from threadpoolctl import threadpool_info
 
+from wesadlib import models
 from wesadlib.models import register
 
 
@@ -16,6 +16,8 @@ class Centroid:
     """Nearest mean of the channels' means; its losses are sums over what it was given to train and to validate on."""
 
     name = "centroid"
+    feature_names_ = ()
+    rest_size_ = 0
 
     def __init__(self, classes):
         self.classes = list(classes)
@@ -25,31 +27,36 @@ class Centroid:
         return cls(params.classes)
 
     def fit(self, train, validation, *, rest=None, seed, progress=None):
-        values, label = self._values(train), train["label"].values
+        self.channels_, self.rate_hz_, self.uses_rest_ = train.channels, train.rate_hz, rest is not None
+        values, label = self._values(train.signal), train.label
         self.center_, self.scale_ = values.mean(0), values.std(0)
         scaled = (values - self.center_) / self.scale_
         self.means_ = np.stack([scaled[label == state].mean(0) for state in self.classes])
-        self.trained_on_ = sorted(set(train["subject"].values))
-        self.validated_on_ = sorted(set(validation["subject"].values)) if validation is not None else None
+        self.trained_on_ = sorted(set(train.subject))
+        self.seen_ = {*train.subject, *(() if validation is None else validation.subject)}
+        self.validated_on_ = sorted(set(validation.subject)) if validation is not None else None
         self.threads_ = [pool["num_threads"] for pool in threadpool_info()]
         self.seed_, self.best_epoch_ = seed, 1
-        loss = float(values.sum()), float(self._values(validation).sum()) if validation is not None else np.nan
+        loss = float(values.sum()), float(self._values(validation.signal).sum()) if validation is not None else np.nan
         self.history_ = pd.DataFrame({"epoch": [1, 2], "train_loss": loss[0], "validation_loss": loss[1]})
         for epoch in (1, 2):
             if progress:
                 progress(epoch, 2, *loss)
         return self
 
-    def predict_proba(self, windows, *, rest=None):
-        scaled = (self._values(windows) - self.center_) / self.scale_
+    def predict_proba(self, signal, feature, rest=None):
+        scaled = (self._values(signal) - self.center_) / self.scale_
         distance = ((scaled[:, None] - self.means_) ** 2).sum(-1)
         # Bounded, so that nonsense gives a probability all the same.
         odds = np.exp(-np.tanh(distance / 100) - 0.1 * self.seed_ * np.arange(len(self.classes)))
-        return xr.DataArray(odds / odds.sum(1, keepdims=True), dims=("window", "state"), coords={"state": self.classes})
+        return odds / odds.sum(1, keepdims=True)
+
+    def rest_values(self, signal, feature):
+        return self._values(signal).mean(0)
 
     @staticmethod
-    def _values(windows):
-        return windows["signal"].mean("time").values.astype(float)
+    def _values(signal):
+        return signal.mean(-1).astype(float)
 
 
 class Plain(Centroid):
@@ -59,7 +66,7 @@ class Plain(Centroid):
     validates = False
 
     def fit(self, train, validation, *, rest=None, seed, progress=None):
-        super().fit(train, validation, seed=seed)
+        super().fit(train, validation, rest=rest, seed=seed)
         del self.history_
         return self
 
@@ -69,24 +76,24 @@ class Diverged(Centroid):
 
     name = "diverged"
 
-    def predict_proba(self, windows, *, rest=None):
-        return super().predict_proba(windows) * np.nan
+    def predict_proba(self, signal, feature, rest=None):
+        return super().predict_proba(signal, feature, rest) * np.nan
 
 
 class Fragile(Centroid):
-    """Its process dies at each person of `deaths`, as often as is said there; `folder` remembers."""
+    """Of the people S2 to S6, its process dies at each of `deaths`, as often as is said there; `folder` remembers."""
 
     name = "fragile"
     folder = Path()
     deaths: dict[str, int] = {}  # noqa: RUF012
 
-    def predict_proba(self, windows, *, rest=None):
-        subject = str(windows["subject"].values[0])
+    def predict_proba(self, signal, feature, rest=None):
+        (subject,) = {f"S{k}" for k in range(2, 7)} - self.seen_
         tried = len(list(self.folder.glob(f"{subject}-*")))
         (self.folder / f"{subject}-{tried}").touch()
         if tried < self.deaths.get(subject, 0):
             os._exit(1)
-        return super().predict_proba(windows)
+        return super().predict_proba(signal, feature, rest)
 
 
 class Slow(Centroid):
@@ -96,7 +103,7 @@ class Slow(Centroid):
 
     def fit(self, train, validation, *, rest=None, seed, progress=None):
         time.sleep(0.3)
-        return super().fit(train, validation, seed=seed, progress=progress)
+        return super().fit(train, validation, rest=rest, seed=seed, progress=progress)
 
 
 class Counting(Centroid):
@@ -106,8 +113,8 @@ class Counting(Centroid):
     fits: list[tuple[str, ...]] = []  # noqa: RUF012
 
     def fit(self, train, validation, *, rest=None, seed, progress=None):
-        self.fits.append((self.name, *sorted(set(train["subject"].values)), str(seed)))
-        return super().fit(train, validation, seed=seed)
+        self.fits.append((self.name, *sorted(set(train.subject)), str(seed)))
+        return super().fit(train, validation, rest=rest, seed=seed)
 
 
 class CountingToo(Counting):
@@ -115,35 +122,31 @@ class CountingToo(Counting):
 
     name = "counting_too"
 
-    def predict_proba(self, windows, *, rest=None):
-        return super().predict_proba(windows) ** 2 / (super().predict_proba(windows) ** 2).sum("state")
+    def predict_proba(self, signal, feature, rest=None):
+        squares = super().predict_proba(signal, feature, rest) ** 2
+        return squares / squares.sum(1, keepdims=True)
 
 
 class Restful(Centroid):
-    """Remembers whose windows at rest it was shown, when."""
+    """Remembers whose windows at rest it was shown, when; `spy_on_predictions` adds what it predicts."""
 
     name = "restful"
-    shown: list[dict] = []  # noqa: RUF012
 
     def fit(self, train, validation, *, rest=None, seed, progress=None):
         self.fitted_ = {"taught": _span(train), "validated": _span(validation), "rest": _span(rest)}
-        return super().fit(train, validation, seed=seed)
-
-    def predict_proba(self, windows, *, rest=None):
-        self.shown.append(self.fitted_ | {"tested": _span(windows), "rest_of_tested": _span(rest)})
-        return super().predict_proba(windows)
+        return super().fit(train, validation, rest=rest, seed=seed)
 
 
 class Failing(Centroid):
-    """Cannot predict the people in `people`; with "all" it predicts nobody."""
+    """Cannot predict when it has not seen all the people in `people`; with "all" it predicts nobody."""
 
     name = "failing"
     people: tuple[str, ...] = ()
 
-    def predict_proba(self, windows, *, rest=None):
-        if "all" in self.people or windows["subject"].values[0] in self.people:
+    def predict_proba(self, signal, feature, rest=None):
+        if "all" in self.people or set(self.people) - self.seen_:
             raise ValueError("no idea")
-        return super().predict_proba(windows)
+        return super().predict_proba(signal, feature, rest)
 
 
 class Informed(Centroid):
@@ -152,15 +155,10 @@ class Informed(Centroid):
     name = "informed"
     belief = 0.9
 
-    def predict_proba(self, windows, *, rest=None):
-        right = windows["signal"].values[:, 0, 0].astype(float)
-        stress = 0.5 + (self.belief - 0.5) * np.sign(right)
+    def predict_proba(self, signal, feature, rest=None):
+        stress = 0.5 + (self.belief - 0.5) * np.sign(signal[:, 0, 0].astype(float))
         columns = {"stress": stress, "baseline": 1 - stress}
-        return xr.DataArray(
-            np.stack([columns[state] for state in self.classes], axis=1),
-            dims=("window", "state"),
-            coords={"state": self.classes},
-        )
+        return np.stack([columns[state] for state in self.classes], axis=1)
 
 
 class Ignorant(Informed):
@@ -177,10 +175,21 @@ class Contrary(Informed):
     belief = 0.1
 
 
-def _span(windows):
-    if windows is None:
+def spy_on_predictions(monkeypatch, shown):
+    """Append to `shown` what each :class:`Restful` was fitted with and is asked to predict."""
+    predict = models.predict
+
+    def spy(model, examples, rest=None):
+        shown.append(model.fitted_ | {"tested": _span(examples), "rest_of_tested": _span(rest)})
+        return predict(model, examples, rest)
+
+    monkeypatch.setattr(models, "predict", spy)
+
+
+def _span(examples):
+    if examples is None:
         return None
-    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values
+    subject, start_s = examples.subject, examples.start_s
     return {str(person): start_s[subject == person].tolist() for person in dict.fromkeys(subject)}
 
 

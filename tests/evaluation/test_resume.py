@@ -24,14 +24,13 @@ def sources(path):
 
 
 def test_a_models_sources_are_its_own_module_and_those_that_it_imports():
-    assert sources(MODELS / "logistic.py") == {"folds.py", "logistic.py", "tabular.py", "contract.py", "predictor.py"}
-    assert "training.py" in sources(MODELS / "resnet.py") and "forest.py" not in sources(MODELS / "resnet.py")
-    assert sources(MODELS / "resnet.py") < sources(MODELS / "joint.py")
+    assert sources(MODELS / "tabular.py") == {"folds.py", "tabular.py", "base.py"}
+    assert "training.py" in sources(MODELS / "resnet.py") and "tabular.py" not in sources(MODELS / "resnet.py")
     assert sources(Path(stub_models.__file__)) == {"folds.py", "stub_models.py"}
 
 
 def test_no_module_that_a_model_runs_is_overlooked():
-    names = ["logistic", "forest", "boosting", "resnet", "joint"]
+    names = ["tabular", "resnet"]
     # Each as if it were the first, with the libraries that they share imported once.
     script = (
         "import importlib, sys\n"
@@ -53,9 +52,7 @@ def test_another_models_source_leaves_a_models_digest_and_its_own_changes_it(tmp
 
     def digests():
         resume._source_digest.cache_clear()
-        return {
-            name: resume._source_digest(copies / f"{name}.py") for name in ("logistic", "forest", "resnet", "joint")
-        }
+        return {name: resume._source_digest(copies / f"{name}.py") for name in ("tabular", "resnet")}
 
     def changed_by(file):
         before = digests()
@@ -63,17 +60,15 @@ def test_another_models_source_leaves_a_models_digest_and_its_own_changes_it(tmp
             source.write("\nCHANGED = True\n")
         return {name for name, value in digests().items() if value != before[name]}
 
-    assert changed_by("forest.py") == {"forest"}
     assert changed_by("mean.py") == set()
-    assert changed_by("tabular.py") == {"logistic", "forest"}
-    assert changed_by("network.py") == {"resnet", "joint"}
-    assert changed_by("joint.py") == {"joint"}
-    assert changed_by("contract.py") == {"logistic", "forest", "resnet", "joint"}
+    assert changed_by("tabular.py") == {"tabular"}
+    assert changed_by("network.py") == {"resnet"}
+    assert changed_by("base.py") == {"tabular", "resnet"}
     resume._source_digest.cache_clear()
 
 
 def test_the_recipe_of_a_fold_is_part_of_every_digest():
-    for path in (MODELS / "logistic.py", Path(stub_models.__file__)):
+    for path in (MODELS / "tabular.py", Path(stub_models.__file__)):
         assert Path(inspect.getfile(folds)) in resume._sources(path)
 
 

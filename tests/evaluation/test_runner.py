@@ -8,7 +8,8 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import divide, fit_model, task_name
 from wesadlib.evaluation.runner import evaluate, fit_final
 from wesadlib.features import extract_features
-from wesadlib.models.logistic import Logistic
+from wesadlib.models import Examples, predict
+from wesadlib.models.tabular import Logistic
 from wesadlib.params import Params
 from wesadlib.quality import assess_quality
 
@@ -249,18 +250,19 @@ def test_the_baseline_learns_from_validation_people_and_nobody_is_said_to_valida
 
 def test_the_final_model_of_known_rest_is_fitted_with_everybodys_rest_and_not_on_it(toy_windows):
     toy_windows = extract_features(assess_quality(toy_windows))
-    cold, rested = (
+    cold, calibrated = (
         fit_final("logistic", toy_windows, params=Params(rest_minutes=2.0), protocol=protocol)
         for protocol in ("cold_start", "rest_calibrated")
     )
-    assert (cold.rested_, rested.rested_) == (False, True)
+    assert (cold.uses_rest_, calibrated.uses_rest_) == (False, True)
     params = Params(rest_minutes=2.0)
     predictions = evaluate("logistic", toy_windows, protocol="rest_calibrated", params=params, workers=0)
     fold = predictions[predictions["subject"] == "S2"]
     own = toy_windows.isel(window=(toy_windows["subject"] == "S2").values)
     rest = own.isel(window=(own["start_s"] <= 60).values)
     # The one more person that it has learnt from moves it a little.
-    found = rested.predict_proba(own.isel(window=np.isin(own["start_s"], fold["start_s"])), rest=rest)
-    assert np.abs(found.sel(state="stress").values - fold["p_stress"].values).max() < 0.2
+    tested = own.isel(window=np.isin(own["start_s"], fold["start_s"]))
+    probability = predict(calibrated, *(Examples.from_dataset(part) for part in (tested, rest)))
+    assert np.abs(probability[:, calibrated.classes.index("stress")] - fold["p_stress"].values).max() < 0.2
     with pytest.raises(InputError, match="the final model cannot be of the protocol `whole_recording`"):
         fit_final("logistic", toy_windows, protocol="whole_recording")

@@ -78,7 +78,7 @@ def test_more_groups_than_people_are_refused(windows):
 @pytest.mark.parametrize("protocol", ["cold_start", "rest_calibrated"])
 def test_each_pair_of_groups_is_predicted_by_a_model_that_saw_neither(windows, monkeypatch, protocol):
     seen = []
-    monkeypatch.setattr(stub_models.Restful, "shown", seen)
+    stub_models.spy_on_predictions(monkeypatch, seen)
     pairs = pairs_of(windows, ["restful"], protocol=protocol, params=PARAMS)
     group = draw_groups(list(dict.fromkeys(windows["subject"].values)), 3, 0)
     assert (pairs["group"] == pairs["subject"].map(group)).all() and (pairs["group"] != pairs["other"]).all()

@@ -1,9 +1,9 @@
 """Windows that could have been measured as well."""
 
 import torch
+from wesadlib.models.levels import WindowNormalisation
 
 from wesadlib.models.augmentation import Augmentation
-from wesadlib.models.levels import WindowNormalisation
 
 
 def draw(windows: int = 200, channels: int = 3, samples: int = 50) -> tuple[torch.Tensor, torch.Tensor]:

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from wesadlib.models.boosting import Boosting
 
 from wesadlib.features import extract_features
-from wesadlib.models.boosting import Boosting
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
-"""Every registered model keeps the contract, cold and with people's rest."""
+"""Every registered model keeps the contract, cold and calibrated by people's rest."""
 
 import sys
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
@@ -14,6 +15,8 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, run_fold
 from wesadlib.evaluation.splits import Fold
 from wesadlib.features import extract_features
+from wesadlib.models import Examples, predict
+from wesadlib.models.base import select_inputs
 from wesadlib.params import Params
 
 NAMES = [name for name, home in models.MODELS.items() if home.startswith("wesadlib.")]
@@ -33,21 +36,25 @@ def windows(make_windows_of_toys) -> xr.Dataset:
     return extract_features(make_windows_of_toys(n_subjects=4, per_subject=24, window_s=24.0))
 
 
-def of(windows: xr.Dataset, people: list[str], rest: bool = False) -> xr.Dataset:
-    chosen = windows["subject"].isin(people) & ((windows["start_s"] < 120) == rest)
-    return windows.isel(window=np.flatnonzero(chosen))
+@pytest.fixture(scope="module")
+def examples(windows) -> Examples:
+    return Examples.from_dataset(windows)
+
+
+def of(examples: Examples, people: list[str], rest: bool = False) -> Examples:
+    return examples.take(np.isin(examples.subject, people) & ((examples.start_s < 120) == rest))
 
 
 @pytest.fixture(scope="module")
-def parts(windows) -> tuple[xr.Dataset, xr.Dataset, xr.Dataset]:
+def parts(examples) -> tuple[Examples, Examples, Examples]:
     """Training, validation and test people, without their rest."""
-    return tuple(of(windows, people) for people in PEOPLE)
+    return tuple(of(examples, people) for people in PEOPLE)
 
 
 @pytest.fixture(scope="module")
-def rests(windows) -> tuple[xr.Dataset, xr.Dataset]:
+def rests(examples) -> tuple[Examples, Examples]:
     """Rest of the training and validation people, and of the test people."""
-    return of(windows, PEOPLE[0] + PEOPLE[1], rest=True), of(windows, PEOPLE[2], rest=True)
+    return of(examples, PEOPLE[0] + PEOPLE[1], rest=True), of(examples, PEOPLE[2], rest=True)
 
 
 @pytest.fixture(scope="module")
@@ -65,38 +72,36 @@ def fit(name: str, parts, rests=None, params: Params = PARAMS) -> models.Model:
     return models.create(name, params).fit(parts[0], parts[1], rest=rests and rests[0], seed=3)
 
 
-def predict(model: models.Model, parts, rests=None) -> xr.DataArray:
-    return model.predict_proba(parts[2], rest=rests and rests[1])
+def predict_test(model: models.Model, parts, rests=None) -> np.ndarray:
+    return predict(model, parts[2], rests and rests[1])
 
 
-def assert_simplex(probability: xr.DataArray, windows: xr.Dataset, model: models.Model) -> None:
-    assert probability.dims == ("window", "state")
-    assert list(probability["state"].values) == model.classes
-    assert (probability["subject"].values == windows["subject"].values).all()
-    assert np.isfinite(probability.values).all()
-    assert (probability.values >= 0).all()
-    assert np.allclose(probability.sum("state"), 1, atol=1e-9)
+def assert_simplex(probability: np.ndarray, windows: Examples, model: models.Model) -> None:
+    assert probability.shape == (len(windows), len(model.classes)) and probability.dtype == float
+    assert np.isfinite(probability).all()
+    assert (probability >= 0).all()
+    assert np.allclose(probability.sum(axis=1), 1, atol=1e-9)
 
 
 @cold_or_rested
 @every_model
 def test_it_fits_and_predicts_a_simplex(name, rested, parts, rests, fitted):
     model = fitted(name, rested)
-    probability = predict(model, parts, rests if rested else None)
+    probability = predict_test(model, parts, rests if rested else None)
     assert model.name == name
     assert_simplex(probability, parts[2], model)
-    assert probability.values.std() > 0
+    assert probability.std() > 0
 
 
 @cold_or_rested
 @every_model
 def test_it_is_deterministic_whatever_was_drawn_before(name, rested, parts, rests, fitted):
     given = rests if rested else None
-    first = predict(fitted(name, rested), parts, given)
+    first = predict_test(fitted(name, rested), parts, given)
     np.random.default_rng().random(3)
     if "torch" in sys.modules:
         sys.modules["torch"].rand(5)
-    assert np.array_equal(first, predict(fit(name, parts, given), parts, given))
+    assert np.array_equal(first, predict_test(fit(name, parts, given), parts, given))
 
 
 @every_model
@@ -108,10 +113,11 @@ def test_it_leaves_its_windows_and_global_generators_alone(name, parts, rests):
         return torch.get_rng_state().tolist(), np.random.get_state()[1].tolist()  # noqa: NPY002
 
     given, state_before = (*parts, *rests), global_state()
-    copies = [part.copy(deep=True) for part in given]
-    predict(fit(name, parts, rests), parts, rests)
+    copies = [(part.signal.copy(), part.feature.copy()) for part in given]
+    predict_test(fit(name, parts, rests), parts, rests)
     for part, before in zip(given, copies, strict=True):
-        xr.testing.assert_identical(part, before)
+        np.testing.assert_array_equal(part.signal, before[0])
+        np.testing.assert_array_equal(part.feature, before[1])
     assert global_state() == state_before
 
 
@@ -119,38 +125,42 @@ def test_it_leaves_its_windows_and_global_generators_alone(name, parts, rests):
 @every_model
 def test_it_predicts_each_window_by_itself(name, rested, parts, rests, fitted):
     model, rest = fitted(name, rested), rests[1] if rested else None
-    together = model.predict_proba(parts[2], rest=rest).values
-    alone = [model.predict_proba(parts[2].isel(window=[k]), rest=rest).values[0] for k in range(3)]
+    together = predict(model, parts[2], rest)
+    alone = [predict(model, parts[2].take(slice(k, k + 1)), rest)[0] for k in range(3)]
     assert np.allclose(together[:3], alone, atol=1e-6)
+
+
+def copied(examples: Examples) -> Examples:
+    return replace(examples, signal=examples.signal.copy(), feature=examples.feature.copy())
 
 
 @cold_or_rested
 @every_model
 def test_it_survives_missing_samples_and_features(name, rested, parts, rests):
-    train, validation, test = (part.copy(deep=True) for part in parts)
-    given = tuple(part.copy(deep=True) for part in rests) if rested else None
+    train, validation, test = (copied(part) for part in parts)
+    given = tuple(copied(part) for part in rests) if rested else None
     for part in (train, validation, test, *(given or ())):
-        part["signal"][0, 1] = np.nan
-        part["signal"][1, :, 100:200] = np.nan
-        part["feature"][0, :5] = np.nan
-    test["signal"][2] = np.nan
-    test["feature"][2] = np.nan
-    train["feature"][:, 7] = np.nan
+        part.signal[0, 1] = np.nan
+        part.signal[1, :, 100:200] = np.nan
+        part.feature[0, :5] = np.nan
+    test.signal[2] = np.nan
+    test.feature[2] = np.nan
+    train.feature[:, 7] = np.nan
     model = fit(name, (train, validation, test), given)
-    assert_simplex(predict(model, (train, validation, test), given), test, model)
+    assert_simplex(predict_test(model, (train, validation, test), given), test, model)
 
 
 @cold_or_rested
 @every_model
 def test_it_survives_a_channel_that_nobody_has(name, rested, parts, rests):
     # With rest also: one that somebody has, but not at rest.
-    train, validation, test = (part.copy(deep=True) for part in parts)
-    given = tuple(part.copy(deep=True) for part in rests) if rested else None
+    train, validation, test = (copied(part) for part in parts)
+    given = tuple(copied(part) for part in rests) if rested else None
     for part in (train, *(given or ())):
-        part["signal"][:, 2] = np.nan
-        part["feature"][:, 3] = np.nan
+        part.signal[:, 2] = np.nan
+        part.feature[:, 3] = np.nan
     model = fit(name, (train, validation, test), given)
-    assert_simplex(predict(model, (train, validation, test), given), test, model)
+    assert_simplex(predict_test(model, (train, validation, test), given), test, model)
 
 
 @cold_or_rested
@@ -162,7 +172,7 @@ def test_it_comes_back_from_its_folder_to_the_bit(name, rested, parts, rests, fi
     loaded = models.load(tmp_path)
     assert type(loaded) is type(model)
     assert loaded.classes == model.classes
-    assert np.array_equal(predict(loaded, parts, given), predict(model, parts, given))
+    assert np.array_equal(predict_test(loaded, parts, given), predict_test(model, parts, given))
     assert (tmp_path / "other.txt").read_text() == "stays"
     assert not [path.name for path in tmp_path.rglob(".*")]
 
@@ -173,7 +183,7 @@ def test_it_comes_back_from_a_bundle_to_the_bit(name, rested, windows, parts, re
     model, given = fitted(name, rested), rests if rested else None
     folder = save_bundle(model, tmp_path / "bundle", windows=windows, params=PARAMS)
     loaded = load_bundle(folder).model
-    assert np.array_equal(predict(loaded, parts, given), predict(model, parts, given))
+    assert np.array_equal(predict_test(loaded, parts, given), predict_test(model, parts, given))
 
 
 @every_model
@@ -190,51 +200,71 @@ def test_it_writes_the_same_bytes_for_the_same_seed(name, parts, tmp_path):
 @cold_or_rested
 @every_model
 def test_it_tells_three_states_apart(name, rested, parts, rests):
-    three = [part.assign_coords(label=("window", np.resize(THREE, part.sizes["window"]))) for part in parts]
+    three = [replace(part, label=np.resize(THREE, len(part))) for part in parts]
     given = rests if rested else None
     model = fit(name, three, given, PARAMS.model_copy(update={"classes": THREE}))
-    assert_simplex(predict(model, three, given), three[2], model)
-    assert predict(model, three, given).shape == (20, 3)
+    assert_simplex(predict_test(model, three, given), three[2], model)
+    assert predict_test(model, three, given).shape == (20, 3)
 
 
 @every_model
 def test_it_fits_without_validation_people(name, parts):
     model = models.create(name, PARAMS).fit(parts[0], None, seed=0)
-    assert_simplex(model.predict_proba(parts[2]), parts[2], model)
+    assert_simplex(predict(model, parts[2]), parts[2], model)
 
 
 @every_model
 def test_it_refuses_states_that_it_cannot_learn(name, parts):
     train, validation, _ = parts
-    unknown = train.assign_coords(label=("window", np.full(train.sizes["window"], "meditation")))
+    unknown = replace(train, label=np.full(len(train), "meditation"))
     with pytest.raises(InputError, match=r"`meditation`.*baseline, stress"):
         models.create(name, PARAMS).fit(unknown, validation, seed=0)
     with pytest.raises(InputError, match="no training window of the state `stress`"):
-        models.create(name, PARAMS).fit(train.isel(window=train["label"] == "baseline"), None, seed=0)
+        models.create(name, PARAMS).fit(train.take(train.label == "baseline"), None, seed=0)
 
 
 @every_model
 def test_it_predicts_with_rest_when_it_was_fitted_with_rest_and_not_otherwise(name, parts, rests, fitted):
     with pytest.raises(InputError, match=r"rest[^.]*\.$"):
-        fitted(name, rested=True).predict_proba(parts[2])
+        predict(fitted(name, rested=True), parts[2])
     with pytest.raises(InputError, match=r"rest[^.]*\.$"):
-        fitted(name).predict_proba(parts[2], rest=rests[1])
+        predict(fitted(name), parts[2], rests[1])
+    signal, feature = select_inputs(fitted(name), parts[2])
+    with pytest.raises(InputError, match=r"rest[^.]*\.$"):
+        fitted(name).predict_proba(signal, feature, np.zeros((len(parts[2]), 1), np.float32))
+    with pytest.raises(InputError, match=r"rest of shape"):
+        fitted(name, rested=True).predict_proba(signal, feature, np.zeros((len(parts[2]), 1), np.float32))
 
 
 @every_model
-def test_nobody_is_judged_without_rest_of_their_own(name, windows, parts, rests, fitted):
+def test_nobody_is_judged_without_rest_of_their_own(name, examples, parts, rests, fitted):
     with pytest.raises(InputError, match="S5"):
-        fitted(name, rested=True).predict_proba(parts[2], rest=rests[0])
+        predict(fitted(name, rested=True), parts[2], rests[0])
     with pytest.raises(InputError, match="S4"):
-        models.create(name, PARAMS).fit(parts[0], parts[1], rest=of(windows, PEOPLE[0], rest=True), seed=0)
+        models.create(name, PARAMS).fit(parts[0], parts[1], rest=of(examples, PEOPLE[0], rest=True), seed=0)
 
 
 @every_model
 def test_rest_counts(name, parts, rests, fitted):
     model = fitted(name, rested=True)
-    stressed = parts[2].isel(window=parts[2]["label"] == "stress")
-    at_rest, under_stress = (model.predict_proba(parts[2], rest=rest) for rest in (rests[1], stressed))
-    assert float(abs(at_rest - under_stress).max()) > 1e-4
+    stressed = parts[2].take(parts[2].label == "stress")
+    at_rest, under_stress = (predict(model, parts[2], rest) for rest in (rests[1], stressed))
+    assert np.abs(at_rest - under_stress).max() > 1e-4
+
+
+@cold_or_rested
+@every_model
+def test_columns_are_found_by_their_names(name, rested, parts, rests, fitted):
+    def turned(part: Examples) -> Examples:
+        names = {"channels": part.channels[::-1], "feature_names": part.feature_names[::-1]}
+        return replace(part, signal=part.signal[:, ::-1], feature=part.feature[:, ::-1], **names)
+
+    model, rest = fitted(name, rested), rests[1] if rested else None
+    expected = predict(model, parts[2], rest)
+    assert np.array_equal(expected, predict(model, turned(parts[2]), rest and turned(rest)))
+    without = replace(parts[2], feature_names=("other", *parts[2].feature_names[1:]), channels=("other",) * 6)
+    with pytest.raises(InputError, match=r"`(wrist_bvp|heart_rate_mean|\w+)` is missing"):
+        predict(model, without, rest)
 
 
 @cold_or_rested

@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
+from wesadlib.models.forest import Forest
 
 from wesadlib.features import extract_features
-from wesadlib.models.forest import Forest
 
 
 @pytest.fixture(scope="module")

@@ -4,11 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from wesadlib.models.joint import Joint
 
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
-from wesadlib.models.joint import Joint
 from wesadlib.models.layers import count_parameters
 from wesadlib.models.resnet import ResNet
 

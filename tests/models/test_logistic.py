@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 import xarray as xr
+from wesadlib.models.logistic import Logistic
 
 from wesadlib.features import extract_features
-from wesadlib.models.logistic import Logistic
 
 
 @pytest.fixture(scope="module")

@@ -4,13 +4,13 @@ import shutil
 import numpy as np
 import pytest
 import xarray as xr
+from wesadlib.models.boosting import Boosting
+from wesadlib.models.forest import Forest
+from wesadlib.models.logistic import Logistic
 
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
-from wesadlib.models.boosting import Boosting
-from wesadlib.models.forest import Forest
-from wesadlib.models.logistic import Logistic
 from wesadlib.models.mean import Mean
 from wesadlib.params import Params
 

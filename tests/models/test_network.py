@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from wesadlib.models.levels import RobustScale, WindowNormalisation, quantisation_noise
 
 from wesadlib.errors import InputError
 from wesadlib.models.layers import count_multiply_accumulates, count_parameters, describe_blocks, describe_layers
-from wesadlib.models.levels import RobustScale, WindowNormalisation, quantisation_noise
 from wesadlib.models.network import ResidualStage, ResNet1D, SqueezeExcitation
 
 UNITS = ["a.u.", "uS", "degC", "g", "g", "g", "mV"]

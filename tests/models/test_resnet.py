@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from wesadlib.models.levels import tabulate_levels
 
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.models.layers import count_parameters
-from wesadlib.models.levels import tabulate_levels
 from wesadlib.models.resnet import ResNet
 from wesadlib.params import Params
 

@@ -10,13 +10,13 @@ import xarray as xr
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import FunctionTransformer
-
-from wesadlib.errors import InputError
-from wesadlib.features import extract_features
 from wesadlib.models.boosting import Boosting
 from wesadlib.models.contract import check_rest, rest_of_each
 from wesadlib.models.forest import Forest
 from wesadlib.models.logistic import Logistic
+
+from wesadlib.errors import InputError
+from wesadlib.features import extract_features
 from wesadlib.models.mean import Mean
 from wesadlib.models.tabular import Damping
 

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from wesadlib.models.rest import Rest
 
 from wesadlib.models import training
-from wesadlib.models.rest import Rest
 from wesadlib.models.training import (
     REST_WINDOWS,
     BestWeights,

@@ -47,7 +47,7 @@ def watched_bundle(tmp_path_factory):
 @pytest.fixture(scope="module")
 def cluster(watched_bundle):
     """(client, node of each replica)."""
-    plain = make_configuration(watched_bundle, {"engine": "eager", "token_variable": "WESAD_TOKEN"}, port=free_port())
+    plain = make_configuration(watched_bundle, {"token_variable": "WESAD_TOKEN"}, port=free_port())
     replicas = Replicas(num_replicas=2, ray_actor_options={"num_cpus": 1})
     tokens = {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": "0" * 64, "WESAD_TOKEN": TOKEN}
     # Else a proxy asks the replica on its own node for as long as that has time.
@@ -129,7 +129,7 @@ def test_both_replicas_give_the_bundles_answers_and_are_counted_together(client,
 def test_a_rest_that_one_replica_took_is_known_to_both(client, spread, watched_bundle):
     rest = client.rest("ann", WINDOWS[:2])
     bundle = load_bundle(watched_bundle)
-    expected = bundle.predict_window(*WINDOWS[4], profile=bundle.rest_profile(WINDOWS[:2])).probabilities
+    expected = bundle.predict_window(*WINDOWS[4], rest=bundle.rest_values(WINDOWS[:2])).probabilities
     answers = spread(lambda _: client.predict(*WINDOWS[4], rest=rest.rest), range(20))
     assert {answer.protocol for answer in answers} == {"rest_calibrated"}
     assert all(answer.probabilities == pytest.approx(expected, abs=1e-6) for answer in answers)

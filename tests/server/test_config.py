@@ -51,7 +51,7 @@ def run(path):
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        ((*ARGUMENTS, "engin"), "eager", "`applications.0.args.engin` is unknown here; did you mean `engine`?"),
+        ((*ARGUMENTS, "thread"), 1, "`applications.0.args.thread` is unknown here; did you mean `threads`?"),
         ((*DEPLOYMENT, "user_config", "queue_length"), "512", "queue_length`: input should be a valid integer"),
         ((*DEPLOYMENT, "num_replicas"), 0, "num_replicas`: input should be greater than or equal to 1, not '0'."),
     ],

@@ -151,7 +151,7 @@ def test_other_paths_and_methods_are_problems_too(client):
 
 def test_a_failure_inside_tells_nothing_of_the_inside(bundle, body):
     class Broken(type(bundle)):
-        def judge(self, *windows):
+        def classify(self, *windows):
             raise KeyError("/secret/path")
 
     service = make_service(bundle)

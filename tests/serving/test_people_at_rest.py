@@ -47,7 +47,7 @@ def test_minutes_at_rest_are_a_handle_by_which_later_windows_are_answered(asked,
     known = answer.json()
     assert (known["person"], known["windows"], known["model_version"]) == ("ann", 2, rested.version)
     found = predict(asked, known["rest"]).json()
-    expected = rested.predict_window(*LATER, profile=rested.rest_profile(REST))
+    expected = rested.predict_window(*LATER, rest=rested.rest_values(REST))
     assert found["protocol"] == "rest_calibrated"
     assert found["probabilities"] == pytest.approx(expected.probabilities, abs=1e-6)
     cold = post(asked, "/predict", write_window(*LATER, "json"), "json").json()

@@ -89,14 +89,13 @@ def test_rays_limit_lies_above_the_apps_own(file):
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        ((*ARGUMENTS, "engin"), "eager", "`applications.0.args.engin` is unknown here; did you mean `engine`?"),
+        ((*ARGUMENTS, "thread"), 1, "`applications.0.args.thread` is unknown here; did you mean `threads`?"),
         ((*ARGUMENTS, "grace_s"), 3, "`applications.0.args.grace_s` is unknown here; it belongs under `user_config`."),
-        ((*USER_CONFIG, "engine"), "eager", "it belongs under `args`."),
+        ((*USER_CONFIG, "threads"), 1, "it belongs under `args`."),
         ((*USER_CONFIG, "grace_s"), "3", "`applications.0.deployments.0.user_config.grace_s`: input should be a valid"),
         ((*USER_CONFIG, "max_streams"), 0, "greater than or equal to 1, not '0'."),
         ((*USER_CONFIG, "max_streams"), True, "`applications.0.deployments.0.user_config.max_streams`: input should"),
         ((*USER_CONFIG, "lag_s"), float("nan"), "finite number"),
-        ((*ARGUMENTS, "engine"), "guess", "'eager' or 'openvino'"),
         ((*ARGUMENTS, "token_variable"), "a secret!", "token_variable"),
         (("http_options", "port"), 0, "`http_options.port`"),
         (("http_options", "hots"), "127.0.0.1", "`http_options.hots` is unknown here"),

@@ -1,9 +1,9 @@
 """A bundle on disk: written whole or not at all, and checked before anything of it is loaded.
 
-It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``rested/`` (the same of a model that uses
-a person's rest, where there is one), ``reference.parquet`` (what drift is measured against), ``example.msgpack`` (some
-minutes of a person who does not exist) and ``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the SHA-256
-of the configuration itself is the model's version.
+It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``calibrated/`` (the same of a model that
+uses a person's rest, where there is one), ``reference.parquet`` (what drift is measured against), ``example.msgpack``
+(some minutes of a person who does not exist) and ``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the
+SHA-256 of the configuration itself is the model's version.
 """
 
 import json
@@ -25,14 +25,14 @@ from wesadlib.params import Params
 from wesadlib.quality import read_thresholds
 
 #: Layout of the folder and of ``config.json``; raised when an older reader could misread a newer bundle.
-FORMAT = 2
+FORMAT = 3
 
 
 def save_bundle(
     model: Model,
     folder: str | Path,
     *,
-    rested: Model | None = None,
+    calibrated: Model | None = None,
     windows: xr.Dataset,
     params: Params,
     metrics: pd.DataFrame | Sequence[Mapping[str, Any]] | None = None,
@@ -46,7 +46,7 @@ def save_bundle(
     model : fitted model
     folder : path
         Where; a bundle that is already there is replaced.
-    rested : fitted model, optional
+    calibrated : fitted model, optional
         Fitted with people's windows at rest, as of the protocol ``rest_calibrated``: answers where a person's rest is
         known.
     windows : xarray.Dataset
@@ -64,28 +64,22 @@ def save_bundle(
     -------
     Path
         The folder.
-
-    Raises
-    ------
-    InputError
-        When `rested` was fitted without rest, or tells other states apart.
     """
-    if rested is not None and not (rested.rested_ and list(rested.classes) == list(model.classes)):
-        raise InputError("`rested` is a model of the same states that was fitted with people's windows at rest.")
+    names = tuple(str(name) for name in windows["channel"].values)
+    _check(model, calibrated, names)
     with artefacts.replacing(folder) as partial:
         (partial / "model").mkdir(parents=True)
         model.save(partial / "model")
-        if rested is not None:
-            (partial / "rested").mkdir()
-            rested.save(partial / "rested")
-        names = tuple(str(name) for name in windows["channel"].values)
+        if calibrated is not None:
+            (partial / "calibrated").mkdir()
+            calibrated.save(partial / "calibrated")
         (partial / EXAMPLE_FILE).write_bytes(make_example(names, float(windows.attrs["window_s"])))
         if drift_reference is not None:
             drift_reference.to_parquet(partial / "reference.parquet", index=False)
         config = _describe(model, windows, params) | {
             "metrics": _records(metrics),
             "drift_threshold": drift_threshold,
-            "rest": None if rested is None else {"state": "baseline", "minutes": params.rest_minutes},
+            "rest": None if calibrated is None else {"state": "baseline", "minutes": params.rest_minutes},
         }
         (partial / "MODEL_CARD.md").write_text(model_card(config), encoding="utf-8")
         for path in partial.rglob("*.*"):
@@ -98,13 +92,7 @@ def save_bundle(
 
 
 def read_config(folder: str | Path) -> dict[str, Any]:
-    """Check a bundle's digests and return its configuration, without loading the model.
-
-    Raises
-    ------
-    InputError
-        As :func:`load_bundle`.
-    """
+    """Check a bundle's digests and return its configuration, without loading the model."""
     folder = Path(folder)
     path = folder / "config.json"
     if not path.is_file():
@@ -133,6 +121,22 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 def _files(folder: Path) -> list[str]:
     paths = (path for path in folder.rglob("*") if path.is_file() and path != folder / "config.json")
     return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _check(model: Model, calibrated: Model | None, channels: tuple[str, ...]) -> None:
+    if model.channels_ not in ((), channels):
+        raise InputError(
+            f"the model reads the channels {', '.join(model.channels_)}, the windows have {', '.join(channels)}; give "
+            "the windows that it was trained on."
+        )
+    if calibrated is not None and not (calibrated.uses_rest_ and _inputs(calibrated) == _inputs(model)):
+        raise InputError(
+            "`calibrated` is a model of the same states, channels and features, fitted with people's windows at rest."
+        )
+
+
+def _inputs(model: Model) -> tuple:
+    return list(model.classes), model.channels_, model.feature_names_
 
 
 def _describe(model: Model, windows: xr.Dataset, params: Params) -> dict[str, Any]:

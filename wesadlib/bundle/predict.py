@@ -1,25 +1,73 @@
-"""A bundle in memory: what it is asked, and what it answers."""
+"""A bundle in memory, and the one path from a window to an answer: quality, features, probabilities."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
+from pydantic import BaseModel, ConfigDict, Field
+from threadpoolctl import ThreadpoolController
 
-from wesadlib.bundle.answer import Answer, Judged
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
-from wesadlib.bundle.judge import Channels, Judge, require_rest
-from wesadlib.bundle.problems import find_problems
+from wesadlib.bundle.folder import read_config
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
-from wesadlib.models import Fitted, Model
+from wesadlib.features import feature_values
+from wesadlib.models import Model
 from wesadlib.models import load as load_model
-from wesadlib.signals import Windows, cut_window
-from wesadlib.signals.windows import InfiniteSample
+from wesadlib.models.base import positions
+from wesadlib.quality import assess_arrays
+from wesadlib.signals import Windows, cut_window, windows_from_channels
+
+#: Least number of good windows from which a person's rest is taken.
+LEAST_REST = 2
+
+#: Native samples of each channel of one window, and the rate of each.
+Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
+
+
+class Answer(BaseModel):
+    """What a bundle says of one window: a state, or why the window was refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Literal["ok", "rejected"] = Field(
+        description="ok: the window was classified; rejected: its quality was too poor"
+    )
+    state: str | None = Field(description="the most probable state; null where the window is rejected")
+    probabilities: dict[str, float] | None = Field(description="probability of each state; null where rejected")
+    confidence: float | None = Field(description="probability of the most probable state; null where rejected")
+    abstained: bool = Field(description="true where the confidence is below the bundle's `min_confidence`")
+    quality: dict[str, float | None] = Field(
+        description="quality of each channel by its worst rule, 0 to 1; a window is refused below 0.5"
+    )
+    reasons: list[str] = Field(
+        description="why the window is rejected: channels and rules, worst first; empty where it is not"
+    )
+    protocol: Literal["cold_start", "rest_calibrated"] = Field(
+        description="rest_calibrated: the person's rest was known, and the model that uses it was asked"
+    )
+    model_version: str = Field(description="SHA-256 of the bundle's configuration")
+
+
+class Result(NamedTuple):
+    """One window's result, with what it was computed from.
+
+    Attributes
+    ----------
+    answer : Answer or dict of str to str
+        The answer, or what is wrong with the window: channel name to problem.
+    features : ndarray (feature_name,) or None
+        Features of a window that was classified, named by :attr:`Bundle.feature_names`.
+    """
+
+    answer: Answer | dict[str, str]
+    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -31,34 +79,19 @@ class Bundle:
     folder : Path
     config : dict
         ``config.json``.
-    answering : object
-        What answers: the fitted model or, where another engine than ``eager`` runs networks, its exported form.
-    answering_rested : object or None
+    model : Model
+        The fitted model.
+    calibrated : Model or None
         The same, fitted with people's rest: it answers where a person's is known.
-    engine : str
-        What runs networks: one of :data:`wesadlib.models.predictor.ENGINES`.
     threads : int
-        How many threads compute, which callers that ask at the same time share.
+        How many threads compute one call.
     """
 
     folder: Path
     config: dict[str, Any]
-    answering: Fitted
-    answering_rested: Fitted | None = None
-    engine: str = "eager"
+    model: Model
+    calibrated: Model | None = None
     threads: int = 1
-
-    @cached_property
-    def model(self) -> Model:
-        """The fitted model, loaded when it is first asked for where its exported form answers."""
-        return self.answering if self.engine == "eager" else load_model(self.folder / "model")
-
-    @cached_property
-    def rested(self) -> Model | None:
-        """The model that was fitted with people's rest, as :attr:`model`."""
-        if self.engine == "eager" or self.answering_rested is None:
-            return self.answering_rested
-        return load_model(self.folder / "rested")
 
     @property
     def version(self) -> str:
@@ -74,24 +107,28 @@ class Bundle:
     @property
     def supports_rest(self) -> bool:
         """Whether a person's rest can be used."""
-        return self.answering_rested is not None
+        return self.calibrated is not None
 
     def example(self) -> Example:
         """Some minutes of a person who does not exist, from rest to stress."""
         return read_example(self.folder / EXAMPLE_FILE)
 
     @cached_property
-    def _judge(self) -> Judge:
-        models = {False: self.answering} | ({True: self.answering_rested} if self.supports_rest else {})
-        return Judge(self.config, models, self.example(), self.threads)
-
-    @property
     def feature_names(self) -> tuple[str, ...]:
         """Names of the features that are computed of a window."""
-        return self._judge.feature_names
+        window_s = self.config["window_s"]
+        return tuple(feature_values(self._harmonise(self.example().windows(window_s, window_s)[:1]))[1])
+
+    @cached_property
+    def _feature_columns(self) -> list[int]:
+        return positions(self.model.feature_names_, self.feature_names, "feature")
+
+    @cached_property
+    def _threadpools(self) -> ThreadpoolController:
+        return ThreadpoolController()
 
     def predict(self, windows: xr.Dataset) -> list[Answer]:
-        """Judge the quality of windows and classify those that pass.
+        """Assess the quality of windows and classify those that pass.
 
         Parameters
         ----------
@@ -103,20 +140,15 @@ class Bundle:
         -------
         list of Answer
             One for each window, in order.
-
-        Raises
-        ------
-        InputError
-            When the windows have other channels, another rate or another length than the model was trained on.
         """
         self._check_cut(windows)
         arrays = Windows.from_dataset(windows)
-        return [judged.answer for judged in self._judge.answer(arrays, [None] * len(arrays))]
+        return [result.answer for result in self._answer(arrays, [None] * len(arrays))]
 
     def predict_window(
-        self, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], profile: np.ndarray | None = None
+        self, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], rest: np.ndarray | None = None
     ) -> Answer:
-        """Harmonise one window given at native rates and answer as :meth:`predict` does.
+        """Answer one window given at native rates.
 
         Parameters
         ----------
@@ -124,83 +156,49 @@ class Bundle:
             Exactly the bundle's channels, in the units that the configuration names; NaN where a sample is missing.
         rates_hz : mapping of str to float
             Sampling rate of each.
-        profile : ndarray (value,), optional
-            The person's rest, from :meth:`rest_profile`.
-
-        Raises
-        ------
-        InputError
-            When a channel is missing or unknown, or its rate or length cannot be right (:meth:`problems`); when the
-            profile is not of this bundle.
+        rest : ndarray (value,), optional
+            The person's rest, from :meth:`rest_values`.
         """
-        (answer,) = self.predict_windows([(channels, rates_hz)], [profile])
+        (answer,) = self.predict_windows([(channels, rates_hz)], [rest])
         if isinstance(answer, Answer):
             return answer
         raise InputError("; ".join(f"{name}: {problem}" for name, problem in answer.items()) + ".")
 
     def predict_windows(
-        self, windows: Sequence[Channels], profiles: Sequence[np.ndarray | None] | None = None
+        self, windows: Sequence[Channels], rests: Sequence[np.ndarray | None] | None = None
     ) -> list[Answer | dict[str, str]]:
-        """Answer many windows at once, each as :meth:`predict_window` does; one that cannot be used spoils no other.
+        """The answers of :meth:`classify`, without the features."""
+        return [result.answer for result in self.classify(windows, rests)]
+
+    def classify(self, windows: Sequence[Channels], rests: Sequence[np.ndarray | None] | None = None) -> list[Result]:
+        """Answer many windows at once, each by itself: one that cannot be used spoils no other.
 
         Parameters
         ----------
         windows : sequence of (channels, rates_hz)
             Each as :meth:`predict_window` takes it.
-        profiles : sequence of ndarray (value,) or None, optional
+        rests : sequence of ndarray (value,) or None, optional
             The rest of each window's person, None where it is not known.
 
         Returns
         -------
-        list of Answer or dict of str to str
+        list of Result
             One for each window, in order; what :meth:`problems` says of it in place of an answer where it says
             anything.
-
-        Raises
-        ------
-        InputError
-            When a profile is not of this bundle.
         """
-        return [judged.answer for judged in self.judge(windows, profiles)]
-
-    def judge(self, windows: Sequence[Channels], profiles: Sequence[np.ndarray | None] | None = None) -> list[Judged]:
-        """Answer as :meth:`predict_windows` does, and give the features that went into each answer.
-
-        Parameters
-        ----------
-        windows, profiles
-            As there.
-
-        Raises
-        ------
-        InputError
-            As there.
-        """
-        profiles = [None] * len(windows) if profiles is None else list(profiles)
-        if any(profile is not None for profile in profiles):
+        rests = [None] * len(windows) if rests is None else list(rests)
+        if any(rest is not None for rest in rests):
             self._require_support()
-        try:
-            return self._answer(windows, profiles, [self._find_problems(*window, infinite=False) for window in windows])
-        except InfiniteSample:
-            # Rare enough to be looked for window by window only now.
-            return self._answer(windows, profiles, [self.problems(*window) for window in windows])
-
-    def _answer(
-        self,
-        windows: Sequence[Channels],
-        profiles: Sequence[np.ndarray | None],
-        problems: Sequence[dict[str, str]],
-    ) -> list[Judged]:
-        results = [Judged(problem) for problem in problems]
-        usable = [k for k, problem in enumerate(problems) if not problem]
+        results = [Result(self.problems(*window)) for window in windows]
+        usable = [k for k, result in enumerate(results) if not result.answer]
         if usable:
-            arrays = self._judge.harmonise([windows[k] for k in usable])
-            for k, judged in zip(usable, self._judge.answer(arrays, [profiles[k] for k in usable]), strict=True):
-                results[k] = judged
+            harmonised = self._harmonise([windows[k] for k in usable])
+            for k, result in zip(usable, self._answer(harmonised, [rests[k] for k in usable]), strict=True):
+                results[k] = result
         return results
 
-    def rest_profile(self, windows: Sequence[Channels]) -> np.ndarray:
-        """What is kept of a person's rest: means over the windows, from which no window can be read back.
+    def rest_values(self, windows: Sequence[Channels]) -> np.ndarray:
+        """A person's rest as a value: means over the windows, from which no window can be read back.
 
         Parameters
         ----------
@@ -211,23 +209,20 @@ class Bundle:
         -------
         ndarray (value,)
             float32.
-
-        Raises
-        ------
-        InputError
-            When the bundle does not use rest, a window cannot be used, or too few are of good quality.
         """
         self._require_support()
         for k, window in enumerate(windows):
             for name, problem in self.problems(*window).items():
                 raise InputError(f"window {k}: {name}: {problem}.")
-        if not windows:
-            require_rest(0, 0)
-        return self._judge.rest_profile(self._judge.harmonise(windows))
-
-    def _require_support(self) -> None:
-        if not self.supports_rest:
-            raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
+        harmonised = self._harmonise(windows) if windows else None
+        good = [] if harmonised is None else np.flatnonzero(assess_arrays(harmonised, self.config["quality"]).verdict)
+        if len(good) < LEAST_REST:
+            raise InputError(
+                f"{len(good)} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
+            )
+        at_rest = harmonised.take(good)
+        with self._threadpools.limit(limits=self.threads):
+            return self.calibrated.rest_values(at_rest.signal, feature_values(at_rest)[0][:, self._feature_columns])
 
     def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
@@ -242,11 +237,6 @@ class Bundle:
         -------
         channels : dict of str to ndarray (time)
         rates_hz : dict of str to float
-
-        Raises
-        ------
-        InputError
-            When the recording lacks a channel.
         """
         for name in self.config["channels"]:
             if name not in recording.signals:
@@ -255,19 +245,26 @@ class Bundle:
 
     def problems(self, channels: Mapping[str, Any], rates_hz: Mapping[str, float]) -> dict[str, str]:
         """What keeps one window from being used: channel name to problem, empty where nothing does."""
-        return self._find_problems(channels, rates_hz)
+        wanted, window_s = list(self.config["channels"]), self.config["window_s"]
+        problems = {
+            name: f"unknown channel, this model uses {', '.join(wanted)}" for name in channels if name not in wanted
+        }
+        for name in wanted:
+            if name not in channels:
+                problems[name] = "missing channel"
+            elif problem := _problem(channels[name], rates_hz.get(name, math.nan), window_s):
+                problems[name] = problem
+        return problems
 
-    def _find_problems(
-        self, channels: Mapping[str, Any], rates_hz: Mapping[str, float], infinite: bool = True
-    ) -> dict[str, str]:
-        return find_problems(channels, rates_hz, list(self.config["channels"]), self.config["window_s"], infinite)
+    def _require_support(self) -> None:
+        if not self.supports_rest:
+            raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
 
     def _check_cut(self, windows: xr.Dataset) -> None:
-        wanted = list(self.config["channels"])
-        found = [str(name) for name in windows["channel"].values]
-        if found != wanted:
+        wanted, given = list(self.config["channels"]), [str(name) for name in windows["channel"].values]
+        if given != wanted:
             raise InputError(
-                f"these windows have the channels {', '.join(found)}; the bundle needs {', '.join(wanted)}."
+                f"these windows have the channels {', '.join(given)}; the bundle needs {', '.join(wanted)}."
             )
         samples = round(self.config["window_s"] * self.config["rate_hz"])
         if windows.sizes["time"] != samples:
@@ -275,3 +272,99 @@ class Bundle:
                 f"these windows have {windows.sizes['time']} samples; the bundle needs {samples}, that is "
                 f"{self.config['window_s']:g} s at {self.config['rate_hz']:g} Hz."
             )
+
+    def _harmonise(self, windows: Sequence[Channels]) -> Windows:
+        """Bring windows of the bundle's channels, in whichever order, to the common rate."""
+        ordered = [tuple({name: part[name] for name in self.config["channels"]} for part in one) for one in windows]
+        return windows_from_channels(ordered, rate_hz=self.config["rate_hz"], window_s=self.config["window_s"])
+
+    def _answer(self, windows: Windows, rests: Sequence[np.ndarray | None]) -> list[Result]:
+        """Results of windows at the common rate: quality, features and probabilities of those that pass, words."""
+        quality = assess_arrays(windows, self.config["quality"])
+        good = np.flatnonzero(quality.verdict)
+        features: list[np.ndarray | None] = [None] * len(windows)
+        probabilities = list(features)
+        if len(good):
+            passed = windows.take(good)
+            values = feature_values(passed)[0]
+            shown = self._predict_proba(passed.signal, values, [rests[k] for k in good])
+            for k, row, probability in zip(good, values, shown, strict=True):
+                features[k], probabilities[k] = row, probability
+        return [
+            Result(self._word(*parts, rest is not None), row)
+            for *parts, rest, row in zip(quality.quality, quality.reasons, probabilities, rests, features, strict=True)
+        ]
+
+    def _predict_proba(self, signal: np.ndarray, values: np.ndarray, rests: Sequence[np.ndarray | None]) -> np.ndarray:
+        known = np.array([rest is not None for rest in rests])
+        values, probabilities = values[:, self._feature_columns], np.empty((len(values), len(self.config["states"])))
+        with self._threadpools.limit(limits=self.threads):
+            for model, rows in ((self.model, ~known), (self.calibrated, known)):
+                if rows.any():
+                    rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
+                    probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
+        return probabilities
+
+    def _word(
+        self, quality: np.ndarray, reasons: list[str], probability: np.ndarray | None, rest_known: bool
+    ) -> Answer:
+        scores = zip(self.config["channels"], quality.tolist(), strict=True)
+        fields = {
+            "quality": {name: None if math.isnan(score) else score for name, score in scores},
+            "protocol": "rest_calibrated" if rest_known else "cold_start",
+            "model_version": self.version,
+        }
+        if probability is None:
+            unknown = dict.fromkeys(("state", "probabilities", "confidence"))
+            return Answer(status="rejected", **unknown, abstained=False, reasons=reasons, **fields)
+        best, values = int(probability.argmax()), probability.tolist()
+        return Answer(
+            status="ok",
+            state=self.config["states"][best],
+            probabilities=dict(zip(self.config["states"], values, strict=True)),
+            confidence=values[best],
+            abstained=values[best] < self.config["min_confidence"],
+            reasons=[],
+            **fields,
+        )
+
+
+def load_bundle(folder: str | Path, threads: int = 1) -> Bundle:
+    """Check a bundle's digests and load it.
+
+    Parameters
+    ----------
+    folder : path
+    threads : int
+        How many threads compute one call.
+
+    Returns
+    -------
+    Bundle
+    """
+    config = read_config(folder)
+    folder = Path(folder).resolve()
+    calibrated = load_model(folder / "calibrated") if config["rest"] else None
+    bundle = Bundle(folder, config, load_model(folder / "model"), calibrated, threads)
+    # What cannot be computed here is said now, not when somebody asks.
+    _ = bundle._feature_columns
+    return bundle
+
+
+def _problem(samples: Any, rate_hz: float, window_s: float) -> str:
+    if not 0 < rate_hz <= 1e5:
+        return f"rate_hz must be above 0 and at most 100000, not {rate_hz:g}"
+    try:
+        values = np.asarray(samples)
+    except ValueError:
+        values = np.empty((0, 0))
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "fiu"):
+        return "samples must be one row of numbers"
+    expected = round(rate_hz * window_s)
+    if len(values) != expected:
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples, not {len(values)}"
+    if expected < 2:
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples; at least 2 are needed"
+    if np.isinf(values).any():
+        return "a sample is infinite; a missing one is NaN"
+    return ""

@@ -154,7 +154,10 @@ def fit_model(
             "`validation_subjects`."
         )
     with threadpool_limits(limits=1):
-        return copy.deepcopy(prototype).fit(train, validation, rest=rest, seed=seed, progress=progress)
+        given, validation, rest = (
+            None if part is None else models.Examples.from_dataset(part) for part in (train, validation, rest)
+        )
+        return copy.deepcopy(prototype).fit(given, validation, rest=rest, seed=seed, progress=progress)
 
 
 def run_fold(
@@ -191,7 +194,9 @@ def run_fold(
     seconds = time.perf_counter() - began
 
     with threadpool_limits(limits=1):
-        probabilities = model.predict_proba(test, rest=rest_of_tested).transpose("window", "state").values.astype(float)
+        tested = models.Examples.from_dataset(test)
+        at_rest = None if rest_of_tested is None else models.Examples.from_dataset(rest_of_tested)
+        probabilities = models.predict(model, tested, at_rest)
     if not np.isfinite(probabilities).all():
         raise InputError(f"{where}: probabilities that are not numbers; training diverged, so lower `learning_rate`.")
     table = pd.DataFrame(

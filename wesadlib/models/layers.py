@@ -7,7 +7,7 @@ import pandas as pd
 import torch
 from torch import Tensor, nn
 
-from wesadlib.models.levels import RobustScale
+from wesadlib.models.normalisation import RobustScale
 
 
 def count_parameters(network: nn.Module) -> int:

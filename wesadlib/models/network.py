@@ -5,12 +5,12 @@ one, in the memory order "channels last": the same sums, two to three times as f
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
-from wesadlib.models.levels import RobustScale, WindowNormalisation
-from wesadlib.models.rest import Rest
+from wesadlib.models.normalisation import RobustScale, WindowNormalisation
 
 STEM_KERNEL = 15
 STAGE_FACTORS = (1, 2, 2, 4)
@@ -30,9 +30,8 @@ class SqueezeExcitation(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         """Weigh ``(window, map, 1, time)``."""
-        # Where a gradient is wanted, the mean in memory's order: the gradient need not be copied into that order. The
-        # exported graph would copy the maps for it.
-        mean = maps.squeeze(2).transpose(1, 2).mean(1) if torch.is_grad_enabled() else maps.mean((2, 3))
+        # The mean in memory's order: its gradient need not be copied into that order.
+        mean = maps.squeeze(2).transpose(1, 2).mean(1)
         gate = self.excite(torch.relu(self.squeeze(mean)))
         return maps * torch.sigmoid(gate)[:, :, None, None]
 
@@ -62,6 +61,32 @@ class ResidualStage(nn.Module):
         new = torch.relu(self.norm_1(self.convolution_1(maps)))
         new = self.excitation(self.norm_2(self.convolution_2(new)))
         return torch.relu(self.dropout(new) + self.shortcut(maps))
+
+
+class RestWindows(NamedTuple):
+    """Normalised windows at rest ``(rest_window, channel, time)``, and the number of each one's person."""
+
+    normal: Tensor
+    person: Tensor
+
+    def of(self, people: Tensor) -> "RestWindows":
+        """The windows of some people, by their numbers."""
+        theirs = torch.isin(self.person, people)
+        return RestWindows(self.normal[theirs], self.person[theirs])
+
+    def draw(self, people: Tensor, number: int, generator: torch.Generator) -> "RestWindows":
+        """At most `number` windows of each of these people."""
+        rows = []
+        for person in people:
+            theirs = torch.nonzero(self.person == person).squeeze(1)
+            rows.append(theirs[torch.randperm(len(theirs), generator=generator)[:number].to(theirs.device)])
+        return RestWindows(self.normal[torch.cat(rows)], self.person[torch.cat(rows)])
+
+    def mean_of_each(self, values: Tensor) -> Tensor:
+        """Mean of ``(rest_window, value)`` over each person's windows, ``(person, value)``; 0 for who has none."""
+        people = int(self.person.max()) + 1
+        sums = values.new_zeros(people, values.shape[1]).index_add(0, self.person, values)
+        return sums / torch.bincount(self.person, minlength=people).clamp(min=1)[:, None]
 
 
 class ResNet1D(nn.Module):
@@ -102,10 +127,10 @@ class ResNet1D(nn.Module):
     ):
         super().__init__()
         self.levels, self.rest = levels, rest
-        measures = 2 * len(units) * levels + features
+        self.measures = 2 * len(units) * levels + features
         self.normalisation = WindowNormalisation(units)
-        self.scale = RobustScale(measures)
-        self.rest_scale = RobustScale(measures * rest)
+        self.scale = RobustScale(self.measures)
+        self.rest_scale = RobustScale(self.measures * rest)
         self.stem = nn.Sequential(
             _convolution(len(units), width, STEM_KERNEL, stride=2),
             nn.BatchNorm2d(width),
@@ -113,42 +138,50 @@ class ResNet1D(nn.Module):
             nn.MaxPool2d((1, 3), (1, 2), (0, 1)),
         )
         widths = [width, *(width * factor for factor in STAGE_FACTORS)]
-        self.stages = nn.Sequential(
-            *(
-                ResidualStage(width_in, width_out, kernel, stride, dropout)
-                for width_in, width_out, kernel, stride in zip(
-                    widths, widths[1:], STAGE_KERNELS, STAGE_STRIDES, strict=False
-                )
-            )
-        )
+        sizes = zip(widths, widths[1:], STAGE_KERNELS, STAGE_STRIDES, strict=False)
+        self.stages = nn.Sequential(*(ResidualStage(*size, dropout) for size in sizes))
         self.pool = nn.Sequential(nn.AdaptiveAvgPool2d(1), nn.Flatten())
         self.dropout = nn.Dropout(dropout)
-        self.head = nn.Linear((widths[-1] + measures) * (1 + rest), states)
+        self.maps = widths[-1]
+        self.head = nn.Linear((self.maps + self.measures) * (1 + rest), states)
         self.to(memory_format=torch.channels_last)
 
-    def forward(
-        self,
-        signal: Tensor,
-        features: Tensor | None = None,
-        measures_at_rest: Tensor | None = None,
-        person: Tensor | None = None,
-        rest: Rest | None = None,
-    ) -> Tensor:
-        """Logits ``(window, state)`` of ``(window, channel, time)``, which may hold NaN.
+    def forward(self, signal: Tensor, features: Tensor | None = None, rest: Tensor | None = None) -> Tensor:
+        """Logits ``(window, state)``.
 
-        Arguments as in `prepare`; `rest` holds at least the windows of the people numbered by `person`.
+        Parameters
+        ----------
+        signal : Tensor
+            ``(window, channel, time)``, in native units; may hold NaN.
+        features : Tensor, optional
+            ``(window, feature)``.
+        rest : Tensor, optional
+            ``(window, measure + map)``: means of what `summarise` gives over the person's windows at rest.
         """
-        prepared = self.prepare(signal, features, measures_at_rest, person)
-        return self.classify(*prepared) if rest is None else self.classify(*prepared, rest.of(person))
+        sizes = [self.measures, self.maps]
+        measures, pooled = self.summarise(signal, features).split(sizes, dim=1)
+        measures_at_rest, pooled_at_rest = (None, None) if rest is None else rest.split(sizes, dim=1)
+        return self.decide(pooled, self.compare(measures, measures_at_rest), pooled_at_rest)
+
+    def summarise(self, signal: Tensor, features: Tensor | None = None) -> Tensor:
+        """Measures on the scale of the training windows, then pooled feature maps, ``(window, measure + map)``."""
+        normal, levels = self.normalisation(signal)
+        return torch.cat([self.scale(self.join_measures(levels, features)), self.embed(normal)], dim=1)
 
     def classify(
-        self, normal: Tensor, measures: Tensor, person: Tensor | None = None, rest: Rest | None = None
+        self, normal: Tensor, measures: Tensor, person: Tensor | None = None, rest: RestWindows | None = None
     ) -> Tensor:
-        """Logits ``(window, state)`` of what `prepare` gives and, where it is known, rest of the same people."""
+        """Logits in training: of normalised signals, measures as `compare` gives them, and rest of the same people."""
         if rest is None:
             return self.decide(self.embed(normal), measures)
-        own, at_rest = self.embed(torch.cat([normal, rest.normal])).float().split([len(normal), len(rest.normal)])
-        return self.decide(own, measures, rest.mean_of_each(at_rest)[person])
+        pooled = self.embed(torch.cat([normal, rest.normal])).float()
+        pooled, at_rest = pooled.split([len(normal), len(rest.normal)])
+        return self.decide(pooled, measures, rest.mean_of_each(at_rest)[person])
+
+    def embed(self, normal: Tensor) -> Tensor:
+        """Feature maps, pooled over time, ``(window, map)``."""
+        maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
+        return self.pool(self.stages(self.stem(maps)))
 
     def decide(self, pooled: Tensor, measures: Tensor, pooled_at_rest: Tensor | None = None) -> Tensor:
         """Logits ``(window, state)`` of pooled feature maps, measures as `compare` gives them, and maps at rest."""
@@ -156,75 +189,8 @@ class ResNet1D(nn.Module):
             pooled = torch.cat([pooled, pooled - pooled_at_rest], dim=1)
         return self.head(self.dropout(torch.cat([pooled, measures], dim=1)))
 
-    def embed(self, normal: Tensor) -> Tensor:
-        """Feature maps, pooled over time, ``(window, map)``."""
-        maps = normal[:, :, None, :].contiguous(memory_format=torch.channels_last)
-        return self.pool(self.stages(self.stem(maps)))
-
-    def answer(
-        self, normal: Tensor, levels: Tensor, features: Tensor | None = None, profile: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:
-        """All that happens to a window after its normalisation, with what is kept of the person's rest.
-
-        Parameters
-        ----------
-        normal, levels : Tensor
-            What normalisation gives, ``(window, channel, time)`` and ``(window, level)``.
-        features : Tensor, optional
-            ``(window, feature)``.
-        profile : Tensor, optional
-            ``(window, measure + map)``: means of the second of what is returned over the person's windows at rest,
-            given to a network that sees rest and to no other.
-
-        Returns
-        -------
-        Tensor
-            Logits ``(window, state)``.
-        Tensor
-            Measures on the scale of the training windows, then pooled feature maps, ``(window, measure + map)``.
-        """
-        pooled, measures = self.embed(normal), self.scale_measures(levels, features)
-        measures_at_rest = pooled_at_rest = None
-        if profile is not None:
-            measures_at_rest, pooled_at_rest = profile.split([measures.shape[1], pooled.shape[1]], dim=1)
-        logits = self.decide(pooled, self.compare(measures, measures_at_rest), pooled_at_rest)
-        return logits, torch.cat([measures, pooled], dim=1)
-
-    def prepare(
-        self,
-        signal: Tensor,
-        features: Tensor | None = None,
-        measures_at_rest: Tensor | None = None,
-        person: Tensor | None = None,
-    ) -> tuple[Tensor, ...]:
-        """All that happens to a window before the first trained weight, so that training does it once.
-
-        Parameters
-        ----------
-        signal : Tensor
-            ``(window, channel, time)``, in native units.
-        features : Tensor, optional
-            ``(window, feature)``.
-        measures_at_rest : Tensor, optional
-            Mean of `measure` over the windows at rest of each window's person, ``(window, measure)``.
-        person : Tensor, optional
-            Number of each window's person, ``(window,)``.
-
-        Returns
-        -------
-        Tensor
-            Normalised signals ``(window, channel, time)``.
-        Tensor
-            Measures ``(window, measure)`` as `compare` gives them.
-        Tensor
-            `person`, where it is given.
-        """
-        normal, levels = self.normalisation(signal)
-        prepared = normal, self.compare(self.scale_measures(levels, features), measures_at_rest)
-        return prepared if person is None else (*prepared, person)
-
     def compare(self, measures: Tensor, measures_at_rest: Tensor | None = None) -> Tensor:
-        """Scaled measures, followed by their differences from rest where the network sees rest.
+        """Measures, followed by their differences from rest where the network sees rest.
 
         What is unknown stands at the training windows' median, 0.
         """
@@ -234,22 +200,7 @@ class ResNet1D(nn.Module):
             measures = torch.cat([measures, self.rest_scale(distance)], dim=1)
         return torch.nan_to_num(measures, nan=0.0)
 
-    def measure(self, signal: Tensor, features: Tensor | None = None) -> Tensor:
-        """Measures ``(window, measure)`` on the scale of the training windows, NaN where unknown."""
-        return self.scale_measures(self.normalisation(signal)[1], features)
-
-    def scale_measures(self, levels: Tensor, features: Tensor | None = None) -> Tensor:
-        """As `measure`, of levels that are known already."""
-        return self.scale(self._join(levels, features))
-
-    def _join(self, levels: Tensor, features: Tensor | None) -> Tensor:
+    def join_measures(self, levels: Tensor, features: Tensor | None = None) -> Tensor:
+        """Levels, where the network sees them, and features side by side."""
         parts = [levels] * self.levels + ([] if features is None else [features])
         return torch.cat([levels[:, :0], *parts], dim=1)
-
-    def learn_scale(self, signal: Tensor, features: Tensor | None = None) -> None:
-        """Take the scale of the measures from the training windows, given as to `prepare`."""
-        self.scale.learn(self._join(self.normalisation(signal)[1], features))
-
-    def learn_rest_scale(self, signal: Tensor, features: Tensor | None, measures_at_rest: Tensor) -> None:
-        """Take the scale of the differences from rest from the training windows, given as to `prepare`."""
-        self.rest_scale.learn(self.measure(signal, features) - measures_at_rest)

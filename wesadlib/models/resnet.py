@@ -1,14 +1,13 @@
-"""The residual network as a model: windows in, probabilities out, saved without pickle."""
+"""The residual network as a model, alone or with the window's features beside it, saved without pickle."""
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 import torch
-import xarray as xr
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
@@ -17,16 +16,25 @@ from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
-from wesadlib.models.contract import encode_labels, refuse_absent_state, rest_of_each
-from wesadlib.models.eager import run_eagerly, to_tensor
-from wesadlib.models.looking import Look, NetworkPredictor
-from wesadlib.models.network import ResNet1D
-from wesadlib.models.predictor import arrays_of, predict_windows
-from wesadlib.models.rest import Rest
-from wesadlib.models.training import BestWeights, Curves, Progress, Recipe, choose_device, seeded
+from wesadlib.models.base import (
+    Examples,
+    Progress,
+    check_rest_values,
+    encode_labels,
+    mean_of_known,
+    refuse_absent_state,
+    require_features,
+    rest_of_each,
+    select_inputs,
+)
+from wesadlib.models.network import ResNet1D, RestWindows
+from wesadlib.models.training import BestWeights, Curves, Recipe, Report, choose_device, seeded
 from wesadlib.models.training import train as train_network
 
 WEIGHTS_FILE = "weights.safetensors"
+
+#: Most windows at a time, so that feature maps stay in the processor's cache.
+BATCH = 16
 
 
 class ResNet:
@@ -54,7 +62,7 @@ class ResNet:
         As `pick_epoch`: whether validation people decide anything. Where they do not, they had better teach.
     network_ : ResNet1D
         The trained network, on the CPU.
-    rested_ : bool
+    uses_rest_ : bool
         Whether it was fitted with windows at rest, so that it predicts with them.
     channels_, units_, rate_hz_, samples_
         What a window must look like; taken from the training windows.
@@ -66,11 +74,11 @@ class ResNet:
 
     name = "resnet"
     #: The network sees no features.
-    feature_names_: Sequence[str] = ()
+    feature_names_: tuple[str, ...] = ()
 
     def __init__(
         self,
-        classes: "list[str] | tuple[str, ...]" = ("baseline", "stress"),
+        classes: Sequence[str] = ("baseline", "stress"),
         *,
         width: int = 16,
         dropout: float = 0.2,
@@ -94,161 +102,135 @@ class ResNet:
         names += ("weight_decay", "label_smoothing", "precision")
         return cls(params.classes, **{name: getattr(params, name) for name in names})
 
+    @property
+    def rest_size_(self) -> int:
+        """Values of a person's rest, 0 where the network was fitted without."""
+        return (self.network_.measures + self.network_.maps) * self.uses_rest_
+
     def fit(
         self,
-        train: xr.Dataset,
-        validation: xr.Dataset | None = None,
+        train: Examples,
+        validation: Examples | None = None,
         *,
-        rest: xr.Dataset | None = None,
+        rest: Examples | None = None,
         seed: int,
-        progress: Callable[[int, int, float, float], None] | None = None,
+        progress: Progress | None = None,
     ) -> Self:
-        """Train.
+        """Train: see :class:`wesadlib.models.Model`.
 
-        Parameters
-        ----------
-        train : Dataset
-            Windows with `signal` ``(window, channel, time)``, in native units, and `label`.
-        validation : Dataset, optional
-            Windows of other people: they pick the epoch whose weights are kept and when to stop, or, where
-            `pick_epoch` is False, are only watched: their loss is in the history and nothing follows from it.
-        rest : Dataset, optional
-            Windows at rest of all these people, with the coordinate `subject`: then the network also sees how far a
-            window is from what the person shows at rest.
-        seed : int
-            Everything random follows from it.
-        progress : callable, optional
-            Called after each epoch with epoch, epochs, training loss, validation loss (NaN without validation).
-
-        Raises
-        ------
-        InputError
-            When a window's label is none of the model's classes, a class has no window, a signal is infinite, a person
-            has no window at rest where others have, or rest is given to a network without levels.
+        `validation` picks the epoch whose weights are kept and when to stop or, where `pick_epoch` is False, is only
+        watched: its loss is in the history and nothing follows from it. With `rest` the network also sees how far a
+        window is from what the person shows at rest.
         """
-        self._meet(train)
-        self.rested_ = rest is not None
-        target = torch.from_numpy(encode_labels(train, self.classes))
+        self._set_inputs(train)
+        self.uses_rest_ = rest is not None
+        target = self._target(train)
         refuse_absent_state(target.numpy(), self.classes)
         curves, best = Curves(), BestWeights(self.patience)
-        picking = self.validates and validation is not None
-        hooks = [curves, *([best] if picking else []), *([Progress(progress)] if progress else [])]
+        picks = self.validates and validation is not None
+        hooks = [curves, *([best] if picks else []), *([Report(progress)] if progress else [])]
         device = choose_device()
         with seeded(seed, device) as generator:
             self.network_ = self._make_network()
-            if self.rested_ and not self.network_.rest_scale.median.numel():
-                raise InputError(f"the model `{self.name}` sees rest in the channels' levels; leave `levels` true.")
-            self.network_.learn_scale(*self._look(train))
-            inputs = self._inputs(train, rest)
-            if self.rested_:
-                self.network_.learn_rest_scale(*inputs[:3])
-            watched = None
+            self._learn_scales(train, rest)
+            shown, watched, at_rest = self._prepare(train, rest), None, None
             if validation is not None:
-                watched = self._inputs(validation, rest), torch.from_numpy(encode_labels(validation, self.classes))
+                watched = self._prepare(validation, rest), self._target(validation)
+            if rest is not None:
+                at_rest = RestWindows(self._measure(rest)[0], _number_people(rest, rest.subject))
             augment = self._augmentation() if self.augment else None
-            # While the network is where the windows are.
-            at_rest = self._rest(rest)
             network = self.network_.to(device)
-            network = train_network(network, inputs, target, watched, self.recipe, generator, hooks, augment, at_rest)
+            network = train_network(network, shown, target, watched, self.recipe, generator, hooks, augment, at_rest)
         self.network_ = network.cpu().eval()
         self.history_ = curves.table()
         self.best_epoch_ = best.epoch or int(self.history_["epoch"].iloc[-1])
         return self
 
-    def predict_proba(self, windows: xr.Dataset, *, rest: xr.Dataset | None = None) -> xr.DataArray:
-        """Probabilities ``(window, state)``, in float32.
-
-        Parameters
-        ----------
-        windows : Dataset
-            Windows with `signal` ``(window, channel, time)``; with `rest` also `subject`.
-        rest : Dataset, optional
-            Windows at rest of the people in `windows`: needed by a model that was fitted with rest, and by no other.
-
-        Raises
-        ------
-        InputError
-            When a channel is missing or rate or length are not those of training, a signal is infinite, rest is given
-            to a model that was fitted without or the other way round, or a person has no window at rest.
-        """
-        for part in (windows, rest):
-            if part is not None:
-                self._check_cut(part)
-        return predict_windows(self, windows, rest)
-
-    def predictor(
-        self, channels: Sequence[str] | None, feature_names: Sequence[str] | None, *, threads: int = 1
-    ) -> NetworkPredictor:
-        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
-        return NetworkPredictor(self, channels, feature_names, run_eagerly(self.network_, threads))
-
-    @property
-    def profile_size(self) -> int:
-        """Values of a person's profile, 0 where the network was fitted without rest."""
-        return self.network_.head.in_features // 2 if self.rested_ else 0
-
-    def _meet(self, train: xr.Dataset) -> None:
-        self.channels_ = [str(channel) for channel in train["channel"].values]
-        self.units_ = [str(unit) for unit in train["units"].values]
-        self.rate_hz_ = float(train.attrs["rate_hz"])
-        self.samples_ = train.sizes["time"]
+    def _set_inputs(self, train: Examples) -> None:
+        if train.signal is None:
+            raise InputError("these windows have no signals; the network reads nothing else.")
+        self.channels_, self.units_, self.rate_hz_ = train.channels, train.units, train.rate_hz
+        self.samples_ = train.signal.shape[2]
 
     def _make_network(self) -> ResNet1D:
-        return ResNet1D(self.units_, len(self.classes), **self.architecture, rest=self.rested_)
+        features = len(self.feature_names_)
+        return ResNet1D(self.units_, len(self.classes), **self.architecture, features=features, rest=self.uses_rest_)
 
-    def _inputs(self, windows: xr.Dataset, rest: xr.Dataset | None) -> tuple[Tensor, ...]:
-        """What the network takes of windows: `_look`, each person's mean measures at rest, and the person's number."""
-        seen = self._look(windows)
+    def _target(self, examples: Examples) -> Tensor:
+        return torch.from_numpy(encode_labels(examples, self.classes))
+
+    @torch.no_grad()
+    def _learn_scales(self, train: Examples, rest: Examples | None) -> None:
+        network = self.network_
+        signal, feature = self._tensors(*select_inputs(self, train))
+        network.scale.learn(network.join_measures(network.normalisation(signal)[1], feature))
+        if rest is not None:
+            if not network.measures:
+                raise InputError(f"the model `{self.name}` sees rest in the channels' levels; leave `levels` true.")
+            network.rest_scale.learn(self._measure(train)[1] - self._measures_at_rest(train, rest))
+
+    @torch.no_grad()
+    def _measure(self, examples: Examples) -> tuple[Tensor, Tensor]:
+        """Normalised signals, and measures on the scale of the training windows."""
+        signal, feature = self._tensors(*select_inputs(self, examples))
+        normal, levels = self.network_.normalisation(signal)
+        return normal, self.network_.scale(self.network_.join_measures(levels, feature))
+
+    def _measures_at_rest(self, examples: Examples, rest: Examples) -> Tensor:
+        at_rest = self._measure(rest)[1].numpy()
+        return torch.from_numpy(rest_of_each(lambda theirs: mean_of_known(at_rest[theirs]), rest, examples.subject))
+
+    @torch.no_grad()
+    def _prepare(self, examples: Examples, rest: Examples | None) -> tuple[Tensor, ...]:
+        """All that happens to a window before the first trained weight, so that training does it once."""
+        normal, measures = self._measure(examples)
         if rest is None:
-            return seen
-        at_rest = self.network_.measure(*self._look(rest)).numpy()
-        measures = rest_of_each(at_rest, windows, rest)
-        person = pd.Index(_people(rest)).get_indexer(windows["subject"].values.astype(str))
-        return *seen, torch.from_numpy(measures), torch.from_numpy(person.astype(np.int64))
-
-    def _rest(self, rest: xr.Dataset | None) -> Rest | None:
-        if rest is None:
-            return None
-        person = pd.Index(_people(rest)).get_indexer(rest["subject"].values.astype(str))
-        normal = self.network_.normalisation(self._look(rest)[0])[0]
-        return Rest(normal, torch.from_numpy(person.astype(np.int64)))
-
-    def _look(self, windows: xr.Dataset) -> tuple[Tensor, Tensor]:
-        """Signals ``(window, channel, time)`` and the features that this model takes, ``(window, feature)``."""
-        self._check_cut(windows)
-        arrays = arrays_of(windows)
-        signals, features = Look(self, arrays.channels, arrays.feature_names)(arrays.signal, arrays.feature)
-        return to_tensor(signals), to_tensor(features)
-
-    def _check_cut(self, windows: xr.Dataset) -> None:
-        samples, rate = windows.sizes["time"], float(windows.attrs["rate_hz"])
-        if (samples, rate) != (self.samples_, self.rate_hz_):
-            raise InputError(
-                f"windows of {samples} samples at {rate:g} Hz; "
-                f"the model takes {self.samples_} samples at {self.rate_hz_:g} Hz."
-            )
+            return normal, self.network_.compare(measures)
+        measures = self.network_.compare(measures, self._measures_at_rest(examples, rest))
+        return normal, measures, _number_people(rest, examples.subject)
 
     def _augmentation(self) -> Augmentation:
         mirrored = tuple(position for position, channel in enumerate(self.channels_) if "_acc_" in channel)
-        return Augmentation(mirrored, self._channel_of_measures() * (1 + self.rested_))
+        # Measures, as the network orders them, are lost with their channel. A feature of several channels, such as the
+        # magnitude of acceleration, belongs to none of them.
+        channels = tuple(range(len(self.channels_))) * 2 * self.architecture["levels"]
+        channels += tuple(
+            next((k for k, channel in enumerate(self.channels_) if name.startswith(f"{channel}_")), -1)
+            for name in self.feature_names_
+        )
+        return Augmentation(mirrored, channels * (1 + self.uses_rest_))
 
-    def _channel_of_measures(self) -> tuple[int, ...]:
-        """Position of the channel that each measure, as the network orders them, is lost with."""
-        return tuple(range(len(self.channels_))) * 2 * self.architecture["levels"]
+    def _tensors(self, signal: np.ndarray, feature: np.ndarray | None) -> tuple[Tensor, Tensor]:
+        if signal.shape[2] != self.samples_:
+            raise InputError(f"windows of {signal.shape[2]} samples; the model takes {self.samples_}.")
+        feature = np.empty((len(signal), 0)) if feature is None else feature
+        return _tensor(signal), _tensor(feature[:, : len(self.feature_names_)])
+
+    def predict_proba(
+        self, signal: np.ndarray, feature: np.ndarray | None, rest: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
+        check_rest_values(self, rest, len(signal))
+        given = (*self._tensors(signal, feature), *([] if rest is None else [_tensor(rest)]))
+        logits = _in_batches(self.network_, *given).astype(float)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return odds / odds.sum(axis=1, keepdims=True)
+
+    def rest_values(self, signal: np.ndarray, feature: np.ndarray | None) -> np.ndarray:
+        """Mean measures on the network's scale, then mean pooled feature maps, ``(measure + map,)``."""
+        return mean_of_known(_in_batches(self.network_.summarise, *self._tensors(signal, feature)))
 
     def save(self, folder: str | Path) -> None:
         """Write ``weights.safetensors`` and, last, ``model.json``; other files of the folder are left alone."""
         folder = Path(folder)
         with replacing(folder / WEIGHTS_FILE) as partial:
             save_file({name: value.contiguous() for name, value in self.network_.state_dict().items()}, partial)
-        write_json(folder / MODEL_FILE, self._describe())
-
-    def _describe(self) -> dict[str, Any]:
-        return {
+        description = {
             "model": self.name,
             "classes": self.classes,
             "channels": self.channels_,
             "units": self.units_,
+            "features": self.feature_names_,
             "rate_hz": self.rate_hz_,
             "samples": self.samples_,
             "architecture": self.architecture,
@@ -257,27 +239,22 @@ class ResNet:
             "patience": self.patience,
             "recipe": vars(self.recipe),
             "best_epoch": self.best_epoch_,
-            "rested": self.rested_,
+            "uses_rest": self.uses_rest_,
         }
+        write_json(folder / MODEL_FILE, description)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read what :meth:`save` wrote; the learning curves are not part of it.
-
-        Raises
-        ------
-        InputError
-            When a file is missing, damaged, or does not belong to the other.
-        """
+        """Read what `save` wrote; the learning curves are not part of it."""
         folder = Path(folder)
         try:
             saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
             options = {name: saved[name] for name in ("augment", "pick_epoch", "patience")}
             model = cls(saved["classes"], **options, **saved["architecture"], **saved["recipe"])
-            model.channels_, model.units_ = saved["channels"], saved["units"]
+            names = ("channels", "units", "features")
+            model.channels_, model.units_, model.feature_names_ = (tuple(saved[name]) for name in names)
             model.rate_hz_, model.samples_ = saved["rate_hz"], saved["samples"]
-            model.best_epoch_, model.rested_ = saved["best_epoch"], bool(saved["rested"])
-            model._recall(saved)
+            model.best_epoch_, model.uses_rest_ = saved["best_epoch"], bool(saved["uses_rest"])
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{folder / MODEL_FILE}: not the description of a saved network.") from None
         model.network_ = model._make_network().eval()
@@ -289,9 +266,36 @@ class ResNet:
             ) from None
         return model
 
-    def _recall(self, saved: dict[str, Any]) -> None:
-        """Take further values from a saved description; there are none."""
+
+class Joint(ResNet):
+    """One network for both: what convolutions find in the signals, and what physiologists count in them.
+
+    The features of a window stand beside its levels in front of the last layer, on the same robust scale, so that
+    signals and features are weighed against each other in one fit. With windows at rest the differences from them join.
+    A feature that is missing stands at the training windows' median. Parameters and attributes are those of
+    :class:`ResNet`; `feature_names_` are all features that the training windows have.
+    """
+
+    name = "joint"
+
+    def _set_inputs(self, train: Examples) -> None:
+        super()._set_inputs(train)
+        require_features(train)
+        self.feature_names_ = train.feature_names
 
 
-def _people(rest: xr.Dataset) -> list[str]:
-    return list(dict.fromkeys(rest["subject"].values.astype(str)))
+@torch.inference_mode()
+def _in_batches(function: Any, *given: Tensor) -> np.ndarray:
+    with torch.autocast("cpu", enabled=False):
+        return torch.cat([function(*part) for part in zip(*(one.split(BATCH) for one in given), strict=True)]).numpy()
+
+
+def _tensor(values: np.ndarray) -> Tensor:
+    values = np.ascontiguousarray(values, np.float32)
+    # Of an array that was read from bytes torch would warn.
+    return torch.from_numpy(values if values.flags.writeable else values.copy())
+
+
+def _number_people(rest: Examples, subject: np.ndarray) -> Tensor:
+    people = list(dict.fromkeys(rest.subject.tolist()))
+    return torch.from_numpy(pd.Index(people).get_indexer(subject).astype(np.int64))

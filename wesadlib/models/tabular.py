@@ -1,60 +1,55 @@
-"""What models on features share: which features, differences from rest, what is refused, and their folder."""
+"""Models on the features of a window: scikit-learn's classifiers behind one scaling, and their folder."""
 
 import json
 import sys
 import warnings
 import zipfile
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, ClassVar, Self
 
 import numpy as np
-import xarray as xr
-from sklearn.base import BaseEstimator, ClassifierMixin, TransformerMixin
+import pandas as pd
+from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 from sklearn.impute import SimpleImputer
+from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import Pipeline, make_pipeline
+from sklearn.preprocessing import StandardScaler
 
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
-from wesadlib.models.contract import encode_labels, mean_at_rest, refuse_absent_state, rest_of_each
-from wesadlib.models.predictor import (
-    FeatureColumns,
-    arrays_of,
-    check_profile,
-    features_of,
-    predict_windows,
+from wesadlib.models.base import (
+    Examples,
+    Progress,
+    check_rest_values,
+    encode_labels,
+    mean_of_known,
+    refuse_absent_state,
+    require_features,
+    rest_of_each,
 )
 
 PIPELINE_FILE = "model.skops"
 
 
-class Damping(TransformerMixin, BaseEstimator):
+class RobustAsinhScaler(TransformerMixin, BaseEstimator):
     """Linear where most windows are and logarithmic far from it: one burst of movement must not outvote all else.
 
     The inverse hyperbolic sine of the distance from the training windows' median, over their interquartile range.
     `proportional` takes a feature that is never negative in training, and whose median is not zero, from zero instead,
     over a tenth of the median, which is nearly its logarithm; a difference of two such values is nearly that of
-    logarithms, a ratio.
-
-    Parameters
-    ----------
-    proportional : bool
-        As above.
-
-    Attributes
-    ----------
-    centre_, scale_ : ndarray, (k,)
-        NaN where a feature is missing in every training window; it is missing in whatever is transformed, too.
+    logarithms, a ratio. A feature that is missing in every training window stays missing.
     """
 
     def __init__(self, proportional: bool = False):
         self.proportional = proportional
 
     def fit(self, values: np.ndarray, target: np.ndarray | None = None) -> Self:
-        """Take centre and scale of `values`, (window, k); NaN is left out."""
+        """Take centre and scale of `values`, ``(window, feature)``; NaN is left out."""
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "All-NaN slice encountered", RuntimeWarning)
             low, median, high = np.nanquantile(values, [0.25, 0.5, 0.75], axis=0)
@@ -66,17 +61,17 @@ class Damping(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, values: np.ndarray) -> np.ndarray:
-        """Damp `values`, (window, k)."""
+        """Scale `values`, ``(window, feature)``."""
         return np.arcsinh((values - self.centre_) / self.scale_)
 
 
 class FeatureModel(ABC):
     """A scikit-learn classifier on the features of a window; subclasses say which.
 
-    Each feature is damped (:class:`Damping`) and, where it is missing, replaced by the median of the training windows.
-    With windows at rest, each feature is damped proportionally and the mean of the person's rest is taken away before
-    what is missing is replaced: skin conductance and movement rise in proportion to what they are at rest, so that the
-    ratio, and not the rise, is alike in people of high and of low level.
+    Each feature is scaled (:class:`RobustAsinhScaler`) and, where it is missing, replaced by the median of the training
+    windows. With windows at rest, each feature is scaled proportionally and the mean of the person's rest is taken away
+    before what is missing is replaced: skin conductance and movement rise in proportion to what they are at rest, so
+    that the ratio, and not the rise, is alike in people of high and of low level.
 
     Nothing is stopped early and nothing is chosen by a score, so the people set aside for validation have no other use
     and are learnt from as well.
@@ -86,118 +81,86 @@ class FeatureModel(ABC):
     classes : sequence of str
         States to tell apart.
     **options
-        Constants of the classifier, kept in the attribute `options`.
+        Constants of the classifier, in place of those of the class.
 
     Attributes
     ----------
-    feature_names_ : list of str
-        Features that the model takes, in its order: all that the training windows have.
-    rested_ : bool
+    feature_names_ : tuple of str
+        Features that the model reads: all that the training windows have.
+    uses_rest_ : bool
         Whether it was fitted with windows at rest, so that it predicts with them.
     pipeline_ : sklearn.pipeline.Pipeline
-        The fitted steps: damping, after which rest is taken away, imputation, and those of :meth:`_steps`.
+        The fitted steps: scaling, after which rest is taken away, imputation, and those of `_steps`.
     """
 
     name: ClassVar[str]
     validates: ClassVar[bool] = False
+    #: Constants of the classifier.
+    defaults: ClassVar[dict[str, Any]]
     #: Types beyond skops' own list that a saved pipeline may hold; a file with any other is refused, not loaded.
-    trusted_types: ClassVar[list[str]] = ["numpy.dtype", "wesadlib.models.tabular.Damping"]
+    trusted_types: ClassVar[list[str]] = ["numpy.dtype", "wesadlib.models.tabular.RobustAsinhScaler"]
+    channels_: tuple[str, ...] = ()
+    rate_hz_: float = np.nan
 
-    def __init__(self, classes: "list[str] | tuple[str, ...]" = ("baseline", "stress"), **options: Any):
+    def __init__(self, classes: Sequence[str] = ("baseline", "stress"), **options: Any):
         self.classes = list(classes)
-        self.options = options
+        if unknown := set(options) - set(self.defaults):
+            raise TypeError(f"{type(self).__name__} has no option {', '.join(sorted(unknown))}")
+        self.options = self.defaults | options
 
     @classmethod
     def from_params(cls, params: Any) -> Self:
         """Make an unfitted model of a run's parameters."""
         return cls(params.classes)
 
+    @property
+    def rest_size_(self) -> int:
+        """Values of a person's rest, 0 where it was fitted without."""
+        return len(self.feature_names_) * self.uses_rest_
+
     @abstractmethod
-    def _steps(self, seed: int) -> "list[TransformerMixin | ClassifierMixin]":
+    def _steps(self, seed: int) -> list:
         """Unfitted steps after imputation, the classifier last."""
 
     def fit(
         self,
-        train: xr.Dataset,
-        validation: xr.Dataset | None = None,
+        train: Examples,
+        validation: Examples | None = None,
         *,
-        rest: xr.Dataset | None = None,
+        rest: Examples | None = None,
         seed: int,
-        progress: Callable[[int, int, float, float], None] | None = None,
+        progress: Progress | None = None,
     ) -> Self:
-        """Fit.
-
-        Parameters
-        ----------
-        train : Dataset
-            Windows with `feature` ``(window, feature_name)``, `label`, `subject` and `start_s`; their order is of no
-            consequence.
-        validation : Dataset, optional
-            The same of other people, learnt from as well: there is nothing to stop.
-        rest : Dataset, optional
-            Windows at rest of all these people, with `feature` and `subject`: then features are differences from them.
-        seed : int
-            Everything random follows from it.
-        progress : callable, optional
-            Not called: there are no epochs.
-
-        Raises
-        ------
-        InputError
-            When the windows have no features, a label is none of the model's classes, a class has no window, a feature
-            is infinite, or a person has no window at rest where others have.
-        """
+        """Learn from windows of both, whose order is of no consequence: see :class:`wesadlib.models.Model`."""
+        require_features(train)
         parts = [part for part in (train, validation) if part is not None]
-        self.feature_names_ = features_of(train)
-        self.rested_ = rest is not None
-        values = np.concatenate([self._values(part) for part in parts])
+        self.feature_names_ = train.feature_names
+        self.uses_rest_ = rest is not None
         target = np.concatenate([encode_labels(part, self.classes) for part in parts])
         refuse_absent_state(target, self.classes)
-        damping = Damping(proportional=self.rested_).fit(values)
-        damped = np.concatenate([self._damped(damping, part, rest) for part in parts])
+        scaler = RobustAsinhScaler(self.uses_rest_).fit(np.concatenate([part.feature for part in parts]))
+        scaled = np.concatenate([_scale(scaler, part, rest) for part in parts])
         classifier = make_pipeline(
             SimpleImputer(strategy="median", keep_empty_features=True),
             *self._steps(seed),
         )
         # Whatever draws windows draws the same ones in whichever order and parts they are given.
-        order = np.lexsort([np.concatenate([part[name].values for part in parts]) for name in ("start_s", "subject")])
-        classifier.fit(damped[order], target[order])
-        self.pipeline_ = Pipeline([("damping", damping), *classifier.steps])
+        order = np.lexsort([np.concatenate([getattr(part, name) for part in parts]) for name in ("start_s", "subject")])
+        classifier.fit(scaled[order], target[order])
+        self.pipeline_ = Pipeline([("scaler", scaler), *classifier.steps])
         return self
 
-    def predict_proba(self, windows: xr.Dataset, *, rest: xr.Dataset | None = None) -> xr.DataArray:
-        """Probabilities ``(window, state)``.
+    def predict_proba(
+        self, signal: np.ndarray | None, feature: np.ndarray, rest: np.ndarray | None = None
+    ) -> np.ndarray:
+        """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
+        check_rest_values(self, rest, len(feature))
+        scaled = self.pipeline_[0].transform(feature)
+        return self.pipeline_[1:].predict_proba(scaled if rest is None else scaled - rest)
 
-        Parameters
-        ----------
-        windows : Dataset
-            Windows with `feature` ``(window, feature_name)``; with `rest` also `subject`.
-        rest : Dataset, optional
-            Windows at rest of the people in `windows`: needed by a model that was fitted with rest, and by no other.
-
-        Raises
-        ------
-        InputError
-            When the windows have no features, lack one that the model takes or hold an infinite one, when rest is given
-            to a model that was fitted without or the other way round, or when a person has no window at rest.
-        """
-        return predict_windows(self, windows, rest)
-
-    def predictor(
-        self, channels: Sequence[str] | None, feature_names: Sequence[str] | None, *, threads: int = 1
-    ) -> "FeaturePredictor":
-        """Predict from plain arrays: see :meth:`wesadlib.models.Model.predictor`."""
-        return FeaturePredictor(self, feature_names)
-
-    def _damped(self, damping: Damping, windows: xr.Dataset, rest: xr.Dataset | None) -> np.ndarray:
-        damped = damping.transform(self._values(windows))
-        if rest is None:
-            return damped
-        return damped - rest_of_each(damping.transform(self._values(rest)), windows, rest)
-
-    def _values(self, windows: xr.Dataset) -> np.ndarray:
-        arrays = arrays_of(windows)
-        return FeatureColumns(self.feature_names_, arrays.feature_names)(arrays.feature)
+    def rest_values(self, signal: np.ndarray | None, feature: np.ndarray) -> np.ndarray:
+        """Means of the scaled features over one person's windows at rest, ``(feature_name,)``."""
+        return mean_of_known(self.pipeline_[0].transform(feature))
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.skops`` and, last, ``model.json``; other files of the folder are left alone."""
@@ -209,24 +172,18 @@ class FeatureModel(ABC):
             "classes": self.classes,
             "options": self.options,
             "features": self.feature_names_,
-            "rested": self.rested_,
+            "uses_rest": self.uses_rest_,
         }
         write_json(folder / MODEL_FILE, description)
 
     @classmethod
     def load(cls, folder: str | Path) -> Self:
-        """Read what :meth:`save` wrote; nothing but arrays and the types of a fixed list is loaded.
-
-        Raises
-        ------
-        InputError
-            When a file is missing, damaged, does not belong to the other, or holds a type that is not on the list.
-        """
+        """Read what `save` wrote; nothing but arrays and the types of a fixed list is loaded."""
         folder = Path(folder)
         try:
             saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
             model = cls(saved["classes"], **saved["options"])
-            model.feature_names_, model.rested_ = list(saved["features"]), bool(saved["rested"])
+            model.feature_names_, model.uses_rest_ = tuple(saved["features"]), bool(saved["uses_rest"])
         except (OSError, ValueError, KeyError, TypeError):
             raise InputError(f"{folder / MODEL_FILE}: not the description of a saved model `{cls.name}`.") from None
         path, skops_io = folder / PIPELINE_FILE, _import_skops()
@@ -244,9 +201,17 @@ class FeatureModel(ABC):
 
     def _fits(self, pipeline: Any) -> bool:
         types = [type(step) for step in getattr(pipeline, "named_steps", {}).values()]
-        expected = [Damping, SimpleImputer, *(type(step) for step in self._steps(0))]
+        expected = [RobustAsinhScaler, SimpleImputer, *(type(step) for step in self._steps(0))]
         sizes = (len(self.feature_names_), len(self.classes))
         return types == expected and (pipeline.n_features_in_, len(pipeline.classes_)) == sizes
+
+
+def _scale(scaler: RobustAsinhScaler, part: Examples, rest: Examples | None) -> np.ndarray:
+    scaled = scaler.transform(part.feature)
+    if rest is None:
+        return scaled
+    at_rest = scaler.transform(rest.feature)
+    return scaled - rest_of_each(lambda theirs: mean_of_known(at_rest[theirs]), rest, part.subject)
 
 
 def _import_skops() -> ModuleType:
@@ -262,23 +227,79 @@ def _import_skops() -> ModuleType:
             sys.modules.pop(name, None)
 
 
-class FeaturePredictor:
-    """A fitted feature model over arrays: a :class:`~wesadlib.models.predictor.Predictor`."""
+class Logistic(FeatureModel):
+    """Logistic regression: scaled features, standardised; class-balanced weights, fixed regularisation.
 
-    def __init__(self, model: FeatureModel, feature_names: Sequence[str] | None):
-        self._name = model.name
-        self._columns = FeatureColumns(model.feature_names_, feature_names)
-        self._damping, self._classifier = model.pipeline_[0], model.pipeline_[1:]
-        self.profile_size = len(model.feature_names_) if model.rested_ else 0
+    The option `regularisation` is scikit-learn's ``C``: smaller is stronger.
+    """
 
-    def __call__(self, signal: np.ndarray | None, feature: np.ndarray, profile: np.ndarray | None = None) -> np.ndarray:
-        """Probabilities ``(window, state)``."""
-        check_profile(self._name, self, profile, len(feature))
-        damped = self._damping.transform(self._columns(feature))
-        if profile is not None:
-            damped = damped - profile
-        return self._classifier.predict_proba(damped)
+    name = "logistic"
+    defaults: ClassVar[dict[str, Any]] = {"regularisation": 0.03}
 
-    def profile(self, signal: np.ndarray | None, feature: np.ndarray) -> np.ndarray:
-        """Means of the damped features, ``(feature,)``."""
-        return mean_at_rest(self._damping.transform(self._columns(feature)))
+    def _steps(self, seed: int) -> list:
+        # The optimum is unique: nothing is drawn.
+        return [
+            StandardScaler(),
+            LogisticRegression(C=self.options["regularisation"], class_weight="balanced", max_iter=2000),
+        ]
+
+    @property
+    def weights_(self) -> pd.DataFrame:
+        """Weight of each feature, per standard deviation; a column a state, of two states only the second."""
+        weight = self.pipeline_[-1].coef_
+        columns = self.classes if len(weight) > 1 else self.classes[1:]
+        return pd.DataFrame(weight.T, index=pd.Index(self.feature_names_, name="feature"), columns=columns)
+
+
+class Forest(FeatureModel):
+    """Random forest: many trees, each on other windows and, at each branch, other features; class-balanced.
+
+    The option `trees` is their number, `leaf` the least number of windows in a leaf: neighbouring windows share half of
+    their samples, so a leaf of one or two would learn a moment.
+    """
+
+    name = "forest"
+    defaults: ClassVar[dict[str, Any]] = {"trees": 500, "leaf": 3}
+    trusted_types: ClassVar[list[str]] = [*FeatureModel.trusted_types, "sklearn.tree._tree.Tree"]
+
+    def _steps(self, seed: int) -> list:
+        forest = RandomForestClassifier(
+            self.options["trees"],
+            min_samples_leaf=self.options["leaf"],
+            max_features="sqrt",
+            class_weight="balanced",
+            n_jobs=1,
+            random_state=seed,
+        )
+        return [forest]
+
+
+class Boosting(FeatureModel):
+    """Gradient boosting of small trees on binned features; class-balanced, a fixed number of rounds.
+
+    A thousand windows of fifteen people are few and depend on each other, so each tree is small, sees a share of the
+    features at each branch, is shrunk, and there is no early stopping: it would draw windows of the same people. The
+    option `rounds` is the number of trees, one after another, for each state (of two states, for one), `learning_rate`
+    the share of each tree that is added.
+    """
+
+    name = "boosting"
+    defaults: ClassVar[dict[str, Any]] = {"rounds": 200, "learning_rate": 0.05}
+    trusted_types: ClassVar[list[str]] = [
+        *FeatureModel.trusted_types,
+        "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    ]
+
+    def _steps(self, seed: int) -> list:
+        boosting = HistGradientBoostingClassifier(
+            max_iter=self.options["rounds"],
+            learning_rate=self.options["learning_rate"],
+            max_leaf_nodes=8,
+            min_samples_leaf=20,
+            max_features=0.3,
+            l2_regularization=1.0,
+            early_stopping=False,
+            class_weight="balanced",
+            random_state=seed,
+        )
+        return [boosting]

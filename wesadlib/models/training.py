@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
-from wesadlib.models.rest import Rest
+from wesadlib.models.network import ResNet1D, RestWindows
 
 #: Windows at rest of each person that a training step compares with.
 REST_WINDOWS = 3
@@ -62,7 +62,7 @@ class Hook:
 
 
 @dataclass
-class Progress(Hook):
+class Report(Hook):
     """Hand epoch, epochs, training loss and validation loss to a function."""
 
     report: Callable[[int, int, float, float], None]
@@ -163,7 +163,7 @@ def one_thread() -> Iterator[None]:
 
 @one_thread()
 def train(
-    network: nn.Module,
+    network: ResNet1D,
     windows: Sequence[Tensor],
     target: Tensor,
     validation: tuple[Sequence[Tensor], Tensor] | None,
@@ -171,21 +171,20 @@ def train(
     generator: torch.Generator,
     hooks: Sequence[Hook] = (),
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
-    rest: Rest | None = None,
-) -> nn.Module:
+    rest: RestWindows | None = None,
+) -> ResNet1D:
     """Train; every batch and every epoch is on this screen.
 
     AdamW, a one-cycle learning rate, label smoothing. What is validated and kept is the running mean of the weights
-    over about the last epoch, which is steadier from epoch to epoch than the weights themselves. What a network does to
-    a window before its first trained weight (its method `prepare`) is done once, not in every epoch.
+    over about the last epoch, which is steadier from epoch to epoch than the weights themselves.
 
     Parameters
     ----------
-    network : nn.Module
-        On the device where it shall be trained; the tensors are brought there. Called with `windows`, it is
-        ``classify(*prepare(*windows))``.
+    network : ResNet1D
+        On the device where it shall be trained; the tensors are brought there.
     windows : sequence of Tensor
-        What the network takes: signals ``(window, channel, time)`` and what else it knows of each ``(window, …)``.
+        What ``network.classify`` takes: normalised signals ``(window, channel, time)``, measures ``(window, measure)``
+        and, with `rest`, the people's numbers ``(window,)``.
     target : Tensor
         The numbers of their states ``(window,)``.
     validation : pair, or None
@@ -198,19 +197,18 @@ def train(
         Called after each epoch and at the end.
     augment : callable, optional
         Makes other windows of a batch (its normalised signals and its measures), by draws from the generator.
-    rest : Rest, optional
-        Windows at rest of all the people, also of those who validate; then the last of `windows` are the people's
-        numbers. Each step compares with a few of them, drawn anew.
+    rest : RestWindows, optional
+        Windows at rest of all the people, also of those who validate. Each step compares with a few of them, drawn
+        anew.
 
     Returns
     -------
-    nn.Module
+    ResNet1D
         The network with the kept weights.
     """
     device = next(network.parameters()).device
-    with torch.no_grad():
-        prepared = network.prepare(*(part.to(device) for part in windows))
-    target, rest = target.to(device), rest and Rest(*(part.to(device) for part in rest))
+    windows, target = [part.to(device) for part in windows], target.to(device)
+    rest = rest and RestWindows(*(part.to(device) for part in rest))
     dtype = choose_dtype(recipe.precision, device)
     steps = -(-len(target) // recipe.batch_size)
     decay = max(0.0, 1 - 1 / (recipe.averaging_epochs * steps))
@@ -226,7 +224,7 @@ def train(
         losses = []
         # Equal parts, so that no step rests on a handful of windows.
         for batch in torch.randperm(len(target), generator=generator).tensor_split(steps):
-            shown = [part[batch] for part in prepared]
+            shown = [part[batch] for part in windows]
             if augment:
                 shown[:2] = augment(*shown[:2], generator)
             if rest is not None:
@@ -255,8 +253,8 @@ def train(
 
 
 def _draw_rest(
-    rest: Rest, measures: Tensor, person: Tensor, generator: torch.Generator, augment: Callable | None
-) -> Rest:
+    rest: RestWindows, measures: Tensor, person: Tensor, generator: torch.Generator, augment: Callable | None
+) -> RestWindows:
     drawn = rest.draw(torch.unique(person), REST_WINDOWS, generator)
     if augment is None:
         return drawn
@@ -264,22 +262,21 @@ def _draw_rest(
     return drawn._replace(normal=augment(drawn.normal, bare, generator)[0])
 
 
-def evaluate_loss(
-    network: nn.Module, windows: Sequence[Tensor], target: Tensor, label_smoothing: float, rest: Rest | None = None
-) -> float:
-    """Mean loss over windows, of the same kind as in training."""
-    logits = predict(network, windows, rest=rest)
-    return functional.cross_entropy(logits, target, label_smoothing=label_smoothing).item()
-
-
-@one_thread()
 @torch.no_grad()
-def predict(network: nn.Module, windows: Sequence[Tensor], batch_size: int = 64, rest: Rest | None = None) -> Tensor:
-    """Logits ``(window, state)`` of what the network takes, on the CPU; in float32 and in batches."""
-    device = next(network.parameters()).device
+def evaluate_loss(
+    network: ResNet1D,
+    windows: Sequence[Tensor],
+    target: Tensor,
+    label_smoothing: float,
+    rest: RestWindows | None = None,
+    batch_size: int = 64,
+) -> float:
+    """Mean loss over windows, of the same kind as in training; in float32 and in batches."""
+    device, logits = next(network.parameters()).device, []
     network.eval()
-    batches = zip(*(part.split(batch_size) for part in windows), strict=True)
-    known = {} if rest is None else {"rest": Rest(*(part.to(device) for part in rest))}
     # Also where the caller computes in another precision.
     with torch.autocast(device.type, enabled=False):
-        return torch.cat([network(*(part.to(device) for part in batch), **known).cpu() for batch in batches])
+        for batch in zip(*(part.split(batch_size) for part in windows), strict=True):
+            shown = [part.to(device) for part in batch]
+            logits.append(network.classify(*shown, *([] if rest is None else [rest.of(shown[2])])))
+    return functional.cross_entropy(torch.cat(logits), target.to(device), label_smoothing=label_smoothing).item()

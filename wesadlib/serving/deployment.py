@@ -89,10 +89,10 @@ class Server:
         from wesadlib.bundle import load_bundle
         from wesadlib.serving.service import example_window
 
-        bundle = load_bundle(folder, engine=self._arguments.engine, threads=self._arguments.threads)
+        bundle = load_bundle(folder)
         # Batches are what is computed at the same time; within one, threads would only wait for each other.
         threadpool_limits(1)
-        bundle.judge([example_window(bundle)], [None])
+        bundle.classify([example_window(bundle)])
         return bundle
 
     def _store(self, settings: "Settings") -> "AsyncStore":

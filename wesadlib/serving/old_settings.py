@@ -4,7 +4,7 @@ The file is one that Ray's own tools take (``serve run``, ``serve deploy``): :cl
 ``args``, :class:`Live` against the ``user_config`` of its deployment, which a running replica takes over in place.
 """
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -20,9 +20,6 @@ class _Strict(BaseModel):
 class Start(_Strict):
     """What a server is started with; to change it is to start it anew."""
 
-    engine: Literal["eager", "openvino"] = _field(
-        "openvino", "model", "what computes the network; its answers are checked against the saved weights at start"
-    )
     threads: int = _field(1, "model", "batches that a replica computes at a time, each on one core", ge=1, le=256)
     token_variable: str = _field(
         "",

@@ -132,7 +132,7 @@ def _compute(bundle: Bundle, body: bytes, form: wire.Form, max_windows: int) -> 
     windows = wire.read_windows(body, form, max_windows)
     reasons: dict[int, str] = {row: str(part) for row, part in enumerate(windows) if isinstance(part, wire.BodyError)}
     readable = [row for row in range(len(windows)) if row not in reasons]
-    judged = bundle.judge([windows[row] for row in readable]) if readable else []
+    judged = bundle.classify([windows[row] for row in readable]) if readable else []
     for row, found in zip(readable, judged, strict=True):
         answer = found.answer
         if not isinstance(answer, Answer):
@@ -142,6 +142,6 @@ def _compute(bundle: Bundle, body: bytes, form: wire.Form, max_windows: int) -> 
     good = [windows[row] for row in readable if row not in reasons]
     items = [ProblemItem(name=f"windows.{row}", detail=reasons[row]) for row in sorted(reasons)][:_MOST_ITEMS]
     try:
-        return _Rest(bundle.rest_profile(good), len(good))
+        return _Rest(bundle.rest_values(good), len(good))
     except InputError as error:
         raise _TooFew(str(error), items) from None

@@ -236,7 +236,7 @@ def _wait_until_ready(
                 return
         time.sleep(0.1)
     # Where the bundle is the cause, one sentence says so.
-    load_bundle(configuration.bundle, engine=configuration.arguments.engine)
+    load_bundle(configuration.bundle)
     tail = []
     if log is not None:
         log.seek(0)

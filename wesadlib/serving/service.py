@@ -194,11 +194,11 @@ class Service:
 
 def _judge(bundle: Bundle, windows: list[Samples], profiles: list[np.ndarray | None]) -> list[Any]:
     try:
-        return bundle.judge(windows, profiles)
+        return bundle.classify(windows, profiles)
     except Exception:
         # One window must not spoil the others that happened to be computed with it.
         return [
-            _attempt(lambda window=window, profile=profile: bundle.judge([window], [profile])[0])
+            _attempt(lambda window=window, profile=profile: bundle.classify([window], [profile])[0])
             for window, profile in zip(windows, profiles, strict=True)
         ]
 

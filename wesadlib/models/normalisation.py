@@ -23,13 +23,7 @@ NORMAL_RANGE = 1.349
 
 
 def quantisation_noise(units: Sequence[str]) -> list[float]:
-    """Standard deviation of rounding to a unit's resolution, resolution / sqrt(12), for each channel.
-
-    Raises
-    ------
-    InputError
-        When a unit is unknown.
-    """
+    """Standard deviation of rounding to a unit's resolution, resolution / sqrt(12), for each channel."""
     unknown = sorted(set(units) - set(RESOLUTION))
     if unknown:
         raise InputError(f"unknown unit `{unknown[0]}`; the network knows {', '.join(RESOLUTION)}.")
@@ -42,8 +36,8 @@ class WindowNormalisation(nn.Module):
     The spread is ``sqrt(variance + noise ** 2)``, where `noise` is the quantisation noise of the channel's unit: a flat
     channel becomes zeros instead of magnified rounding. Missing samples (NaN) count in neither mean nor variance and
     become 0, the channel's own mean; a channel of nothing but NaN becomes zeros. The quality gate refuses such windows
-    long before; here they only must not spread. Sums are taken in double precision, so that
-    :func:`wesadlib.models.normalising.normalise`, which adds up in another order, gives the same.
+    long before; here they only must not spread. Sums are taken in double precision, so that a window by itself, which
+    may be added up in another order, gives the same as among others.
 
     Parameters
     ----------
@@ -86,7 +80,7 @@ class RobustScale(nn.Module):
 
     ``arcsinh((value - median) / spread)``, with the spread from the interquartile range: a person outside of what
     training showed, or a burst of movement, must not outvote all else. What is unknown (NaN) stays so. In double
-    precision, so that another library gives the same: a spread may be so small that a value's last digit tells.
+    precision: a spread may be so small that a value's last digit tells.
 
     Parameters
     ----------

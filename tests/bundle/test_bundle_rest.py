@@ -69,7 +69,7 @@ def test_a_bundle_without_rest_refuses_it(tmp_path, visitor):
         bundle.rest_values(visitor[1][:4])
     with pytest.raises(InputError, match="saved without one"):
         bundle.predict_windows(visitor[1][:1], [np.zeros(3, np.float32)])
-    with pytest.raises(InputError, match="was fitted with people's windows at rest"):
+    with pytest.raises(InputError, match="fitted with people's windows at rest"):
         save_bundle(bundle.model, tmp_path / "x", calibrated=bundle.model, windows=visitor[0], params=Params())
 
 

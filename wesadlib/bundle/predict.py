@@ -22,13 +22,10 @@ from wesadlib.models import Model
 from wesadlib.models import load as load_model
 from wesadlib.models.base import positions
 from wesadlib.quality import assess_arrays
-from wesadlib.signals import Windows, cut_window, windows_from_channels
+from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
-
-#: Native samples of each channel of one window, and the rate of each.
-Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
 
 
 class Answer(BaseModel):

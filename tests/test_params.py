@@ -2,7 +2,7 @@ import pytest
 import yaml
 
 from wesadlib.errors import InputError
-from wesadlib.params import Params, chapter_params, make_params, read_params
+from wesadlib.params import Params, chapter_params, chapter_values, make_params, read_params
 from wesadlib.report.summary import profile_files
 
 
@@ -93,6 +93,18 @@ def test_a_chapter_sees_only_the_parameters_of_its_cell():
         _ = params.epochs
     with pytest.raises(InputError, match="`width`"):
         chapter_params({"width": "wide"})
+
+
+def test_the_network_is_one_line_whose_parameters_may_be_given_one_by_one():
+    values = chapter_values(Params(width=16), ["run", "network"])
+    assert set(values) == {"run", "network"} and values["network"]["width"] == 16
+    params = chapter_params({**values, "epochs": 7})
+    assert (params.width, params.epochs, params.dropout) == (16, 7, Params().dropout)
+    assert chapter_params({"network": {}}).width == Params().width
+    with pytest.raises(InputError, match="`bootstrap`"):
+        _ = params.bootstrap
+    with pytest.raises(InputError, match="unknown parameter `widht`"):
+        chapter_params({"network": {"widht": 3}})
 
 
 def test_values_are_never_coerced():

@@ -1,6 +1,7 @@
 """The command line: ``wesad``."""
 
 import os
+import signal
 import sys
 from pathlib import Path
 from typing import Annotated, Any
@@ -11,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from wesadlib import artefacts
-from wesadlib.errors import BookError, InputError, ServerError
+from wesadlib.errors import BookError, InputError, ServerError, needs
 from wesadlib.params import Params, read_params
 
 # Ray would otherwise report usage to its makers.
@@ -32,20 +33,23 @@ def book(
 ) -> None:
     """Execute the chapters in order, as far as something changed, and render the book."""
     # Papermill and Jupyter Book take a second to import: only this command waits for them.
-    from wesadlib.report.render import render_book
-    from wesadlib.report.runner import run_chapters
-    from wesadlib.report.summary import summarise
+    with needs("book", "wesad book"):
+        from wesadlib.report.render import render_book
+        from wesadlib.report.runner import run_chapters
+        from wesadlib.report.summary import summarise
 
     if only and start:
         raise InputError("--only and --from exclude each other: give one of them.")
     values = read_params(params, _parse_overrides(set_ or []))
     root = artefacts.project_root()
+    # So that it, too, leaves no kernel and no half-written file behind.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     run = run_chapters(values, root, only=only or (), start=start, force=force, console=console)
     summary = summarise(run, values, root)
     artefacts.write_json(run.summary, summary)
     if failed := len(summary["failed_folds"]):
-        told = f"{failed} fold{'s' * (failed != 1)} failed; {os.path.relpath(run.summary)} lists what went wrong."
-        console.print(told, style="red", soft_wrap=True, highlight=False)
+        text = f"{failed} fold{'s' * (failed != 1)} failed; {os.path.relpath(run.summary)} lists what went wrong."
+        console.print(text, style="red", soft_wrap=True, highlight=False)
     if render:
         with console.status("rendering"):
             page = render_book(run, root)
@@ -80,15 +84,12 @@ def simulate(
 
     if root.exists():
         raise InputError(f"{root} exists already: name a folder that does not.")
-    simulate_cohort(
-        root,
-        subjects,
-        seed,
-        effect_size=effect_size,
-        between_person_spread=between_person_spread,
-        artefact_rate=artefact_rate,
-        progress=True,
-    )
+    factors = {
+        "effect_size": effect_size,
+        "between_person_spread": between_person_spread,
+        "artefact_rate": artefact_rate,
+    }
+    simulate_cohort(root, subjects, seed, **factors, progress=True)
     console.print(f"{subjects} simulated people in {root}")
 
 
@@ -105,14 +106,12 @@ def serve(
     ] = None,
 ) -> None:
     """Serve a bundle over HTTP until Ctrl-C; SIGHUP has configuration and bundle read again without a stop."""
-    from wesadlib.serving import serve as serve_bundle
-    from wesadlib.serving.configuration import find_file, read_configuration
+    given = {"bundle": bundle, "host": host, "port": port, "token_variable": token_variable}
+    with needs("serve", "wesad serve"):
+        from wesadlib.serving import serve as serve_bundle
+        from wesadlib.serving.configuration import find_file, read_configuration
 
-    def read() -> Any:
-        given = {"bundle": bundle, "host": host, "port": port, "token_variable": token_variable}
-        return read_configuration(config or find_file(), **given)
-
-    serve_bundle(read)
+        serve_bundle(lambda: read_configuration(config or find_file(), **given))
 
 
 @app.command()
@@ -120,9 +119,9 @@ def reference(
     run: Annotated[str, typer.Argument(help="A run on real people to keep; empty: take what is kept.")] = "",
 ) -> None:
     """Keep a run's small results in outputs/reference, and write what README and book say of them."""
-    # Matplotlib takes a second to import: only this command waits for it.
-    from wesadlib.report.pages import RUN, write_pages
-    from wesadlib.report.reference import read_reference, write_reference
+    with needs("book", "wesad reference"):
+        from wesadlib.report.pages import RUN, write_pages
+        from wesadlib.report.reference import read_reference, write_reference
 
     root = artefacts.project_root()
     folder = root / "outputs" / "reference" / (run or RUN)

@@ -1,8 +1,4 @@
-"""The one description of every parameter: name, type, default, bounds and help.
-
-The command line, the parameter appendix of the book, the check of ``params/*.yaml`` and the check of values injected
-into a chapter all come from :class:`Params`.
-"""
+"""The one description of every parameter: name, type, default, bounds and help."""
 
 import difflib
 import os
@@ -23,14 +19,7 @@ def _field(default: Any, group: str, help: str, **bounds: Any) -> Any:
 
 
 class Params(BaseModel):
-    """Every parameter of a run; a profile in ``params/`` names those that differ from the defaults.
-
-    Raises
-    ------
-    pydantic.ValidationError
-        On an unknown name, a wrong type or a value out of bounds; :func:`read_params` and :func:`chapter_params` turn
-        it into an :class:`~wesadlib.errors.InputError` that names the parameter.
-    """
+    """Every parameter of a run; a profile in ``params/`` names those that differ from the defaults."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
@@ -174,21 +163,7 @@ def chapter_values(params: Params, names: Iterable[str]) -> dict[str, Any]:
 
 
 def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
-    """Read a profile, strictly.
-
-    Parameters
-    ----------
-    path : path
-        A flat YAML file, such as ``params/demo.yaml``.
-    overrides : mapping, optional
-        Values that win over the file's.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, is no flat mapping, or holds an unknown name, a wrong type or a value out of bounds;
-        when an override does; when the model to be served is not among those compared.
-    """
+    """Read a profile, a flat YAML file such as ``params/demo.yaml``, strictly; `overrides` win over its values."""
     path = Path(path)
     values = _read_profile(path)
     # By itself first, so that an error names where the value is: in the file, or among what wins over it.
@@ -247,10 +222,9 @@ def _sentence(error: ValidationError) -> str:
 
 
 class ChapterParams:
-    """The parameters that a chapter's parameter cell names, and no others.
+    """The parameters that a chapter's parameter cell names; to read another is an error.
 
-    Reading a parameter that the cell does not name is an error, so that no chapter silently works with a default where
-    the profile says something else.
+    Else a chapter would silently work with a default where the profile says something else.
     """
 
     def __init__(self, params: Params, declared: frozenset[str]):
@@ -269,11 +243,6 @@ def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
     """Check and gather the parameters among a chapter's variables: ``params = chapter_params(globals())``.
 
     The variable `network` is a mapping of the network's parameters, and one of these by its own name wins over it.
-
-    Raises
-    ------
-    InputError
-        When a value has the wrong type or is out of bounds.
     """
     network = namespace.get("network", {})
     given = {**network, **{name: namespace[name] for name in Params.model_fields if name in namespace}}

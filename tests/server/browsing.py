@@ -1,6 +1,8 @@
 """The live page as a test handles it, and what a bundle says offline of what the page replays."""
 
+import base64
 import io
+import json
 import math
 
 import numpy as np
@@ -8,7 +10,7 @@ import pytest
 from PIL import Image
 from playwright.sync_api import Page
 
-from wesadlib.serving.wire import Samples
+from wesadlib.serving.wire import Samples, write_window
 
 HOP_S, WINDOW_S = 5, 60
 
@@ -48,9 +50,17 @@ def confidence_of(answer) -> str:
     return f"{math.floor(100 * answer.confidence + (0 if answer.abstained else 0.5))} %"
 
 
-def pick(page: Page, content: bytes, name: str = "minutes.msgpack") -> None:
+def pick(page: Page, recording: Samples | bytes, name: str = "minutes.json") -> None:
+    content = recording if isinstance(recording, bytes) else write_window(*recording, "json")
     page.select_option("#source", "file")
-    page.set_input_files("#file", {"name": name, "mimeType": "application/octet-stream", "buffer": content})
+    page.set_input_files("#file", {"name": name, "mimeType": "application/json", "buffer": content})
+
+
+def spoil(recording: Samples, channel: str, sample: int, value: object) -> bytes:
+    """A recording's body with one sample that is another value."""
+    body = json.loads(write_window(*recording, "json"))
+    body["channels"][channel]["samples"][sample] = value
+    return json.dumps(body).encode()
 
 
 def replay(page: Page) -> None:
@@ -82,10 +92,9 @@ def check_quality(page: Page, answer) -> None:
     assert shown == pytest.approx(answer.quality, abs=6e-3)
 
 
-def colours_of(page: Page, selector: str, rows: slice = slice(None)) -> set[tuple[int, ...]]:
-    image = Image.open(io.BytesIO(page.locator(selector).screenshot())).convert("RGB")
-    return {tuple(pixel) for pixel in np.asarray(image)[rows].reshape(-1, 3).tolist()}
-
-
-def rgb(colour: str) -> tuple[int, ...]:
-    return tuple(bytes.fromhex(colour[1:]))
+def count_pixels(page: Page, selector: str, colour: str) -> int:
+    """How many pixels of a chart have nearly this colour, such as "#D55E00"."""
+    url = page.locator(f"{selector} canvas").first.evaluate("(canvas) => canvas.toDataURL()")
+    pixels = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.partition(",")[2]))).convert("RGBA")).astype(int)
+    near = np.abs(pixels[..., :3] - [*bytes.fromhex(colour[1:])]).max(axis=2) < 8
+    return int((near & (pixels[..., 3] > 200)).sum())

@@ -71,7 +71,7 @@ def bundle(served_bundle):
 
 @pytest.fixture(scope="module")
 def example(server) -> Samples:
-    return read_window(httpx.get(f"{server.url}/example", trust_env=False).content, "binary")
+    return read_window(httpx.get(f"{server.url}/example", trust_env=False).content, "json")
 
 
 @pytest.fixture(scope="module")

@@ -1,18 +1,19 @@
 """The live page in a real browser: what can be set and stopped, what is asked for, and what is wrong said in words."""
 
-import msgpack
+import json
+
 import numpy as np
 import pytest
-from browsing import pick, replay
+from browsing import first_seconds, pick, replay, spoil
 from playwright.sync_api import expect
 
-from wesadlib.serving.wire import read_windows, write_window
+from wesadlib.serving.wire import read_windows
 
 pytestmark = pytest.mark.browser
 
 
 def test_pause_holds_the_clock_and_stop_ends_it(page, spoilt):
-    pick(page, write_window(*spoilt, "binary"))
+    pick(page, spoilt)
     page.select_option("#speed", "20")
     page.click("#start")
     status = page.locator("#status")
@@ -32,21 +33,57 @@ def test_pause_holds_the_clock_and_stop_ends_it(page, spoilt):
     expect(page.locator("#start")).to_be_enabled()
 
 
+def test_the_keyboard_starts_and_pauses(page, spoilt):
+    pick(page, spoilt)
+    page.focus("#start")
+    page.keyboard.press("Enter")
+    page.locator("[data-phase=running]").wait_for()
+    expect(page.locator("#pause")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.locator("#status", has_text="Paused at").wait_for()
+    expect(page.locator("#pause")).to_be_focused()
+    page.click("#stop")
+    expect(page.locator("#start")).to_be_focused()
+
+
 @pytest.mark.parametrize(
-    ("content", "hop", "words"),
+    ("content", "words"),
     [
-        (b"\x93no", "5", "The file is neither whole JSON nor whole MessagePack."),
-        (b'{"channels": {"wrist_eda": {"rate_hz": 4, "samples": [1]}}}', "5", "The file lacks wrist_bvp, wrist_temp"),
-        (b'{"channels": {"wrist_eda": {"rate_hz": 4, "samples": ["1"]}}}', "5", "wrist_eda: a sample must be a number"),
-        (None, "0.5", "hop_s: "),
+        (b"\x93no", "The file is not whole JSON: "),
+        (b"wrist_bvp,wrist_eda\n1,2\n", "The file is not whole JSON: "),
+        (b'{"windows": []}', 'The file has no "channels"'),
+        (b'{"channels": {"wrist_eda": {"rate_hz": 4,\n "samples": [1, NaN]}}}', "line 2, character 17 is NaN"),
+        (
+            b'{"channels": {"wrist_eda": {"rate_hz": 0, "samples": [1]}}}',
+            "wrist_eda: rate_hz must be a number",
+        ),
+        (b'{"channels": {"wrist_eda": {"rate_hz": 4, "samples": [1]}}}', "The file lacks wrist_bvp, wrist_temp"),
     ],
 )
-def test_what_is_wrong_is_said_in_words(page, spoilt, content, hop, words):
-    pick(page, content or write_window(*spoilt, "binary"), "minutes")
-    page.fill("#hop", hop)
+def test_what_is_wrong_with_a_file_is_said_in_words(page, content, words):
+    pick(page, content)
     page.click("#start")
     expect(page.locator("#problem")).to_contain_text(words)
     expect(page.locator("#start")).to_be_enabled()
+
+
+@pytest.mark.parametrize("value", ["1", True, [1], {"a": 1}])
+def test_a_sample_that_is_no_number_is_named_by_its_place(page, spoilt, value):
+    pick(page, spoil(spoilt, "wrist_eda", 16, value))
+    page.click("#start")
+    expect(page.locator("#problem")).to_have_text(
+        f"wrist_eda, sample 17: {json.dumps(value, separators=(',', ':'))} is no number; a missing sample is null."
+    )
+
+
+def test_a_short_file_and_a_hop_that_the_server_does_not_take_are_named(page, spoilt):
+    pick(page, first_seconds(spoilt, 30))
+    page.click("#start")
+    expect(page.locator("#problem")).to_have_text("wrist_bvp: 30.0 s are shorter than one window of 60 s.")
+    pick(page, spoilt)
+    page.fill("#hop", "0.5")
+    page.click("#start")
+    expect(page.locator("#problem")).to_contain_text("hop_s: ")
 
 
 def test_a_token_is_asked_for_and_sent(blank, spoilt):
@@ -67,7 +104,7 @@ def test_a_token_is_asked_for_and_sent(blank, spoilt):
     blank.keyboard.press("Enter")
     expect(blank.locator("#problem")).to_have_text("The server does not know this token.")
     blank.get_by_label("Token of this server").fill("secret-of-the-server")
-    pick(blank, write_window(*spoilt, "binary"))
+    pick(blank, spoilt)
     replay(blank)
     expect(blank.locator("#count")).to_have_text("5")
     assert sent == [None, "Bearer another", "Bearer secret-of-the-server"]
@@ -81,62 +118,30 @@ def test_the_first_minutes_calibrate_where_the_server_can(blank, example):
 
     def keep(route):
         asked.append(route.request)
-        route.fulfill(status=201, json={"rest": "handle-of-rest"})
+        route.fulfill(status=200, json={"token": "signed"})
 
     def look(socket):
         def refuse(message):
-            started.append(msgpack.unpackb(message))
-            socket.send(msgpack.packb({"type": "problem", "detail": "Enough is seen."}))
+            started.append(json.loads(message))
+            socket.send(json.dumps({"type": "problem", "status": 422, "detail": "Enough is seen."}))
             socket.close(code=1008)
 
         socket.on_message(refuse)
 
     blank.route("**/model", with_rest)
-    blank.route("**/people/P-17/rest", keep)
+    blank.route("**/rest", keep)
     blank.route_web_socket("**/stream", look)
     blank.goto("/")
     blank.get_by_text("More", exact=True).click()
     blank.get_by_label("Person’s code").fill("P-17")
     blank.get_by_label("First minutes at rest").fill("2")
-    pick(blank, write_window(*example, "binary"))
+    pick(blank, example)
     blank.click("#start")
     expect(blank.locator("#problem")).to_have_text("Enough is seen.")
-    windows = read_windows(asked[0].post_data_buffer, "binary")
+    windows = read_windows(asked[0].post_data_buffer, "json")
     assert len(windows) == 3
     for name, rate in example.rates_hz.items():
         np.testing.assert_array_equal(
             windows[1].channels[name], example.channels[name][round(30 * rate) :][: round(60 * rate)]
         )
-    assert (started[0]["rest"], started[0]["person"]) == ("handle-of-rest", "P-17")
-
-
-def test_messagepack_is_written_and_read_as_python_does(browser, server):
-    value = {
-        "numbers": [0, 1, 127, 128, 255, 256, 65535, 65536, 2**32, 2**53 - 1, -1, -32, -33, -(2**40), 0.5, 1e300],
-        "text": ["", "µS", "x" * 31, "x" * 32, "x" * 300, "x" * 70_000],
-        "bytes": [b"", b"\x00" * 255, b"\x01" * 256, b"\x02" * 70_000],
-        "rest": [None, True, False, [], {}, {str(k): k for k in range(20)}, list(range(20))],
-    }
-    # The policy of the page lets nobody evaluate text, a test neither.
-    context = browser.new_context(bypass_csp=True)
-    page = context.new_page()
-    page.goto(server.url)
-    ours = page.evaluate(
-        """async (text) => {
-            const { decode, encode } = await import("/page/msgpack.js");
-            const bytes = Uint8Array.from(text.match(/../g), (pair) => parseInt(pair, 16));
-            return Array.from(encode(decode(bytes)), (byte) => byte.toString(16).padStart(2, "0")).join("");
-        }""",
-        msgpack.packb(value).hex(),
-    )
-    refused = page.evaluate(
-        """async (bodies) => {
-            const { decode } = await import("/page/msgpack.js");
-            const fails = (bytes) => { try { decode(Uint8Array.from(bytes)); return false; } catch { return true; } };
-            return bodies.map(fails);
-        }""",
-        [[0xA5, 0x61], [0xC1], [0x01, 0x02], [0x92, 0x01]],
-    )
-    context.close()
-    assert msgpack.unpackb(bytes.fromhex(ours)) == value
-    assert refused == [True] * 4
+    assert (started[0]["rest"], started[0]["person"]) == ("signed", "P-17")

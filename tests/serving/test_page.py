@@ -4,7 +4,7 @@ import asyncio
 import re
 from types import SimpleNamespace
 
-import msgpack
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from fastapi.testclient import TestClient
@@ -12,24 +12,45 @@ from fastapi.testclient import TestClient
 from wesadlib.plots import STATE_COLORS
 from wesadlib.serving.page import page_router, read_files
 from wesadlib.serving.problems import handle_problems
+from wesadlib.serving.wire import CONTENT_TYPES, read_window, write_window
 
+UPLOT = "vendor/uPlot.iife.min.js"
 SVG_NAME = b"http://www.w3.org/2000/svg"
+EXAMPLE = ({"wrist_eda": np.linspace(0, 1, 30_000, dtype=np.float32)}, {"wrist_eda": 4.0})
 
 
 class Service:
-    def __init__(self, folder):
-        self.bundle = SimpleNamespace(folder=folder)
+    """Of a service what the page needs; how often its bundle was asked for the example."""
+
+    def __init__(self, example):
+        self.asked = 0
+        self.bundle = SimpleNamespace(example=self.count(example))
+
+    def count(self, example):
+        def read():
+            self.asked += 1
+            return example()
+
+        return read
 
     async def in_thread(self, function, *arguments):
         return await asyncio.to_thread(function, *arguments)
 
 
-@pytest.fixture
-def page(tmp_path):
+def no_example():
+    raise FileNotFoundError("/somewhere/example.msgpack")
+
+
+def page_of(service):
     app = FastAPI()
     handle_problems(app)
-    app.include_router(page_router(Service(tmp_path)))
+    app.include_router(page_router(service))
     return TestClient(app)
+
+
+@pytest.fixture
+def page():
+    return page_of(Service(lambda: EXAMPLE))
 
 
 @pytest.fixture(scope="module")
@@ -43,15 +64,23 @@ def policy_of(response):
 
 def test_the_page_is_at_the_root_and_its_files_have_their_types(page, files):
     assert page.get("/").content == files["index.html"][0]
-    assert {name.rpartition(".")[2] for name in files} == {"html", "css", "js", "svg"}
-    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
+    assert page.head("/").status_code == 200
+    kinds = {
+        "html": "text/html",
+        "css": "text/css",
+        "js": "text/javascript",
+        "svg": "image/svg+xml",
+        "txt": "text/plain",
+    }
     for name, (content, _) in files.items():
         response = page.get(f"/page/{name}")
         assert (response.status_code, response.content) == (200, content)
-        assert response.headers["content-type"].partition(";")[0] == kinds[name.rpartition(".")[2]]
+        assert response.headers["content-type"].partition(";")[0] == kinds.get(name.rpartition(".")[2], "text/plain")
 
 
-@pytest.mark.parametrize("path", ["/", "/page/page.js", "/page/page.css", "/page/icon.svg"])
+@pytest.mark.parametrize(
+    "path", ["/", "/page/page.js", "/page/page.css", "/page/icon.svg", "/page/vendor/uPlot.iife.min.js"]
+)
 def test_every_file_comes_with_a_policy_that_allows_this_server_only(page, path):
     response = page.get(path)
     policy = policy_of(response)
@@ -69,11 +98,13 @@ def test_every_file_comes_with_a_policy_that_allows_this_server_only(page, path)
 
 def test_nothing_is_loaded_from_elsewhere_and_nothing_is_written_inline(files):
     for name, (content, _) in files.items():
+        if name.startswith("vendor/"):
+            continue
         text = content.replace(SVG_NAME, b"") if name.endswith(".svg") else content
-        assert not re.search(rb"(https?|wss?):|[\"'(]\s*//", text), name
+        assert not re.search(rb"\b(https?|wss?):|[\"'(]\s*//", text), name
         assert not re.search(rb"@import|\beval\(|innerHTML|localStorage|document\.cookie", text), name
     html = files["index.html"][0].decode()
-    assert re.findall(r"<script[^>]*>([^<]*)</script>", html) == [""]
+    assert re.findall(r"<script[^>]*>([^<]*)</script>", html) == ["", ""]
     assert not re.search(r"<style|\sstyle=|\son\w+=", html)
 
 
@@ -82,7 +113,17 @@ def test_every_file_that_is_named_exists(files):
     named = re.findall(r"(?:src|href)=\"page/([^\"]+)\"", html)
     for content, _ in (files[name] for name in files if name.endswith(".js")):
         named += re.findall(r"from \"\./([^\"]+)\"", content.decode())
-    assert set(named) | {"index.html"} == set(files)
+    assert set(named) | {"index.html", "vendor/uPlot.LICENSE.txt"} == set(files)
+    assert b"MIT" in files["vendor/uPlot.LICENSE.txt"][0]
+    # It opens no connection and makes no text into code.
+    assert not re.search(
+        rb"fetch\(|XMLHttpRequest|WebSocket|\beval\(|new Function", files["vendor/uPlot.iife.min.js"][0]
+    )
+
+
+def test_the_page_is_short(files):
+    written = [content for name, (content, _) in files.items() if not name.startswith("vendor/")]
+    assert sum(content.count(b"\n") for content in written) <= 1000
 
 
 def test_every_control_has_a_label(files):
@@ -114,20 +155,26 @@ def test_no_other_path_leads_to_a_file(page, path):
     assert "/" not in response.json()["detail"]
 
 
-def test_the_example_is_the_bundles_own(page, tmp_path):
-    body = msgpack.packb({"channels": {}})
-    (tmp_path / "example.msgpack").write_bytes(body)
-    response = page.get("/example")
-    assert (response.status_code, response.content) == (200, body)
-    assert response.headers["content-type"] == "application/vnd.msgpack"
+@pytest.mark.parametrize("form", ["json", "binary"])
+def test_the_example_is_the_bundles_own_and_read_once(form):
+    service = Service(lambda: EXAMPLE)
+    page = page_of(service)
+    for _ in range(2):
+        response = page.get("/example", headers={"accept": CONTENT_TYPES[form]})
+        assert (response.status_code, response.content) == (200, write_window(*EXAMPLE, form))
+        assert response.headers["content-type"] == CONTENT_TYPES[form]
+        assert int(response.headers["content-length"]) == len(response.content) > 2**16
+    np.testing.assert_array_equal(read_window(response.content, form).channels["wrist_eda"], EXAMPLE[0]["wrist_eda"])
+    assert service.asked == 1
+    assert page.get("/example").headers["content-type"] == "application/json"
 
 
-def test_a_bundle_without_an_example_is_told_without_its_path(page, tmp_path):
-    response = page.get("/example")
+def test_a_bundle_without_an_example_is_told_without_its_path():
+    response = page_of(Service(no_example)).get("/example")
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["detail"].startswith("This bundle holds no simulated recording")
-    assert str(tmp_path) not in response.text
+    assert "/" not in response.json()["detail"]
 
 
 def test_states_have_the_books_colours(files):

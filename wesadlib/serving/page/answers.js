@@ -1,7 +1,6 @@
 // What was answered: the last answer in large letters, the counts, and a table of all of them.
-
-import { stateColor } from "./canvas.js";
-import { clock, confidenceWords, milliseconds, percent, reasonsWords, stateWords } from "./words.js";
+import { stateColor } from "./charts.js";
+import { clock, confidenceWords, milliseconds, percent, reasonsWords, sentence } from "./words.js";
 
 const MOST_ROWS = 300;
 const ANNOUNCE_EVERY_MS = 3000;
@@ -12,7 +11,7 @@ function describe(answer, model) {
     const reasons = reasonsWords(answer.reasons);
     return { kind: "refused", heading: "Refused", because: reasons, note: reasons };
   }
-  const state = stateWords(answer.state);
+  const state = sentence(answer.state);
   const share = confidenceWords(answer);
   if (answer.abstained) {
     const because = `${state} is the most likely at ${share}; ${percent(model.min_confidence)} are needed.`;
@@ -22,19 +21,17 @@ function describe(answer, model) {
   return { kind: "known", heading: state, because: `${share} probable${calibrated}`, note: "" };
 }
 
-function span(name, words, background = "") {
-  const made = document.createElement("span");
-  made.className = name;
-  made.textContent = words;
-  made.style.background = background;
-  return made;
+export function span(name, words, background = "") {
+  const element = document.createElement("span");
+  element.className = name;
+  element.textContent = words;
+  element.style.background = background;
+  return element;
 }
 
 export class Answers {
   constructor(find) {
     this.find = find;
-    this.model = null;
-    this.reset(null);
   }
 
   reset(model) {
@@ -44,41 +41,19 @@ export class Answers {
     this.find("answers").replaceChildren();
     this.find("latency").textContent = "–";
     this.find("latency-server").textContent = "";
-    this.showCounts();
     this.show("none", "No answer yet", "The first comes after one whole window.", "");
   }
 
   // Takes a prediction; `seenMs` is the time from its last sample's leaving to its arrival.
-  add(prediction, seenMs) {
-    const { answer, start_s: startS, end_s: endS, latency_ms: serverMs } = prediction;
+  add({ answer, start_s: startS, end_s: endS, latency_ms: serverMs }, seenMs) {
     const { kind, heading, because, note } = describe(answer, this.model);
     const window = `${clock(startS)}–${clock(endS)}`;
     const swatch = kind === "known" ? stateColor(answer.state) : "";
     this.counts.all += 1;
     if (kind in this.counts) this.counts[kind] += 1;
-    this.showCounts();
     this.show(kind, heading, `${because}${kind === "known" ? `, from ${window}` : ""}`, swatch);
     this.find("latency").textContent = milliseconds(seenMs ?? serverMs);
     this.find("latency-server").textContent = `, ${milliseconds(serverMs)} in the server`;
-    this.addRow(prediction, { window, heading, note, kind, swatch });
-    this.announce(kind === "known" ? heading : `${heading}. ${because}`);
-  }
-
-  show(kind, heading, because, swatch) {
-    const card = this.find("now");
-    card.className = `answer ${kind}`;
-    card.querySelector(".swatch").style.background = swatch;
-    this.find("state").textContent = heading;
-    this.find("because").textContent = because;
-  }
-
-  showCounts() {
-    this.find("count").textContent = this.counts.all;
-    this.find("count-unsure").textContent = this.counts.unsure;
-    this.find("count-refused").textContent = this.counts.refused;
-  }
-
-  addRow({ start_s: startS, answer }, { window, heading, note, kind, swatch }) {
     const row = document.createElement("tr");
     row.className = kind;
     row.dataset.start = startS;
@@ -90,6 +65,17 @@ export class Answers {
     const body = this.find("answers");
     body.prepend(row);
     if (body.rows.length > MOST_ROWS) body.lastElementChild.remove();
+    this.announce(kind === "known" ? heading : `${heading}. ${because}`);
+  }
+
+  show(kind, heading, because, swatch) {
+    this.find("now").className = `answer ${kind}`;
+    this.find("now").querySelector(".swatch").style.background = swatch;
+    this.find("state").textContent = heading;
+    this.find("because").textContent = because;
+    this.find("count").textContent = this.counts.all;
+    this.find("count-unsure").textContent = this.counts.unsure;
+    this.find("count-refused").textContent = this.counts.refused;
   }
 
   // To a screen reader: what is new, and not more often than can be listened to.

@@ -1,125 +1,145 @@
-// Files become recordings: named channels of samples at their own rates, in memory and nowhere else.
-
-import { decode } from "./msgpack.js";
-
-const ARRAYS = { "<f4": Float32Array, "<f8": Float64Array };
+// Files become recordings, named channels of samples at their own rates, and are replayed as a device would send them.
 
 // What is wrong with a file, in one sentence.
 export class FileError extends Error {}
 
-function unpack(name, channel) {
-  const type = ARRAYS[channel.dtype];
-  if (!type) throw new FileError(`${name}: dtype must be "<f4" or "<f8".`);
-  const { samples } = channel;
-  if (!(samples instanceof Uint8Array) || samples.length % type.BYTES_PER_ELEMENT)
-    throw new FileError(`${name}: samples must be the bytes of whole numbers of that dtype.`);
-  // Copied: an array of doubles must begin at a multiple of eight bytes, which these may not.
-  return new type(samples.slice().buffer);
+// More than this in the browser's own queue, in bytes: the network is slower than the replay.
+const MOST_WAITING = 2 ** 20;
+// Longest stretch in one message: a message is bounded.
+const LONGEST_S = 10;
+
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    const number = /[[,:]\s*([-+]?(?:NaN|Infinity|nan|inf))/.exec(text);
+    if (!number) throw new FileError(`The file is not whole JSON: ${error.message}.`);
+    const lines = text.slice(0, number.index + number[0].length - number[1].length).split("\n");
+    const place = `line ${lines.length}, character ${lines.at(-1).length + 1}`;
+    throw new FileError(`The file is not whole JSON: ${place} is ${number[1]}; a missing sample is null.`);
+  }
 }
 
-function list(name, samples) {
-  if (!Array.isArray(samples)) throw new FileError(`${name}: samples must be a list of numbers.`);
-  return Float64Array.from(samples, (sample) => {
-    if (sample === null) return NaN;
-    if (typeof sample !== "number") throw new FileError(`${name}: a sample must be a number, or null where it is missing.`);
-    return sample;
-  });
-}
-
-function fromBody(body) {
-  const given = body?.channels;
-  if (typeof given !== "object" || given === null || Array.isArray(given))
+// A recording: `channels` by name, each `{ rateHz, samples }`, null where a sample is missing, and `durationS`.
+export function readRecording(text) {
+  const body = parse(text.replace(/^\uFEFF/, ""))?.channels;
+  if (typeof body !== "object" || body === null || Array.isArray(body) || !Object.keys(body).length)
     throw new FileError('The file has no "channels"; it needs the form of a request to /predict.');
   const channels = {};
-  for (const [name, channel] of Object.entries(given)) {
-    const rateHz = channel?.rate_hz;
-    if (!(rateHz > 0)) throw new FileError(`${name}: rate_hz must be a number above 0.`);
-    const samples = "dtype" in channel ? unpack(name, channel) : list(name, channel.samples);
+  for (const [name, channel] of Object.entries(body)) {
+    const { rate_hz: rateHz, samples } = channel ?? {};
+    if (!(Number.isFinite(rateHz) && rateHz > 0)) throw new FileError(`${name}: rate_hz must be a number above 0.`);
+    if (!Array.isArray(samples)) throw new FileError(`${name}: samples must be a list of numbers.`);
+    const bad = samples.findIndex((sample) => sample !== null && !Number.isFinite(sample));
+    if (bad >= 0) {
+      const found = JSON.stringify(samples[bad]).slice(0, 40);
+      throw new FileError(`${name}, sample ${bad + 1}: ${found} is no number; a missing sample is null.`);
+    }
     channels[name] = { rateHz, samples };
   }
-  return channels;
+  const ends = Object.values(channels).map(({ rateHz, samples }) => samples.length / rateHz);
+  return { channels, durationS: Math.max(...ends) };
 }
 
-function fromTable(text, rateHz) {
-  if (!(rateHz > 0)) throw new FileError("A CSV file needs its rate, in samples a second.");
-  const [head, ...rows] = text.split(/\r?\n/).filter((line) => line.trim());
-  const names = (head ?? "").split(",").map((name) => name.trim());
-  const channels = {};
-  for (const name of names) channels[name] = { rateHz, samples: new Float64Array(rows.length) };
-  rows.forEach((row, k) => {
-    const cells = row.split(",");
-    names.forEach((name, column) => {
-      const cell = (cells[column] ?? "").trim();
-      channels[name].samples[k] = cell ? Number(cell) : NaN;
-    });
-  });
-  return channels;
-}
-
-function parse(bytes, fileName, rateHz) {
-  if (/\.csv$/i.test(fileName)) return fromTable(new TextDecoder().decode(bytes), rateHz);
-  // A JSON body begins with a brace, a MessagePack body never does.
-  const first = bytes.find((byte) => byte > 0x20);
-  try {
-    return fromBody(first === 0x7b ? JSON.parse(new TextDecoder().decode(bytes)) : decode(bytes));
-  } catch (error) {
-    if (error instanceof FileError) throw error;
-    throw new FileError("The file is neither whole JSON nor whole MessagePack.");
-  }
-}
-
-// A recording: `channels` by name, each `{ rateHz, samples }`, and `durationS`.
-export function readRecording(bytes, fileName = "", rateHz = 0) {
-  const channels = parse(bytes, fileName, rateHz);
-  const names = Object.keys(channels);
-  if (!names.length) throw new FileError("The file has no channel.");
-  const durationS = Math.max(...names.map((name) => channels[name].samples.length / channels[name].rateHz));
-  return { channels, durationS };
-}
-
-// Says what keeps a model from reading a recording; empty where nothing does.
-export function misfit(recording, model) {
+// Says what keeps a model from reading a recording.
+export function checkFit({ channels }, model) {
   const wanted = Object.keys(model.channels);
-  const missing = wanted.filter((name) => !(name in recording.channels));
-  if (missing.length) return `The file lacks ${missing.join(", ")}; this model needs ${wanted.join(", ")}.`;
-  if (recording.durationS < model.window_s) return `The file is shorter than one window of ${model.window_s} s.`;
-  return "";
+  const missing = wanted.filter((name) => !(name in channels));
+  if (missing.length) throw new FileError(`The file lacks ${missing.join(", ")}; this model needs ${wanted.join(", ")}.`);
+  for (const name of wanted) {
+    const seconds = channels[name].samples.length / channels[name].rateHz;
+    if (seconds < model.window_s)
+      throw new FileError(`${name}: ${seconds.toFixed(1)} s are shorter than one window of ${model.window_s} s.`);
+  }
 }
 
-// An array as MessagePack carries it.
-export function toBytes(samples) {
-  const dtype = samples instanceof Float32Array ? "<f4" : "<f8";
-  return { dtype, samples: new Uint8Array(samples.buffer, samples.byteOffset, samples.byteLength) };
-}
-
-// The first minutes of a recording as windows of a request, each half over the last, without those in which a sample is
-// missing.
-export function firstWindows(recording, names, windowS, minutes) {
-  const found = [];
-  for (let startS = 0; startS + windowS <= Math.min(60 * minutes, recording.durationS); startS += windowS / 2) {
-    const channels = {};
-    for (const name of names) {
-      const { rateHz, samples } = recording.channels[name];
+// The first minutes as windows of a request, each half over the last, without those in which a sample is missing.
+export function firstWindows({ channels, durationS }, names, windowS, minutes) {
+  const windows = [];
+  for (let startS = 0; startS + windowS <= Math.min(60 * minutes, durationS); startS += windowS / 2) {
+    const cut = (name) => {
+      const { rateHz, samples } = channels[name];
       const first = Math.round(startS * rateHz);
-      const cut = samples.subarray(first, first + Math.round(windowS * rateHz));
-      if (cut.every(Number.isFinite)) channels[name] = { rate_hz: rateHz, ...toBytes(cut) };
-    }
-    if (Object.keys(channels).length === names.length) found.push({ channels });
+      return [name, { rate_hz: rateHz, samples: samples.slice(first, first + Math.round(windowS * rateHz)) }];
+    };
+    windows.push({ channels: Object.fromEntries(names.map(cut)) });
+  }
+  return windows.filter((window) => Object.values(window.channels).every(({ samples }) => !samples.includes(null)));
+}
+
+// The stretch from `first` to before `stop` in runs without missing samples.
+function runs(samples, first, stop) {
+  const found = [];
+  let start = first;
+  for (let k = first; k <= stop; k += 1) {
+    if (k < stop && samples[k] !== null) continue;
+    if (k > start) found.push({ first: start, samples: samples.slice(start, k) });
+    start = k + 1;
   }
   return found;
 }
 
-// The stretch of a channel from `first` to before `stop` in runs without missing samples: `[{ first, samples }]`.
-export function runs(samples, first, stop) {
-  const found = [];
-  let start = -1;
-  for (let k = first; k <= stop; k += 1) {
-    const there = k < stop && Number.isFinite(samples[k]);
-    if (there && start < 0) start = k;
-    if (!there && start >= 0) {
-      found.push({ first: start, samples: samples.subarray(start, k) });
-      start = -1;
-    }
+// A recording as a device would send it: a clock, and what has been sent by it.
+export class Replay {
+  constructor({ channels, durationS }, names, windowS, hopS) {
+    this.channels = Object.fromEntries(names.map((name) => [name, channels[name]]));
+    this.next = Object.fromEntries(names.map((name) => [name, 0]));
+    // Window to when its last sample left.
+    this.due = new Map();
+    Object.assign(this, { durationS, windowS, hopS, speed: 1, fastest: 1, positionS: 0, windows: 0 });
   }
-  return found;
+
+  // How fast it goes: as asked, or as fast as the server takes it.
+  get actualSpeed() {
+    return Math.min(this.speed, this.fastest);
+  }
+
+  // Goes on from the first samples that the server still wants, no faster than it takes them.
+  resume({ next, samples_per_s: samplesPerS }) {
+    Object.assign(this.next, next);
+    const rate = Object.values(this.channels).reduce((sum, { rateHz }) => sum + rateHz, 0);
+    this.fastest = (0.8 * samplesPerS) / rate;
+    this.windows = Math.ceil(Math.min(...this.times()) / this.hopS);
+    this.due.clear();
+  }
+
+  // Until when each channel was sent, s.
+  times() {
+    return Object.entries(this.channels).map(([name, { rateHz }]) => this.next[name] / rateHz);
+  }
+
+  get finished() {
+    return Object.entries(this.channels).every(([name, { samples }]) => this.next[name] >= samples.length);
+  }
+
+  // Lets time pass and sends what is due; after a drop no faster than the server takes what it lacks.
+  tick(elapsedS, stream) {
+    if (stream.waiting > MOST_WAITING) return;
+    this.positionS = Math.min(this.positionS + Math.min(elapsedS * this.actualSpeed, LONGEST_S), this.durationS);
+    const untilS = Math.min(this.positionS, Math.min(...this.times()) + Math.min(elapsedS * this.fastest, LONGEST_S));
+    const messages = [];
+    for (const [name, { rateHz, samples }] of Object.entries(this.channels)) {
+      const first = this.next[name];
+      const stop = Math.min(Math.max(first, Math.floor(untilS * rateHz + 1e-6)), samples.length);
+      runs(samples, first, stop).forEach((run, k) => ((messages[k] ??= {})[name] = run));
+      this.next[name] = stop;
+    }
+    for (const channels of messages) stream.send({ type: "samples", channels });
+    const sentS = Math.min(...this.times());
+    for (; this.windows * this.hopS + this.windowS <= sentS + 1e-6; this.windows += 1)
+      this.due.set(this.windows, performance.now());
+  }
+
+  // Milliseconds since the last sample of the window that began then; null where that is not known.
+  answered(startS) {
+    const window = Math.round(startS / this.hopS);
+    const sent = this.due.get(window);
+    for (const earlier of [...this.due.keys()]) if (earlier <= window) this.due.delete(earlier);
+    return sent === undefined ? null : performance.now() - sent;
+  }
+
+  // Since when an answer is due that has not come; infinity where none is.
+  get overdueSince() {
+    return Math.min(Infinity, ...this.due.values());
+  }
 }

@@ -1,48 +1,58 @@
-// A connection to /stream that outlives its drops: within the grace period it goes on where the server stopped.
-
-import { decode, encode } from "./msgpack.js";
+// What is asked of the server: requests, and a stream that outlives its connections.
 import { closedWords, problemWords } from "./words.js";
 
 const FIRST_WAIT_MS = 500;
-const LONGEST_WAIT_MS = 4000;
-// Closed by the other end in good order, refused, or failed: to come back would end the same way.
-const FINAL = new Set([1000, 1008, 1009, 1011]);
+const LONGEST_WAIT_MS = 8000;
+// Refused, or too large: to come back would end the same way.
+const FINAL = new Set([1008, 1009]);
+// Connections in a row that brought no answer: a server may fail at the same window each time.
+const MOST_BREAKS = 10;
 
-// `handlers`: ready(message, resumed), prediction(message), lost(words, secondsLeft), closed(words or "", neverReady).
+// What the server refused, in words, with its HTTP status; 0 where it did not answer.
+export class Refused extends Error {
+  constructor(status, words) {
+    super(words);
+    this.status = status;
+  }
+}
+
+export async function request(path, token, body) {
+  const headers = { accept: "application/json", ...(token && { authorization: `Bearer ${token}` }) };
+  const options = body && { method: "POST", body: JSON.stringify(body) };
+  if (body) headers["content-type"] = "application/json";
+  let response;
+  try {
+    response = await fetch(path, { ...options, headers, credentials: "omit" });
+  } catch {
+    throw new Refused(0, "The server cannot be reached.");
+  }
+  if (response.ok) return response;
+  throw new Refused(response.status, problemWords(await response.json().catch(() => ({ detail: response.statusText }))));
+}
+
+// After a drop it starts anew at the first window that is still wanted: the recording is here, so none is missed.
+// `handlers`: ready(message), prediction(message), lost(words), closed(words, "" where all was answered).
 export class Stream {
-  constructor(url, token, start, handlers) {
-    this.url = url;
-    this.token = token;
-    this.start = start;
-    this.handlers = handlers;
-    this.session = null;
-    this.graceS = 0;
-    this.lostAt = null;
-    this.wantedS = 0;
-    this.problem = null;
-    this.done = false;
-    this.open = false;
-    this.waitMs = FIRST_WAIT_MS;
+  constructor(token, start, handlers) {
+    Object.assign(this, { token, start, handlers, answered: 0, breaks: 0, waitMs: FIRST_WAIT_MS });
+    this.begun = this.open = this.done = false;
     this.connect();
   }
 
   connect() {
-    const protocols = this.token ? ["wesad", `bearer.${this.token}`] : [];
-    const socket = new WebSocket(this.url, protocols);
-    socket.binaryType = "arraybuffer";
-    socket.onopen = () => this.send({ type: "start", ...this.start, ...this.resumption() });
-    socket.onmessage = (event) => this.receive(event.data);
-    socket.onclose = (event) => this.dropped(event.code);
+    const url = new URL("stream", document.baseURI);
+    url.protocol = url.protocol.replace("http", "ws");
+    const socket = new WebSocket(url, this.token ? ["wesad", `bearer.${this.token}`] : []);
+    const start = this.answered ? { ...this.start, start_s: this.answered * this.start.hop_s } : this.start;
     this.socket = socket;
-  }
-
-  // What makes a start go on with a dropped stream; the recording is here, so that no window needs to be missed.
-  resumption() {
-    return this.session === null ? {} : { session: this.session, start_s: this.wantedS };
+    this.problem = null;
+    socket.onopen = () => socket.send(JSON.stringify({ type: "start", ...start }));
+    socket.onmessage = ({ data }) => this.receive(JSON.parse(data));
+    socket.onclose = ({ code }) => socket === this.socket && this.dropped(code);
   }
 
   send(message) {
-    if (this.socket.readyState === WebSocket.OPEN) this.socket.send(encode(message));
+    if (this.open) this.socket.send(JSON.stringify(message));
   }
 
   // Bytes that wait to leave.
@@ -50,56 +60,53 @@ export class Stream {
     return this.socket.bufferedAmount;
   }
 
-  receive(data) {
-    const message = typeof data === "string" ? JSON.parse(data) : decode(new Uint8Array(data));
-    if (message.type === "ready") this.ready(message);
-    else if (message.type === "prediction") this.predicted(message);
-    else if (message.type === "problem") this.problem = message;
+  receive(message) {
+    if (message.type === "problem") this.problem = message;
     else if (message.type === "end") this.finish("");
+    else if (message.type === "ready") {
+      this.begun = this.open = true;
+      this.waitMs = FIRST_WAIT_MS;
+      this.handlers.ready(message);
+    } else if (message.type === "prediction") {
+      this.answered = Math.round(message.start_s / this.start.hop_s) + 1;
+      this.breaks = 0;
+      this.handlers.prediction(message);
+    }
   }
 
-  predicted(message) {
-    this.wantedS = message.start_s + this.start.hop_s;
-    this.handlers.prediction(message);
+  // Gives up a connection from which nothing comes, and opens another.
+  renew(words) {
+    this.socket.close(1000);
+    this.socket = {};
+    this.retry(words);
   }
 
-  ready(message) {
-    const resumed = this.session !== null;
-    this.session = message.session;
-    this.graceS = message.grace_s ?? 0;
-    this.lostAt = null;
-    this.waitMs = FIRST_WAIT_MS;
-    this.open = true;
-    this.handlers.ready(message, resumed);
-  }
-
-  dropped(code) {
+  async dropped(code) {
     if (this.done) return;
-    this.open = false;
     const words = this.problem ? problemWords(this.problem) : closedWords(code);
-    if (this.session === null) this.finish(words, this.problem === null);
-    else if (this.problem && this.lostAt === null) this.finish(words);
-    else if (FINAL.has(code)) this.finish(words);
+    const final = FINAL.has(code) || (this.problem && this.problem.status !== 503);
+    if (!this.open && !this.problem) {
+      // A refused handshake tells a page nothing; an ordinary request gives the reason.
+      const refused = await request("model", this.token).then(() => null, (error) => error);
+      if (refused && (!this.begun || refused.status === 401)) return this.finish(refused);
+    }
+    if (final || !this.begun || this.breaks >= MOST_BREAKS) this.finish(words);
     else this.retry(words);
   }
 
   retry(words) {
-    this.problem = null;
-    this.lostAt ??= performance.now();
-    const leftS = this.graceS - (performance.now() - this.lostAt) / 1000;
-    if (leftS <= 0) {
-      this.finish(`${words}, and it could not be resumed in time`);
-      return;
-    }
-    this.handlers.lost(words, leftS);
-    this.timer = setTimeout(() => this.connect(), Math.min(this.waitMs, 1000 * leftS));
+    if (this.done) return;
+    this.open = false;
+    this.breaks += 1;
+    this.handlers.lost(words);
+    this.timer = setTimeout(() => this.connect(), this.waitMs);
     this.waitMs = Math.min(2 * this.waitMs, LONGEST_WAIT_MS);
   }
 
-  finish(words, neverReady = false) {
+  finish(words) {
     if (this.done) return;
     this.close();
-    this.handlers.closed(words, neverReady);
+    this.handlers.closed(words);
   }
 
   // Ends it from this side, without a word to the handlers.
@@ -107,6 +114,6 @@ export class Stream {
     this.done = true;
     this.open = false;
     clearTimeout(this.timer);
-    this.socket.close(1000);
+    this.socket.close?.(1000);
   }
 }

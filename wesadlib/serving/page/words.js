@@ -11,9 +11,7 @@ const SIGNALS = {
   acc_y: "Acceleration y",
   acc_z: "Acceleration z",
 };
-
 const UNITS = { uS: "µS", degC: "°C", percent: "%" };
-
 const CLOSED = {
   1001: "the server is going away",
   1006: "the connection broke",
@@ -21,21 +19,16 @@ const CLOSED = {
   1009: "a message was too large for the server",
   1011: "the server failed",
   1012: "the server is starting again",
-  1013: "the server has too much to do; try again later",
+  1013: "the server has too much to do",
 };
 
 // A channel in plain words: "wrist_eda" is "Skin conductance", since all channels of a model come from one device.
-export function channelWords(name) {
-  return SIGNALS[name.slice(name.indexOf("_") + 1)] ?? name;
-}
-
-export function unitWords(unit) {
-  return UNITS[unit] ?? unit ?? "";
-}
-
-export function stateWords(state) {
-  return state.charAt(0).toUpperCase() + state.slice(1);
-}
+export const channelWords = (name) => SIGNALS[name.slice(name.indexOf("_") + 1)] ?? name;
+export const unitWords = (unit) => UNITS[unit] ?? unit ?? "";
+export const closedWords = (code) => CLOSED[code] ?? `the connection ended (${code})`;
+export const sentence = (words) => words.charAt(0).toUpperCase() + words.slice(1);
+export const percent = (share) => `${Math.round(100 * share)} %`;
+export const milliseconds = (value) => `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 
 // Reasons such as "wrist_eda: flat line", the rules of one channel together, the worst channel first.
 export function reasonsWords(reasons) {
@@ -45,10 +38,6 @@ export function reasonsWords(reasons) {
     rules.set(name, [...(rules.get(name) ?? []), rule]);
   }
   return [...rules].map(([name, failed]) => `${channelWords(name)}: ${failed.join(", ")}`).join("; ");
-}
-
-export function closedWords(code) {
-  return CLOSED[code] ?? `the connection ended (${code})`;
 }
 
 // A problem of the server (RFC 9457): its sentence, and what is wrong name by name.
@@ -63,16 +52,8 @@ export function clock(seconds) {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, "0")}`;
 }
 
-export function percent(share) {
-  return `${Math.round(100 * share)} %`;
-}
-
 // The confidence of an answer; one that is not enough is never rounded up to what would be.
 export function confidenceWords({ confidence, abstained }) {
   if (confidence === null) return "–";
   return abstained ? `${Math.floor(100 * confidence)} %` : percent(confidence);
-}
-
-export function milliseconds(value) {
-  return value === null || value === undefined ? "–" : `${value < 10 ? value.toFixed(1) : Math.round(value)} ms`;
 }

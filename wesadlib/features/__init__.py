@@ -15,9 +15,6 @@ from wesadlib.features.statistics import STATISTICS, THERMAL
 from wesadlib.signals import Windows
 
 GROUPS = (STATISTICS, CARDIAC, ELECTRODERMAL, RESPIRATORY, THERMAL, MOTION)
-# Windows that are read at a time: copies of more would not stay in a core's cache.
-_CHUNK = 8
-
 __all__ = [
     "correlate",
     "describe_features",
@@ -65,8 +62,7 @@ def feature_values(windows: Windows) -> tuple[np.ndarray, tuple[str, ...]]:
         The features' names.
     """
     chunks = []
-    for start in range(0, max(1, len(windows)), _CHUNK):
-        block = _block(windows.take(slice(start, start + _CHUNK)))
+    for block in map(_block, windows.chunks()):
         chunks.append({name: value for group in GROUPS for name, value in group.extract(block).items()})
     values = [np.array(list(chunk.values())).reshape(len(chunk), -1).T for chunk in chunks]
     return np.concatenate(values), tuple(chunks[0])

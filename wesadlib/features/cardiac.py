@@ -2,11 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from scipy.fft import rfft, rfftfreq
+from scipy.signal import detrend
 
-from wesadlib.features.block import Block, Feature, Group, slope, stretches
+from wesadlib.features.block import Block, Feature, Group, stretches
 from wesadlib.signals.filters import mean_of_present, median_of_present
 
 #: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
@@ -92,14 +94,16 @@ def _hf_power(heart: Heart) -> np.ndarray | None:
         known = ~np.isnan(heart.interval[row])
         # Each interval belongs to the beat that ends it.
         tachogram[row] = np.interp(time, heart.beat_s[row, 1:][known], heart.interval[row, known])
-    tachogram -= tachogram.mean(axis=-1, keepdims=True) + slope(tachogram, 1.0)[:, None] * (
-        np.arange(len(time)) - (len(time) - 1) / 2
-    )
-    taper, frequency = np.hanning(len(time)), rfftfreq(len(time), 1 / _TACHOGRAM_HZ)
+    return (np.abs(tachogram @ _band_spectrum(len(time))) ** 2).sum(axis=-1)
+
+
+@lru_cache(maxsize=8)
+def _band_spectrum(samples: int) -> np.ndarray:
+    """Matrix (time, frequency) from tachograms to their tapered spectrum within the band, without trend."""
+    taper, frequency = np.hanning(samples), rfftfreq(samples, 1 / _TACHOGRAM_HZ)
     inside = (frequency >= HF_BAND_HZ[0]) & (frequency <= HF_BAND_HZ[1])
-    power = np.abs(rfft(taper * tachogram)[:, inside]) ** 2
     # By Parseval: twice the one-sided sum, over the taper's own power, is the variance that lies in the band.
-    return 2 * power.sum(axis=-1) / len(time) / (taper**2).sum()
+    return rfft(taper * detrend(np.eye(samples)))[:, inside] * np.sqrt(2 / samples / (taper**2).sum())
 
 
 def _pulse_amplitude(heart: Heart) -> np.ndarray | None:

@@ -1,7 +1,8 @@
 """Scores, verdicts and reasons of windows, for a whole run and for one window alike, and what a gate by them costs."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -11,9 +12,6 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.quality.rules import RULES, Channel, read_thresholds, signal_of
 from wesadlib.signals import Windows
-
-# Windows that are scored at a time: copies of more would not stay in a core's cache.
-_CHUNK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,9 +74,8 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
     names = windows.channels
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
-    cutoffs = _cutoffs(names, read_thresholds(thresholds), windows.window_s)
-    chunks = [windows.take(slice(start, start + _CHUNK)) for start in range(0, max(len(windows), 1), _CHUNK)]
-    rule_score = np.concatenate([_scores(chunk) for chunk in chunks])
+    cutoffs = _cutoffs(names, tuple(read_thresholds(thresholds).items()), windows.window_s)
+    rule_score = np.concatenate([_scores(chunk) for chunk in windows.chunks()])
     margin = _rescale(rule_score, cutoffs)
     failures = _failures(margin)
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
@@ -108,8 +105,10 @@ def _scores(windows: Windows) -> np.ndarray:
     return rule_score
 
 
-def _cutoffs(names: Sequence[str], limits: Mapping[str, float], window_s: float) -> np.ndarray:
+@lru_cache(maxsize=8)
+def _cutoffs(names: tuple[str, ...], thresholds: tuple[tuple[str, float], ...], window_s: float) -> np.ndarray:
     """Least accepted score (channel, rule); NaN where a rule is not asked."""
+    limits = dict(thresholds)
     cutoffs = np.full((len(names), len(RULES)), np.nan)
     for row, name in enumerate(names):
         for column, rule in enumerate(RULES):

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -222,6 +223,7 @@ def describe_rules(thresholds: Any = None) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["rule", "signals", "definition", "parameter", "cutoff", "source"])
 
 
+@cache
 def signal_of(channel: str) -> str:
     """Signal of a channel: ``wrist_acc_x`` is ``acc``."""
     parts = channel.split("_")

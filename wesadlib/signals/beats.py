@@ -8,6 +8,7 @@ from the autocorrelation of that, and peaks at least 0.65 of a period apart.
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
@@ -69,6 +70,7 @@ def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
+    from numpy.lib.stride_tricks import sliding_window_view
     >>> pulse = np.sin(2 * np.pi * 1.2 * np.arange(60 * 64) / 64)
     >>> beats = find_beats(pulse, 64, "wrist_bvp")
     >>> float((60 / np.diff(beats).mean()).round(2))
@@ -85,7 +87,7 @@ def find_beats_of_rows(values: np.ndarray, rate_hz: float, source: str) -> np.nd
     if rate_hz < MIN_RATE_HZ[source]:
         return np.empty((len(values), 0))
     missing = np.isnan(values)
-    whole = np.nan_to_num(bridge_gaps(values))
+    whole = np.where(missing.all(axis=1, keepdims=True), 0.0, bridge_gaps(values))
     ecg = source == "chest_ecg"
     filtered = zero_phase(whole, rate_hz, "bandpass", (5.0, 25.0) if ecg else (0.5, 5.0))
     strength, moves = _steepness(whole, filtered, rate_hz, ecg)
@@ -124,7 +126,7 @@ def _periods(strength: np.ndarray, rate_hz: float) -> np.ndarray:
     coarse = np.minimum(strength[:, ::step], 3.0)
     coarse -= coarse.mean(axis=1, keepdims=True)
     length = min(round(_SEGMENT_S * rate_hz / step), coarse.shape[1])
-    segments = np.lib.stride_tricks.sliding_window_view(coarse, length, axis=1)[:, :: length // 2]
+    segments = sliding_window_view(coarse, length, axis=1)[:, :: length // 2]
     # Twice as long, with zeros, so that no lag wraps around.
     spectrum = rfft(segments * np.hanning(length), 2 * length)
     power = spectrum.real**2 + spectrum.imag**2

@@ -1,6 +1,6 @@
 """Windows: cut at the native rates, harmonised to one rate, with beats, raw statistics, label and purity."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,8 +17,8 @@ from wesadlib.signals.resample import harmonise
 #: Channels of one window and their rates: samples (time,) and Hz by name.
 Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
 
-# Windows that are made at a time: copies of more would not stay in a core's cache.
-_CHUNK = 16
+# Windows that are worked on at a time: copies of more would not stay in a core's cache.
+_CHUNK = 32
 
 
 class InfiniteSample(InputError):
@@ -59,6 +59,10 @@ class Windows:
         """Windows at these positions."""
         arrays = self.signal[rows], self.beat_s[rows], self.raw_statistics[rows]
         return Windows(*arrays, self.channels, self.beat_sources, self.rate_hz, self.window_s)
+
+    def chunks(self) -> Iterator["Windows"]:
+        """The same, some at a time: at least one, be it empty."""
+        return (self.take(slice(start, start + _CHUNK)) for start in range(0, max(len(self), 1), _CHUNK))
 
     @classmethod
     def from_dataset(cls, windows: xr.Dataset) -> "Windows":

@@ -10,7 +10,6 @@ import pytest
 
 ORDER = (
     "errors",
-    "compiled",
     "params",
     "artefacts",
     "data",
@@ -34,7 +33,6 @@ HOMES = {
     "fastapi": ("serving",),
     "ray": ("serving", "evaluation/parallel.py"),
     "torch": ("models", "explain.py"),
-    "numba": ("compiled.py",),
     "prometheus_client": ("serving",),
     "websockets": ("serving",),
     "papermill": ("report",),

@@ -21,10 +21,6 @@ Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
 _CHUNK = 32
 
 
-class InfiniteSample(InputError):
-    """A channel of a window holds an infinite sample."""
-
-
 @dataclass(frozen=True, slots=True)
 class Windows:
     """Windows as plain arrays.
@@ -181,7 +177,7 @@ def _fill(made: Windows, rows: list[int], windows: list[Channels]) -> None:
         native = np.array([[window[name] for name in names] for window, _ in windows])
         if np.isinf(native).any():
             name = names[int(np.isinf(native).any(axis=(0, 2)).argmax())]
-            raise InfiniteSample(f"{name}: a sample is infinite; a missing one is NaN.")
+            raise InputError(f"{name}: a sample is infinite; a missing one is NaN.")
         at, flat = np.ix_(rows, positions), native.reshape(-1, native.shape[-1])
         made.signal[at] = harmonise(flat, rate_hz, made.rate_hz, made.signal.shape[-1]).reshape(*native.shape[:2], -1)
         made.raw_statistics[at] = raw_statistics(flat, rate_hz).reshape(*native.shape[:2], -1)

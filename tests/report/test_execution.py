@@ -1,9 +1,16 @@
 """The runner on a small project of its own: two chapters, the second of which reads what the first wrote."""
 
+import contextlib
 import json
+import os
 import shutil
+import signal
+import subprocess
+import sys
+import time
 
 import nbformat
+import papermill
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
@@ -21,7 +28,7 @@ chapter = open_run(params.run)
 """
 
 
-def write_chapter(root, name, cells, reads=(), writes=()):
+def write_chapter(root, name, cells, reads=(), writes=(), files=()):
     notebook = new_notebook(
         cells=[
             new_markdown_cell(f"(ch:{name})=\n# {name}"),
@@ -29,7 +36,7 @@ def write_chapter(root, name, cells, reads=(), writes=()):
         ],
         metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
     )
-    notebook.metadata["wesad"] = {"reads": list(reads), "writes": list(writes)}
+    notebook.metadata["wesad"] = {"reads": list(reads), "writes": list(writes), "files": list(files)}
     (root / "book").mkdir(exist_ok=True)
     nbformat.write(notebook, root / "book" / f"{name}.ipynb")
 
@@ -50,16 +57,31 @@ def project(tmp_path):
     return tmp_path
 
 
+@pytest.fixture
+def without_kernel(monkeypatch):
+    """Chapters run in this process: what decides whether they run is the same, and no kernel has to start."""
+
+    def execute(source, target, *, parameters, cwd, **_):
+        notebook, namespace = nbformat.read(source, as_version=4), {}
+        with contextlib.chdir(cwd):
+            for cell in notebook.cells:
+                if cell.cell_type == "code":
+                    exec(cell.source, namespace)
+                if "parameters" in cell.metadata.get("tags", ()):
+                    namespace.update(parameters)
+        nbformat.write(notebook, target)
+
+    monkeypatch.setattr(papermill, "execute_notebook", execute)
+
+
 def executed(run):
     return [name for name, record in read_records(run).items() if not record["from_cache"]]
 
 
-def test_chapters_run_in_order_and_again_only_what_depends_on_a_change(project):
+def test_chapters_run_in_order_and_again_only_what_depends_on_a_change(project, without_kernel):
     run = run_chapters(Params(width=8), project)
     assert executed(run) == ["11_first", "12_second"]
     assert run.read_table("history").to_dict("records") == [{"width": 8, "epochs": 3}]
-    record = read_records(run)["11_first"]
-    assert record["seconds"] > 0 and record["peak_rss_mb"] > 10
 
     assert executed(run_chapters(Params(width=8), project)) == []
     # Only the second chapter names `epochs`.
@@ -74,7 +96,7 @@ def test_chapters_run_in_order_and_again_only_what_depends_on_a_change(project):
     assert run.read_table("history").to_dict("records") == [{"width": 9, "epochs": 5}]
 
 
-def test_chosen_chapters_and_forcing(project):
+def test_chosen_chapters_and_forcing(project, without_kernel):
     with pytest.raises(InputError, match="chapter 11_cohort makes it"):
         run_chapters(Params(), project, only=["12_second"])
     run = run_chapters(Params(), project)
@@ -85,7 +107,7 @@ def test_chosen_chapters_and_forcing(project):
     assert run.folder == project / "outputs" / "smoke"
 
 
-def test_an_artefact_of_another_run_is_refused_and_made_again_by_the_whole_book(project):
+def test_an_artefact_of_another_run_is_refused_and_made_again_by_the_whole_book(project, without_kernel):
     run = run_chapters(Params(width=8), project)
     other = run_chapters(Params(run="other", width=16), project)
     shutil.copy(other.path("cohort"), run.path("cohort"))
@@ -97,6 +119,67 @@ def test_an_artefact_of_another_run_is_refused_and_made_again_by_the_whole_book(
     assert run.path("history").read_bytes() == before
     assert executed(run_chapters(Params(width=8), project)) == ["11_first"]
     assert run.read_table("cohort")["width"].tolist() == [8]
+
+
+def test_a_file_that_a_chapter_reads_and_a_folder_that_it_writes_count_as_its_tables_do(project, without_kernel):
+    first = [('run = "smoke"', ["parameters"]), (SETUP, [])]
+    first += [("chapter.bundle.mkdir(exist_ok=True)\n(chapter.bundle / 'config.json').write_text('{}')", [])]
+    write_chapter(project, "11_first", first, writes=["bundle"], files=["tried.csv"])
+    with pytest.raises(InputError, match=r"tried\.csv is missing, which chapter 11_first reads"):
+        run_chapters(Params(), project, only=["11"])
+    (project / "tried.csv").write_text("1")
+    run = run_chapters(Params(), project, only=["11"])
+    assert executed(run_chapters(Params(), project, only=["11"])) == []
+    (project / "tried.csv").write_text("2")
+    assert executed(run_chapters(Params(), project, only=["11"])) == ["11_first"]
+    (run.bundle / "config.json").unlink()
+    assert executed(run_chapters(Params(), project, only=["11"])) == ["11_first"]
+
+
+def test_a_kernel_takes_neither_the_backend_nor_the_profile_of_whoever_runs_the_book(project, monkeypatch):
+    profile = project / "profile_default" / "ipython_kernel_config.py"
+    profile.parent.mkdir()
+    profile.write_text("c.InlineBackend.figure_formats = {'svg'}")
+    monkeypatch.setenv("IPYTHONDIR", str(project))
+    monkeypatch.setenv("MPLBACKEND", "Agg")
+    draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    write_chapter(project, "11_first", [('run = "smoke"', ["parameters"]), (SETUP, []), (draw, [])])
+    run = run_chapters(Params(), project, only=["11"])
+    record = read_records(run)["11_first"]
+    assert record["seconds"] > 0 and record["peak_rss_mb"] > 10
+    notebook = nbformat.read(run.notebooks / "11_first.ipynb", as_version=4)
+    shown = [output["data"].keys() for cell in notebook.cells for output in cell.get("outputs", ())]
+    assert [("image/png" in data, "image/svg+xml" in data) for data in shown] == [(True, False)]
+    text = json.dumps(notebook)
+    assert "start_time" not in text and "iopub" not in text, "times of day would make every notebook differ"
+
+
+def test_a_kernel_that_is_killed_is_one_sentence_with_the_notebook_up_to_there(project):
+    cells = [('run = "smoke"', ["parameters"]), (SETUP, []), ("import os\nos.kill(os.getpid(), 9)", [])]
+    write_chapter(project, "11_first", cells)
+    with pytest.raises(BookError, match=r"^chapter 11_first: its process was ended from outside.*11_first\.failed"):
+        run_chapters(Params(), project)
+    assert (project / "outputs" / "smoke" / "notebooks" / "11_first.failed.ipynb").is_file()
+
+
+def test_a_book_that_is_told_to_end_leaves_nothing_behind(project, repository):
+    cells = [
+        ('run = "smoke"', ["parameters"]),
+        (SETUP, []),
+        ("from pathlib import Path\nPath('started').touch()\nimport time\nwhile True:\n    time.sleep(0.1)", []),
+    ]
+    write_chapter(project, "11_first", cells)
+    (project / "temporary").mkdir()
+    environment = os.environ | {"TMPDIR": str(project / "temporary"), "PYTHONPATH": str(repository)}
+    command = [sys.executable, "-c", "from wesadlib.cli import main; main()", "book"]
+    profile = repository / "params" / "smoke.yaml"
+    process = subprocess.Popen([*command, str(profile)], cwd=project, env=environment, stderr=subprocess.DEVNULL)
+    while process.poll() is None and not (project / "started").exists():
+        time.sleep(0.1)
+    process.terminate()
+    assert process.wait() == 128 + signal.SIGTERM
+    assert list((project / "temporary").iterdir()) == []
+    assert list((project / "outputs" / "smoke" / "notebooks").iterdir()) == []
 
 
 def test_a_failing_chapter_tells_cell_error_and_notebook_and_keeps_the_rest(project):
@@ -125,7 +208,7 @@ def test_a_failing_chapter_tells_cell_error_and_notebook_and_keeps_the_rest(proj
     assert sorted(path.name for path in notebooks.iterdir()) == ["11_first.ipynb", "12_second.ipynb"]
 
 
-def test_a_chapter_that_does_not_write_what_it_declares_fails(project):
+def test_a_chapter_that_does_not_write_what_it_declares_fails(project, without_kernel):
     write_chapter(project, "11_first", [('run = "smoke"', ["parameters"]), (SETUP, [])], writes=["cohort"])
     with pytest.raises(BookError, match=r"11_first ended without writing .*cohort\.parquet"):
         run_chapters(Params(), project)
@@ -138,9 +221,3 @@ def test_an_unknown_parameter_or_artefact_in_a_chapter_is_named(project):
     write_chapter(project, "11_first", [("width = 4", ["parameters"])], reads=["horoscope"])
     with pytest.raises(InputError, match="unknown artefact `horoscope`"):
         list_chapters(project)
-
-
-def test_executed_notebooks_hold_no_times_of_day(project):
-    run = run_chapters(Params(), project)
-    text = json.dumps(nbformat.read(run.notebooks / "11_first.ipynb", as_version=4))
-    assert "start_time" not in text and "iopub" not in text

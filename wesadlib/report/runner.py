@@ -1,6 +1,7 @@
 """Executes the chapters in order with papermill, and again only what changed."""
 
 import json
+import logging
 import os
 import tempfile
 import threading
@@ -41,6 +42,8 @@ def run_chapters(
     kept.
     """
     console = console or Console()
+    # What it has to say of an error is said in a sentence of ours.
+    logging.getLogger("papermill").setLevel(logging.CRITICAL)
     run = artefacts.open_run(params.run, root)
     with artefacts.replacing(run.folder / "params.yaml") as partial:
         partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")

@@ -2,16 +2,15 @@
 
 import asyncio
 import functools
+import math
 import time
-from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
-from itertools import pairwise
 from pathlib import Path
 from ssl import SSLContext
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
-import numpy as np
 from anyio.from_thread import start_blocking_portal
 from tenacity import AsyncRetrying
 
@@ -35,21 +34,26 @@ P, T = ParamSpec("P"), TypeVar("T")
 class AsyncClient:
     """Talk to a server, awaited.
 
-    While the server asks for another try (429, 503, a connection that it closed) a request is sent again, ever more
-    seldom, and no sooner than the server says.
+    What asks for another try (429, 503, a connection that was closed) is sent again, ever more seldom, and no sooner
+    than the server says.
 
     Parameters
     ----------
     url : str
         Where it listens.
     timeout_s : float
-        How long to wait for an answer.
+        How long to wait for an answer, s.
     token : str, optional
         The bearer token, where the server asks for one.
     retry_s : float
-        For how long a request is sent again; 0: never.
+        For how long a request is sent again, s; 0: never.
     verify : path or SSLContext, optional
         Certificates of a private authority, in a file (PEM); None: those that the system trusts.
+
+    Raises
+    ------
+    RequestRefused
+        By every call that the server answers with an error; names what is wrong.
 
     Examples
     --------
@@ -100,11 +104,6 @@ class AsyncClient:
             The token of the person's rest, from :meth:`rest`.
         person : str, optional
             Whose window this is, by any name of letters, digits, ``-`` and ``_``: drift is counted over people.
-
-        Raises
-        ------
-        RequestRefused
-            When the window cannot be used: names the channel.
         """
         body = wire.write_window(channels, rates_hz, form)
         return Answer(**await self._post("/predict", body, form, rest, person))
@@ -130,23 +129,12 @@ class AsyncClient:
         -------
         list of Answer or Problem
             One for each window, in order; a problem in place of a window that cannot be used.
-
-        Raises
-        ------
-        RequestRefused
-            When there are more windows than the server takes at once.
         """
         body = wire.write_windows(windows, form)
         return Answers(**await self._post("/predict/batch", body, form, rest, person)).results
 
     async def rest(self, windows: Sequence[Window], *, form: wire.Form = "binary") -> "RestAnswer":
-        """Send a person's minutes at rest; the `rest` of what comes back is the token for later calls.
-
-        Raises
-        ------
-        RequestRefused
-            When too few of the windows are good, or the model does not use a person's rest.
-        """
+        """Send a person's minutes at rest; the `token` of what comes back is the `rest` of later calls."""
         from wesadlib.serving.schemas import RestAnswer
 
         # Until the server has `POST /rest`.
@@ -210,12 +198,18 @@ class AsyncClient:
         names = list((await self.model()).channels)
         if absent := [name for name in names if name not in recording.signals]:
             raise InputError(f"{recording.subject}: the recording has no channel {absent[0]}, which the model needs.")
+        signals = {name: recording.signals[name].to_numpy() for name in names}
         rates_hz = {name: float(recording.signals[name].attrs["rate_hz"]) for name in names}
+        chunks = math.ceil(max(len(signals[name]) / rates_hz[name] for name in names) / chunk_s)
         async with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
             begun = time.monotonic()
-            for end_s, chunk in _chunks(recording, rates_hz, chunk_s):
-                await asyncio.sleep(begun + end_s / speed - time.monotonic() if speed else 0)
-                await stream.send(chunk)
+            for k in range(chunks):
+                due_s = (k + 1) * chunk_s / speed if speed else 0.0
+                await asyncio.sleep(begun + due_s - time.monotonic())
+                spans = {
+                    n: (round(k * chunk_s * rate), round((k + 1) * chunk_s * rate)) for n, rate in rates_hz.items()
+                }
+                await stream.send({name: signals[name][slice(*span)] for name, span in spans.items()})
             await stream.end()
             return [prediction async for prediction in stream]
 
@@ -271,7 +265,7 @@ class AsyncClient:
 
 
 def _waiting(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[..., T]:
-    """The method of :class:`AsyncClient` that it is, for whoever waits."""
+    """A method of :class:`AsyncClient` for whoever waits."""
 
     @functools.wraps(method)
     def call(self: "Client", *arguments: P.args, **keywords: P.kwargs) -> T:
@@ -320,15 +314,3 @@ class Client:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
-
-
-def _chunks(
-    recording: Recording, rates_hz: Mapping[str, float], chunk_s: float
-) -> Iterator[tuple[float, dict[str, np.ndarray]]]:
-    """A recording piece by piece, each with the time at which it ends, s."""
-    signals = {name: recording.signals[name].to_numpy() for name in rates_hz}
-    duration_s = max(len(values) / rates_hz[name] for name, values in signals.items())
-    edges = chunk_s * np.arange(np.ceil(duration_s / chunk_s) + 1)
-    for begin_s, end_s in pairwise(edges):
-        chunk = {n: values[round(begin_s * rates_hz[n]) : round(end_s * rates_hz[n])] for n, values in signals.items()}
-        yield end_s, {name: values for name, values in chunk.items() if len(values)}

@@ -6,6 +6,7 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
+from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -270,19 +271,18 @@ def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -
     Channels are not cut one by one: one that ran ahead of the others would make the server go on without them.
     """
     arrays = {name: samples for name, samples in arrays.items() if len(samples.values)}
-    if not arrays:
-        return
     times = {name: (first + np.arange(len(values))) / rates_hz[name] for name, (first, values) in arrays.items()}
     missing = {name: np.isnan(samples.values) for name, samples in arrays.items()}
     edges = [times[name][1:][gap[1:] != gap[:-1]] for name, gap in missing.items()]
-    edges.append(np.arange(min(t[0] for t in times.values()), max(t[-1] for t in times.values()) + 1e-9, _LONGEST_S))
-    cuts = np.append(np.unique(np.concatenate(edges)), np.inf)
-    places = {name: np.searchsorted(time, cuts) for name, time in times.items()}
-    for k in range(len(cuts) - 1):
-        spans = {name: slice(*place[k : k + 2]) for name, place in places.items()}
-        full = {n: span for n, span in spans.items() if span.start < span.stop and not missing[n][span.start]}
+    begin_s, end_s = min((t[0] for t in times.values()), default=0), max((t[-1] for t in times.values()), default=0)
+    cuts = np.unique(np.concatenate([*edges, np.arange(begin_s, end_s + 1e-9, _LONGEST_S), [begin_s, np.inf]]))
+    for bounds in pairwise(cuts):
+        spans = {name: np.searchsorted(time, bounds) for name, time in times.items()}
+        full = {name: span for name, span in spans.items() if span[0] < span[1] and not missing[name][span[0]]}
         if full:
-            yield {n: Samples(arrays[n].first + int(s.start), arrays[n].values[s]) for n, s in full.items()}
+            yield {
+                n: Samples(arrays[n].first + int(span[0]), arrays[n].values[slice(*span)]) for n, span in full.items()
+            }
 
 
 def _is_passing(error: BaseException) -> bool:

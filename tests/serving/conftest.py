@@ -1,4 +1,4 @@
-"""One small bundle, and one app over it, for all tests of this folder."""
+"""One small bundle that uses a person's rest, and one app over it, for all tests of this folder."""
 
 import minutes
 import pytest
@@ -8,13 +8,13 @@ from services import make_service
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.app import make_app
-from wesadlib.serving.wire import write_window
+from wesadlib.serving.wire import read, write_window
 
 
 @pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "bundle"
-    return load_bundle(minutes.save_small_bundle("logistic", folder))
+    return load_bundle(minutes.save_small_bundle("logistic", folder, rested=True))
 
 
 @pytest.fixture(scope="session")
@@ -28,4 +28,5 @@ def alive(client):
     """Afterwards the app still answers."""
     yield
     for form in FORMS:
-        assert post(client, "/predict", write_window(MINUTE, RATES, form), form).json()["status"] == "ok"
+        response = post(client, "/predict", write_window(MINUTE, RATES, form), form)
+        assert read(response.content, form)["status"] == "ok"

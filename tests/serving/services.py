@@ -1,13 +1,11 @@
 """Services without Ray."""
 
 from wesadlib.bundle import Bundle
-from wesadlib.serving.old_metrics import Watch
-from wesadlib.serving.old_settings import Settings
 from wesadlib.serving.service import Service
-from wesadlib.serving.store import LocalStore
+from wesadlib.serving.settings import Settings
 
 
-def make_service(bundle: Bundle | None, **settings) -> Service:
-    """A service without Ray."""
-    settings = Settings(**settings)
-    return Service(bundle, settings, LocalStore(settings), Watch())
+def make_service(bundle: Bundle, rest_key: str | None = None, **settings) -> Service:
+    """A service without Ray, which may be asked by the names that test clients use."""
+    values = {"bundle": str(bundle.folder), "allowed_hosts": ("testserver",)} | settings
+    return Service(bundle, Settings(**values), rest_key=rest_key)

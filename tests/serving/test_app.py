@@ -1,23 +1,18 @@
 """The HTTP interface, without Ray: every answer and every refusal."""
 
-import asyncio
 import json
-import re
-from dataclasses import replace
 
 import minutes
+import numpy as np
 import pytest
+from bodies import FORMS, MINUTE, RATES, names, plain, post
 from fastapi.testclient import TestClient
 from services import make_service
 
 from wesadlib.serving.app import make_app
-from wesadlib.serving.wire import CONTENT_TYPES
+from wesadlib.serving.service import _Call
+from wesadlib.serving.wire import CONTENT_TYPES, Samples, read, write, write_window
 from wesadlib.signals import make_windows
-
-
-@pytest.fixture
-def body():
-    return minutes.request_body(minutes.wrist_signals())
 
 
 def problem_of(response, status):
@@ -31,162 +26,134 @@ def problem_of(response, status):
     return problem
 
 
-def named(response):
-    return {item["name"]: item["detail"] for item in problem_of(response, 422)["errors"]}
-
-
-def test_a_window_gets_the_bundles_answer(client, bundle, body):
-    response = client.post("/predict", json=body)
-    assert response.status_code == 200
-    expected = bundle.predict_window(minutes.wrist_signals(), minutes.RATES_HZ)
-    assert response.json() == json.loads(expected.model_dump_json())
-    assert response.json()["status"] == "ok"
+@pytest.mark.parametrize("form", FORMS)
+def test_a_window_gets_the_bundles_answer_in_the_form_of_the_question(client, bundle, form):
+    response = post(client, "/predict", write_window(MINUTE, RATES, form), form, accept="text/html")
+    assert (response.status_code, response.headers["content-type"]) == (200, CONTENT_TYPES[form])
+    answer, expected = read(response.content, form), bundle.predict_window(MINUTE, RATES).model_dump()
+    for name in ("probabilities", "quality", "confidence"):
+        assert answer.pop(name) == pytest.approx(expected.pop(name), abs=1e-9)
+    assert answer == expected and answer["status"] == "ok"
 
 
 def test_a_posted_minute_gets_what_the_book_gets_for_the_same_minute(client, bundle):
     recording = minutes.wrist_recording(3)
     windows = make_windows(minutes.ToyCohort([recording]), device="wrist")
-    book = bundle.predict(windows)
-    for answer, start in zip(book, windows["start_s"].values, strict=True):
-        channels = minutes.cut(recording, start)
-        served = client.post("/predict", json=minutes.request_body(channels)).json()
+    for answer, start in zip(bundle.predict(windows), windows["start_s"].values, strict=True):
+        served = client.post("/predict", json=minutes.request_body(minutes.cut(recording, start))).json()
         assert served["probabilities"] == pytest.approx(answer.probabilities, abs=1e-6)
 
 
-def test_a_refused_window_is_an_answer(client, body):
-    body["channels"]["wrist_eda"]["samples"] = [0.0] * 240
-    answer = client.post("/predict", json=body)
-    assert answer.status_code == 200
-    answer = answer.json()
-    assert (answer["status"], answer["state"], answer["probabilities"]) == ("rejected", None, None)
-    assert any(reason.startswith("wrist_eda: ") for reason in answer["reasons"])
+@pytest.mark.parametrize("form", FORMS)
+def test_a_batch_is_answered_item_by_item_in_its_order(client, bundle, form, alive):
+    signals = [minutes.wrist_signals(seed=seed) for seed in range(3)]
+    flat = plain(form, signals[0] | {"wrist_eda": np.zeros(240)})
+    short = plain(form, signals[0] | {"wrist_eda": np.ones(2)})
+    first, *others = [plain(form, channels) for channels in signals]
+    response = post(client, "/predict/batch", write({"windows": [first, flat, short, "x", *others]}, form), form)
+    results = read(response.content, form)["results"]
+    assert [result["status"] for result in results] == ["ok", "rejected", 422, 422, "ok", "ok"]
+    assert any(reason.startswith("wrist_eda: ") for reason in results[1]["reasons"])
+    assert results[2]["errors"] == [{"name": "wrist_eda", "detail": "60 s at 4 Hz are 240 samples, not 2"}]
+    assert results[3]["errors"][0]["name"] == "body"
+    for result, channels in zip((results[0], *results[4:]), signals, strict=True):
+        assert result["probabilities"] == pytest.approx(bundle.predict_window(channels, RATES).probabilities, abs=1e-6)
+    nothing = post(client, "/predict/batch", write({"windows": []}, form), form)
+    assert read(nothing.content, form) == {"results": []}
 
 
-def test_a_missing_channel_is_named_and_nothing_stands_in_for_it(client, body):
+@pytest.mark.parametrize("form", FORMS)
+def test_what_is_no_window_of_this_model_is_named(client, form, alive):
+    body = plain(form)
     del body["channels"]["wrist_eda"], body["channels"]["wrist_temp"]
-    assert named(client.post("/predict", json=body)) == {
-        "wrist_eda": "missing channel",
-        "wrist_temp": "missing channel",
-    }
+    body["channels"]["wrist_hum"] = body["channels"]["wrist_acc_x"]
+    body["channels"]["wrist_bvp"]["rate_hz"] = 63
+    problem = problem_of(post(client, "/predict", write(body, form), form), 422)
+    details = {item["name"]: item["detail"] for item in problem["errors"]}
+    assert details["wrist_eda"] == details["wrist_temp"] == "missing channel"
+    assert details["wrist_hum"].startswith("unknown channel, this model uses wrist_bvp")
+    assert details["wrist_bvp"] == "60 s at 63 Hz are 3780 samples, not 3840"
 
 
-def test_a_wrong_length_is_named(client, body):
-    body["channels"]["wrist_bvp"]["samples"].pop()
-    assert named(client.post("/predict", json=body)) == {"wrist_bvp": "60 s at 64 Hz are 3840 samples, not 3839"}
+def test_another_rate_is_harmonised(client):
+    half = MINUTE | {"wrist_acc_x": MINUTE["wrist_acc_x"][::2]}
+    response = post(client, "/predict", write_window(half, RATES | {"wrist_acc_x": 16}, "json"), "json")
+    assert response.json()["status"] == "ok"
 
 
-def test_an_unknown_channel_is_named(client, body):
-    body["channels"]["wrist_hum"] = {"rate_hz": 1, "samples": [0.0] * 60}
-    assert "unknown channel" in named(client.post("/predict", json=body))["wrist_hum"]
-
-
-@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e400", "1e300", "null", '"1.0"', "true", "[1]"])
-def test_what_is_no_number_is_named_with_its_place(client, body, number):
-    text = json.dumps(body).replace(str(body["channels"]["wrist_eda"]["samples"][7]), number, 1)
-    response = client.post("/predict", content=text, headers={"content-type": "application/json"})
-    assert list(named(response)) == ["channels.wrist_eda.samples.7"]
-
-
-@pytest.mark.parametrize("rate", [0, -4, 1e9, "4", None, True])
-def test_an_impossible_rate_is_named(client, body, rate):
-    body["channels"]["wrist_eda"]["rate_hz"] = rate
-    assert list(named(client.post("/predict", json=body))) == ["channels.wrist_eda.rate_hz"]
-
-
-def test_a_rate_that_does_not_fit_the_length_is_named(client, body):
-    body["channels"]["wrist_eda"]["rate_hz"] = 8
-    assert named(client.post("/predict", json=body)) == {"wrist_eda": "60 s at 8 Hz are 480 samples, not 240"}
-
-
-def test_another_rate_is_harmonised(client, body):
-    body["channels"]["wrist_acc_x"] = {"rate_hz": 16, "samples": body["channels"]["wrist_acc_x"]["samples"][::2]}
-    assert client.post("/predict", json=body).json()["status"] == "ok"
-
-
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/rest"])
 @pytest.mark.parametrize(
-    ("sent", "name"),
+    "headers",
     [
-        ({}, "channels"),
-        ({"channels": []}, "channels"),
-        ({"channels": {"wrist_eda": [1.0]}}, "channels.wrist_eda"),
-        ({"channels": {"wrist_eda": {"samples": [1.0]}}}, "channels.wrist_eda.rate_hz"),
-        ({"channels": {"wrist_eda": {"rate_hz": 4, "samples": []}}}, "channels.wrist_eda.samples"),
-        ({"channels": {}, "person": "S2"}, "person"),
-        ([], "body"),
+        {"content-type": "text/csv"},
+        {"content-type": ""},
+        {"content-type": "application/json", "content-encoding": "br"},
     ],
 )
-def test_another_form_is_refused_with_the_name_of_the_field(client, sent, name):
-    assert name in named(client.post("/predict", json=sent))
+def test_other_types_are_refused_by_what_is_allowed(client, path, headers):
+    detail = problem_of(client.post(path, content=b"{}", headers=headers), 415)["detail"]
+    assert all(content_type in detail for content_type in CONTENT_TYPES.values())
 
 
-def test_what_is_no_json_is_refused(client):
-    headers = {"content-type": "application/json"}
-    assert problem_of(client.post("/predict", content=b'{"channels": {', headers=headers), 422)["errors"]
-    assert "JSON" in problem_of(client.post("/predict", content=b"\x93NUMPY"), 415)["detail"]
+def test_a_type_with_a_parameter_is_the_same_type(client):
+    headers = {"content-type": "Application/JSON; charset=utf-8"}
+    assert client.post("/predict/batch", content=b'{"windows": []}', headers=headers).status_code == 200
 
 
-def test_a_body_beyond_the_limit_is_refused_before_it_is_read_whole(bundle):
-    received, sent = [], []
-
-    async def receive():
-        received.append(2**20)
-        return {"type": "http.request", "body": b" " * 2**20, "more_body": True}
-
-    async def send(message):
-        sent.append(message)
-
-    headers = [(b"content-type", b"application/json")]
-    scope = {"type": "http", "method": "POST", "path": "/predict", "headers": headers, "query_string": b""}
-    asyncio.run(make_app(make_service(bundle))(scope, receive, send))
-    assert sent[0]["status"] == 413
-    assert "16 MiB" in json.loads(sent[1]["body"])["detail"]
-    assert sum(received) == 17 * 2**20
+def test_a_person_that_could_be_known_by_name_is_refused(client):
+    for person in ("a b", "a" * 65, "ä", "a.b"):
+        response = client.post("/predict", params={"person": person}, json=minutes.request_body(MINUTE))
+        assert names(response) == ["person"]
 
 
 def test_other_paths_and_methods_are_problems_too(client):
     problem_of(client.get("/nothing"), 404)
+    problem_of(client.get("/predict/", headers={"host": "testserver"}), 404)
     assert problem_of(client.get("/predict"), 405)
     assert client.get("/predict").headers["allow"] == "POST"
+    assert problem_of(client.get("/stream"), 426)
 
 
-def test_a_failure_inside_tells_nothing_of_the_inside(bundle, body):
-    class Broken(type(bundle)):
-        def classify(self, *windows):
+class Broken:
+    """A bundle that fails where a window's temperature begins at a certain number."""
+
+    def __init__(self, bundle):
+        self._bundle = bundle
+
+    def __getattr__(self, name):
+        return getattr(self._bundle, name)
+
+    def judge(self, windows, rests=None):
+        if any(channels["wrist_temp"][0] == 7.0 for channels, _ in windows):
             raise KeyError("/secret/path")
+        return self._bundle.judge(windows, rests)
 
-    service = make_service(bundle)
-    service.bundle = Broken(bundle.folder, bundle.config, bundle.model)
-    client = TestClient(make_app(service), raise_server_exceptions=False)
-    assert "secret" not in json.dumps(problem_of(client.post("/predict", json=body), 500))
+
+def test_a_failure_inside_tells_nothing_of_the_inside_and_spoils_no_other_call(bundle):
+    spoilt = MINUTE | {"wrist_temp": np.append(np.float32(7), MINUTE["wrist_temp"][1:])}
+    service = make_service(Broken(bundle))
+    failure, result = service._compute([_Call([Samples(channels, RATES)], None) for channels in (spoilt, MINUTE)])
+    assert isinstance(failure, KeyError) and result[0].answer == bundle.predict_window(MINUTE, RATES)
+    with TestClient(make_app(service), raise_server_exceptions=False) as client:
+        response = post(client, "/predict", write_window(spoilt, RATES, "binary"), "binary")
+        assert "secret" not in json.dumps(problem_of(response, 500))
 
 
 def test_health_and_model_describe_what_is_served(client, bundle):
-    assert client.get("/health").json() == {"status": "ok", "model_version": bundle.version}
-    model = client.get("/model").json()
-    assert model == {name: value for name, value in bundle.config.items() if name != "files"}
+    for path in ("/health", "/ready"):
+        assert client.get(path).json() == {"status": "ok", "model_version": bundle.version}
+        assert client.head(path).status_code == 200
+    assert client.get("/model").json() == {name: value for name, value in bundle.config.items() if name != "files"}
 
 
-def test_the_interface_describes_itself(client):
-    assert client.get("/docs").status_code == 200
-    paths = client.get("/openapi.json").json()["paths"]
-    asked = {"/predict", "/predict/batch", "/people/{person}/rest", "/people/{person}"}
-    told = {"/health", "/ready", "/model", "/drift", "/metrics", "/example"}
-    assert set(paths) == asked | told
-    for path, bodies in (("/predict", ("Window", "PackedWindow")), ("/predict/batch", ("Batch", "PackedBatch"))):
-        operation = paths[path]["post"]
-        assert set(operation["responses"]) == {"200", "400", "404", "406", "409", "413", "415", "422", "503"}
-        problem = operation["responses"]["422"]["content"]
-        assert problem == {"application/problem+json": {"schema": {"$ref": "#/components/schemas/Problem"}}}
-        content = operation["requestBody"]["content"]
-        assert [part["schema"]["$ref"].rpartition("/")[2] for part in content.values()] == list(bodies)
-        assert list(content) == list(operation["responses"]["200"]["content"]) == list(CONTENT_TYPES.values())
-    text = client.get("/openapi.json").text
-    schemas = client.get("/openapi.json").json()["components"]["schemas"]
-    assert {name for name in re.findall(r'"#/components/schemas/(\w+)"', text)} <= set(schemas)
+def test_until_the_model_has_answered_it_is_not_ready(bundle):
+    client = TestClient(make_app(make_service(bundle)))
+    response = client.get("/ready")
+    assert problem_of(response, 503) and response.headers["retry-after"] == "1"
+    assert client.get("/health").status_code == 200
 
 
-def test_the_bundle_is_asked_for_at_each_request(bundle):
-    service = make_service(bundle)
-    client = TestClient(make_app(service))
-    service.bundle = replace(bundle, config=bundle.config | {"version": "another"})
-    assert client.get("/health").json()["model_version"] == "another"
+def test_idle_nobody_waits(client):
+    assert post(client, "/predict", write_window(MINUTE, RATES, "binary"), "binary").status_code == 200
+    lines = client.get("/metrics").text.splitlines()
+    assert [line.split()[-1] for line in lines if line.startswith("wesad_queue_windows{")] == ["0.0"]

@@ -7,23 +7,45 @@ from functools import cache, partial
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import JSONResponse
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import HTMLResponse
 from pydantic.json_schema import models_json_schema
 
 from wesadlib import __version__
-from wesadlib.serving import wire
-from wesadlib.serving.drift import DriftJudge, drift_router
+from wesadlib.serving import stream_messages as messages
+from wesadlib.serving import v2
+from wesadlib.serving.drift_store import drift_router
 from wesadlib.serving.guard import Guard
-from wesadlib.serving.old_metrics import Measure, metrics_router
+from wesadlib.serving.metrics import MetricsMiddleware, metrics_router
 from wesadlib.serving.page import page_router
-from wesadlib.serving.people import people_router
-from wesadlib.serving.predict import predict_router
-from wesadlib.serving.problems import handle_problems, make_problem, respond
-from wesadlib.serving.schemas import Batch, Health, ModelDescription, PackedBatch, Problem
+from wesadlib.serving.problems import handle_problems
+from wesadlib.serving.routes import about_router, predict_router
+from wesadlib.serving.schemas import Batch, PackedBatch, Problem
 from wesadlib.serving.service import Service
 from wesadlib.serving.stream import Streams, stream_router
 
-_JSON, _BINARY = wire.CONTENT_TYPES["json"], wire.CONTENT_TYPES["binary"]
+#: What any request may be refused with.
+_REFUSALS = {
+    400: "The request is garbled.",
+    401: "The bearer token is missing or wrong; or the rest is foreign, altered or too old.",
+    403: "The host or the origin of the request is not this server's.",
+    408: "The body did not arrive in time.",
+    429: "There are more requests than the server takes.",
+    500: "The server failed.",
+    503: "No room at this moment, no answer in time, or not ready; `retry-after` says when to ask again.",
+}
+#: Bodies and messages that are read by hand, so that FastAPI does not know their models.
+_MODELS = (
+    Batch,
+    PackedBatch,
+    v2.InferenceRequest,
+    messages.Start,
+    messages.SamplesMessage,
+    messages.PackedSamplesMessage,
+    messages.End,
+    messages.Ready,
+    messages.StreamPrediction,
+)
 
 
 def make_app(service: Service, token: str | None = None) -> FastAPI:
@@ -36,12 +58,12 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
     token : str, optional
         What every request has to show.
     """
-    streams, judge = Streams(service), DriftJudge(service)
+    streams = Streams(service)
 
     @asynccontextmanager
     async def live(app: FastAPI) -> AsyncIterator[None]:
         await service.warm_up()
-        watching = asyncio.create_task(service.watch.run(service))
+        watching = asyncio.create_task(service.drift.run())
         yield
         await streams.end()
         watching.cancel()
@@ -54,60 +76,52 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         lifespan=live,
         version=__version__,
         description="A state with its probability, or a refusal with its reasons, for windows of wearable signals.",
-        # The page below fetches its script from another host; /openapi.json holds the same and needs none.
-        docs_url="/docs",
+        docs_url=None,
         redoc_url=None,
+        # A redirect would name whatever host the request named.
+        redirect_slashes=False,
+        responses={status: {"model": Problem, "description": text} for status, text in _REFUSALS.items()},
+        generate_unique_id_function=lambda route: route.name,
     )
     handle_problems(app)
 
-    @app.get("/health")
-    async def health() -> Health:
-        """Say that the server answers."""
-        return Health(model_version=service.bundle.version)
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        # It fetches its script from another host; /openapi.json, beside it whatever comes before, needs none.
+        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
 
-    @app.get("/ready", responses={503: {"model": Problem}})
-    async def ready() -> Health:
-        """Say that the model is loaded and has answered its own example."""
-        if not service.ready:
-            return _not_ready()
-        return Health(model_version=service.bundle.version)
-
-    @app.get("/model")
-    async def model() -> ModelDescription:
-        """Describe the served model: channels, units, window, states, thresholds, scores with their protocol."""
-        config = service.bundle.config
-        return ModelDescription(**{name: value for name, value in config.items() if name != "files"})
-
-    app.include_router(predict_router(service))
-    app.include_router(stream_router(service, streams))
-    app.include_router(people_router(service))
-    app.include_router(drift_router(service, judge))
-    app.include_router(metrics_router(service, judge))
-    app.include_router(page_router(service))
+    for router in (
+        about_router(service),
+        predict_router(service),
+        v2.inference_router(service),
+        stream_router(streams),
+        drift_router(service.drift),
+        metrics_router(service.metrics, service.drift),
+        page_router(service),
+    ):
+        app.include_router(router)
     app.add_middleware(Guard, service=service, token=token)
     # The last that is added stands first: what the guard refuses is counted too.
-    app.add_middleware(Measure, watch=service.watch)
+    app.add_middleware(MetricsMiddleware, metrics=service.metrics)
     app.openapi = cache(partial(_describe, app.openapi))
     return app
 
 
-def _not_ready() -> JSONResponse:
-    return respond(make_problem(503, "The model is not ready yet; ask again."), {"retry-after": "1"})
-
-
 def _describe(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     description = openapi()
-    # Bodies are read by hand, so FastAPI does not know their models.
-    models = [(model, "validation") for model in (Batch, PackedBatch)]
-    _, definitions = models_json_schema(models, ref_template="#/components/schemas/{model}")
-    description["components"]["schemas"] |= definitions["$defs"]
+    _, definitions = models_json_schema(
+        [(model, "validation") for model in _MODELS], ref_template="#/components/schemas/{model}"
+    )
+    components = description["components"]
+    components["schemas"] |= definitions["$defs"]
+    components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
+    # Where a server was started without a token, it asks for none.
+    description["security"] = [{"bearer": []}, {}]
     for path, operations in description["paths"].items():
         for operation in operations.values():
             for status, response in operation["responses"].items():
                 content = response.get("content", {})
-                if status >= "4" and _JSON in content:
+                if status >= "4" and not path.startswith("/v2") and "application/json" in content:
                     # FastAPI gives every described response the type of the good one.
-                    content["application/problem+json"] = content.pop(_JSON)
-                elif path.startswith("/predict") and _JSON in content:
-                    content[_BINARY] = content[_JSON]
+                    content["application/problem+json"] = content.pop("application/json")
     return description

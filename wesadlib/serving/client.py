@@ -137,9 +137,7 @@ class AsyncClient:
         """Send a person's minutes at rest; the `token` of what comes back is the `rest` of later calls."""
         from wesadlib.serving.schemas import RestAnswer
 
-        # Until the server has `POST /rest`.
-        answer = await self._post("/people/client/rest", wire.write_windows(windows, form), form)
-        return RestAnswer(token=answer.pop("rest"), **answer)
+        return RestAnswer(**await self._post("/rest", wire.write_windows(windows, form), form))
 
     def stream(
         self,
@@ -249,7 +247,7 @@ class AsyncClient:
         self, path: str, body: bytes, form: wire.Form, rest: str | None = None, person: str | None = None
     ) -> dict[str, Any]:
         headers = {"content-type": wire.CONTENT_TYPES[form]} | ({"wesad-rest": rest} if rest else {})
-        parameters = {name: value for name, value in {"person": person, "rest": rest}.items() if value}
+        parameters = {name: value for name, value in {"person": person}.items() if value}
         response = await self._send("POST", path, content=body, headers=headers, params=parameters)
         binary = response.headers["content-type"] == wire.CONTENT_TYPES["binary"]
         return wire.read(response.content, "binary" if binary else "json")

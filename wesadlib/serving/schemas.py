@@ -1,4 +1,4 @@
-"""What travels over HTTP: the request, the answers and the errors, as OpenAPI shows them."""
+"""What travels over HTTP: requests, answers and errors, as OpenAPI shows them."""
 
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -8,20 +8,7 @@ from pydantic_core import PydanticCustomError
 #: The answer to a window is the bundle's own, so that server and book cannot differ.
 from wesadlib.bundle import Answer
 
-__all__ = [
-    "Answer",
-    "Answers",
-    "Batch",
-    "Channel",
-    "Health",
-    "ModelDescription",
-    "PackedBatch",
-    "PackedChannel",
-    "PackedWindow",
-    "Problem",
-    "ProblemItem",
-    "Window",
-]
+__all__ = ["Answer", "Answers", "Batch", "Health", "ModelDescription", "Problem", "ProblemItem", "RestAnswer", "Window"]
 
 #: Largest sample either way. Signals are float32 inside: a larger number could become infinite on the way.
 MAX_SAMPLE = 1e9
@@ -29,10 +16,17 @@ MAX_SAMPLE = 1e9
 MAX_RATE_HZ, MAX_SAMPLES = 100_000, 6_000_000
 #: Most channels of a window, and windows of a batch.
 MAX_CHANNELS, MAX_WINDOWS = 64, 256
+#: Longest signed rest, characters.
+MAX_TOKEN = 8192
 
 Sample = Annotated[float, Field(ge=-MAX_SAMPLE, le=MAX_SAMPLE, allow_inf_nan=False)]
 RateHz = Annotated[float, Field(gt=0, le=MAX_RATE_HZ, allow_inf_nan=False, description="samples a second")]
 Name = Annotated[str, StringConstraints(max_length=100)]
+PersonId = Annotated[
+    str, Field(pattern=r"^[A-Za-z0-9_-]{1,64}$", description="whose windows these are, by a name that means nothing")
+]
+# At the first that is wrong it ends: millions of errors would cost more than the samples.
+SampleList = Annotated[list[Sample], FailFast(), Field(min_length=1, max_length=MAX_SAMPLES)]
 
 _Item = TypeVar("_Item")
 Channels = Annotated[
@@ -41,36 +35,41 @@ Channels = Annotated[
 ]
 Windows = Annotated[list[_Item], Field(max_length=MAX_WINDOWS)]
 
+_TEMPERATURE = [33.1, 33.2, 33.2, 33.1]
+_WINDOW = {"channels": {"wrist_temp": {"rate_hz": 4, "samples": _TEMPERATURE}}}
+_PACKED_WINDOW = {"channels": {"wrist_temp": {"rate_hz": 4, "dtype": "<f4", "samples": "(16 bytes)"}}}
 
-class _Strict(BaseModel):
+
+class Strict(BaseModel):
+    """What has these fields, of these types, and no others."""
+
     model_config = ConfigDict(extra="forbid", strict=True)
 
 
-class Channel(_Strict):
+class Channel(Strict):
     """One channel of a window."""
 
     rate_hz: RateHz
-    # At the first that is wrong it ends: millions of errors would cost more than the samples.
-    samples: Annotated[list[Sample], FailFast()] = Field(
-        min_length=1,
-        max_length=MAX_SAMPLES,
-        description="rate_hz times the model's window length, in the model's unit",
-    )
+    samples: SampleList = Field(description="rate_hz times the model's window length, in the model's unit")
 
 
-class Window(_Strict):
+class Window(Strict):
     """One window of one person: every channel that the model uses, at any rate; `GET /model` names them."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_WINDOW]})
 
     channels: Channels[Channel]
 
 
-class Batch(_Strict):
+class Batch(Strict):
     """Many windows, of one person or of many; each is answered by itself."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"windows": [_WINDOW]}]})
 
     windows: Windows[Window]
 
 
-class PackedSamples(_Strict):
+class PackedSamples(Strict):
     """Samples in MessagePack: the bytes of an array."""
 
     dtype: Literal["<f4", "<f8"] = Field(description="little-endian floating point, of single or double precision")
@@ -95,14 +94,18 @@ class PackedChannel(PackedSamples):
     rate_hz: RateHz
 
 
-class PackedWindow(_Strict):
+class PackedWindow(Strict):
     """One window of one person in MessagePack."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PACKED_WINDOW]})
 
     channels: Channels[PackedChannel]
 
 
-class PackedBatch(_Strict):
+class PackedBatch(Strict):
     """Many windows in MessagePack."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"windows": [_PACKED_WINDOW]}]})
 
     windows: Windows[PackedWindow]
 
@@ -128,6 +131,15 @@ class Answers(BaseModel):
     """What is said of a batch, window by window and in its order."""
 
     results: list[Answer | Problem] = Field(description="the answer, or the problem of a window that cannot be used")
+
+
+class RestAnswer(BaseModel):
+    """A person's rest, signed: later calls bring it, and the server keeps nothing of it."""
+
+    token: str = Field(description="for the header `Wesad-Rest` of later calls; it holds a few means, and no signal")
+    windows: int = Field(description="windows of good quality, on which it rests")
+    expires: str = Field(description="until when it is accepted", json_schema_extra={"format": "date-time"})
+    model_version: str = Field(description="the model that it was made for; another refuses it")
 
 
 class Health(BaseModel):
@@ -186,12 +198,3 @@ class DriftReport(BaseModel):
     alarm: bool | None = Field(description="whether there is drift; null where it cannot be judged")
     note: str = Field(description="the verdict, or why there is none, in a sentence")
     table: list[DriftFeature] = Field(description="a row a feature, worst first")
-
-
-class RestAnswer(BaseModel):
-    """A person's rest, signed: later calls bring it, and the server keeps nothing of it."""
-
-    token: str = Field(description="for the header `Wesad-Rest` of later calls; it holds a few means, and no signal")
-    windows: int = Field(description="windows of good quality, on which it rests")
-    expires: str = Field(description="until when it is accepted", json_schema_extra={"format": "date-time"})
-    model_version: str = Field(description="the model that it was made for; another refuses it")

@@ -2,47 +2,128 @@
 
 import asyncio
 import gc
+from collections import deque
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from starlette.exceptions import HTTPException
 
 from wesadlib.bundle import Answer, Bundle
-from wesadlib.serving.batching import Batcher
-from wesadlib.serving.old_settings import Settings
-from wesadlib.serving.wire import BodyError, Samples
+from wesadlib.serving.drift_store import Drift
+from wesadlib.serving.metrics import Metrics
+from wesadlib.serving.rest import RestSigner
+from wesadlib.serving.settings import Settings
+from wesadlib.serving.wire import Samples, attempt
 
-if TYPE_CHECKING:
-    from wesadlib.serving.old_metrics import Watch
-    from wesadlib.serving.store import AsyncStore
-
-#: What is said of one window: an answer, what is wrong with it channel by channel, or why it could not be read.
-Result = Answer | dict[str, str] | BodyError
 T = TypeVar("T")
 
 
-@dataclass(frozen=True)
-class _Call:
-    """Windows of one request, and what becomes of their results."""
+class Busy(HTTPException):
+    """More windows are waiting than are allowed to."""
 
-    read: Callable[[], Sequence[Samples | BodyError]]
-    finish: Callable[[list[Result]], Any]
-    profile: np.ndarray | None
-    watched: dict[str, Any]
+    def __init__(self, waiting: int):
+        super().__init__(503, f"{waiting} windows are waiting already; ask again later.", {"retry-after": "1"})
+
+
+class _Call(NamedTuple):
+    """Windows of one request, and the rest of their person."""
+
+    windows: Sequence[Samples]
+    rest: np.ndarray | None
+
+
+class Batcher:
+    """Hand calls to threads, as many at a time as are waiting.
+
+    Ray Serve has a decorator for this, which delays every lone call or makes batches of one. Here whatever is waiting
+    when a thread becomes free is its next batch, so that batches grow with the load and a lone call waits for nobody.
+
+    Parameters
+    ----------
+    compute : callable
+        Takes a list of calls and returns a result for each, in order; runs in a thread. A result that is an exception
+        is raised where that call waits.
+    threads : int
+        How many batches are computed at a time.
+    size : int
+        Largest sum of weights in a batch; a heavier call makes a batch by itself.
+    wait_s : float
+        How long a free thread waits for more calls, where several came together before.
+    queue_length : int
+        Largest sum of weights that waits for a thread.
+    """
+
+    def __init__(
+        self, compute: Callable[[list], Sequence[Any]], *, threads: int, size: int, wait_s: float, queue_length: int
+    ):
+        self._compute, self._size, self._wait_s, self._queue_length = compute, size, wait_s, queue_length
+        self._executor = ThreadPoolExecutor(threads, thread_name_prefix="answers")
+        self._free = threads
+        self._calls: deque[tuple[Any, int, asyncio.Future]] = deque()
+        self._several = False
+        self._tasks: set[asyncio.Task] = set()
+
+    @property
+    def waiting(self) -> int:
+        """Sum of the weights that wait for a thread."""
+        return sum(weight for _, weight, _ in self._calls)
+
+    async def __call__(self, call: Any, weight: int = 1) -> Any:
+        """Compute one call; raises :class:`Busy` when too many are waiting."""
+        if (waiting := self.waiting) >= self._queue_length:
+            raise Busy(waiting)
+        loop = asyncio.get_running_loop()
+        result = loop.create_future()
+        self._calls.append((call, weight, result))
+        if self._free:
+            self._free -= 1
+            task = loop.create_task(self._work())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        return await result
+
+    async def _work(self) -> None:
+        try:
+            while self._calls:
+                if self._wait_s and self._several:
+                    await asyncio.sleep(self._wait_s)
+                batch = self._take()
+                self._several = len(batch) > 1
+                if batch:
+                    await self._run(*zip(*batch, strict=True))
+        finally:
+            self._free += 1
+
+    def _take(self) -> list[tuple[Any, asyncio.Future]]:
+        batch, total = [], 0
+        while self._calls and (not total or total + self._calls[0][1] <= self._size):
+            call, weight, result = self._calls.popleft()
+            # Whoever has gone is not computed for.
+            if not result.done():
+                batch.append((call, result))
+                total += weight
+        return batch
+
+    async def _run(self, calls: Sequence[Any], waiting: Sequence[asyncio.Future]) -> None:
+        try:
+            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, list(calls))
+        except Exception as error:
+            results = [error] * len(waiting)
+        for future, result in zip(waiting, results, strict=True):
+            if not future.done():
+                (future.set_exception if isinstance(result, Exception) else future.set_result)(result)
 
 
 def example_window(bundle: Bundle) -> Samples:
     """The first window of a bundle's own example."""
-    channels, rates_hz = bundle.example()
     window_s = bundle.config["window_s"]
-    cut = {name: values[: round(window_s * rates_hz[name])] for name, values in channels.items()}
-    return Samples(cut, dict(rates_hz))
+    return Samples(*bundle.example().windows(window_s, window_s)[0])
 
 
 class Service:
-    """A bundle that answers, with what is remembered and watched beside it.
+    """A bundle that answers, with what is counted beside it.
 
     Parameters
     ----------
@@ -50,29 +131,32 @@ class Service:
         What answers.
     settings : Settings
         Limits and sizes.
-    store : AsyncStore
-        What outlives a replica.
-    watch : Watch
+    metrics : Metrics, optional
         What is counted.
+    drift : Drift, optional
+        What keeps features for drift; default: in this process.
+    rest_key : str, optional
+        What signs people's rest, the same in all replicas; default: random.
 
     Attributes
     ----------
-    bundle : Bundle
-        The bundle of the moment; a new one may be set at any time, and calls that are being computed keep the old one.
     ready : bool
         Whether it has answered its own example.
     """
 
-    def __init__(self, bundle: Bundle, settings: Settings, store: "AsyncStore", watch: "Watch"):
-        self.bundle = bundle
-        self.store = store
-        self.watch = watch
+    def __init__(
+        self,
+        bundle: Bundle,
+        settings: Settings,
+        metrics: Metrics | None = None,
+        drift: Drift | None = None,
+        rest_key: str | None = None,
+    ):
+        self.bundle, self.settings = bundle, settings
+        self.metrics = metrics or Metrics(bundle)
+        self.drift = drift or Drift(bundle, settings)
+        self.signer = RestSigner(rest_key, settings.rest_age_h)
         self.ready = False
-        self.apply(settings)
-
-    def apply(self, settings: Settings) -> None:
-        """Take other settings; calls that wait are answered under the old ones."""
-        self.settings = settings
         self._batcher = Batcher(
             self._compute,
             threads=settings.threads,
@@ -81,130 +165,62 @@ class Service:
             queue_length=settings.queue_length,
         )
 
-    def require_room(self) -> None:
-        """Raise :class:`~wesadlib.serving.batching.Busy` where a call would be refused: its body need not be read."""
-        self._batcher.require_room()
-
     async def warm_up(self) -> None:
         """Answer the bundle's own example, so that the first request meets nothing for the first time."""
-        await self.answer([example_window(self.bundle)])
+        await self._batcher(_Call([example_window(self.bundle)], None))
         # What was imported stays: to look through it for garbage again and again would hold up answers by 0.1 s.
         gc.collect()
         gc.freeze()
         self.ready = True
 
     async def answer(
-        self, windows: Sequence[Samples], *, rest: str | None = None, **watched: Any
+        self, windows: Sequence[Samples], *, rest: str | None = None, **origin: Any
     ) -> list[Answer | dict[str, str]]:
         """Answer windows, in order; what is wrong with one, channel by channel, stands in its place.
 
         Parameters
         ----------
         windows : sequence of (channels, rates_hz)
-            As :meth:`wesadlib.bundle.Bundle.predict_windows` takes them.
+            As the bundle takes them.
         rest : str, optional
-            Handle of the person's rest.
-        **watched
-            Whose they are and when they began, for :meth:`Watch.answered`.
+            The person's rest, signed.
+        **origin
+            Whose they are and when they began, as :meth:`wesadlib.serving.drift_store.Drift.add` takes it.
 
         Raises
         ------
         Busy
-            When too many calls are waiting.
+            When too many windows are waiting.
         HTTPException
-            404 where the handle is not known.
+            401 or 409 where the rest cannot be used.
         """
-        return await self.answer_body(lambda: windows, list, rest=rest, weight=len(windows), **watched)
-
-    async def answer_body(
-        self,
-        read: Callable[[], Sequence[Samples | BodyError]],
-        finish: Callable[[list[Result]], T],
-        *,
-        rest: str | None = None,
-        weight: int = 1,
-        **watched: Any,
-    ) -> T:
-        """Read windows, answer them, and make something of the results, all of it in the thread that computes.
-
-        Parameters
-        ----------
-        read : callable
-            Gives the windows, or an error in place of one.
-        finish : callable
-            Takes the results, in order.
-        rest, **watched
-            As in :meth:`answer`.
-        weight : int
-            About how many windows there will be.
-
-        Raises
-        ------
-        BodyError
-            As `read` does.
-        Busy, HTTPException
-            As in :meth:`answer`.
-        """
-        profile = None if rest is None else await self.profile(rest)
-        self.watch.queue(self._batcher.waiting)
-        return await self._batcher(_Call(read, finish, profile, watched), weight)
-
-    async def profile(self, rest: str) -> np.ndarray:
-        """What is kept of a person's rest.
-
-        Raises
-        ------
-        HTTPException
-            404 where the handle is unknown or too old, 409 where it was made for another model.
-        """
-        record = await self.store.get_rest(rest)
-        if record is None:
-            raise HTTPException(404, "This rest is not known here, or was forgotten; send the minutes at rest again.")
-        if record["model_version"] != self.bundle.version:
-            raise HTTPException(409, "This rest was made for another model version; send the minutes at rest again.")
-        return record["profile"]
+        values = None if rest is None else self.signer.read(rest, self.bundle.version)
+        if not windows:
+            return []
+        try:
+            results = await self._batcher(_Call(windows, values), len(windows))
+        finally:
+            self.metrics.queue(self._batcher.waiting)
+        self.metrics.answered(results)
+        self.drift.add(results, **origin)
+        return [result.answer for result in results]
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call what would hold up the event loop."""
         return await asyncio.to_thread(function, *arguments)
 
     def _compute(self, calls: list[_Call]) -> list[Any]:
-        bundle = self.bundle
-        read = [_attempt(call.read) for call in calls]
-        windows, profiles = [], []
-        for call, parts in zip(calls, read, strict=True):
-            if not isinstance(parts, Exception):
-                usable = [part for part in parts if not isinstance(part, BodyError)]
-                windows += usable
-                profiles += [call.profile] * len(usable)
-        self.watch.batch(len(windows))
-        judged = iter(_judge(bundle, windows, profiles))
-        results = []
-        for call, parts in zip(calls, read, strict=True):
-            results.append(parts if isinstance(parts, Exception) else self._finish(call, parts, judged))
-        return results
+        windows = [window for call in calls for window in call.windows]
+        self.metrics.queue(self._batcher.waiting)
+        self.metrics.batch(len(windows))
+        results = iter(self._classify(windows, [call.rest for call in calls for _ in call.windows]))
+        parts = [[next(results) for _ in call.windows] for call in calls]
+        return [next((result for result in part if isinstance(result, Exception)), part) for part in parts]
 
-    def _finish(self, call: _Call, parts: Sequence[Samples | BodyError], judged: Any) -> Any:
-        mine = [part if isinstance(part, BodyError) else next(judged) for part in parts]
-        if failures := [found for found in mine if isinstance(found, Exception) and not isinstance(found, BodyError)]:
-            return failures[0]
-        self.watch.answered([found for found in mine if not isinstance(found, BodyError)], **call.watched)
-        return _attempt(lambda: call.finish([getattr(found, "answer", found) for found in mine]))
-
-
-def _judge(bundle: Bundle, windows: list[Samples], profiles: list[np.ndarray | None]) -> list[Any]:
-    try:
-        return bundle.classify(windows, profiles)
-    except Exception:
-        # One window must not spoil the others that happened to be computed with it.
-        return [
-            _attempt(lambda window=window, profile=profile: bundle.classify([window], [profile])[0])
-            for window, profile in zip(windows, profiles, strict=True)
-        ]
-
-
-def _attempt(function: Callable[[], T]) -> T | Exception:
-    try:
-        return function()
-    except Exception as error:
-        return error
+    def _classify(self, windows: list[Samples], rests: list[np.ndarray | None]) -> list[Any]:
+        try:
+            return self.bundle.judge(windows, rests)
+        except Exception:
+            # One window must not spoil the others that happened to be computed with it.
+            pairs = zip(windows, rests, strict=True)
+            return [attempt(lambda pair=pair: self.bundle.judge([pair[0]], [pair[1]])[0]) for pair in pairs]

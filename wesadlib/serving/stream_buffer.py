@@ -7,7 +7,6 @@ import math
 from collections.abc import Mapping
 from typing import NamedTuple
 
-import msgpack
 import numpy as np
 
 from wesadlib.serving.schemas import ProblemItem
@@ -18,260 +17,185 @@ from wesadlib.serving.wire import BodyError
 MAX_GAP_S = 7 * 86_400.0
 #: Most samples that are held for one stream, over its channels; a minute of the chest has a third of it.
 MAX_HELD = 2**20
+#: Chunks that follow each other are joined up to so many samples.
+_JOINED = 4096
 
 
 class StreamWindow(NamedTuple):
-    """One window of a stream: its number, its time in seconds from the stream's start, and what a bundle takes.
+    """One window of a stream: its time in seconds from the stream's start, and native samples, NaN where missing."""
 
-    `channels` holds native samples (time,), float32, NaN where missing.
-    """
-
-    number: int
     start_s: float
     end_s: float
     channels: dict[str, np.ndarray]
-    rates_hz: dict[str, float]
 
 
 class StreamBuffer:
     """The samples of a stream that some window still needs.
 
-    Window k covers the time from ``k * hop_s`` for `window_s`, cut at the native rates as
-    :meth:`wesadlib.bundle.Bundle.cut` cuts it. It is due when every channel has reached its end, or when the channel
-    that is furthest ahead is `lag_s` past it; what has not come by then is missing from it, though what comes later
-    still counts for the windows after it. A window without any sample is never due: a gap of a night costs nothing.
+    Window k covers the time from ``k * hop_s`` for `window_s`, cut at the native rates as recordings are. It is due
+    when every channel has reached its end, or when the channel that is furthest ahead is `lag_s` past it; what has not
+    come by then is missing from it, though what comes later still counts for the windows after it. A window without any
+    sample is never due: a gap of a night costs nothing.
 
     Parameters
     ----------
     rates_hz : mapping of str to float
-        Native rate of each channel, in the bundle's order.
+        Native rate of each channel.
     window_s, hop_s : float
         Length of a window, and from one window's start to the next.
     lag_s : float
         How far a channel may be ahead before a window goes without the others.
-
-    Raises
-    ------
-    BodyError
-        When a window has fewer than 2 samples of a channel, or so many that they are not held.
+    start_s : float
+        Start of the first window that is wanted, a whole number of hops.
 
     Examples
     --------
     >>> buffer = StreamBuffer({"wrist_temp": 4.0}, window_s=1.0, hop_s=0.5)
     >>> buffer.add({"wrist_temp": Samples(0, np.arange(7, dtype=np.float32))})
-    >>> while due := buffer.due():
-    ...     for window in due:
-    ...         print(window.start_s, window.channels["wrist_temp"])
-    ...         buffer.answered(window)
+    >>> for window in buffer.due(8):
+    ...     print(window.start_s, window.channels["wrist_temp"])
     0.0 [0. 1. 2. 3.]
     0.5 [2. 3. 4. 5.]
     >>> buffer.next
     {'wrist_temp': 7}
     """
 
-    def __init__(self, rates_hz: Mapping[str, float], *, window_s: float, hop_s: float, lag_s: float = 2.0):
+    def __init__(
+        self, rates_hz: Mapping[str, float], *, window_s: float, hop_s: float, lag_s: float = 2.0, start_s: float = 0.0
+    ):
         self.rates_hz = dict(rates_hz)
         self.window_s, self.hop_s, self.lag_s = window_s, hop_s, lag_s
-        self._tracks = {name: _Track(rate, window_s) for name, rate in self.rates_hz.items()}
-        self._number = 0
-        what = "A stream of these rates cannot be answered."
-        short = [name for name, track in self._tracks.items() if track.width < 2]
-        if short:
-            detail = f"a window of {window_s:g} s has fewer than 2 samples at this rate"
-            raise BodyError(what, [ProblemItem(name=f"channels.{name}.rate_hz", detail=detail) for name in short])
-        held = math.ceil(sum(self.rates_hz.values()) * (window_s + lag_s))
-        if held > MAX_HELD:
-            raise BodyError(f"A stream has at most {MAX_HELD} samples in {window_s + lag_s:g} s, not {held}.")
+        self._number = round(start_s / hop_s)
+        self._joins = self._number > 0
+        self._check(start_s)
+        # Between windows that are further apart than they are long, a client may go on where the last one ended.
+        begin_s = max(0.0, min(self._start_s, self._start_s - hop_s + window_s))
+        self._tracks = {
+            name: _Track(rate, round(window_s * rate), round(begin_s * rate)) for name, rate in self.rates_hz.items()
+        }
 
     @property
     def next(self) -> dict[str, int]:
-        """Index of the first sample that is still wanted, by channel; what is being answered is still wanted."""
-        return {name: track.received for name, track in self._tracks.items()}
+        """Index of the sample that comes next, by channel."""
+        return {name: track.stop for name, track in self._tracks.items()}
 
     def add(self, channels: Mapping[str, Samples]) -> None:
         """Take samples, of all channels or of some; afterwards :meth:`due` is to be asked until nothing is.
 
-        Parameters
-        ----------
-        channels : mapping of str to (first, values)
-            Index of the first sample since the stream's start, at or after the channel's last; what is jumped over is
-            missing.
-
-        Raises
-        ------
-        BodyError
-            When a channel is unknown, goes back, or jumps too far; then nothing is taken.
+        Raises :class:`BodyError` when a channel is unknown, goes back or jumps too far, or when the first samples of a
+        stream that is taken up come after its window; then nothing is taken.
         """
-        if self._is_due():
-            raise RuntimeError("windows are due that were not answered")
-        self._settle()
         items = [
             ProblemItem(name=f"channels.{name}", detail=detail)
-            for name, samples in channels.items()
-            if (detail := self._fault(name, samples))
+            for name, chunk in channels.items()
+            if (detail := self._fault(name, chunk))
         ]
         if items:
-            raise BodyError("These samples do not go on with the stream.", items[:20])
-        for name, samples in channels.items():
-            self._tracks[name].coming = samples
+            raise BodyError("These samples do not go on with the stream.", items)
+        if self._joins and channels:
+            first_s = min(chunk.first / self.rates_hz[name] for name, chunk in channels.items())
+            if first_s >= self._start_s + self.window_s:
+                detail = f"These samples do not join the stream: it goes on at {self._start_s:g} s, they at {first_s:g}"
+                raise BodyError(f"{detail} s; send the last window again.")
+            self._joins = False
+        for name, chunk in channels.items():
+            self._tracks[name].add(chunk)
 
     def due(self, most: int = 1) -> list[StreamWindow]:
-        """Cut the windows that are due, the next ones, at most so many; they stay due until :meth:`answered`."""
-        found: list[StreamWindow] = []
-        number = self._number
-        while len(found) < most and self._is_due(number):
-            window = self._cut(number)
-            if any(not np.isnan(values).all() for values in window.channels.values()):
-                found.append(window)
-                number += 1
+        """Cut the next windows that are due, at most so many."""
+        windows: list[StreamWindow] = []
+        while len(windows) < most and self._is_due():
+            start_s = self._start_s
+            channels = {name: track.cut(start_s) for name, track in self._tracks.items()}
+            if any(not np.isnan(values).all() for values in channels.values()):
+                windows.append(StreamWindow(start_s, start_s + self.window_s, channels))
+                self._number += 1
             else:
-                number = self._after_gap(number)
-        if not found:
-            self._number = number
-            self._settle()
-        return found
-
-    def answered(self, window: StreamWindow) -> None:
-        """Take note that this window and those before it were answered."""
-        self._number = window.number + 1
-
-    def restart(self, start_s: float) -> None:
-        """Go on with the window that starts there, for which everything is asked for again.
-
-        Raises
-        ------
-        BodyError
-            When no window starts there.
-        """
-        number = round(start_s / self.hop_s)
-        if abs(number * self.hop_s - start_s) > 1e-6:
-            detail = f"no window starts there: it is a whole number of hops of {self.hop_s:g} s"
-            raise BodyError("This is not a start message.", [ProblemItem(name="start_s", detail=detail)])
-        if number != self._number:
-            self._number = number
-            self._tracks = {name: _Track(rate, self.window_s) for name, rate in self.rates_hz.items()}
+                self._number = self._after_gap()
             for track in self._tracks.values():
-                track.received = track.first = track.start(number * self.hop_s)
+                track.forget(self._start_s)
+        return windows
 
-    def to_bytes(self) -> bytes:
-        """Write all of it, in MessagePack; samples of which windows are still due are not part of it."""
-        tracks = {name: [track.received, track.held.tobytes()] for name, track in self._tracks.items()}
-        state = [self.rates_hz, self.window_s, self.hop_s, self.lag_s, self._number, tracks]
-        return msgpack.packb(state)
+    @property
+    def _start_s(self) -> float:
+        return self._number * self.hop_s
 
-    @classmethod
-    def from_bytes(cls, state: bytes) -> "StreamBuffer":
-        """Read what :meth:`to_bytes` wrote."""
-        rates_hz, window_s, hop_s, lag_s, number, tracks = msgpack.unpackb(state)
-        buffer = cls(rates_hz, window_s=window_s, hop_s=hop_s, lag_s=lag_s)
-        buffer._number = number
-        for name, (received, held) in tracks.items():
-            values = np.frombuffer(held, np.float32)
-            track = buffer._tracks[name]
-            track.received = received
-            track.first = received - len(values)
-            track.append(values)
-        buffer._settle()
-        return buffer
+    def _check(self, start_s: float) -> None:
+        if abs(self._start_s - start_s) > 1e-6:
+            detail = f"no window starts there: it is a whole number of hops of {self.hop_s:g} s"
+            raise BodyError("This stream cannot be taken up.", [ProblemItem(name="start_s", detail=detail)])
+        if short := [name for name, rate in self.rates_hz.items() if round(self.window_s * rate) < 2]:
+            detail = f"a window of {self.window_s:g} s has fewer than 2 samples at this rate"
+            items = [ProblemItem(name=f"channels.{name}.rate_hz", detail=detail) for name in short]
+            raise BodyError("A stream of these rates cannot be answered.", items)
+        held = math.ceil(sum(self.rates_hz.values()) * (self.window_s + self.lag_s))
+        if held > MAX_HELD:
+            duration = f"{self.window_s + self.lag_s:g} s"
+            raise BodyError(f"A stream has at most {MAX_HELD} samples in {duration}, not {held}.")
 
-    def _fault(self, name: str, samples: Samples) -> str:
+    def _fault(self, name: str, chunk: Samples) -> str:
         if name not in self._tracks:
             return f"unknown channel, this stream has {', '.join(self._tracks)}"
-        received, rate = self._tracks[name].received, self.rates_hz[name]
-        if samples.first < received:
-            return f"a stream does not go back: sample {received} comes next, not {samples.first}"
-        if samples.first - received > MAX_GAP_S * rate or samples.stop > MAX_STREAM_S * rate:
-            return f"sample {received} comes next; {samples.first} is further ahead than a gap may be"
+        stop, rate = self._tracks[name].stop, self.rates_hz[name]
+        if chunk.first < stop:
+            return f"a stream does not go back: sample {stop} comes next, not {chunk.first}"
+        if chunk.first - stop > MAX_GAP_S * rate or chunk.stop > MAX_STREAM_S * rate:
+            return f"sample {stop} comes next; {chunk.first} is further ahead than a gap may be"
         return ""
 
-    def _is_due(self, number: int | None = None) -> bool:
-        start_s = (self._number if number is None else number) * self.hop_s
+    def _is_due(self) -> bool:
         tracks = self._tracks.values()
-        if all(track.stop >= track.start(start_s) + track.width for track in tracks):
+        if all(track.stop >= track.start(self._start_s) + track.width for track in tracks):
             return True
-        return max(track.stop / track.rate_hz for track in tracks) >= start_s + self.window_s + self.lag_s
+        return max(track.stop / track.rate_hz for track in tracks) >= self._start_s + self.window_s + self.lag_s
 
-    def _cut(self, number: int) -> StreamWindow:
-        start_s = number * self.hop_s
-        channels = {name: track.cut(track.start(start_s)) for name, track in self._tracks.items()}
-        return StreamWindow(number, start_s, start_s + self.window_s, channels, self.rates_hz)
-
-    def _after_gap(self, number: int) -> int:
+    def _after_gap(self) -> int:
         """The first window after an empty one that may hold a sample."""
-        start_s = number * self.hop_s
-        ahead = [time_s for track in self._tracks.values() if (time_s := track.after(start_s)) is not None]
-        if not ahead:
-            return number + 1
-        return max(number + 1, math.floor((min(ahead) - self.window_s) / self.hop_s))
-
-    def _settle(self) -> None:
-        """Hold what has come, as far as some window still needs it; of a window that is not due that is bounded."""
-        for track in self._tracks.values():
-            track.settle(track.start(self._number * self.hop_s))
+        times_s = [time_s for track in self._tracks.values() if (time_s := track.after(self._start_s)) is not None]
+        if not times_s:
+            return self._number + 1
+        return max(self._number + 1, math.floor((min(times_s) - self.window_s) / self.hop_s))
 
 
 class _Track:
-    """One channel: samples that are held, without gaps (NaN where missing), and those that have just come."""
+    """One channel: chunks in their order, with gaps between them."""
 
-    def __init__(self, rate_hz: float, window_s: float):
-        self.rate_hz = rate_hz
-        self.width = round(window_s * rate_hz)
-        self.first = 0  # index of the first sample that is held
-        self.received = 0  # index after the last that has come and settled
-        self.coming: Samples | None = None
-        self._room = np.empty(0, np.float32)
-        self._begin = self._end = 0  # what is held lies there in the room
-
-    @property
-    def held(self) -> np.ndarray:
-        return self._room[self._begin : self._end]
-
-    @property
-    def stop(self) -> int:
-        return self.coming.stop if self.coming else self.received
+    def __init__(self, rate_hz: float, width: int, stop: int):
+        self.rate_hz, self.width = rate_hz, width
+        self.stop = stop  # index after the last sample that has come
+        self._chunks: list[Samples] = []
 
     def start(self, start_s: float) -> int:
         """Index of the first sample of a window, rounded as windows of recordings are."""
         return round(start_s * self.rate_hz)
 
-    def cut(self, first: int) -> np.ndarray:
+    def add(self, chunk: Samples) -> None:
+        last = self._chunks[-1] if self._chunks else None
+        if last and last.stop == chunk.first and len(last.values) < _JOINED:
+            self._chunks[-1] = Samples(last.first, np.concatenate([last.values, chunk.values]))
+        else:
+            self._chunks.append(chunk)
+        self.stop = chunk.stop
+
+    def cut(self, start_s: float) -> np.ndarray:
+        first = self.start(start_s)
         values = np.full(self.width, np.nan, np.float32)
-        for part in (Samples(self.first, self.held), self.coming):
-            if part is not None:
-                begin, end = max(first, part.first), min(first + self.width, part.stop)
-                if begin < end:
-                    values[begin - first : end - first] = part.values[begin - part.first : end - part.first]
+        for chunk in self._chunks:
+            begin, end = max(first, chunk.first), min(first + self.width, chunk.stop)
+            if begin < end:
+                values[begin - first : end - first] = chunk.values[begin - chunk.first : end - chunk.first]
         return values
 
     def after(self, start_s: float) -> float | None:
         """Time of the first sample past a window, where there is one."""
-        stop = self.start(start_s) + self.width
-        if self.first + len(self.held) > stop:
-            return stop / self.rate_hz
-        if self.coming and self.coming.stop > stop:
-            return max(self.coming.first, stop) / self.rate_hz
-        return None
+        end = self.start(start_s) + self.width
+        return next((max(chunk.first, end) / self.rate_hz for chunk in self._chunks if chunk.stop > end), None)
 
-    def settle(self, needed: int) -> None:
-        """Forget what comes before index `needed`, and hold what has come."""
-        dropped = min(max(needed - self.first, 0), len(self.held))
-        self._begin += dropped
-        self.first = max(self.first, needed)
-        if self.coming is None:
-            return
-        first, values = self.coming
-        begin = max(self.first, self.received)
-        if first > begin:
-            self.append(np.full(first - begin, np.nan, np.float32))
-        self.append(values[max(begin - first, 0) :])
-        self.received, self.coming = self.coming.stop, None
-
-    def append(self, values: np.ndarray) -> None:
-        if self._end + len(values) > len(self._room):
-            held = self.held
-            # Twice the size, so that samples that come one by one are seldom moved.
-            self._room = np.empty(2 * (len(held) + len(values)), np.float32)
-            self._room[: len(held)] = held
-            self._begin, self._end = 0, len(held)
-        self._room[self._end : self._end + len(values)] = values
-        self._end += len(values)
+    def forget(self, start_s: float) -> None:
+        """Drop what comes before a window."""
+        first = self.start(start_s)
+        self._chunks = [
+            Samples(begin, chunk.values[begin - chunk.first :])
+            for chunk in self._chunks
+            if (begin := max(first, chunk.first)) < chunk.stop
+        ]

@@ -105,13 +105,13 @@ def serve(
         str | None, typer.Option(help="Environment variable that holds the token which requests have to show.")
     ] = None,
 ) -> None:
-    """Serve a bundle over HTTP until Ctrl-C; SIGHUP has configuration and bundle read again without a stop."""
-    given = {"bundle": bundle, "host": host, "port": port, "token_variable": token_variable}
+    """Serve a bundle over HTTP until Ctrl-C."""
+    named = {"bundle": bundle and str(bundle), "token_variable": token_variable}
     with needs("serve", "wesad serve"):
         from wesadlib.serving import serve as serve_bundle
-        from wesadlib.serving.configuration import find_file, read_configuration
+        from wesadlib.serving.settings import find_file, read_configuration
 
-        serve_bundle(lambda: read_configuration(config or find_file(), **given))
+        serve_bundle(read_configuration(config or find_file(), host, port, **named))
 
 
 @app.command()

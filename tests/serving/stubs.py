@@ -1,11 +1,12 @@
-"""A bundle and a service of which only drift can be asked."""
+"""A bundle of which only drift and counts can be asked, and what it says of windows."""
+
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
 
+from wesadlib.bundle import Answer
 from wesadlib.drift import find_threshold
-from wesadlib.serving.store import LocalStore
-from wesadlib.serving.watch import Watch
 
 NAMES = [f"wrist_eda_f{k}" for k in range(4)]
 
@@ -18,7 +19,7 @@ def features(people, windows, seed, shift=0.0):
 
 
 class StubBundle:
-    """Of a bundle what drift needs."""
+    """Of a bundle what drift and counts need."""
 
     feature_names = ("other", *NAMES)
 
@@ -32,13 +33,18 @@ class StubBundle:
         self.config = {"drift_threshold": threshold, "window_s": 60.0, "model": "toy"}
 
 
-class StubService:
-    """Of a service what the judge needs."""
-
-    def __init__(self):
-        self.bundle = StubBundle()
-        self.store = LocalStore()
-        self.watch = Watch()
-
-    async def in_thread(self, function, *arguments):
-        return function(*arguments)
+def result(status="ok", state="baseline", abstained=False, reasons=(), row=(0.0,) * 5):
+    """What a bundle says of one window, and its features."""
+    ok = status == "ok"
+    answer = Answer(
+        status=status,
+        state=state if ok else None,
+        probabilities={state: 0.9} if ok else None,
+        confidence=0.9 if ok else None,
+        abstained=abstained,
+        quality={},
+        reasons=list(reasons),
+        protocol="cold_start",
+        model_version="a" * 64,
+    )
+    return SimpleNamespace(answer=answer, features=np.asarray(row) if ok else None)

@@ -3,48 +3,62 @@
 Nothing here imports what computes until a replica does, so that the process that only starts Serve stays small.
 """
 
-import asyncio
-import logging
+import os
+import secrets
+from collections.abc import Awaitable, Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wesadlib.serving.configuration import APPLICATION, DEPLOYMENT, Configuration
-from wesadlib.serving.old_settings import Arguments, Live, UserConfig, make_settings
+from starlette.exceptions import HTTPException
+
+from wesadlib.serving.settings import DEPLOYMENT, Settings, read_secret
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray import serve
 
-    from wesadlib.bundle import Bundle
-    from wesadlib.serving.old_settings import Settings
-    from wesadlib.serving.store import AsyncStore
+__all__ = ["Server", "build", "deploy"]
 
-#: A bundle with which a replica did not come up so often never lets one come up.
-_MOST_STARTS = 3
-_logger = logging.getLogger(__name__)
+#: Serve's options where a file has no others.
+_OPTIONS = {
+    # A bundle with which a replica did not come up so often never lets one come up.
+    "max_constructor_retry_count": 3,
+    "max_queued_requests": 100,
+    "graceful_shutdown_timeout_s": 10.0,
+    "graceful_shutdown_wait_loop_s": 0.1,
+    "health_check_period_s": 2.0,
+    # Beside one replica a core there has to be room for the one that takes the place of another.
+    "ray_actor_options": {"num_cpus": 0.5},
+}
+#: Requests that a replica answers at a time, beside its streams.
+_REQUESTS = 144
 
 
 class Server:
     """What a replica holds: a service over a loaded bundle, and the app over that.
 
-    Parameters
-    ----------
-    arguments : mapping
-        As :class:`~wesadlib.serving.old_settings.Arguments` takes them.
+    All replicas have the same secret with which rest tokens are signed.
     """
 
-    async def __init__(self, arguments: dict[str, Any]):
-        from wesadlib.serving.guard import read_token
-        from wesadlib.serving.old_metrics import Watch
+    def __init__(self, settings: Mapping[str, Any], rest_key: str):
+        if folder := os.environ.get("WESAD_METRICS_FOLDER"):
+            Path(folder).mkdir(parents=True, exist_ok=True)
+            # Here, and not for all that Ray starts, of which some counts too; read when prometheus_client is imported.
+            os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
+        from threadpoolctl import threadpool_limits
+
+        from wesadlib.bundle import load_bundle
+        from wesadlib.serving.drift_store import Drift
+        from wesadlib.serving.metrics import Metrics
         from wesadlib.serving.service import Service
 
-        self._arguments = Arguments(**arguments)
-        self._token = read_token(self._arguments.token_variable)
-        self._asked: tuple[str, str] | None = None
-        self._one_at_a_time = asyncio.Lock()
-        self._changing: set[asyncio.Task] = set()
-        settings = make_settings(self._arguments, Live())
-        bundle = await asyncio.to_thread(self._load, self._arguments.bundle)
-        self.service = Service(bundle, settings, self._store(settings), Watch())
+        given = Settings(**settings)
+        self._token = read_secret(given.token_variable)
+        bundle = load_bundle(given.bundle, threads=given.threads)
+        # Batches are what is computed at the same time; within one, threads would only wait for each other.
+        threadpool_limits(1)
+        drift = Drift(bundle, given, reach_drift_store(given))
+        self.service = Service(bundle, given, Metrics(bundle), drift, rest_key)
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         """Make the app in the replica, where the bundle is."""
@@ -52,76 +66,39 @@ class Server:
 
         return make_app(self.service, self._token)
 
-    async def reconfigure(self, user_config: dict[str, Any]) -> None:
-        """Take over what can be changed without a stop.
 
-        Another bundle is loaded beside the one that answers and takes its place when it has answered its own example;
-        where it does not load, the old one stays. Requests are held back until this returns, so it does not wait.
+def reach_drift_store(settings: Settings) -> Callable[..., Awaitable[Any]]:
+    """The one store of an application: an actor of no replica's, which Ray starts anew, empty, where it fails."""
+    import ray
+    from ray import serve
+    from ray.exceptions import RayActorError
 
-        Parameters
-        ----------
-        user_config : mapping
-            As :class:`~wesadlib.serving.old_settings.UserConfig` takes it.
-        """
-        live = UserConfig(**user_config)
-        settings = make_settings(self._arguments, live)
-        self.service.store = self._store(settings)
-        self.service.apply(settings)
-        before, self._asked = self._asked, (live.bundle or self._arguments.bundle, live.version)
-        if before is None:
-            if live.bundle not in ("", self._arguments.bundle):
-                self.service.bundle = await asyncio.to_thread(self._load, live.bundle)
-        elif self._asked != before:
-            task = asyncio.create_task(self._change(self._asked[0]))
-            self._changing.add(task)
-            task.add_done_callback(self._changing.discard)
+    from wesadlib.serving.drift_store import DriftStore
 
-    async def _change(self, folder: str) -> None:
-        async with self._one_at_a_time:
-            try:
-                self.service.bundle = await asyncio.to_thread(self._load, folder)
-            except Exception as error:
-                _logger.error("the bundle was not changed: %s", type(error).__name__)
+    options = {"name": "drift", "namespace": serve.get_replica_context().app_name, "get_if_exists": True}
+    remote = ray.remote(DriftStore).options(num_cpus=0, lifetime="detached", max_restarts=-1, **options)
+    store = remote.remote(settings.drift_windows, settings.drift_windows_per_person)
 
-    def _load(self, folder: str) -> "Bundle":
-        from threadpoolctl import threadpool_limits
+    async def call(name: str, *arguments: Any) -> Any:
+        try:
+            return await getattr(store, name).remote(*arguments)
+        except RayActorError:
+            detail = "What is kept to judge drift on cannot be reached at this moment."
+            raise HTTPException(503, detail, {"retry-after": "1"}) from None
 
-        from wesadlib.bundle import load_bundle
-        from wesadlib.serving.service import example_window
-
-        bundle = load_bundle(folder)
-        # Batches are what is computed at the same time; within one, threads would only wait for each other.
-        threadpool_limits(1)
-        bundle.classify([example_window(bundle)])
-        return bundle
-
-    def _store(self, settings: "Settings") -> "AsyncStore":
-        from ray import serve
-
-        from wesadlib.serving.store import ray_store
-
-        return ray_store(settings, namespace=f"wesad-{serve.get_replica_context().app_name}")
+    return call
 
 
-def build(args: Arguments) -> "serve.Application":
-    """Make the application; Ray Serve's tools call it with ``args`` of the file.
-
-    Parameters
-    ----------
-    args : Arguments
-        The bundle, whose folder must be readable where the replicas run, and what a server is started with.
-    """
-    return deploy(Configuration(arguments=args))
+def build(args: Settings) -> "serve.Application":
+    """Make the application; Ray Serve's tools call it with ``args`` of the file."""
+    return deploy(args, {})
 
 
-def deploy(configuration: Configuration) -> "serve.Application":
-    """Make the application with the options that a configuration has for its replicas."""
+def deploy(settings: Settings, options: Mapping[str, Any]) -> "serve.Application":
+    """Make the application with Serve's options of the deployment that differ from ours."""
     from ray import serve
 
-    deployment = serve.deployment(serve.ingress()(Server)).options(
-        name=DEPLOYMENT, max_constructor_retry_count=_MOST_STARTS, **configuration.replicas.options()
-    )
-    return deployment.bind(configuration.arguments.model_dump())
-
-
-__all__ = ["APPLICATION", "Server", "build", "deploy"]
+    rest_key = read_secret(settings.rest_key_variable) or secrets.token_hex(32)
+    most = {"max_ongoing_requests": settings.max_streams + _REQUESTS}
+    server = serve.deployment(serve.ingress()(Server)).options(name=DEPLOYMENT, **_OPTIONS | most | dict(options))
+    return server.bind(settings.model_dump(), rest_key)

@@ -14,23 +14,23 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 
-from wesadlib.serving.schemas import DriftFeature, DriftReport, Problem
-
+# What else is needed is imported where it is: the process that only keeps features stays small.
 if TYPE_CHECKING:
     import pandas as pd
+    from fastapi import APIRouter
 
     from wesadlib.bundle import Bundle
+    from wesadlib.serving.schemas import DriftReport
     from wesadlib.serving.settings import Settings
 
 __all__ = ["Drift", "DriftStore", "Rows", "drift_router"]
 
 #: Seconds between two reports to the store, and the most windows whose features wait for one.
 _PUSH_S, _MOST_WAITING = 1.0, 10_000
-#: Seconds for which a report is not made again, however often it is asked for.
-_AGE_S = 1.0
+#: Seconds for which a report is not made again, however often it is asked for; after which a person is forgotten.
+_AGE_S, _PERSON_AGE_S = 1.0, 24 * 3600.0
 
 
 class Rows(NamedTuple):
@@ -49,36 +49,14 @@ class _Person:
 
 
 class DriftStore:
-    """Features of windows by model version and person.
+    """Features of windows, bounded in all, for each person, and by the time since a person was last heard of.
 
     Of a person who has more windows than are kept each has the same chance to be among those. Where there are too many
     in all, whoever was not heard of for longest leaves with all windows.
-
-    Parameters
-    ----------
-    windows : int
-        Most windows in all.
-    windows_per_person : int
-        Most windows of one person.
-    age_s : float
-        Whoever was not heard of for so long leaves.
-    clock : callable
-        Seconds.
-    seed : int, optional
-        Of the choice among a person's windows.
     """
 
-    def __init__(
-        self,
-        windows: int,
-        windows_per_person: int,
-        age_s: float = 24 * 3600.0,
-        clock: Callable[[], float] = time.time,
-        seed: int | None = None,
-    ):
-        self._windows, self._windows_per_person, self._age_s = windows, min(windows_per_person, windows), age_s
-        self._clock = clock
-        self._random = random.Random(seed)
+    def __init__(self, windows: int, windows_per_person: int, clock: Callable[[], float] = time.time):
+        self._windows, self._windows_per_person, self._clock = windows, min(windows_per_person, windows), clock
         self._people: OrderedDict[tuple[str, str], _Person] = OrderedDict()
         self._unnamed: Counter[str] = Counter()
 
@@ -99,11 +77,11 @@ class DriftStore:
         person.last = self._clock()
         if len(person.rows) < self._windows_per_person:
             person.rows.append(row)
-        elif (place := self._random.randrange(person.windows)) < len(person.rows):
+        elif (place := random.randrange(person.windows)) < len(person.rows):
             person.rows[place] = row
 
     def _sweep(self) -> None:
-        oldest = self._clock() - self._age_s
+        oldest = self._clock() - _PERSON_AGE_S
         while self._people and next(iter(self._people.values())).last < oldest:
             self._people.popitem(last=False)
 
@@ -116,16 +94,9 @@ class DriftStore:
 
 
 class Drift:
-    """What a replica knows of drift: windows that wait for the store, and reports on all that the store keeps.
+    """A replica's windows that wait for the store, and reports on all that the store keeps.
 
-    Parameters
-    ----------
-    bundle : Bundle
-        What answers; its reference is what windows are compared with.
-    settings : Settings
-        Bounds of a store in this process.
-    call : callable, optional
-        Awaited with the name and the arguments of a method of a :class:`DriftStore`; None: of one in this process.
+    The methods of a store in another process are awaited by `call`, with their names and arguments.
     """
 
     def __init__(self, bundle: "Bundle", settings: "Settings", call: Callable[..., Awaitable[Any]] | None = None):
@@ -146,21 +117,9 @@ class Drift:
         start_s: Sequence[float] | None = None,
         hop_s: float | None = None,
     ) -> None:
-        """Keep the features of the windows of one call.
+        """Keep the features of the windows of one call, whose they are, and when each began, where they are a stream's.
 
-        Parameters
-        ----------
-        results : sequence
-            As :meth:`wesadlib.bundle.Bundle.classify` gives them.
-        person : str, optional
-            Whose they all are.
-        session : str, optional
-            The stream that they are of. Where nobody is named, all windows of a stream are those of one person.
-        start_s : sequence of float, optional
-            When each began, of a stream, whose windows overlap: only those count that do not. Windows of other calls
-            are taken as they are sent.
-        hop_s : float, optional
-            Time from one window of the stream to the next.
+        Windows of a stream overlap: only those count that do not. Where nobody is named they are those of one person.
         """
         if not self._columns:
             return
@@ -193,7 +152,7 @@ class Drift:
                 await self.push()
             await asyncio.sleep(_PUSH_S)
 
-    async def report(self, age_s: float = 0.0) -> DriftReport:
+    async def report(self, age_s: float = 0.0) -> "DriftReport":
         """Report on all windows that are kept, or give the report of at most `age_s` ago."""
         async with self._lock:
             if self._report is None or time.monotonic() - self._report_s >= age_s:
@@ -219,9 +178,10 @@ def _find_columns(bundle: "Bundle") -> list[int]:
     return [names.index(name) for name in wanted] if usable else []
 
 
-def compare_rows(bundle: "Bundle", rows: Rows) -> DriftReport:
+def compare_rows(bundle: "Bundle", rows: Rows) -> "DriftReport":
     """Compare windows of late, with the features that the bundle's threshold names, with the bundle's reference."""
     from wesadlib.drift import LEAST_WINDOWS, report
+    from wesadlib.serving.schemas import DriftFeature, DriftReport
 
     threshold = bundle.config["drift_threshold"] if _find_columns(bundle) else {}
     counts = Counter(rows.people)
@@ -268,8 +228,12 @@ def _tabulate(rows: Rows, people: list[str], features: list[str]) -> "pd.DataFra
     return table[table["subject"] >= 0].reset_index(drop=True)
 
 
-def drift_router(drift: Drift) -> APIRouter:
+def drift_router(drift: Drift) -> "APIRouter":
     """The route."""
+    from fastapi import APIRouter
+
+    from wesadlib.serving.schemas import DriftReport, Problem
+
     router = APIRouter()
 
     @router.get("/drift", responses={503: {"model": Problem}})

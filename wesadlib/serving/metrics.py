@@ -39,16 +39,18 @@ _CODES = (1000, 1001, 1005, 1006, 1008, 1009, 1011, 1012, 1013)
 #: What nginx, HAProxy and Serve count for a caller who hung up.
 _HUNG_UP = 499
 _MODEL = ("model_name", "model_version")
+_DRIFT = {
+    "people": "People with enough windows for drift to be judged on.",
+    "windows": "Windows of these people.",
+    "windows_without_person": "Windows that came with no person.",
+    "statistic": "Largest Kolmogorov-Smirnov distance to the reference.",
+    "threshold": "What the statistic is held against.",
+    "alarm": "1 where the statistic is above its threshold.",
+}
 
 
 class Metrics:
-    """Count what a replica does.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        Its model's name and version label what its windows come to.
-    """
+    """What a replica counts; the name and the version of its model label what comes of windows."""
 
     def __init__(self, bundle: "Bundle"):
         self._registry = registry = CollectorRegistry()
@@ -150,21 +152,12 @@ def _process_families(pids: Iterable[int]) -> list[Metric]:
 
 
 def _drift_families(report: DriftReport, model: Sequence[str]) -> list[Metric]:
-    """What is known of drift; no statistic and no alarm where neither can be judged."""
-    values = {
-        "people": ("People with enough windows for drift to be judged on.", report.people),
-        "windows": ("Windows of these people.", report.windows),
-        "windows_without_person": ("Windows that came with no person.", report.windows_without_person),
-        "statistic": ("Largest Kolmogorov-Smirnov distance to the reference.", report.statistic),
-        "threshold": ("What the statistic is held against.", report.threshold),
-        "alarm": ("1 where the statistic is above its threshold.", report.alarm),
-    }
     families = []
-    for name, (text, value) in values.items():
-        if value is not None:
-            family = GaugeMetricFamily(f"wesad_drift_{name}", text, labels=_MODEL)
-            family.add_metric(model, float(value))
-            families.append(family)
+    for name, text in _DRIFT.items():
+        # Neither a statistic nor an alarm where drift cannot be judged.
+        if (value := getattr(report, name)) is not None:
+            families.append(GaugeMetricFamily(f"wesad_drift_{name}", text, labels=_MODEL))
+            families[-1].add_metric(model, float(value))
     return families
 
 
@@ -193,13 +186,7 @@ def metrics_router(metrics: Metrics, drift: Drift) -> APIRouter:
 
 
 class MetricsMiddleware:
-    """Count requests and time them, by the template of their route and never by their path, in which people have names.
-
-    Parameters
-    ----------
-    app : ASGI app
-    metrics : Metrics
-    """
+    """Count requests and time them, by the template of their route, never by their path, in which people have names."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics):
         self._app = app

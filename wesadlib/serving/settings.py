@@ -8,7 +8,6 @@ import ipaddress
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,8 @@ IMPORT_PATH, APPLICATION, DEPLOYMENT = "wesadlib.serving.deployment:build", "wes
 FILE = Path("params", "serve.yaml")
 #: What a browser may name as a WebSocket's subprotocol, which is the only place where its scripts can put a token.
 _SECRET = re.compile(r"[A-Za-z0-9._~+-]{16,512}")
+#: Serve's, but not ours: it would end streams as well; and what is ours is all in ``args``.
+_REFUSED = ("request_timeout_s", "user_config")
 _VARIABLE = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
 
 
@@ -87,23 +88,14 @@ class Settings(BaseModel):
     drift_windows_per_person: int = _field(200, "of these, most of one person", ge=1, le=10**6)
 
 
-@dataclass(frozen=True)
-class Configuration:
-    """What a server is started with.
+class Configuration(BaseModel):
+    """What a server is started with: our settings, Serve's ``http_options``, and its options of the deployment."""
 
-    Attributes
-    ----------
-    settings : Settings
-        What is ours.
-    http : dict
-        Serve's ``http_options``, with ``host`` and ``port``.
-    deployment : dict
-        Serve's options of the deployment.
-    """
+    model_config = ConfigDict(extra="forbid", frozen=True)
 
     settings: Settings
     http: dict[str, Any]
-    deployment: dict[str, Any] = field(default_factory=dict)
+    deployment: dict[str, Any] = {}
 
     @property
     def url(self) -> str:
@@ -115,23 +107,14 @@ class Configuration:
 
 def make_configuration(settings: Mapping[str, Any], origin: str = "settings", **http: Any) -> Configuration:
     """Make a configuration without a file; `origin` is where an error says that the settings are from."""
-    return Configuration(_check(Settings, settings, origin), {"host": "127.0.0.1", "port": 8000} | _given(http))
+    http = {"host": "127.0.0.1", "port": 8000} | _given(http)
+    return Configuration(settings=_check(Settings, settings, origin), http=http)
 
 
 def read_configuration(
     path: str | Path | None, host: str | None = None, port: int | None = None, **named: Any
 ) -> Configuration:
-    """Read a file that Ray Serve's own tools take as well.
-
-    Parameters
-    ----------
-    path : path, optional
-        Such as ``params/serve.yaml``; None: no file, all has its default.
-    host, port : optional
-        Win over the file's.
-    **named
-        Settings that win over the file's; None: not given.
-    """
+    """Read a file that Ray Serve's own tools take as well; host, port and settings that are named here win over its."""
     named = _given(named)
     if path is None:
         if "bundle" not in named:
@@ -143,7 +126,7 @@ def read_configuration(
     http = file.get("http_options", {}) | _given({"host": host, "port": port})
     given = make_configuration(settings | named, "the command line", **http)
     (options,) = application.get("deployments") or [{}]
-    return Configuration(given.settings, given.http, {name: options[name] for name in options if name != "name"})
+    return given.model_copy(update={"deployment": {name: options[name] for name in options if name != "name"}})
 
 
 def find_file() -> Path | None:
@@ -203,14 +186,20 @@ def _read_file(path: str | Path) -> dict[str, Any]:
     applications = values["applications"]
     deployments = [options for application in applications for options in application.get("deployments", [])]
     # Serve takes more of each than are ours, and lets names pass that it does not know.
-    if [application["import_path"] for application in applications] != [IMPORT_PATH] or len(deployments) > 1:
+    if [application["import_path"] for application in applications] != [IMPORT_PATH] or (
+        [options.get("name") for options in deployments] not in ([], [DEPLOYMENT])
+    ):
         raise InputError(f"{path}: it takes one application, `{IMPORT_PATH}`, with one deployment, `{DEPLOYMENT}`.")
+    if applications[0].get("route_prefix", "/") != "/":
+        raise InputError(f"{path}: `applications.0.route_prefix`: the app answers at `/` alone.")
+    if not 1 <= values.get("http_options", {}).get("port", 8000) <= 65535:
+        raise InputError(f"{path}: `http_options.port`: a port is 1 to 65535.")
     parts = [("", values, ServeDeploySchema), ("http_options.", values.get("http_options", {}), HTTPOptionsSchema)]
     parts += [("applications.0.", applications[0], ServeApplicationSchema)]
     parts += [("applications.0.deployments.0.", options, DeploymentSchema) for options in deployments]
     for place, part, schema in parts:
         for name in part:
-            if name not in schema.model_fields:
+            if name not in schema.model_fields or name in _REFUSED:
                 raise InputError(f"{path}: {_unknown(place + name, schema)}")
     return values
 

@@ -37,7 +37,7 @@ def request(
     method: str = "POST", path: str = "/predict", body: bytes = b"", form: str = "binary", **headers: str | None
 ) -> bytes:
     """A whole request; a header that is None is left out."""
-    named = {"host": "server", "content_type": CONTENT_TYPES[form], "content_length": str(len(body))} | headers
+    named = {"host": "127.0.0.1", "content_type": CONTENT_TYPES[form], "content_length": str(len(body))} | headers
     lines = [f"{name.replace('_', '-')}: {value}" for name, value in named.items() if value is not None]
     return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + body
 

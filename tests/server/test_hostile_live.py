@@ -75,7 +75,7 @@ def test_a_client_that_goes_amid_its_body_is_forgotten(port, share):
 
 def test_clients_that_go_before_or_amid_their_answer_are_forgotten(port):
     batch = by_hand.request(
-        path="/predict/batch", body=write_windows([(MINUTE, minutes.RATES_HZ)] * 8, "binary"), accept="application/json"
+        path="/predict/batch", body=write_windows([(MINUTE, minutes.RATES_HZ)] * 8, "binary")
     )
     for after_s in (0.0, 0.001, 0.005, 0.02):
         by_hand.break_off(port, batch, after_s=after_s)
@@ -148,13 +148,13 @@ def test_garbage_behind_a_whole_request_spoils_neither_it_nor_what_comes_next(po
     "lines", [b"a: " + b"b" * 200_000, b"\r\n".join([b"a: b"] * 2000), b"a: " + b"\xff" * 50_000], ids=repr
 )
 def test_headers_that_are_too_large_are_refused(port, lines):
-    data = b"GET /health HTTP/1.1\r\nhost: server\r\n" + lines + b"\r\n\r\n"
+    data = b"GET /health HTTP/1.1\r\nhost: 127.0.0.1\r\n" + lines + b"\r\n\r\n"
     refused(by_hand.exchange(port, data), 0, 400, 431)
 
 
 @pytest.mark.parametrize(
     "path",
-    ["/page/../../../../etc/passwd", "/page/%2e%2e/%2e%2e/page.py", "/" + "a" * 8000, "/%00", "/people/%2f/rest"],
+    ["/page/../../../../etc/passwd", "/page/%2e%2e/%2e%2e/page.py", "/" + "a" * 8000, "/%00", "/v2/models/%2f/infer"],
 )
 def test_paths_that_lead_nowhere_are_refused(port, path):
     refused(by_hand.exchange(port, by_hand.request("GET", path)), 400, 404, 405, 414)

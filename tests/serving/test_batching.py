@@ -5,17 +5,19 @@ import threading
 
 import pytest
 
-from wesadlib.serving.batching import Batcher, Busy
+from wesadlib.serving.service import Batcher, Busy
 
 
 class Gate:
     """Computes batches of numbers when it is let, and remembers them."""
 
-    def __init__(self):
+    def __init__(self, open=False):
         self.batches, self.open = [], threading.Event()
+        if open:
+            self.open.set()
 
     def __call__(self, calls):
-        self.open.wait(5)
+        self.open.wait(60)
         self.batches.append(calls)
         return [ValueError(call) if call < 0 else 10 * call for call in calls]
 
@@ -24,7 +26,7 @@ def batcher(compute, **options):
     return Batcher(compute, **{"threads": 1, "size": 4, "wait_s": 0.0, "queue_length": 100} | options)
 
 
-async def started(calls):
+async def started(*calls):
     tasks = [asyncio.create_task(call) for call in calls]
     # The first is taken by the thread before the others come.
     for _ in range(20):
@@ -32,29 +34,17 @@ async def started(calls):
     return tasks
 
 
-def test_what_waits_while_a_batch_is_computed_is_the_next_batch():
+def test_what_waits_while_a_batch_is_computed_is_the_next_batch_bounded_by_weight():
     async def run():
         gate = Gate()
         ask = batcher(gate)
-        first = await started([ask(1)])
-        others = await started([ask(call) for call in range(2, 9)])
-        assert ask.waiting == 7
+        tasks = await started(ask(1)) + await started(*(ask(call) for call in range(2, 9)))
+        tasks += await started(ask(9, 3), ask(10, 2), ask(11, 9), ask(12, 1))
+        assert ask.waiting == 7 + 15
         gate.open.set()
-        assert await asyncio.gather(*first, *others) == [10, 20, 30, 40, 50, 60, 70, 80]
-        assert gate.batches == [[1], [2, 3, 4, 5], [6, 7, 8]]
+        assert await asyncio.gather(*tasks) == [10 * call for call in range(1, 13)]
+        assert gate.batches == [[1], [2, 3, 4, 5], [6, 7, 8], [9], [10], [11], [12]]
         assert ask.waiting == 0
-
-    asyncio.run(run())
-
-
-def test_weights_bound_a_batch_and_a_heavy_call_goes_alone():
-    async def run():
-        gate = Gate()
-        ask = batcher(gate)
-        tasks = await started([ask(1)]) + await started([ask(2, 3), ask(3, 2), ask(4, 9), ask(5, 1)])
-        gate.open.set()
-        await asyncio.gather(*tasks)
-        assert gate.batches == [[1], [2], [3], [4], [5]]
 
     asyncio.run(run())
 
@@ -62,11 +52,12 @@ def test_weights_bound_a_batch_and_a_heavy_call_goes_alone():
 def test_a_failure_is_raised_where_its_call_waits_and_nowhere_else():
     async def run():
         gate = Gate()
+        ask = batcher(gate)
+        tasks = await started(ask(0)) + await started(ask(1), ask(-2), ask(3))
         gate.open.set()
-        ask = batcher(gate, wait_s=0.01)
-        found = await asyncio.gather(ask(1), ask(-2), ask(3), return_exceptions=True)
-        assert gate.batches == [[1, -2, 3]]
-        assert (found[0], found[2]) == (10, 30) and isinstance(found[1], ValueError)
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+        assert gate.batches == [[0], [1, -2, 3]]
+        assert (results[1], results[3]) == (10, 30) and isinstance(results[2], ValueError)
 
     asyncio.run(run())
 
@@ -88,14 +79,15 @@ def test_a_failure_of_the_whole_ends_no_later_call():
     asyncio.run(run())
 
 
-def test_past_the_queue_one_is_told_at_once_and_it_is_served_again_later():
+def test_past_the_queue_one_is_refused_at_once_and_it_is_served_again_later():
     async def run():
         gate = Gate()
         ask = batcher(gate, queue_length=3)
-        tasks = await started([ask(1)]) + await started([ask(2), ask(3), ask(4)])
+        tasks = await started(ask(1)) + await started(ask(2), ask(3), ask(4))
         with pytest.raises(Busy) as refused:
             await ask(5)
-        assert refused.value.retry_after_s >= 1
+        assert (refused.value.status_code, refused.value.headers) == (503, {"retry-after": "1"})
+        assert refused.value.detail == "3 windows are waiting already; ask again later."
         gate.open.set()
         assert await asyncio.gather(*tasks) == [10, 20, 30, 40]
         assert await ask(6) == 60
@@ -107,25 +99,32 @@ def test_who_has_gone_is_not_computed_for():
     async def run():
         gate = Gate()
         ask = batcher(gate)
-        first, gone, stays = await started([ask(1)]) + await started([ask(2), ask(3)])
+        first, gone, stays = await started(ask(1)) + await started(ask(2), ask(3))
         gone.cancel()
         await asyncio.sleep(0)
         gate.open.set()
         assert await asyncio.gather(first, stays) == [10, 30]
         assert gate.batches == [[1], [3]]
-        assert ask.waiting == 0
 
     asyncio.run(run())
 
 
-def test_another_loop_may_ask_too():
-    ask = batcher(lambda calls: calls)
-    assert [asyncio.run(ask(1)), asyncio.run(ask(2))] == [1, 2]
+def test_several_that_came_together_are_waited_for_and_a_lone_call_is_not():
+    async def run():
+        gate = Gate(open=True)
+        ask = batcher(gate, wait_s=0.001)
+        assert await ask(1) == 10
+        assert await asyncio.gather(ask(2), ask(3)) == [20, 30]
+        assert await asyncio.gather(ask(4), ask(5)) == [40, 50]
+        return gate.batches
+
+    batches = asyncio.run(run())
+    assert batches[0] == [1] and [call for batch in batches for call in batch] == [1, 2, 3, 4, 5]
 
 
 def test_as_many_batches_at_a_time_as_there_are_threads():
     async def run():
-        barrier = threading.Barrier(2, timeout=5)
+        barrier = threading.Barrier(2, timeout=60)
 
         def compute(calls):
             barrier.wait()

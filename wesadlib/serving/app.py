@@ -81,7 +81,7 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         # A redirect would name whatever host the request named.
         redirect_slashes=False,
         responses={status: {"model": Problem, "description": text} for status, text in _REFUSALS.items()},
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=lambda route: route.name.removeprefix("get_"),
     )
     handle_problems(app)
 

@@ -15,7 +15,7 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, 
 from wesadlib.bundle import Answer
 from wesadlib.serving import wire
 from wesadlib.serving.problems import describe_error, make_problem, unusable
-from wesadlib.serving.schemas import ProblemItem
+from wesadlib.serving.schemas import Problem, ProblemItem
 from wesadlib.serving.service import Busy, Service
 from wesadlib.serving.stream_buffer import StreamBuffer, StreamWindow
 from wesadlib.serving.stream_messages import End, Ready, Start, StreamPrediction, problem_message, read_message
@@ -224,7 +224,9 @@ def stream_router(streams: Streams) -> APIRouter:
     router = APIRouter()
     router.add_api_websocket_route("/stream", streams.serve)
 
-    @router.get("/stream", name="stream", responses={101: {"description": "a WebSocket, in the subprotocol `wesad`"}})
+    described = {101: {"description": "a WebSocket"}, 426: {"model": Problem, "description": "Not asked for one."}}
+
+    @router.get("/stream", name="stream", responses=described)
     async def refuse() -> None:
         """Open a WebSocket: `Start`, `SamplesMessage` and `End` go there; `Ready` and `StreamPrediction` come back."""
         raise HTTPException(426, "This is a WebSocket: ask for an upgrade.", {"upgrade": "websocket"})

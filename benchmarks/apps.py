@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from wesadlib.serving.ports import free_port
+from wesadlib.serving.process import free_port
 
 
 @contextmanager

@@ -1,10 +1,11 @@
 """What Ray Serve costs before anything is computed: an app that reads a body and answers nothing."""
 
 import argparse
+import tempfile
 
 from fastapi import FastAPI, Request
 
-from wesadlib.serving.process import INGRESSES, serve_until_input_ends
+from wesadlib.serving.process import serve_until_input_ends
 
 
 def build():
@@ -30,9 +31,8 @@ def build():
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--port", type=int, required=True)
-    parser.add_argument("--ingress", choices=INGRESSES, default="haproxy")
-    arguments = parser.parse_args()
-    serve_until_input_ends(build, "127.0.0.1", arguments.port, arguments.ingress)
+    folder = tempfile.mkdtemp(prefix="wesad-", dir="/tmp")
+    serve_until_input_ends(folder, build, host="127.0.0.1", port=parser.parse_args().port)
 
 
 if __name__ == "__main__":

@@ -97,9 +97,9 @@ def measure_plain(clients: Executor, folder: Path, bodies: Bodies, length: Lengt
     return named("plain_json_8_clients", in_json) | named("plain_binary_8_clients", binary)
 
 
-def measure_floor(clients: Executor, bodies: Bodies, length: Length, ingress: str) -> dict[str, Any]:
+def measure_floor(clients: Executor, bodies: Bodies, length: Length) -> dict[str, Any]:
     start = time.monotonic()
-    with running("empty_serve.py", "--ingress", ingress) as port:
+    with running("empty_serve.py") as port:
         found = {"empty_start_s": time.monotonic() - start}
         asked = Asked(clients, port)
         closed = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
@@ -113,11 +113,10 @@ def measure_ours(
     native: list[wire.Samples],
     bodies: Bodies,
     length: Length,
-    ingress: str,
     others: set[int],
 ) -> dict[str, Any]:
     start = time.monotonic()
-    with running_server(folder, ingress=ingress, replicas=REPLICAS) as client:
+    with running_server(folder, replicas=REPLICAS) as client:
         found = {"start_to_ready_s": time.monotonic() - start}
         asked = Asked(clients, int(client.url.rpartition(":")[2]))
         in_json = asked.closed("/predict", "json", bodies.json, length.loop_s)
@@ -141,10 +140,10 @@ def measure_ours(
 
 
 def measure_one_replica(
-    clients: Executor, folder: Path, bodies: Bodies, length: Length, ingress: str, others: set[int]
+    clients: Executor, folder: Path, bodies: Bodies, length: Length, others: set[int]
 ) -> dict[str, Any]:
     """The closed loops once more with one replica, and what that and everything that Ray starts take of memory."""
-    with running_server(folder, ingress=ingress) as client:
+    with running_server(folder) as client:
         asked = Asked(clients, int(client.url.rpartition(":")[2]))
         in_json = asked.closed("/predict", "json", bodies.json, length.loop_s)
         binary = asked.closed("/predict", "binary", bodies.plain, length.loop_s)
@@ -251,7 +250,6 @@ def main() -> None:
     parser.add_argument("--short", action="store_true", help="a minute, for a look; its figures are rough")
     parser.add_argument("--requests", type=int, help="how many, as fast as they are answered, while memory is watched")
     parser.add_argument("--keep", action="store_true", help="keep the figures with the book, whose chapter shows them")
-    parser.add_argument("--ingress", choices=("haproxy", "proxy"), default="haproxy")
     arguments = parser.parse_args()
     length = SHORT if arguments.short else LONG
     if arguments.requests:
@@ -265,11 +263,11 @@ def main() -> None:
     with load.clients() as clients:
         others = {child.pid for child in psutil.Process().children(recursive=True)}
         found = measure_plain(clients, bundle.folder, bodies, length)
-        found |= measure_ours(clients, bundle.folder, native, bodies, length, arguments.ingress, others)
-        found |= measure_one_replica(clients, bundle.folder, bodies, length, arguments.ingress, others)
-        found |= measure_floor(clients, bodies, length, arguments.ingress)
+        found |= measure_ours(clients, bundle.folder, native, bodies, length, others)
+        found |= measure_one_replica(clients, bundle.folder, bodies, length, others)
+        found |= measure_floor(clients, bodies, length)
     found |= measure_network(bundle, plain, 5 if arguments.short else 30)
-    found = {"ingress": arguments.ingress, "short": arguments.short} | compare(found) | found | machine
+    found = {"short": arguments.short} | compare(found) | found | machine
     show(found)
     for kept in [folder, outputs / "reference"][: 1 + arguments.keep]:
         Console().print(f"written to {write_json(kept / 'serving.json', without_nan(found))}")

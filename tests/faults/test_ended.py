@@ -9,7 +9,7 @@ import pytest
 from asking import BROKEN, asking
 from command import serving
 
-from wesadlib.serving.ports import require_free_port
+from wesadlib.serving.server import require_free_port
 from wesadlib.serving.wire import write_windows
 
 BATCH = write_windows(people.WINDOWS * 16, "binary")

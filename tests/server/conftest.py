@@ -24,7 +24,7 @@ def served_bundle(tmp_path_factory):
 @pytest.fixture(scope="session")
 def server(served_bundle):
     # Slow clients are given up soon, for the tests that wait for just that.
-    with running_server(served_bundle, settings={"request_time_s": 3.0}) as client:
+    with running_server(served_bundle, settings={"request_time_s": 10.0}) as client:
         yield client
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from wesadlib.serving.ports import free_port
+from wesadlib.serving.process import free_port
 
 WESAD = Path(sys.executable).with_name("wesad")
 ARGUMENTS, DEPLOYMENT = ("applications", 0, "args"), ("applications", 0, "deployments", 0)
@@ -51,9 +51,9 @@ def run(path):
 @pytest.mark.parametrize(
     ("place", "value", "told"),
     [
-        ((*ARGUMENTS, "thread"), 1, "`applications.0.args.thread` is unknown here; did you mean `threads`?"),
-        ((*DEPLOYMENT, "user_config", "queue_length"), "512", "queue_length`: input should be a valid integer"),
-        ((*DEPLOYMENT, "num_replicas"), 0, "num_replicas`: input should be greater than or equal to 1, not '0'."),
+        ((*ARGUMENTS, "thread"), 2, "`applications.0.args.thread` is unknown here; did you mean `threads`?"),
+        ((*ARGUMENTS, "queue_length"), "512", "queue_length`: input should be a valid integer"),
+        ((*DEPLOYMENT, "num_replicas"), 0, "input should be greater than 0, not '0'."),
     ],
     ids=["unknown name", "wrong type", "out of bounds"],
 )

@@ -1,77 +1,62 @@
-"""A replica without Ray: what it starts with, and what it takes over in place."""
+"""What a replica is made of, without Ray, and what all replicas share."""
 
-import asyncio
-import logging
-import shutil
+import os
 
-import minutes
 import pytest
+from fastapi.testclient import TestClient
 
-from wesadlib.bundle import load_bundle
-from wesadlib.serving.deployment import Server
-from wesadlib.serving.old_settings import UserConfig
-from wesadlib.serving.store import LocalStore
+from wesadlib.errors import InputError
+from wesadlib.serving import deployment
+from wesadlib.serving.deployment import Server, build
+from wesadlib.serving.settings import Settings
 
-
-@pytest.fixture(autouse=True)
-def without_ray(monkeypatch):
-    monkeypatch.setattr(Server, "_store", lambda self, settings: LocalStore(settings))
+SECRET = "0123456789abcdef"
 
 
-@pytest.fixture(scope="module")
-def other(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("other") / "bundle"
-    return load_bundle(minutes.save_small_bundle("logistic", folder, people=5))
+@pytest.fixture
+def start(bundle, tmp_path, monkeypatch):
+    """Make a replica whose store of drift is in this process."""
+    monkeypatch.setattr(deployment, "reach_drift_store", lambda settings: None)
+    monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
+
+    def make(**settings):
+        given = Settings(bundle=str(bundle.folder), allowed_hosts=("testserver",), **settings)
+        return Server(given.model_dump(mode="json"), SECRET)
+
+    return make
 
 
-async def start(started, **live):
-    server = Server.__new__(Server)
-    await server.__init__({"bundle": str(started.folder)})
-    await take_over(server, **live)
-    return server
+def test_a_replica_answers_by_its_bundle_to_who_has_the_token(start, bundle, monkeypatch):
+    monkeypatch.setenv("V", SECRET)
+    server = start(token_variable="V", max_windows=3)
+    assert (server.service.bundle.version, server.service.settings.max_windows) == (bundle.version, 3)
+    with TestClient(server.__serve_build_asgi_app__()) as client:
+        assert client.get("/ready").json()["model_version"] == bundle.version
+        assert client.get("/model").status_code == 401
+        assert client.get("/model", headers={"authorization": f"Bearer {SECRET}"}).status_code == 200
 
 
-async def take_over(server, **live):
-    await server.reconfigure(UserConfig(**live).model_dump())
-    await asyncio.gather(*server._changing)
+def test_replicas_count_in_one_folder(start, tmp_path, monkeypatch):
+    monkeypatch.setenv("WESAD_METRICS_FOLDER", str(tmp_path / "metrics"))
+    start()
+    assert os.environ.pop("PROMETHEUS_MULTIPROC_DIR") == str(tmp_path / "metrics")
+    assert (tmp_path / "metrics").is_dir()
 
 
-def test_a_replica_that_starts_anew_answers_by_the_bundle_that_took_the_others_place(bundle, other):
-    async def run():
-        assert (await start(bundle)).service.bundle.version == bundle.version
-        assert (await start(bundle, bundle=str(other.folder))).service.bundle.version == other.version
-
-    asyncio.run(run())
-
-
-def test_settings_and_bundle_are_taken_over_in_place_and_only_when_they_change(bundle, other):
-    async def run():
-        server = await start(bundle, queue_length=7)
-        first = server.service.bundle
-        assert server.service.settings.queue_length == 7
-        await take_over(server, queue_length=9)
-        assert server.service.settings.queue_length == 9
-        assert server.service.bundle is first
-        await take_over(server, queue_length=9, version="2")
-        assert server.service.bundle is not first and server.service.bundle.version == first.version
-        await take_over(server, bundle=str(other.folder))
-        assert server.service.bundle.version == other.version
-
-    asyncio.run(run())
+def test_what_cannot_start_says_why(start, tmp_path):
+    with pytest.raises(InputError, match=r"^NO_SUCH is named"):
+        start(token_variable="NO_SUCH")
+    with pytest.raises(InputError, match="no bundle here"):
+        Server({"bundle": str(tmp_path)}, SECRET)
 
 
-def test_a_bundle_that_does_not_load_leaves_the_one_before_and_a_word_in_the_log(bundle, other, tmp_path, caplog):
-    folder = shutil.copytree(other.folder, tmp_path / "changed")
-    (folder / "MODEL_CARD.md").write_text("another", encoding="utf-8")
+def test_rest_tokens_are_signed_by_the_variables_secret_or_by_one_that_is_drawn(monkeypatch):
+    monkeypatch.setenv("V", SECRET)
 
-    async def run():
-        server = await start(bundle)
-        await take_over(server, bundle=str(folder))
-        assert server.service.bundle.version == bundle.version
-        (folder / "MODEL_CARD.md").write_bytes((other.folder / "MODEL_CARD.md").read_bytes())
-        await take_over(server, bundle=str(folder), version="mended")
-        assert server.service.bundle.version == other.version
+    def key(**settings):
+        return build(Settings(bundle="b", **settings))._bound_deployment.init_args[1]
 
-    with caplog.at_level(logging.ERROR):
-        asyncio.run(run())
-    assert [record.getMessage() for record in caplog.records] == ["the bundle was not changed: InputError"]
+    assert key(rest_key_variable="V") == SECRET
+    assert len(key()) == 64 and key() != key()
+    with pytest.raises(InputError, match=r"^NO_SUCH is named"):
+        key(rest_key_variable="NO_SUCH")

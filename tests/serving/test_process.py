@@ -1,12 +1,8 @@
-"""What Ray is told through the environment, and where a server listens, without Ray."""
-
-import socket
+"""What Ray is told through the environment, without Ray."""
 
 import pytest
 
-from wesadlib.errors import InputError
-from wesadlib.serving.process import free_port, make_switches
-from wesadlib.serving.server import require_free_port
+from wesadlib.serving.process import make_switches
 
 
 def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_says_otherwise(monkeypatch):
@@ -36,13 +32,3 @@ def test_two_servers_share_neither_files_nor_ports_nor_rays_token(monkeypatch):
     assert len(one["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"].replace("/h/", f"/h/{'n' * 56}/")) < 100
     assert one["RAY_AUTH_MODE"] == "token" and len(one["RAY_AUTH_TOKEN"]) == 64
     assert one["RAY_AUTH_TOKEN"] != other["RAY_AUTH_TOKEN"]
-
-
-def test_a_port_that_something_has_is_refused():
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-        with pytest.raises(InputError, match=rf"^port {port} of 127\.0\.0\.1 cannot be had \(address already in use\)"):
-            require_free_port("127.0.0.1", port)
-    require_free_port("127.0.0.1", free_port())
-    with pytest.raises(InputError, match="not an address of this machine"):
-        require_free_port("no.such.host.invalid", 8000)

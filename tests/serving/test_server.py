@@ -4,14 +4,16 @@ import json
 import shutil
 import socket
 import subprocess
+import tempfile
+from pathlib import Path
 
 import pytest
 
 from wesadlib.artefacts import digest, file_digest
 from wesadlib.errors import InputError, ServerError
 from wesadlib.serving import running_server, serve, server
-from wesadlib.serving.configuration import make_configuration
 from wesadlib.serving.server import free_port, require_free_port
+from wesadlib.serving.settings import make_configuration
 
 
 @pytest.fixture
@@ -43,7 +45,7 @@ def stand_in(monkeypatch):
 
 
 def serve_plainly(bundle, port=None):
-    serve(lambda: make_configuration(bundle, port=port))
+    serve(make_configuration({"bundle": str(bundle)}, port=port))
 
 
 @pytest.mark.parametrize("start", [serve_plainly, lambda bundle, port: running_server(bundle, port=port).__enter__()])
@@ -78,7 +80,7 @@ def test_what_is_no_bundle_is_refused_before_anything_starts(tmp_path, start, mo
 def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkeypatch, stand_in):
     started = []
     stand_in("import sys; sys.stdin.read()")
-    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
+    monkeypatch.setattr(server, "_is_ready", lambda process, *_: started.append(process) or True)
     with pytest.raises(ZeroDivisionError), running_server(bundle_folder):
         assert started[0].poll() is None
         raise ZeroDivisionError
@@ -88,17 +90,41 @@ def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkey
 def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch, stand_in):
     started = []
     stand_in("import time; time.sleep(600)")
-    monkeypatch.setattr(server, "_wait_until_ready", lambda client, process, *_: started.append(process))
+    monkeypatch.setattr(server, "_is_ready", lambda process, *_: started.append(process) or True)
     monkeypatch.setattr(server, "STOP_S", 0.1)
     with running_server(bundle_folder):
         pass
     assert started[0].poll() < 0
 
 
-def test_a_server_that_does_not_come_up_says_its_last_words(bundle_folder, stand_in):
-    stand_in("raise SystemExit('out of luck')")
-    with pytest.raises(ServerError, match=r"(?s)did not come up.*out of luck"), running_server(bundle_folder):
+def test_a_server_that_ends_before_it_answers_is_tried_once_more_and_says_its_last_words(
+    bundle_folder, tmp_path, stand_in
+):
+    stand_in(f"open({str(tmp_path / 'starts')!r}, 'a').write('.'); raise SystemExit('out of luck')")
+    words = r"(?s)ended with status 1 before it answered.*out of luck"
+    with pytest.raises(ServerError, match=words), running_server(bundle_folder):
         pass
+    assert (tmp_path / "starts").read_text() == ".."
+
+
+def test_a_server_that_is_silent_for_too_long_is_ended(bundle_folder, stand_in):
+    stand_in("import sys; sys.stdin.read()")
+    with pytest.raises(ServerError, match=r"did not answer within 0\.1 s"), running_server(bundle_folder, start_s=0.1):
+        pass
+
+
+@pytest.mark.parametrize("temporary", ["/tmp", "long"])
+def test_the_folder_of_sockets_is_short_and_goes(bundle_folder, tmp_path, monkeypatch, stand_in, temporary):
+    folders = []
+    (tmp_path / ("d" * 97)).mkdir()
+    monkeypatch.setattr("tempfile.tempdir", "/tmp" if temporary == "/tmp" else str(tmp_path / ("d" * 97)))
+    mkdtemp = tempfile.mkdtemp
+    monkeypatch.setattr("tempfile.mkdtemp", lambda **where: folders.append(mkdtemp(**where)) or folders[-1])
+    monkeypatch.setattr(server, "_is_ready", lambda process, *_: True)
+    stand_in("import sys; sys.stdin.read()")
+    with running_server(bundle_folder):
+        assert Path(folders[0]).is_dir() and len(folders[0]) < 24
+    assert not Path(folders[0]).exists()
 
 
 def test_a_bundle_that_does_not_load_is_named_when_the_server_does_not_come_up(bundle_folder, tmp_path, stand_in):

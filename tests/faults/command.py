@@ -15,12 +15,12 @@ import psutil
 import yaml
 
 from wesadlib.serving import Client
-from wesadlib.serving.configuration import IMPORT_PATH
-from wesadlib.serving.ports import free_port
+from wesadlib.serving.process import free_port
+from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
 
 WESAD = Path(sys.executable).with_name("wesad")
 #: Seconds that it may take to come up, and to end.
-START_S, END_S = 120.0, 60.0
+START_S, END_S = 600.0, 120.0
 #: Inherited by whatever is started, also by what leaves its parent.
 _MARK = "WESAD_FAULTS"
 
@@ -55,9 +55,9 @@ class Command:
         """The processes that answer."""
         return self.processes("ray::ServeReplica")
 
-    def store(self) -> psutil.Process:
-        """The process that remembers."""
-        (found,) = self.processes("ray::_Home")
+    def drift_store(self) -> psutil.Process:
+        """The process that keeps what drift is judged on."""
+        (found,) = self.processes("ray::DriftStore")
         return found
 
     def files(self) -> set[Path]:
@@ -75,10 +75,6 @@ class Command:
         """Send the command, and it alone, a signal."""
         self.process.send_signal(number)
 
-    def line(self) -> str:
-        """The next line that it prints, when it comes."""
-        return self.process.stdout.readline()
-
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
         """End it; status, and what it printed on both of its streams that was not read yet."""
         self.tell(number)
@@ -86,27 +82,22 @@ class Command:
         return self.process.returncode, printed
 
 
+def application(bundle: Path, replicas: int = 1, **settings: Any) -> dict[str, Any]:
+    """What is to be served, as in Serve's file."""
+    return {
+        "import_path": IMPORT_PATH,
+        "args": {"bundle": str(bundle), **settings},
+        "deployments": [{"name": DEPLOYMENT, "num_replicas": replicas}],
+    }
+
+
 @contextmanager
 def serving(folder: Path, bundle: Path, replicas: int = 1, **settings: Any) -> Iterator[Command]:
-    """Serve a bundle by the command while the block runs; whatever is left of it afterwards is killed.
-
-    Parameters
-    ----------
-    folder : path
-        For the configuration.
-    bundle : path
-    replicas : int
-    **settings
-        What differs, by the names in ``user_config``.
-    """
+    """Serve a bundle by the command, with a file in `folder`, while the block runs; what is left afterwards is killed."""
     port, mark = free_port(), uuid.uuid4().hex
-    application = {
-        "import_path": IMPORT_PATH,
-        "args": {"bundle": str(bundle)},
-        "deployments": [{"name": "Server", "num_replicas": replicas, "user_config": settings}],
-    }
     path = folder / "serve.yaml"
-    path.write_text(yaml.safe_dump({"http_options": {"port": port}, "applications": [application]}))
+    values = {"http_options": {"port": port}, "applications": [application(bundle, replicas, **settings)]}
+    path.write_text(yaml.safe_dump(values))
     process = subprocess.Popen(
         ["/usr/bin/env", f"{_MARK}={mark}", WESAD, "serve", "--config", path],
         stdout=subprocess.PIPE,

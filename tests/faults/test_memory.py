@@ -98,7 +98,7 @@ def test_memory_stays_whoever_comes(tmp_path, old_bundle, short):
     kinds, weights = zip(*(MIX | STREAMS).items(), strict=True)
     resident = []
     with (
-        serving(tmp_path, old_bundle.folder, body_time_s=2.0, grace_s=5.0) as command,
+        serving(tmp_path, old_bundle.folder, request_time_s=20.0) as command,
         ThreadPoolExecutor(8) as threads,
     ):
         (replica,) = command.replicas()

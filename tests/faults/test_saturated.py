@@ -18,7 +18,7 @@ ANSWER_S = 5.0
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory, old_bundle):
-    settings = {"queue_length": QUEUE, "batch_size": BATCH, "answer_time_s": ANSWER_S}
+    settings = {"queue_length": QUEUE, "batch_size": BATCH, "request_time_s": ANSWER_S}
     with serving(tmp_path_factory.mktemp("saturated"), old_bundle.folder, **settings) as command:
         yield command
 

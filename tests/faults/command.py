@@ -93,7 +93,7 @@ def application(bundle: Path, replicas: int = 1, **settings: Any) -> dict[str, A
 
 @contextmanager
 def serving(folder: Path, bundle: Path, replicas: int = 1, **settings: Any) -> Iterator[Command]:
-    """Serve a bundle by the command, with a file in `folder`, while the block runs; what is left afterwards is killed."""
+    """Serve a bundle by the command, with a file in `folder`, while the block runs; what is left is killed."""
     port, mark = free_port(), uuid.uuid4().hex
     path = folder / "serve.yaml"
     values = {"http_options": {"port": port}, "applications": [application(bundle, replicas, **settings)]}

@@ -74,9 +74,7 @@ def test_a_client_that_goes_amid_its_body_is_forgotten(port, share):
 
 
 def test_clients_that_go_before_or_amid_their_answer_are_forgotten(port):
-    batch = by_hand.request(
-        path="/predict/batch", body=write_windows([(MINUTE, minutes.RATES_HZ)] * 8, "binary")
-    )
+    batch = by_hand.request(path="/predict/batch", body=write_windows([(MINUTE, minutes.RATES_HZ)] * 8, "binary"))
     for after_s in (0.0, 0.001, 0.005, 0.02):
         by_hand.break_off(port, batch, after_s=after_s)
         by_hand.break_off(port, by_hand.request(body=BODY), after_s=after_s)

@@ -123,10 +123,10 @@ class Broken:
     def __getattr__(self, name):
         return getattr(self._bundle, name)
 
-    def judge(self, windows, rests=None):
+    def classify(self, windows, rests=None):
         if any(channels["wrist_temp"][0] == 7.0 for channels, _ in windows):
             raise KeyError("/secret/path")
-        return self._bundle.judge(windows, rests)
+        return self._bundle.classify(windows, rests)
 
 
 def test_a_failure_inside_tells_nothing_of_the_inside_and_spoils_no_other_call(bundle):

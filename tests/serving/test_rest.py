@@ -34,7 +34,7 @@ def test_who_brings_a_rest_is_answered_by_it(client, bundle, form):
     assert response.headers["cache-control"] == "no-store"
     answer = read(response.content, form)
     assert (answer["windows"], answer["model_version"]) == (2, bundle.version)
-    expected = bundle.predict_window(*LATER, profile=bundle.rest_profile(REST))
+    expected = bundle.predict_window(*LATER, rest=bundle.rest_values(REST))
     for _ in range(2):
         found = read(predict(client, answer["token"], form).content, form)
         assert found["protocol"] == expected.protocol == "rest_calibrated"
@@ -69,7 +69,7 @@ def test_all_that_have_the_key_read_it_and_nobody_else(bundle):
 
 def test_a_rest_of_another_model_is_refused(client, bundle, tmp_path):
     other = load_bundle(minutes.save_small_bundle("logistic", tmp_path / "other", people=5, rested=True))
-    token = RestSigner("k" * 32).sign(other.rest_profile(REST), other.version)
+    token = RestSigner("k" * 32).sign(other.rest_values(REST), other.version)
     response = predict(TestClient(make_app(make_service(bundle, "k" * 32))), token)
     assert names(response, 409) == [] and "another model version" in response.json()["detail"]
 

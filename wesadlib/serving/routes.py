@@ -112,7 +112,7 @@ async def _sign_rest(service: Service, windows: list[Samples | BodyError]) -> Re
             reasons[row] = "; ".join(answer.reasons)
     usable = [windows[row] for row in readable if row not in reasons]
     try:
-        values = await service.in_thread(bundle.rest_profile, usable)
+        values = await service.in_thread(bundle.rest_values, usable)
     except InputError as error:
         raise BodyError(
             str(error), [ProblemItem(name=f"windows.{row}", detail=reasons[row]) for row in sorted(reasons)]

@@ -219,8 +219,8 @@ class Service:
 
     def _classify(self, windows: list[Samples], rests: list[np.ndarray | None]) -> list[Any]:
         try:
-            return self.bundle.judge(windows, rests)
+            return self.bundle.classify(windows, rests)
         except Exception:
             # One window must not spoil the others that happened to be computed with it.
             pairs = zip(windows, rests, strict=True)
-            return [attempt(lambda pair=pair: self.bundle.judge([pair[0]], [pair[1]])[0]) for pair in pairs]
+            return [attempt(lambda pair=pair: self.bundle.classify([pair[0]], [pair[1]])[0]) for pair in pairs]

@@ -144,7 +144,7 @@ def label_windows(
     >>> labels = pd.DataFrame({"state": ["rest", "stress"], "start_s": [0, 4], "end_s": [4, 8]})
     >>> start_s, state, purity = label_windows(labels, 10, window_s=4, hop_s=3)
     >>> start_s.tolist(), state.tolist(), purity.tolist()
-    ([0.0, 3.0, 6.0], ['rest', 'stress', ''], [1.0, 0.75, 0.5])
+    ([0, 3, 6], ['rest', 'stress', ''], [1.0, 0.75, 0.5])
     """
     start_s = np.arange(max(int(np.floor((duration_s - window_s) / hop_s + 1e-9)) + 1, 0)) * hop_s
     begin, end = (labels[name].to_numpy(float) for name in ("start_s", "end_s"))

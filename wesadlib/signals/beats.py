@@ -70,7 +70,6 @@ def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
     Examples
     --------
     >>> import numpy as np
-    from numpy.lib.stride_tricks import sliding_window_view
     >>> pulse = np.sin(2 * np.pi * 1.2 * np.arange(60 * 64) / 64)
     >>> beats = find_beats(pulse, 64, "wrist_bvp")
     >>> float((60 / np.diff(beats).mean()).round(2))

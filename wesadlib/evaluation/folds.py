@@ -2,9 +2,9 @@
 
 import copy
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import pandas as pd
@@ -14,14 +14,13 @@ from threadpoolctl import threadpool_limits
 from wesadlib import models
 from wesadlib.data import STATES
 from wesadlib.errors import InputError
-from wesadlib.evaluation.splits import Fold, subjects_of
+from wesadlib.evaluation.protocols import Fold, subjects_of
+from wesadlib.models import Examples
+from wesadlib.models.base import Progress
 
 #: Everything that is not stress, as one state.
 NON_STRESS = "non-stress"
 PARTS_OF_NON_STRESS = ("baseline", "amusement")
-
-#: What a model reports of an epoch: epoch (from 1), epochs at most, training loss, validation loss.
-Progress = Callable[[int, int, float, float], None]
 
 
 @dataclass(frozen=True)
@@ -33,8 +32,34 @@ class Job:
     seed: int
     fold: Fold
 
+    @property
+    def key(self) -> tuple[str, str, int, str]:
+        """What names it among the folds of a run."""
+        return self.model, self.protocol, self.seed, self.fold.held_out
+
     def __str__(self) -> str:
         return f"{self.fold.held_out} ({self.model}, {self.protocol}, seed {self.seed})"
+
+
+@dataclass(frozen=True)
+class FoldWindows:
+    """Windows that folds point into: as models take them, whether quality accepted each, its place in the run's."""
+
+    examples: Examples
+    accepted: np.ndarray
+    position: np.ndarray
+
+    @classmethod
+    def from_dataset(cls, windows: xr.Dataset) -> Self:
+        """Arrays of what :func:`windows_of_classes` gives."""
+        return cls(Examples.from_dataset(windows), accepted(windows), windows["position"].values)
+
+
+class FoldResult(NamedTuple):
+    """Predictions, a row a window, none where the fold failed; and the fold's row of the training table."""
+
+    predictions: pd.DataFrame
+    training: dict[str, Any]
 
 
 def task_name(classes: Sequence[str]) -> str:
@@ -53,11 +78,6 @@ def windows_of_classes(windows: xr.Dataset, classes: Sequence[str]) -> xr.Datase
 
     Where ``non-stress`` is one of them, windows of baseline and amusement get that label; the coordinate
     ``state (window)`` keeps what was recorded.
-
-    Raises
-    ------
-    InputError
-        When a state has no window, or would be part of another.
     """
     recorded = windows["label"].values.astype(str)
     label = recorded
@@ -85,8 +105,8 @@ def accepted(windows: xr.Dataset) -> np.ndarray:
 
 
 def divide(
-    prototype: models.Model, windows: xr.Dataset, train: np.ndarray, validation: np.ndarray
-) -> tuple[xr.Dataset, xr.Dataset | None]:
+    prototype: models.Model, windows: FoldWindows, train: np.ndarray, validation: np.ndarray
+) -> tuple[Examples, Examples | None]:
     """Windows that a model learns from, and those that decide when it stops.
 
     Windows that quality refused teach nothing. A model whose class says ``validates = False`` has nothing to stop or
@@ -96,26 +116,49 @@ def divide(
     ----------
     prototype : Model
         The model, unfitted.
-    windows : Dataset
-        Windows.
+    windows : FoldWindows
     train, validation : ndarray of int, (window,)
         Positions in `windows`, of different people.
     """
-    good = accepted(windows)
+    good = windows.accepted
     if not getattr(prototype, "validates", True):
-        together = np.union1d(train, validation)
-        return windows.isel(window=together[good[together]]), None
-    return windows.isel(window=train[good[train]]), windows.isel(window=validation[good[validation]])
+        everybody = np.union1d(train, validation)
+        return windows.examples.take(everybody[good[everybody]]), None
+    return windows.examples.take(train[good[train]]), windows.examples.take(validation[good[validation]])
+
+
+def accepted_rest(windows: FoldWindows, calibration: np.ndarray, where: str) -> Examples | None:
+    """Those of some windows at rest that quality accepts, at least one of each person; None where there are none.
+
+    Parameters
+    ----------
+    windows : FoldWindows
+    calibration : ndarray of int (rest_window,)
+        Positions in `windows`.
+    where : str
+        Beginning of an error's sentence.
+    """
+    if not len(calibration):
+        return None
+    subject = windows.examples.subject
+    good = calibration[windows.accepted[calibration]]
+    without = [person for person in dict.fromkeys(subject[calibration]) if person not in subject[good]]
+    if without:
+        raise InputError(
+            f"{where}: no accepted window at rest of {', '.join(without)}; raise `rest_minutes`, relax the quality "
+            "thresholds, or leave them out by `subjects`."
+        )
+    return windows.examples.take(good)
 
 
 def fit_model(
     prototype: models.Model,
-    train: xr.Dataset,
-    validation: xr.Dataset | None,
+    train: Examples,
+    validation: Examples | None,
     *,
     seed: int,
     where: str,
-    rest: xr.Dataset | None = None,
+    rest: Examples | None = None,
     progress: Progress | None = None,
 ) -> models.Model:
     """Fit a copy of an unfitted model by the one recipe of folds and of the final model.
@@ -126,163 +169,115 @@ def fit_model(
     ----------
     prototype : Model
         Unfitted; left as it is.
-    train, validation : Dataset
+    train, validation : Examples
         What :func:`divide` gives.
     seed : int
         Seed of the fit.
     where : str
         Beginning of an error's sentence, such as ``fold of S3``.
-    rest : Dataset, optional
+    rest : Examples, optional
         Windows at rest of the people in `train` and `validation`, where the protocol shows them.
     progress : callable, optional
-        Told of each epoch.
-
-    Raises
-    ------
-    InputError
-        When a state has no accepted window to train on, or no accepted window is left to validate on.
+        Called after each epoch.
     """
     for state in prototype.classes:
-        if not (train["label"].values == state).any():
+        if not (train.label == state).any():
             raise InputError(
                 f"{where}: no accepted window of `{state}` among the training people "
-                f"{', '.join(subjects_of(train)) or '(none left)'}; give more subjects or relax the quality thresholds."
+                f"{', '.join(people_of(train)) or '(none left)'}; give more subjects or relax the quality thresholds."
             )
-    if validation is not None and not validation.sizes["window"]:
+    if validation is not None and not len(validation):
         raise InputError(
             f"{where}: no accepted window of the validation people; relax the quality thresholds or raise "
             "`validation_subjects`."
         )
     with threadpool_limits(limits=1):
-        given, validation, rest = (
-            None if part is None else models.Examples.from_dataset(part) for part in (train, validation, rest)
-        )
-        return copy.deepcopy(prototype).fit(given, validation, rest=rest, seed=seed, progress=progress)
+        return copy.deepcopy(prototype).fit(train, validation, rest=rest, seed=seed, progress=progress)
 
 
-def run_fold(
-    prototype: models.Model, windows: xr.Dataset, job: Job, progress: Progress | None = None, node: str = ""
-) -> pd.DataFrame:
-    """Train on a fold's training people and predict every window of its test person.
-
-    Parameters
-    ----------
-    prototype : Model
-        Unfitted.
-    windows : Dataset
-        The windows that the fold's positions point into, with ``position (window)``: their place in the run's
-        windows.
-    job : Job
-        What to run.
-    progress : callable, optional
-        Told of each epoch.
-    node : str, optional
-        The cluster's name of the machine that this runs on, for the record.
-
-    Returns
-    -------
-    DataFrame
-        Predictions, a row a window; ``attrs["training"]`` is the fold's row of the training table.
-    """
+def run_fold(prototype: models.Model, windows: FoldWindows, job: Job, progress: Progress | None = None) -> FoldResult:
+    """Train an unfitted model on a fold's training people and predict every window of its test person."""
     fold, began = job.fold, time.perf_counter()
     where = f"fold of {job}"
     train, validation = divide(prototype, windows, fold.train, fold.validation)
-    test = windows.isel(window=fold.test)
-    rest_of_others, rest_of_tested = _divide_rest(windows, fold, where)
-    options = {"seed": job.seed, "where": where, "rest": rest_of_others, "progress": progress}
-    model = fit_model(prototype, train, validation, **options)
+    test = windows.examples.take(fold.test)
+    rest = accepted_rest(windows, fold.calibration, where)
+    of_tested = None if rest is None else np.isin(rest.subject, test.subject)
+    rest_of_others, rest_of_tested = (None, None) if rest is None else (rest.take(~of_tested), rest.take(of_tested))
+    model = fit_model(prototype, train, validation, seed=job.seed, where=where, rest=rest_of_others, progress=progress)
     seconds = time.perf_counter() - began
-
     with threadpool_limits(limits=1):
-        tested = models.Examples.from_dataset(test)
-        at_rest = None if rest_of_tested is None else models.Examples.from_dataset(rest_of_tested)
-        probabilities = models.predict(model, tested, at_rest)
-    if not np.isfinite(probabilities).all():
+        probability = models.predict(model, test, rest_of_tested).astype(float)
+    if not np.isfinite(probability).all():
         raise InputError(f"{where}: probabilities that are not numbers; training diverged, so lower `learning_rate`.")
-    table = pd.DataFrame(
+    predictions = pd.DataFrame(
         {
-            "task": task_name(model.classes),
-            "model": job.model,
-            "protocol": job.protocol,
-            "seed": job.seed,
-            "subject": test["subject"].values.astype(str),
-            "window": test["position"].values,
-            "start_s": test["start_s"].values,
-            "label": test["label"].values.astype(str),
-            **{f"p_{state}": probabilities[:, k] for k, state in enumerate(model.classes)},
-            "accepted": accepted(test),
+            **_names(job, prototype),
+            "subject": test.subject,
+            "window": windows.position[fold.test],
+            "start_s": test.start_s,
+            "label": test.label,
+            **{f"p_{state}": probability[:, k] for k, state in enumerate(model.classes)},
+            "accepted": windows.accepted[fold.test],
         }
     )
-    table.attrs["training"] = {
-        **describe_job(job, prototype),
-        "error": "",
-        "validation_subjects": [] if validation is None else subjects_of(validation),
-        "train_windows": train.sizes["window"],
-        "validation_windows": 0 if validation is None else validation.sizes["window"],
-        **describe_epochs(model),
-        "seconds": seconds,
-        "node": node,
-    }
-    return table
+    training = _training_row(
+        job,
+        prototype,
+        validation_subjects=[] if validation is None else people_of(validation),
+        train_windows=len(train),
+        validation_windows=0 if validation is None else len(validation),
+        seconds=seconds,
+        **_epochs(model),
+    )
+    return FoldResult(predictions, training)
 
 
-def describe_job(job: Job, prototype: models.Model) -> dict[str, Any]:
-    """Names of a fold in the training table."""
+def people_of(examples: Examples) -> list[str]:
+    """People of examples in the order in which they first appear."""
+    return list(dict.fromkeys(examples.subject.tolist()))
+
+
+def failed_fold(job: Job, prototype: models.Model, error: Exception) -> FoldResult:
+    """No predictions, with the fold's row of the training table, which says in `error` what went wrong."""
+    sentence = str(error) if isinstance(error, InputError) else f"fold of {job}: {type(error).__name__}: {error}"
+    return FoldResult(pd.DataFrame(), _training_row(job, prototype, error=sentence))
+
+
+def mean_fold(job: Job, members: Sequence[FoldResult]) -> FoldResult:
+    """The fold of a plain mean, from the finished folds of its members: the same as fitting them once more."""
+    failed = next((member.training for member in members if member.training["error"]), None)
+    if failed:
+        return FoldResult(pd.DataFrame(), failed | _NO_EPOCHS | {"model": job.model})
+    predictions = members[0].predictions.assign(model=job.model)
+    columns = [name for name in predictions.columns if name.startswith("p_")]
+    predictions[columns] = np.mean([member.predictions[columns].to_numpy() for member in members], axis=0)
+    seconds = sum(member.training["seconds"] for member in members)
+    return FoldResult(predictions, members[0].training | _NO_EPOCHS | {"model": job.model, "seconds": seconds})
+
+
+#: Of a model that is not trained by epochs.
+_NO_EPOCHS: dict[str, Any] = {"best_epoch": np.nan, "epochs": np.nan, "train_loss": [], "validation_loss": []}
+
+
+def _names(job: Job, prototype: models.Model) -> dict[str, Any]:
     return {
         "task": task_name(prototype.classes),
         "model": job.model,
         "protocol": job.protocol,
         "seed": job.seed,
-        "subject": job.fold.held_out,
     }
 
 
-def _divide_rest(windows: xr.Dataset, fold: Fold, where: str) -> tuple[xr.Dataset | None, xr.Dataset | None]:
-    # Of those who teach and of those who are tested.
-    if not len(fold.calibration):
-        return None, None
-    good = accepted_rest(windows, fold.calibration, where)
-    tested = subjects_of(windows.isel(window=fold.test))
-    own = np.isin(windows["subject"].values.astype(str)[good], tested)
-    return windows.isel(window=good[~own]), windows.isel(window=good[own])
+def _training_row(job: Job, prototype: models.Model, **values: Any) -> dict[str, Any]:
+    counts = {"validation_subjects": [], "train_windows": 0, "validation_windows": 0}
+    names = _names(job, prototype) | {"subject": job.fold.held_out, "error": ""}
+    return names | counts | _NO_EPOCHS | {"seconds": np.nan, "node": ""} | values
 
 
-def accepted_rest(windows: xr.Dataset, calibration: np.ndarray, where: str) -> np.ndarray:
-    """Those of some windows at rest that quality accepts.
-
-    Parameters
-    ----------
-    windows : Dataset
-    calibration : ndarray of int (rest_window,)
-        Positions in `windows`.
-    where : str
-        Beginning of an error's sentence.
-
-    Raises
-    ------
-    InputError
-        When a person has none.
-    """
-    subject = windows["subject"].values.astype(str)
-    good = calibration[accepted(windows)[calibration]]
-    without = [person for person in dict.fromkeys(subject[calibration]) if person not in subject[good]]
-    if without:
-        raise InputError(
-            f"{where}: no accepted window at rest of {', '.join(without)}; raise `rest_minutes`, relax the quality "
-            "thresholds, or leave them out by `subjects`."
-        )
-    return good
-
-
-def describe_epochs(model: models.Model) -> dict[str, Any]:
-    """A fitted model's epochs in the training table; NaN where it has none."""
-    # Models that are not trained by epochs have no history, and say so by NaN rather than by a number of epochs.
+def _epochs(model: models.Model) -> dict[str, Any]:
     history = getattr(model, "history_", None)
     if history is None:
-        return {"best_epoch": float("nan"), "epochs": float("nan"), "train_loss": [], "validation_loss": []}
-    return {
-        "best_epoch": float(model.best_epoch_),
-        "epochs": float(len(history)),
-        "train_loss": history["train_loss"].astype(float).tolist(),
-        "validation_loss": history["validation_loss"].astype(float).tolist(),
-    }
+        return _NO_EPOCHS
+    losses = {name: history[name].astype(float).tolist() for name in ("train_loss", "validation_loss")}
+    return {"best_epoch": float(model.best_epoch_), "epochs": float(len(history)), **losses}

@@ -10,18 +10,14 @@ import xarray as xr
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, windows_of_classes
 from wesadlib.evaluation.predictions import of_every_seed
-from wesadlib.evaluation.protocols import ColdStart
-from wesadlib.evaluation.runner import run_jobs
+from wesadlib.evaluation.protocols import ColdStart, Fold, Usable, draw_subjects, leave_out, subjects_of
+from wesadlib.evaluation.runner import run_folds
 from wesadlib.evaluation.scores import score
-from wesadlib.evaluation.splits import Fold, Parts, draw_subjects, leave_out, subjects_of
 from wesadlib.evaluation.statistics import paired_test
 from wesadlib.params import Params
 
 #: Sizes at the curve's end over which its rise is measured.
 LAST = 3
-
-#: What :func:`rise` says of it: per doubling of the people, with its interval over people and its test.
-RISE = ["rise", "low", "high", "p", "detectable"]
 
 
 def learning_sizes(people: int, number: int) -> list[int]:
@@ -62,14 +58,9 @@ def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, 
         As for a cold start.
     seed : int
         Seed of the draws.
-
-    Raises
-    ------
-    InputError
-        When there are not that many other people.
     """
     splitter = ColdStart(min(validation_subjects, size - 1), seed)
-    usable, rest = splitter.parts(windows)
+    usable, rest = splitter.usable(windows)
     people = list(usable)
     if not 1 <= size < len(people):
         raise InputError(
@@ -80,7 +71,7 @@ def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, 
         drawn = [person for person in people if person != held_out]
         while len(drawn) > size:
             drawn = draw_subjects(drawn, len(drawn) - 1, seed, f"{held_out} without one of {len(drawn)}")
-        group = Parts({person: usable[person] for person in (*drawn, held_out)}, rest)
+        group = Usable({person: usable[person] for person in (*drawn, held_out)}, rest)
         folds.append(leave_out(splitter, group, [held_out], held_out))
     return folds
 
@@ -115,11 +106,6 @@ def learning_curve(
     -------
     DataFrame
         Predictions as of a cold start, under the protocols ``learning_<size>``, and `size`.
-
-    Raises
-    ------
-    InputError
-        When there are fewer other people than a size asks for.
     """
     params = Params() if params is None else params
     names = [model] if isinstance(model, str) else list(model)
@@ -133,7 +119,7 @@ def learning_curve(
         for seed in dict.fromkeys(seeds)
         for fold in learning_folds(windows, size, validation_subjects=params.validation_subjects, seed=seed)
     ]
-    predictions, _ = run_jobs(
+    predictions, _ = run_folds(
         jobs,
         windows,
         params,
@@ -185,17 +171,8 @@ def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -
             continue
         slopes = pd.Series(np.polyfit(np.log2(table.columns.to_numpy(float)), table.to_numpy().T, 1)[0], table.index)
         test = paired_test(0 * slopes, slopes, bootstrap=bootstrap)
-        rows.append(
-            {
-                "model": model,
-                "smallest": int(table.columns[0]),
-                "largest": int(table.columns[-1]),
-                "people": test.people,
-                "rise": test.difference,
-                "low": test.low,
-                "high": test.high,
-                "p": test.p_permutation,
-                "detectable": test.detectable,
-            }
-        )
-    return pd.DataFrame(rows, columns=["model", "smallest", "largest", "people", *RISE])
+        sizes = int(table.columns[0]), int(table.columns[-1])
+        values = test.people, test.difference, test.low, test.high, test.p_permutation, test.detectable
+        rows.append((model, *sizes, *values))
+    names = ["model", "smallest", "largest", "people", "rise", "low", "high", "p", "detectable"]
+    return pd.DataFrame(rows, columns=names)

@@ -5,13 +5,10 @@ from pathlib import Path
 import pandas as pd
 import xarray as xr
 
-from wesadlib import models
 from wesadlib.evaluation.folds import task_name
-from wesadlib.evaluation.parallel import shared_workers
-from wesadlib.evaluation.predictions import filter_predictions
-from wesadlib.evaluation.protocols import PROTOCOLS, make_protocol
+from wesadlib.evaluation.protocols import make_protocol
 from wesadlib.evaluation.runner import evaluate
-from wesadlib.evaluation.selection import apply_choice, predict_pairs, score_candidates
+from wesadlib.evaluation.workers import shared_workers
 from wesadlib.params import Params
 
 
@@ -25,11 +22,6 @@ def list_matrix(params: Params) -> pd.DataFrame:
     -------
     DataFrame
         A row a task and protocol: ``task classes protocol models seeds``, the last three lists.
-
-    Raises
-    ------
-    InputError
-        When a protocol is unknown.
     """
     tasks: dict[str, list[str]] = {}
     for classes in (params.classes, *params.other_tasks):
@@ -56,44 +48,6 @@ def run_matrix(
             tables.append(evaluate(row.models, windows, params=of_task, return_training=True, **options))
     predictions, training = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     return predictions, training
-
-
-def choose(
-    predictions: pd.DataFrame,
-    windows: xr.Dataset,
-    params: Params,
-    *,
-    folds: str | Path | None = None,
-    progress: bool = True,
-) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Choose the headline configuration for every person without that person, on the main task.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :func:`run_matrix` returns.
-    windows, params, folds, progress
-        As for :func:`run_matrix`.
-
-    Returns
-    -------
-    chosen : DataFrame
-        Predictions under the model name ``chosen``, of each protocol that a device could follow.
-    selection : DataFrame
-        ``protocol subject candidate brier chosen``: every configuration's score for every person's choice.
-    """
-    single = [name for name in dict.fromkeys(params.models) if not hasattr(models.create(name, params), "members")]
-    task = task_name(params.classes)
-    chosen, tables = [], []
-    for protocol in dict.fromkeys(params.protocols):
-        if not PROTOCOLS[protocol].deployable:
-            continue
-        options = {"protocol": protocol, "seed": params.seeds[0], "params": params}
-        pairs = predict_pairs(single, windows, folds=folds, progress=progress, **options)
-        own = filter_predictions(predictions, task=task, protocol=protocol)
-        tables.append(score_candidates(pairs, list(dict.fromkeys(own["subject"]))))
-        chosen.append(apply_choice(own, tables[-1]))
-    return pd.concat(chosen, ignore_index=True), pd.concat(tables, ignore_index=True)
 
 
 def tabulate_cost(training: pd.DataFrame) -> pd.DataFrame:

@@ -5,15 +5,106 @@ tested on and in `deployable` whether a device could do the same, and yields a f
 is by person: a person's windows are never on two sides of one.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar, NamedTuple, Self
 
 import numpy as np
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.splits import LeaveOneOut, Parts, subjects_of
 from wesadlib.params import Params
+
+_NONE = np.empty(0, dtype=np.intp)
+
+
+@dataclass(frozen=True)
+class Fold:
+    """Positions along the ``window`` axis of what each part of one fold may use.
+
+    Attributes
+    ----------
+    held_out : str
+        The person the fold is tested on, or the name of a group of people.
+    train, validation : ndarray of int, (window,)
+        Windows of other people: to fit on, and to decide when to stop.
+    calibration : ndarray of int, (window,)
+        Windows at rest, of the held-out person and of the others, against which a person's other windows are seen;
+        none of them is in another part. Empty where the protocol shows no rest.
+    test : ndarray of int, (window,)
+        Windows of the held-out person to predict.
+    """
+
+    held_out: str
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+    calibration: np.ndarray = field(default_factory=lambda: _NONE)
+
+
+class Usable(NamedTuple):
+    """What a protocol lets each person's windows be used for.
+
+    Attributes
+    ----------
+    windows : mapping of str to ndarray of int
+        Person -> windows to learn from, or to be tested on where the person is left out.
+    rest : mapping of str to ndarray of int
+        Person -> windows at rest, for calibration; empty arrays where the protocol shows none.
+    """
+
+    windows: Mapping[str, np.ndarray]
+    rest: Mapping[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class LeaveOneOut:
+    """What protocols have in common: everybody is tested once, by models that learnt from other people.
+
+    Parameters
+    ----------
+    validation_subjects : int
+        How many of the other people decide when training stops.
+    seed : int
+        Seed of that draw.
+
+    Attributes
+    ----------
+    name : str
+        Name of the protocol.
+    deployable : bool
+        Whether a device could do the same.
+    seen : str
+        One sentence: what the model has seen of the new person.
+    """
+
+    validation_subjects: int = 1
+    seed: int = 0
+
+    name: ClassVar[str]
+    deployable: ClassVar[bool]
+    seen: ClassVar[str]
+
+    @classmethod
+    def from_params(cls, params: Params, seed: int) -> Self:
+        """Make the splitter of a run's parameters."""
+        return cls(params.validation_subjects, seed)
+
+    def prepare(self, windows: xr.Dataset) -> xr.Dataset:
+        """Windows as the protocol lets a model see them, each person's by that person's alone: here, as they are."""
+        return windows
+
+    def usable(self, windows: xr.Dataset) -> Usable:
+        """What each person's windows may be used for: here, all of them, and no rest."""
+        subject = windows["subject"].values.astype(str)
+        people = subjects_of(windows)
+        return Usable({person: np.flatnonzero(subject == person) for person in people}, dict.fromkeys(people, _NONE))
+
+    def split(self, windows: xr.Dataset) -> Iterator[Fold]:
+        """Yield a fold for each person, in the order in which people appear in `windows`."""
+        usable = self.usable(windows)
+        for person in usable.windows:
+            yield leave_out(self, usable, [person], person)
 
 
 @dataclass(frozen=True)
@@ -29,18 +120,6 @@ class ColdStart(LeaveOneOut):
 
     Each fold draws its validation people by the seed and the held-out person's name from everybody else, so
     what a model trains on depends on nothing that was measured on the person it is tested on.
-
-    Parameters
-    ----------
-    validation_subjects : int
-        How many of the other people decide when training stops.
-    seed : int
-        Seed of that draw.
-
-    Raises
-    ------
-    InputError
-        From `split`, when there are fewer people than one to test, `validation_subjects` and one to train on.
     """
 
     name: ClassVar[str] = "cold_start"
@@ -61,19 +140,6 @@ class RestCalibrated(LeaveOneOut):
     Rest is chronological: the windows that lie wholly within the first `rest_minutes` from the start of the person's
     first baseline window. They are never tested on, nor learnt from, and nor is any window that starts less than one
     window's length after them or before they begin while touching them.
-
-    Parameters
-    ----------
-    validation_subjects, seed
-        As for :class:`ColdStart`; the draws are the same.
-    rest_minutes : float
-        How much rest is known of each person.
-
-    Raises
-    ------
-    InputError
-        From `split`, as :class:`ColdStart`, and when a person has too little baseline to give the rest and be tested on
-        baseline after it.
     """
 
     rest_minutes: float = 5.0
@@ -85,33 +151,33 @@ class RestCalibrated(LeaveOneOut):
     )
 
     @classmethod
-    def from_params(cls, params: Params, seed: int) -> "RestCalibrated":
+    def from_params(cls, params: Params, seed: int) -> Self:
         """Make the splitter of a run's parameters."""
         return cls(params.validation_subjects, seed, params.rest_minutes)
 
-    def parts(self, windows: xr.Dataset) -> Parts:
-        """Each person's rest, and what is left after the gap."""
+    def usable(self, windows: xr.Dataset) -> Usable:
+        """Each person's rest, and what is left after the gap; a person with too little baseline is refused."""
         window_s = float(windows.attrs["window_s"])
         rest_s = 60 * self.rest_minutes
         subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values
         baseline = windows["state" if "state" in windows.coords else "label"].values == "baseline"
         usable, rest = {}, {}
         for person in subjects_of(windows):
-            own = subject == person
-            if not (own & baseline).any():
+            of_person = subject == person
+            if not (of_person & baseline).any():
                 raise InputError(
                     f"{person}: no window of `baseline`, which the protocol `{self.name}` takes a person's rest from; "
                     "keep `baseline` or `non-stress` among `classes`."
                 )
-            begin = start_s[own & baseline].min()
-            at_rest = own & baseline & (start_s + window_s <= begin + rest_s + 1e-6)
-            after = own & (start_s >= begin + rest_s + window_s - 1e-6)
-            before = own & (start_s + window_s <= begin + 1e-6)
+            begin = start_s[of_person & baseline].min()
+            at_rest = of_person & baseline & (start_s + window_s <= begin + rest_s + 1e-6)
+            after = of_person & (start_s >= begin + rest_s + window_s - 1e-6)
+            before = of_person & (start_s + window_s <= begin + 1e-6)
             if not at_rest.any() or not (after & baseline).any():
-                last = start_s[own & baseline].max() - begin
+                last = start_s[of_person & baseline].max() - begin
                 raise InputError(self._too_much_rest(person, last + window_s, window_s))
             usable[person], rest[person] = np.flatnonzero(after | before), np.flatnonzero(at_rest)
-        return Parts(usable, rest)
+        return Usable(usable, rest)
 
     def _too_much_rest(self, person: str, baseline_s: float, window_s: float) -> str:
         # Rounded so that both bounds are themselves allowed.
@@ -134,11 +200,6 @@ class WholeRecording(LeaveOneOut):
     Features and signals of everybody are z-scored by the mean and spread of that person's own windows, of all
     states. Nobody has the whole recording when its first minute is judged, and how much of it was stress shapes the
     scale.
-
-    Parameters
-    ----------
-    validation_subjects, seed
-        As for :class:`ColdStart`; the draws are the same.
     """
 
     name: ClassVar[str] = "whole_recording"
@@ -149,55 +210,89 @@ class WholeRecording(LeaveOneOut):
 
     def prepare(self, windows: xr.Dataset) -> xr.Dataset:
         """Windows whose features and signals have mean 0 and spread 1 in each person; what does not vary becomes 0."""
-        return standardise_by_person(windows)
+        subject = windows["subject"].values.astype(str)
+        changed = {}
+        for name, over in (("feature", (0,)), ("signal", (0, 2))):
+            if name not in windows:
+                continue
+            variable = windows[name].transpose("window", ...)
+            values = variable.values.copy()
+            for person in subjects_of(windows):
+                values[subject == person] = _standardise(values[subject == person], over)
+            changed[name] = variable.copy(data=values).transpose(*windows[name].dims)
+        return windows.assign(changed)
+
+
+def _standardise(values: np.ndarray, over: tuple[int, ...]) -> np.ndarray:
+    # NaN stay NaN and count for nothing.
+    present = np.ma.masked_invalid(values.astype(float))
+    low, mean, high, spread = (
+        getattr(present, what)(axis=over, keepdims=True).filled(np.nan) for what in ("min", "mean", "max", "std")
+    )
+    # The rounded mean of equal values is not quite their value, and neither is their spread quite 0.
+    constant = low == high
+    return (values - np.where(constant, low, mean)) / np.where(constant, 1, spread)
 
 
 #: name -> splitter class; in this order protocols are compared.
-PROTOCOLS: dict[str, type] = {protocol.name: protocol for protocol in (ColdStart, RestCalibrated, WholeRecording)}
+PROTOCOLS: dict[str, type[LeaveOneOut]] = {
+    protocol.name: protocol for protocol in (ColdStart, RestCalibrated, WholeRecording)
+}
 
 
 def make_protocol(name: str, params: Params, seed: int) -> LeaveOneOut:
-    """Make a splitter by its name.
-
-    Raises
-    ------
-    InputError
-        When no protocol has that name; the sentence lists those that there are.
-    """
+    """Make a splitter by its name; the sentence about an unknown one lists those that there are."""
     if name not in PROTOCOLS:
         raise InputError(f"unknown protocol `{name}`; the protocols are {', '.join(PROTOCOLS)}.")
     return PROTOCOLS[name].from_params(params, seed)
 
 
-def standardise_by_person(windows: xr.Dataset) -> xr.Dataset:
-    """Z-score features and signals by the mean and spread of each person's own windows, whatever their state.
+def leave_out(splitter: LeaveOneOut, usable: Usable, people: Collection[str], name: str) -> Fold:
+    """The fold called `name` that is tested on some people and learns from all others, drawn by the splitter's seed."""
+    others = [person for person in usable.windows if person not in people]
+    if len(others) < splitter.validation_subjects + 1:
+        needed = splitter.validation_subjects + 1 + len(people)
+        number = len(usable.windows)
+        raise InputError(
+            f"{number} subject{'s' * (number != 1)} ({', '.join(usable.windows)}): leaving "
+            f"{'one' if len(people) == 1 else len(people)} out with validation_subjects={splitter.validation_subjects} "
+            f"needs at least {needed}; give more subjects"
+            f"{' or lower `validation_subjects`' if splitter.validation_subjects > 1 else ''}."
+        )
+    validation = draw_subjects(others, splitter.validation_subjects, splitter.seed, name)
+    return Fold(
+        name,
+        train=_concat_windows(usable.windows, [person for person in others if person not in validation]),
+        validation=_concat_windows(usable.windows, validation),
+        test=_concat_windows(usable.windows, people),
+        calibration=_concat_windows(usable.rest, list(usable.rest)),
+    )
 
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with ``subject (window)`` and ``feature`` or ``signal``, or both; NaN stay NaN and count for nothing.
 
-    Returns
-    -------
-    Dataset
-        The same with standardised values; what does not vary in a person becomes 0.
+def _concat_windows(windows_of: Mapping[str, np.ndarray], people: Collection[str]) -> np.ndarray:
+    return np.sort(np.concatenate([_NONE, *(windows_of[person] for person in people)]))
+
+
+def subjects_of(windows: xr.Dataset) -> list[str]:
+    """People of `windows` in the order in which they first appear."""
+    return list(dict.fromkeys(windows["subject"].values.astype(str).tolist()))
+
+
+def draw_subjects(people: list[str], number: int, seed: int, purpose: str = "") -> list[str]:
+    """Draw people without replacement, by a seed and a purpose (such as the held-out person's name), in given order."""
+    generator = np.random.default_rng([seed, *purpose.encode()])
+    return [people[k] for k in sorted(generator.choice(len(people), number, replace=False))]
+
+
+def non_overlapping(subject: np.ndarray, start_s: np.ndarray, window_s: float) -> np.ndarray:
+    """Positions of windows of which no two of a person share a moment, the earliest first.
+
+    >>> non_overlapping(np.array(["S2", "S2", "S2", "S3"]), np.array([0.0, 30.0, 60.0, 30.0]), 60.0).tolist()
+    [0, 2, 3]
     """
-    subject = windows["subject"].values.astype(str)
-    changed = {}
-    for name, over in (("feature", (0,)), ("signal", (0, 2))):
-        if name not in windows:
-            continue
-        variable = windows[name].transpose("window", ...)
-        values = variable.values.copy()
-        for person in subjects_of(windows):
-            own = subject == person
-            present = np.ma.masked_invalid(values[own].astype(float))
-            low, mean, high, spread = (
-                getattr(present, what)(axis=over, keepdims=True).filled(np.nan)
-                for what in ("min", "mean", "max", "std")
-            )
-            # The rounded mean of equal values is not quite their value, and neither is their spread quite 0.
-            constant = low == high
-            values[own] = (values[own] - np.where(constant, low, mean)) / np.where(constant, 1, spread)
-        changed[name] = variable.copy(data=values).transpose(*windows[name].dims)
-    return windows.assign(changed)
+    kept, end = [], {}
+    for k in np.argsort(start_s, kind="stable"):
+        if start_s[k] >= end.get(subject[k], -np.inf) - 1e-6:
+            kept.append(k)
+            end[subject[k]] = start_s[k] + window_s
+    return np.sort(np.array(kept, dtype=np.intp))

@@ -1,8 +1,8 @@
-"""Many folds, resumed, with one person's failure kept from the others; and the final model by the same recipe."""
+"""Many folds, kept as they finish, with one person's failure kept from the others; and the final model, so trained."""
 
 import dataclasses
 import warnings
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +12,22 @@ from tqdm.auto import tqdm
 
 from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import Job, Progress, accepted_rest, divide, fit_model, windows_of_classes
-from wesadlib.evaluation.gathering import failed_fold, gather, mean_fold
-from wesadlib.evaluation.parallel import run_folds
-from wesadlib.evaluation.protocols import make_protocol
-from wesadlib.evaluation.resume import fold_file, load_fold, save_fold, windows_digest
-from wesadlib.evaluation.splits import draw_subjects, subjects_of
+from wesadlib.evaluation.folds import (
+    FoldResult,
+    FoldWindows,
+    Job,
+    accepted_rest,
+    divide,
+    failed_fold,
+    fit_model,
+    mean_fold,
+    run_fold,
+    windows_of_classes,
+)
+from wesadlib.evaluation.kept_folds import fold_files, load_fold, save_fold
+from wesadlib.evaluation.protocols import draw_subjects, make_protocol, subjects_of
+from wesadlib.evaluation.workers import run_on_workers
+from wesadlib.models.base import Progress
 from wesadlib.params import Params
 
 
@@ -49,7 +59,7 @@ def evaluate(
     seeds : iterable of int, optional
         Seeds of the draw of validation people and of the fit.
     params, workers, ray_address, folds, progress
-        As for :func:`run_jobs`.
+        As for :func:`run_folds`.
     return_training : bool, optional
         Return the training table as well.
 
@@ -63,16 +73,10 @@ def evaluate(
         validation people, numbers of windows, best epoch and epochs (NaN for a model that is not trained by epochs),
         losses by epoch, seconds, and the cluster's node.
 
-    Raises
-    ------
-    InputError
-        When a name is unknown, a state has no window, there are too few people to leave one out, a person has too
-        little rest for the protocol, or every fold fails.
-
     Warns
     -----
     UserWarning
-        When some folds fail: the other people's predictions are returned all the same.
+        When some folds fail: the other people's predictions are returned all the same. When all do, it is an error.
     """
     params = Params() if params is None else params
     names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
@@ -86,11 +90,11 @@ def evaluate(
         for fold in make_protocol(protocol, params, seed).split(windows)
     ]
     options = {"workers": workers, "ray_address": ray_address, "folds": folds, "progress": progress}
-    predictions, training = run_jobs(jobs, windows, params, **options)
+    predictions, training = run_folds(jobs, windows, params, **options)
     return (predictions, training) if return_training else predictions
 
 
-def run_jobs(
+def run_folds(
     jobs: Sequence[Job],
     windows: xr.Dataset,
     params: Params,
@@ -121,17 +125,12 @@ def run_jobs(
         Folder in which each fold is kept as soon as it is finished; those that are there already are not run
         again.
     progress : bool, optional
-        Show a bar with the fold, the epoch and the losses.
+        Show a bar.
 
     Returns
     -------
     predictions, training : DataFrame
         As :func:`evaluate` returns them.
-
-    Raises
-    ------
-    InputError
-        When a kept fold is damaged, no cluster answers, or every fold fails.
 
     Warns
     -----
@@ -139,55 +138,66 @@ def run_jobs(
         When some folds fail.
     """
     workers = params.workers if workers is None else workers
-    ray_address = params.ray_address if ray_address is None else ray_address
+    address = params.ray_address if ray_address is None else ray_address
+    arrays = FoldWindows.from_dataset(windows)
     prototypes = {name: models.create(name, params) for name in dict.fromkeys(job.model for job in jobs)}
-    needed, members = _members(jobs, prototypes)
-    prototypes |= {job.model: models.create(job.model, params) for job in needed if job.model not in prototypes}
-    files: dict[int, Path] = {}
-    if folds is not None:
-        content = windows_digest(windows)
-        files = {k: fold_file(Path(folds), job, prototypes[job.model], content) for k, job in enumerate(needed)}
-    tables = {k: load_fold(path) for k, path in files.items() if path.exists()}
-    left = [k for k in range(len(needed)) if k not in tables]
-    failures: dict[int, Exception] = {}
-    with tqdm(total=len(needed), initial=len(tables), desc="folds", unit="fold", disable=not progress) as bar:
-        for k, result in run_folds(left, needed, prototypes, windows, bar, workers, ray_address):
+    members = [
+        [dataclasses.replace(job, model=name) for name in getattr(prototypes[job.model], "members", [job.model])]
+        for job in jobs
+    ]
+    needed = {part.key: part for parts in members for part in parts}
+    prototypes |= {job.model: models.create(job.model, params) for job in needed.values()}
+    files = {} if folds is None else fold_files(Path(folds), needed.values(), prototypes, arrays)
+    results = {key: load_fold(path) for key, path in files.items() if path.exists()}
+    errors: dict[tuple, Exception] = {}
+    with tqdm(total=len(needed), initial=len(results), desc="folds", unit="fold", disable=not progress) as bar:
+        left = [job for key, job in needed.items() if key not in results]
+        for job, result in _run(left, prototypes, arrays, workers, address, bar):
             if isinstance(result, Exception):
-                failures[k] = result
-                tables[k] = failed_fold(needed[k], prototypes[needed[k].model], result)
-            else:
-                tables[k] = result
-                if files:
-                    save_fold(files[k], result)
+                errors[job.key] = result
+                result = failed_fold(job, prototypes[job.model], result)
+            elif files:
+                save_fold(files[job.key], result)
+            results[job.key] = result
             bar.update()
     composed = [
-        mean_fold(job, [tables[k] for k in parts]) if hasattr(prototypes[job.model], "members") else tables[parts[0]]
+        mean_fold(job, [results[part.key] for part in parts])
+        if hasattr(prototypes[job.model], "members")
+        else results[job.key]
         for job, parts in zip(jobs, members, strict=True)
     ]
     # A mean fails with any of its members, so that nothing may be left although other members' folds went well.
-    if failures and all(table.attrs["training"]["error"] for table in composed):
-        raise failures[min(failures)]
-    for k in sorted(failures):
-        warnings.warn(f"{tables[k].attrs['training']['error']} The other folds are kept.", stacklevel=2)
-    return gather(composed)
+    if errors and all(result.training["error"] for result in composed):
+        raise next(errors[key] for key in needed if key in errors)
+    for key in needed:
+        if key in errors:
+            warnings.warn(f"{results[key].training['error']} The other folds are kept.", stacklevel=2)
+    predictions = pd.concat([result.predictions for result in composed if len(result.predictions)], ignore_index=True)
+    return predictions, pd.DataFrame([result.training for result in composed])
 
 
-def _members(jobs: Sequence[Job], prototypes: dict[str, models.Model]) -> tuple[list[Job], list[list[int]]]:
-    # The folds to train, each once, and for every job the positions of those that it is made of.
-    needed, place, members = [], {}, []
+def _run(
+    jobs: Sequence[Job],
+    prototypes: Mapping[str, models.Model],
+    windows: FoldWindows,
+    workers: int,
+    address: str,
+    bar: tqdm,
+) -> Iterator[tuple[Job, FoldResult | Exception]]:
+    if workers and jobs:
+        yield from run_on_workers(jobs, prototypes, windows, workers, address)
+        return
     for job in jobs:
-        parts = getattr(prototypes[job.model], "members", None)
-        own = [job] if parts is None else [dataclasses.replace(job, model=name) for name in parts]
-        for part in own:
-            if _key(part) not in place:
-                place[_key(part)] = len(needed)
-                needed.append(part)
-        members.append([place[_key(part)] for part in own])
-    return needed, members
 
+        def show(epoch: int, epochs: int, train_loss: float, validation_loss: float, job: Job = job) -> None:
+            losses = f"loss {train_loss:.3f}, validation {validation_loss:.3f}"
+            bar.set_postfix_str(f"{job}: epoch {epoch}/{epochs}, {losses}")
 
-def _key(job: Job) -> tuple[str, str, int, str]:
-    return job.model, job.protocol, job.seed, job.fold.held_out
+        try:
+            yield job, run_fold(prototypes[job.model], windows, job, None if bar.disable else show)
+        except Exception as error:
+            # One person's fold must not cost the others theirs; whoever asked is told.
+            yield job, error
 
 
 def fit_final(
@@ -219,18 +229,12 @@ def fit_final(
         What the model will know of a new person: nothing, or, ``rest_calibrated``, windows at rest. Then it is fitted
         with the rest of everybody, and learns from what the folds of that protocol test.
     progress : callable, optional
-        Told of each epoch, ``(epoch, epochs, train_loss, validation_loss)``.
+        Called after each epoch with ``(epoch, epochs, train_loss, validation_loss)``.
 
     Returns
     -------
     Model
         Fitted.
-
-    Raises
-    ------
-    InputError
-        When a name is unknown, the protocol is for no device, a state has no window, a person has too little baseline
-        for rest, or nobody is left to train on.
     """
     params = Params() if params is None else params
     splitter = make_protocol(protocol, params, seed)
@@ -245,10 +249,10 @@ def fit_final(
             f"{params.validation_subjects} to validate on and one to train on; give more subjects."
         )
     where = f"final model ({model}, seed {seed})"
-    parts = splitter.parts(windows)
-    usable, at_rest = (np.sort(np.concatenate([*part.values()])) for part in parts)
+    usable, at_rest = (np.sort(np.concatenate([*part.values()])) for part in splitter.usable(windows))
     drawn = draw_subjects(people, params.validation_subjects, seed)
     validating = np.isin(windows["subject"].values[usable], drawn)
-    train, validation = divide(prototype, windows, usable[~validating], usable[validating])
-    rest = windows.isel(window=accepted_rest(windows, at_rest, where)) if len(at_rest) else None
+    arrays = FoldWindows.from_dataset(windows)
+    train, validation = divide(prototype, arrays, usable[~validating], usable[validating])
+    rest = accepted_rest(arrays, at_rest, where)
     return fit_model(prototype, train, validation, seed=seed, where=where, rest=rest, progress=progress)

@@ -135,11 +135,10 @@ class PersonSums:
         np.add.at(confusion, (person, label, predicted), 1)
         gap = np.zeros((len(people), ECE_BINS))
         np.add.at(gap, (person, confidence_bin(confidence)), (label == predicted) - confidence)
-        square = ((probability - np.eye(number)[label]) ** 2).sum(axis=1) / (2 if number == 2 else 1)
         # Of two states one ranking says it all; of more, the mean of each against the rest.
         ranked = [1] if number == 2 else range(number)
         order = [_count_order(label == k, probability[:, k], person, len(people)) for k in ranked]
-        return cls(confusion, gap, np.bincount(person, square, len(people)), np.array(order))
+        return cls(confusion, gap, np.bincount(person, square_error(probability, label), len(people)), np.array(order))
 
     def score(self, weights: np.ndarray) -> dict[str, np.ndarray]:
         """Every score (draw,) of people who each count as often as `weights` (draw, person) says."""
@@ -161,6 +160,12 @@ class PersonSums:
                 "ece": np.abs(weights @ self.gap).sum(axis=1) / count,
                 "brier": weights @ self.square_error / count,
             }
+
+
+def square_error(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
+    """Brier's error (window,) of probabilities (window, state), by the number of each window's state."""
+    number = probability.shape[1]
+    return ((probability - np.eye(number)[label]) ** 2).sum(axis=1) / (2 if number == 2 else 1)
 
 
 def _count_order(positive: np.ndarray, value: np.ndarray, person: np.ndarray, people: int) -> np.ndarray:

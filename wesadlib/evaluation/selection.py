@@ -15,12 +15,13 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import Job, windows_of_classes
-from wesadlib.evaluation.predictions import probabilities
-from wesadlib.evaluation.protocols import make_protocol
-from wesadlib.evaluation.runner import run_jobs
-from wesadlib.evaluation.splits import leave_out, subjects_of
+from wesadlib.evaluation.folds import Job, task_name, windows_of_classes
+from wesadlib.evaluation.predictions import filter_predictions, probabilities
+from wesadlib.evaluation.protocols import PROTOCOLS, leave_out, make_protocol, subjects_of
+from wesadlib.evaluation.runner import run_folds
+from wesadlib.evaluation.scores import square_error
 from wesadlib.params import Params
 
 #: Name under which the chosen configurations' predictions go.
@@ -33,14 +34,46 @@ LARGEST_MEAN = 3
 AND = "+"
 
 
-def draw_groups(people: Sequence[str], number: int, seed: int) -> dict[str, int]:
-    """Draw people into groups as equal as can be; person -> group.
+def choose(
+    predictions: pd.DataFrame,
+    windows: xr.Dataset,
+    params: Params,
+    *,
+    folds: str | Path | None = None,
+    progress: bool = True,
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Choose the headline configuration for every person without that person, on the main task.
 
-    Raises
-    ------
-    InputError
-        When there are more groups than people.
+    Parameters
+    ----------
+    predictions : DataFrame
+        As :func:`~wesadlib.evaluation.matrix.run_matrix` returns.
+    windows, params, folds, progress
+        As for :func:`~wesadlib.evaluation.matrix.run_matrix`.
+
+    Returns
+    -------
+    chosen : DataFrame
+        Predictions under the model name ``chosen``, of each protocol that a device could follow.
+    selection : DataFrame
+        ``protocol subject candidate brier chosen``: every configuration's score for every person's choice.
     """
+    single = [name for name in dict.fromkeys(params.models) if not hasattr(models.create(name, params), "members")]
+    task = task_name(params.classes)
+    chosen, tables = [], []
+    for protocol in dict.fromkeys(params.protocols):
+        if not PROTOCOLS[protocol].deployable:
+            continue
+        options = {"protocol": protocol, "seed": params.seeds[0], "params": params}
+        pairs = predict_pairs(single, windows, folds=folds, progress=progress, **options)
+        of_protocol = filter_predictions(predictions, task=task, protocol=protocol)
+        tables.append(score_candidates(pairs, list(dict.fromkeys(of_protocol["subject"]))))
+        chosen.append(apply_choice(of_protocol, tables[-1]))
+    return pd.concat(chosen, ignore_index=True), pd.concat(tables, ignore_index=True)
+
+
+def draw_groups(people: Sequence[str], number: int, seed: int) -> dict[str, int]:
+    """Draw people into groups as equal as can be; person -> group."""
     if number > len(people):
         raise InputError(
             f"{len(people)} subjects ({', '.join(people)}) for selection_groups={number}; lower `selection_groups` to "
@@ -51,7 +84,7 @@ def draw_groups(people: Sequence[str], number: int, seed: int) -> dict[str, int]
 
 
 def predict_pairs(
-    models: Sequence[str],
+    names: Sequence[str],
     windows: xr.Dataset,
     *,
     protocol: str,
@@ -64,8 +97,8 @@ def predict_pairs(
 
     Parameters
     ----------
-    models : sequence of str
-        Registered names; a plain mean of models needs none of its own.
+    names : sequence of str
+        Registered models; a plain mean of models needs none of its own.
     windows : Dataset
         As for :func:`~wesadlib.evaluation.runner.evaluate`.
     protocol : str
@@ -75,7 +108,7 @@ def predict_pairs(
     params : Params
         The run's parameters; ``selection_groups`` is the number of groups.
     folds, progress
-        As for :func:`~wesadlib.evaluation.runner.run_jobs`.
+        As for :func:`~wesadlib.evaluation.runner.run_folds`.
 
     Returns
     -------
@@ -86,25 +119,24 @@ def predict_pairs(
     splitter = make_protocol(protocol, params, seed)
     windows = windows_of_classes(splitter.prepare(windows), params.classes)
     group = draw_groups(subjects_of(windows), params.selection_groups, seed)
-    parts = splitter.parts(windows)
-    jobs = []
+    usable = splitter.usable(windows)
+    jobs, sums = [], []
     for first, second in combinations(range(params.selection_groups), 2):
         out = [person for person, number in group.items() if number in (first, second)]
-        fold = leave_out(splitter, parts, out, f"groups {first}{AND}{second}")
-        jobs += [Job(model, protocol, seed, fold) for model in models]
-    predictions, training = run_jobs(jobs, windows, params, folds=folds, progress=progress)
+        fold = leave_out(splitter, usable, out, f"groups {first}{AND}{second}")
+        jobs += [Job(name, protocol, seed, fold) for name in names]
+        sums += [first + second] * (len(names) * len(fold.test))
+    predictions, training = run_folds(jobs, windows, params, folds=folds, progress=progress)
     if training["error"].any():
         raise InputError(f"the choice of a configuration needs every fold: {training['error'].max()}")
-    # In the order of the jobs, each with the windows of its two groups.
-    left_out = np.repeat([job.fold.held_out for job in jobs], [len(job.fold.test) for job in jobs])
-    pair = pd.DataFrame([name.removeprefix("groups ").split(AND) for name in left_out]).astype(int)
-    own = predictions["subject"].map(group)
-    return predictions.assign(group=own, other=np.where(pair[0] == own, pair[1], pair[0]))
+    # In the order of the jobs, each with the windows of its two groups, of which one is the person's.
+    group_of = predictions["subject"].map(group)
+    return predictions.assign(group=group_of, other=np.array(sums) - group_of)
 
 
-def list_candidates(models: Sequence[str]) -> list[str]:
+def list_candidates(names: Sequence[str]) -> list[str]:
     """Configurations to choose among: each model, and plain means of two and of three, such as ``logistic+resnet``."""
-    return [AND.join(chosen) for size in range(1, LARGEST_MEAN + 1) for chosen in combinations(models, size)]
+    return [AND.join(chosen) for size in range(1, LARGEST_MEAN + 1) for chosen in combinations(names, size)]
 
 
 def score_candidates(pairs: pd.DataFrame, people: Sequence[str]) -> pd.DataFrame:
@@ -126,19 +158,19 @@ def score_candidates(pairs: pd.DataFrame, people: Sequence[str]) -> pd.DataFrame
     DataFrame
         ``protocol subject candidate brier chosen``.
     """
-    models = list(dict.fromkeys(pairs["model"]))
+    names = list(dict.fromkeys(pairs["model"]))
     group = dict(zip(pairs["subject"], pairs["group"], strict=True))
     keys = ["window", "group", "other"]
     states, _ = probabilities(pairs)
     columns = [f"p_{state}" for state in states]
     by_model = {name: part.set_index(keys).sort_index() for name, part in pairs.groupby("model", sort=False)}
-    first = by_model[models[0]]
-    truth = first["label"].to_numpy(object)[:, None] == np.array(states, object)
+    first = by_model[names[0]]
+    label = pd.Index(states).get_indexer(first["label"])
     other = first.index.get_level_values("other").to_numpy()
     rows = []
-    for candidate in list_candidates(models):
+    for candidate in list_candidates(names):
         probability = np.mean([by_model[name][columns].to_numpy() for name in candidate.split(AND)], axis=0)
-        error = ((probability - truth) ** 2).sum(axis=1) / (2 if len(states) == 2 else 1)
+        error = square_error(probability, label)
         for person in ["", *people]:
             counted = other == group[person] if person else np.ones(len(other), bool)
             rows.append({"subject": person, "candidate": candidate, "brier": error[counted].mean()})
@@ -163,11 +195,6 @@ def apply_choice(predictions: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFram
     DataFrame
         The same columns, a row a window and seed, under the model name ``chosen``; people are left out, under a seed,
         of whom a member of their configuration has no prediction, as they are of that member.
-
-    Raises
-    ------
-    InputError
-        When nobody is left.
     """
     choice = scored[scored["chosen"]].set_index("subject")["candidate"]
     columns = [name for name in predictions.columns if name.startswith("p_")]

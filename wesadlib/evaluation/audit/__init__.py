@@ -11,15 +11,24 @@ columns
 """
 
 from wesadlib.evaluation.audit.controls import CONTROLS, motion, shuffled_labels
-from wesadlib.evaluation.audit.inflation import inflation, score_controls, score_with_intervals
-from wesadlib.evaluation.audit.people import describe_people, nearest_is_own
-from wesadlib.evaluation.audit.rules import RULES, overlap_share, picks_epochs, shuffled_folds
+from wesadlib.evaluation.audit.inflation import (
+    describe_inflation,
+    inflation,
+    score_controls,
+    score_with_intervals,
+    tabulate_inflation,
+)
+from wesadlib.evaluation.audit.people import describe_people, nearest_is_own, tabulate_people, tabulate_responses
 from wesadlib.evaluation.audit.shortcuts import (
+    RULES,
     best_of_several,
     dropped_windows,
+    overlap_share,
     seed_scores,
     select_epoch_on_test_person,
+    selects_epoch,
     shuffled,
+    shuffled_folds,
     shuffled_no_overlap,
     whole_recording,
 )
@@ -28,20 +37,24 @@ __all__ = [
     "CONTROLS",
     "RULES",
     "best_of_several",
+    "describe_inflation",
     "describe_people",
     "dropped_windows",
     "inflation",
     "motion",
     "nearest_is_own",
     "overlap_share",
-    "picks_epochs",
     "score_controls",
     "score_with_intervals",
     "seed_scores",
     "select_epoch_on_test_person",
+    "selects_epoch",
     "shuffled",
     "shuffled_folds",
     "shuffled_labels",
     "shuffled_no_overlap",
+    "tabulate_inflation",
+    "tabulate_people",
+    "tabulate_responses",
     "whole_recording",
 ]

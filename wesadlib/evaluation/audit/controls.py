@@ -8,9 +8,9 @@ import pandas as pd
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.audit.rules import cold_folds, mark, predict
+from wesadlib.evaluation.audit.shortcuts import cold_folds, predict, tag
 from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.splits import subjects_of
+from wesadlib.evaluation.protocols import subjects_of
 from wesadlib.params import Params
 
 #: Control -> what is done.
@@ -36,7 +36,7 @@ def shuffled_labels(
     Returns
     -------
     DataFrame
-        Predictions with the true labels, marked as a control.
+        Predictions with the true labels, tagged as a control.
     """
     windows = windows_of_classes(windows, params.classes)
     truth = windows["label"].values.astype(str)
@@ -46,11 +46,13 @@ def shuffled_labels(
         generator, label = np.random.default_rng(seed), truth.copy()
         for person in subjects_of(windows):
             label[subject == person] = generator.permutation(label[subject == person])
-        deceived = windows.assign_coords(label=("window", label))
-        part = predict(list(models), "cold_start", seed, _all_cold(windows, params, seed), deceived, params, **options)
-        own = pd.Series(truth, windows["position"].values)
-        parts.append(part.assign(label=own.loc[part["window"]].to_numpy()))
-    return mark(pd.concat(parts, ignore_index=True), "shuffled_labels", "control")
+        relabelled = windows.assign_coords(label=("window", label))
+        part = predict(
+            list(models), "cold_start", seed, cold_folds(windows, params, seed), relabelled, params, **options
+        )
+        label_of = pd.Series(truth, windows["position"].values)
+        parts.append(part.assign(label=label_of.loc[part["window"]].to_numpy()))
+    return tag(pd.concat(parts, ignore_index=True), "shuffled_labels", "control")
 
 
 def motion(
@@ -61,19 +63,14 @@ def motion(
     Returns
     -------
     DataFrame
-        Predictions, marked as the controls ``motion_only`` and ``without_motion``.
-
-    Raises
-    ------
-    InputError
-        When the device has no accelerometer, or nothing else.
+        Predictions, tagged as the controls ``motion_only`` and ``without_motion``.
     """
     windows = windows_of_classes(windows, params.classes)
     parts = []
     for name, wanted in (("motion_only", True), ("without_motion", False)):
         seen = select_motion(windows, wanted)
-        part = predict(list(models), "cold_start", seed, _all_cold(windows, params, seed), seen, params, **options)
-        parts.append(mark(part, name, "control"))
+        part = predict(list(models), "cold_start", seed, cold_folds(windows, params, seed), seen, params, **options)
+        parts.append(tag(part, name, "control"))
     return pd.concat(parts, ignore_index=True)
 
 
@@ -91,7 +88,3 @@ def select_motion(windows: xr.Dataset, wanted: bool) -> xr.Dataset:
             )
         windows = windows.isel({dimension: chosen})
     return windows
-
-
-def _all_cold(windows: xr.Dataset, params: Params, seed: int) -> list:
-    return cold_folds(windows, params, seed, np.arange(windows.sizes["window"]))

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.evaluation.audit.controls import CONTROLS
-from wesadlib.evaluation.audit.rules import RULES
+from wesadlib.evaluation.audit.shortcuts import RULES
 from wesadlib.evaluation.predictions import filter_predictions, list_people
 from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.evaluation.scores import PersonSums, draw_weights, mean_of_seeds
@@ -23,7 +23,7 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
     Parameters
     ----------
     audit : DataFrame
-        Marked predictions of shortcuts and references.
+        Tagged predictions of shortcuts and references.
     predictions : DataFrame
         The run's predictions, with a cold start of each model.
     bootstrap, seed : int, optional
@@ -134,3 +134,35 @@ def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: i
 
 def _accuracy_of_people(part: pd.DataFrame, people: list[str]) -> np.ndarray:
     return mean_of_seeds(part, people, np.eye(len(people)))["accuracy"]
+
+
+def describe_inflation(table: pd.DataFrame) -> str:
+    """What a shortcut adds to each model's accuracy (:func:`inflation`), a line a model, in Markdown."""
+    return "\n".join(
+        f"- “{row.model}”: {100 * row.accuracy:.1f} % instead of {100 * row.reference:.1f} %, that is "
+        f"{100 * row.inflation:+.1f} points, interval over people {100 * row.inflation_low:+.1f} to "
+        f"{100 * row.inflation_high:+.1f}"
+        for row in table.itertuples()
+    )
+
+
+def tabulate_inflation(table: pd.DataFrame) -> pd.DataFrame:
+    """What :func:`inflation` gives, as text, to be read."""
+
+    def points(name: str) -> pd.Series:
+        bounds = (100 * table[[name, f"{name}_low", f"{name}_high"]]).map("{:+.1f}".format)
+        return bounds.iloc[:, 0] + " [" + bounds.iloc[:, 1] + ", " + bounds.iloc[:, 2] + "]"
+
+    return pd.DataFrame(
+        {
+            "rule": table["rule"],
+            "model": table["model"],
+            "held against": table["against"],
+            "windows": table["n_windows"],
+            "accuracy, %": (100 * table["accuracy"]).map("{:.1f}".format),
+            "honest, %": (100 * table["reference"]).map("{:.1f}".format),
+            "inflation, points": points("inflation"),
+            "inflation of the area under ROC, points": points("auc_inflation"),
+            "people better / worse": table["better"].astype(str) + " / " + table["worse"].astype(str),
+        }
+    )

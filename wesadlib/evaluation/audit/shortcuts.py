@@ -1,19 +1,33 @@
-"""The shortcuts themselves: windows, or predictions that were made honestly, in; marked predictions out."""
+"""Rules that are broken on purpose: windows, or predictions that were made honestly, in; tagged predictions out."""
 
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import xarray as xr
+from sklearn.model_selection import StratifiedKFold
 
+from wesadlib import models as registry
 from wesadlib.errors import InputError
 from wesadlib.evaluation import runner
-from wesadlib.evaluation.audit import rules
-from wesadlib.evaluation.audit.rules import mark, predict
-from wesadlib.evaluation.folds import task_name, windows_of_classes
+from wesadlib.evaluation.folds import Job, task_name, windows_of_classes
 from wesadlib.evaluation.predictions import decide, filter_predictions
-from wesadlib.evaluation.protocols import ColdStart
+from wesadlib.evaluation.protocols import ColdStart, Fold, non_overlapping
 from wesadlib.params import Params
+
+#: Shortcut -> what is done, and what it is held against.
+RULES: dict[str, tuple[str, str]] = {
+    "shuffled": ("windows of everybody, drawn at random into five parts", "cold start"),
+    "shuffled_no_overlap": ("the same, of windows that do not overlap", "cold start on these windows only"),
+    "whole_recording": ("each person's windows scaled by that person's whole recording", "cold start"),
+    "test_selected_epoch": ("the epoch chosen by the loss on the person who is tested", "cold start"),
+    "best_of_several": ("the best of several seeds by the score on people left out", "mean of these seeds"),
+    "dropped_windows": ("the least confident windows left out after the result is seen", "cold start on all windows"),
+}
+
+#: Into how many parts windows are shuffled.
+PARTS = 5
 
 
 def shuffled(
@@ -39,11 +53,11 @@ def shuffled(
     Returns
     -------
     DataFrame
-        Predictions of every window, marked as a shortcut.
+        Predictions of every window, tagged as a shortcut.
     """
     windows = windows_of_classes(windows, params.classes)
-    folds = rules.shuffled_folds(windows, seed)
-    return mark(predict(list(models), "shuffled", seed, folds, windows, params, **options), "shuffled", "shortcut")
+    folds = shuffled_folds(windows, seed)
+    return tag(predict(models, "shuffled", seed, folds, windows, params, **options), "shuffled", "shortcut")
 
 
 def shuffled_no_overlap(
@@ -53,12 +67,15 @@ def shuffled_no_overlap(
 
     What is left of the shortcut's gain is not overlap: it is the person, whose other windows are learnt from.
     """
-    windows = windows_of_classes(windows, params.classes)
-    among, name = rules.without_overlap(windows), "shuffled_no_overlap"
-    broken = predict(list(models), name, seed, rules.shuffled_folds(windows, seed, among), windows, params, **options)
-    honest = rules.cold_folds(windows, params, seed, among)
-    reference = predict(list(models), "cold_start_no_overlap", seed, honest, windows, params, **options)
-    return pd.concat([mark(broken, name, "shortcut"), mark(reference, name, "reference")], ignore_index=True)
+    windows, name = windows_of_classes(windows, params.classes), "shuffled_no_overlap"
+    apart = _non_overlapping(windows)
+    broken = predict(models, name, seed, shuffled_folds(windows, seed, apart), windows, params, **options)
+    honest = [
+        Fold(fold.held_out, *(np.intersect1d(part, apart) for part in (fold.train, fold.validation, fold.test)))
+        for fold in cold_folds(windows, params, seed)
+    ]
+    reference = predict(models, "cold_start_no_overlap", seed, honest, windows, params, **options)
+    return pd.concat([tag(broken, name, "shortcut"), tag(reference, name, "reference")], ignore_index=True)
 
 
 def select_epoch_on_test_person(
@@ -66,21 +83,19 @@ def select_epoch_on_test_person(
 ) -> pd.DataFrame:
     """Leave one subject out, and keep the weights of the epoch with the lowest loss on that very subject.
 
-    Models that have no epochs to choose from are left out. All else is as in a cold start, whose models learn from the
-    same people.
-
-    Raises
-    ------
-    InputError
-        When none of the models is trained by epochs.
+    Models that have no epochs to choose from are left out; if none has, it is refused. All else is as in a cold start,
+    whose models learn from the same people.
     """
-    names = [name for name in models if rules.picks_epochs(name, params)]
+    names = [name for name in models if selects_epoch(name, params)]
     if not names:
         raise InputError(f"none of the models {', '.join(models)} has epochs to choose from; name one that has.")
     windows, name = windows_of_classes(windows, params.classes), "test_selected_epoch"
+    folds = [
+        Fold(fold.held_out, np.union1d(fold.train, fold.validation), validation=fold.test, test=fold.test)
+        for fold in cold_folds(windows, params, seed)
+    ]
     choosing = params.model_copy(update={"pick_epoch": True})
-    folds = rules.told_folds(windows, params, seed)
-    return mark(predict(names, name, seed, folds, windows, choosing, **options), name, "shortcut")
+    return tag(predict(names, name, seed, folds, windows, choosing, **options), name, "shortcut")
 
 
 def whole_recording(
@@ -99,18 +114,17 @@ def whole_recording(
     predictions : DataFrame, optional
         The run's predictions; those of the protocol ``whole_recording`` are taken, so that nothing is trained twice.
     """
-    name, parts, known = "whole_recording", [], set()
+    name, parts, left = "whole_recording", [], list(models)
     if predictions is not None:
         chosen = (predictions["protocol"] == name) & (predictions["task"] == task_name(params.classes))
-        parts = [predictions[chosen & predictions["model"].isin(list(models))].dropna(axis=1, how="all")]
-        known = set(predictions.loc[chosen, "model"])
-    left = [model for model in models if model not in known]
+        parts = [predictions[chosen & predictions["model"].isin(left)].dropna(axis=1, how="all")]
+        left = [model for model in models if model not in set(predictions.loc[chosen, "model"])]
     if left:
         parts.append(runner.evaluate(left, windows, protocol=name, seeds=[seed], params=params, **options))
-    together = pd.concat([part for part in parts if len(part)], ignore_index=True)
+    table = pd.concat([part for part in parts if len(part)], ignore_index=True)
     # In the order in which the models were asked for, wherever each comes from.
-    order = together["model"].map(list(dict.fromkeys(models)).index)
-    return mark(together.iloc[order.argsort(kind="stable")].reset_index(drop=True), name, "shortcut")
+    order = table["model"].map(list(dict.fromkeys(models)).index)
+    return tag(table.iloc[order.argsort(kind="stable")].reset_index(drop=True), name, "shortcut")
 
 
 def best_of_several(
@@ -120,12 +134,12 @@ def best_of_several(
 
     Its reference is all that was trained, of which the best is one.
     """
-    tried = runner.evaluate(list(models), windows, protocol="cold_start", seeds=seeds, params=params, **options)
+    trained = runner.evaluate(list(models), windows, protocol="cold_start", seeds=seeds, params=params, **options)
     name, best = "best_of_several", []
-    for model, own in _accuracy_by_seed(tried).groupby("model", sort=False):
-        seed = own.loc[own["accuracy"].idxmax(), "seed"]
-        best.append(tried[(tried["model"] == model) & (tried["seed"] == seed)])
-    return pd.concat([mark(pd.concat(best), name, "shortcut"), mark(tried, name, "reference")], ignore_index=True)
+    for model, scores in _accuracy_by_seed(trained).groupby("model", sort=False):
+        seed = scores.loc[scores["accuracy"].idxmax(), "seed"]
+        best.append(trained[(trained["model"] == model) & (trained["seed"] == seed)])
+    return pd.concat([tag(pd.concat(best), name, "shortcut"), tag(trained, name, "reference")], ignore_index=True)
 
 
 def seed_scores(several: pd.DataFrame) -> pd.DataFrame:
@@ -133,9 +147,9 @@ def seed_scores(several: pd.DataFrame) -> pd.DataFrame:
     return _accuracy_by_seed(several[several["role"] == "reference"])
 
 
-def _accuracy_by_seed(tried: pd.DataFrame) -> pd.DataFrame:
-    keys = [tried["model"], tried["seed"]]
-    return decide(tried)["correct"].groupby(keys, sort=False).mean().rename("accuracy").reset_index()
+def _accuracy_by_seed(trained: pd.DataFrame) -> pd.DataFrame:
+    keys = [trained["model"], trained["seed"]]
+    return decide(trained)["correct"].groupby(keys, sort=False).mean().rename("accuracy").reset_index()
 
 
 def dropped_windows(
@@ -149,15 +163,90 @@ def dropped_windows(
         The run's predictions; those of the cold start are taken.
     share : float, optional
         Share of the windows, by mean confidence of the seeds, that is left out of all scores.
-
-    Raises
-    ------
-    InputError
-        When a model has no predictions of a cold start.
     """
     kept = []
     for model in models:
-        own = filter_predictions(predictions, task=task_name(params.classes), protocol=ColdStart.name, model=model)
-        confidence = decide(own)["confidence"].groupby(own["window"]).mean().sort_values(kind="stable")
-        kept.append(own[own["window"].isin(confidence.index[round(share * len(confidence)) :])])
-    return mark(pd.concat(kept, ignore_index=True), "dropped_windows", "shortcut")
+        cold = filter_predictions(predictions, task=task_name(params.classes), protocol=ColdStart.name, model=model)
+        confidence = decide(cold)["confidence"].groupby(cold["window"]).mean().sort_values(kind="stable")
+        kept.append(cold[cold["window"].isin(confidence.index[round(share * len(confidence)) :])])
+    return tag(pd.concat(kept, ignore_index=True), "dropped_windows", "shortcut")
+
+
+def tag(predictions: pd.DataFrame, shortcut: str, role: str) -> pd.DataFrame:
+    """Predictions with the columns by which nobody takes them for a result; a shortcut's protocol is its name."""
+    protocol = shortcut if role == "shortcut" else predictions["protocol"]
+    return predictions.assign(protocol=protocol, shortcut=shortcut, role=role, deployable=False)
+
+
+def predict(
+    names: Sequence[str], protocol: str, seed: int, folds: list[Fold], windows: xr.Dataset, params: Params, **options
+) -> pd.DataFrame:
+    """Run folds of several models by the runner that runs all folds; `options` are those of the runner."""
+    jobs = [Job(name, protocol, seed, fold) for name in names for fold in folds]
+    return runner.run_folds(jobs, windows, params, **options)[0]
+
+
+def cold_folds(windows: xr.Dataset, params: Params, seed: int) -> list[Fold]:
+    """The folds of a cold start."""
+    return list(ColdStart(params.validation_subjects, seed).split(windows))
+
+
+def selects_epoch(model: str, params: Params) -> bool:
+    """Whether a model can let validation people choose the epoch whose weights are kept."""
+    return bool(getattr(registry.create(model, params.model_copy(update={"pick_epoch": True})), "validates", True))
+
+
+def shuffled_folds(windows: xr.Dataset, seed: int, among: np.ndarray | None = None) -> list[Fold]:
+    """Folds that ask nobody whose windows they are: a random fifth is tested, another may decide when to stop.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with ``label (window)``.
+    seed : int
+        Seed of the draw, which keeps the share of each state.
+    among : ndarray of int, optional
+        Positions of the windows to take; default all.
+    """
+    among = np.arange(windows.sizes["window"]) if among is None else among
+    label = windows["label"].values.astype(str)[among]
+    states, counts = np.unique(label, return_counts=True)
+    if counts.min() < PARTS:
+        raise InputError(
+            f"{counts.min()} window(s) of `{states[counts.argmin()]}` to shuffle into {PARTS} parts, which need one "
+            "each; give more subjects."
+        )
+    parts = [part for _, part in StratifiedKFold(PARTS, shuffle=True, random_state=seed).split(label, label)]
+    return [
+        Fold(
+            f"part {k + 1}",
+            train=among[np.sort(np.concatenate([parts[j] for j in range(PARTS) if j not in (k, (k + 1) % PARTS)]))],
+            validation=among[parts[(k + 1) % PARTS]],
+            test=among[parts[k]],
+        )
+        for k in range(PARTS)
+    ]
+
+
+def overlap_share(windows: xr.Dataset, folds: list[Fold]) -> float:
+    """Share of tested windows that have a moment in common with a window, of the same person, that is learnt from.
+
+    Parameters
+    ----------
+    windows : Dataset
+        Windows with ``subject`` and ``start_s (window)`` and the attribute ``window_s``.
+    folds : list of Fold
+        Folds that together test each window at most once.
+    """
+    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
+    shared = []
+    for fold in folds:
+        learnt = np.union1d(fold.train, fold.validation)
+        near = np.abs(start_s[fold.test, None] - start_s[learnt]) < float(windows.attrs["window_s"]) - 1e-6
+        shared += (near & (subject[fold.test, None] == subject[learnt])).any(axis=1).tolist()
+    return float(np.mean(shared))
+
+
+def _non_overlapping(windows: xr.Dataset) -> np.ndarray:
+    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
+    return non_overlapping(subject, start_s, float(windows.attrs["window_s"]))

@@ -7,12 +7,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from scipy import stats
-from statsmodels.stats.multitest import multipletests
 
 from wesadlib.drift import describe_threshold, find_threshold, make_reference, people_for, report
 from wesadlib.drift.alarm import (
     choose_batches,
-    correct_by_holm,
     distances,
     feature_columns,
     make_grid,
@@ -25,7 +23,6 @@ from wesadlib.drift.trials import (
     describe_rate,
     leave_batches_out,
     naive_alarms,
-    non_overlapping,
     notice_shifts,
     nulls_by_size,
     sensors_in,
@@ -180,26 +177,12 @@ def test_missing_readings_are_drift_not_nothing(cohort, threshold):
     assert row["missing_current"] == 1 and np.isnan(row["p"]) and np.isnan(row["p_holm"])
 
 
-def test_holm_agrees_with_statsmodels():
-    p = np.array([0.01, np.nan, 0.04, 0.03, 0.9, 0.0001, 0.5])
-    corrected = correct_by_holm(p)
-    tested = ~np.isnan(p)
-    np.testing.assert_allclose(corrected[tested], multipletests(p[tested], method="holm")[1])
-    assert np.isnan(corrected[1])
-
-
 def test_windows_counted_as_independent_alarm_on_healthy_people(cohort):
     naive = naive_alarms(cohort, window_s=60.0)
     share = naive.groupby("least_distance")["alarm"].mean()
     assert share[0.0] == 1.0
     assert (share.diff().dropna() <= 0).all()
     assert verify_rate(cohort, 1, [0.2])["observed"][0] <= 0.4
-
-
-def test_only_windows_apart_are_counted():
-    table = make_people(2, 0, windows=11)
-    kept = non_overlapping(table, 60.0)
-    assert kept["start_s"].tolist() == [0, 60, 120, 180, 240, 300] * 2
 
 
 def test_the_rate_is_verified_on_batches_the_threshold_has_not_seen():

@@ -1,10 +1,11 @@
 import numpy as np
 import pandas as pd
 import pytest
+from statsmodels.stats.multitest import multipletests
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.sentences import describe_test
-from wesadlib.evaluation.statistics import bootstrap_weights, paired_test
+from wesadlib.evaluation.statistics import bootstrap_weights, holm, paired_test
 
 
 def scores(values):
@@ -87,3 +88,11 @@ def test_people_without_a_score_are_left_out_and_too_few_refused():
 def test_the_words_follow_the_numbers(second, words):
     test = paired_test(scores([0.5] * len(second)), scores(second))
     assert words in describe_test(test, "A", "B")
+
+
+def test_holm_agrees_with_statsmodels():
+    p = np.array([0.01, np.nan, 0.04, 0.03, 0.9, 0.0001, 0.5])
+    corrected = holm(p)
+    tested = ~np.isnan(p)
+    np.testing.assert_allclose(corrected[tested], multipletests(p[tested], method="holm")[1])
+    assert np.isnan(corrected[1])

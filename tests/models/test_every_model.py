@@ -13,7 +13,7 @@ from wesadlib import models
 from wesadlib.bundle import load_bundle, save_bundle
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import Job, run_fold
-from wesadlib.evaluation.splits import Fold
+from wesadlib.evaluation.protocols import Fold
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
 from wesadlib.models.base import select_inputs

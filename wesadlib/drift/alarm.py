@@ -16,6 +16,7 @@ import xarray as xr
 from scipy import stats
 
 from wesadlib.errors import InputError
+from wesadlib.evaluation.statistics import holm
 
 STATISTIC = "largest Kolmogorov-Smirnov distance over the features, each person weighing the same"
 SPLITS = 500
@@ -300,17 +301,8 @@ def compare_windows(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFr
         rows.append(tuple(stats.ks_2samp(*sides, method="asymp")) if min(map(len, sides)) else (np.nan, np.nan))
     table = pd.DataFrame(rows, columns=["ks", "p"])
     table.insert(0, "feature", features)
-    table["p_holm"] = correct_by_holm(table["p"].to_numpy())
+    table["p_holm"] = holm(table["p"])
     table["effect_size"] = (shift / medians.std().replace(0, np.nan)).to_numpy()
     table["missing_reference"] = reference[features].isna().mean().to_numpy()
     table["missing_current"] = current[features].isna().mean().to_numpy()
     return table
-
-
-def correct_by_holm(p: np.ndarray) -> np.ndarray:
-    """Holm's step-down correction of p-values; NaN is no test and stays NaN."""
-    corrected = np.full(len(p), np.nan)
-    tested = np.flatnonzero(~np.isnan(p))
-    order = tested[np.argsort(p[tested], kind="stable")]
-    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
-    return corrected

@@ -20,6 +20,7 @@ from wesadlib.drift.alarm import (
     quantile_of_null,
 )
 from wesadlib.errors import InputError
+from wesadlib.evaluation.protocols import non_overlapping
 from wesadlib.features import extract_features
 
 NESTED_SPLITS = 150
@@ -45,7 +46,8 @@ def naive_alarms(
     ``subject least_distance features alarm``: how many features are significant at `level` after Holm's correction and
     differ by more than the distance, and whether any does.
     """
-    kept = non_overlapping(reference, window_s)
+    subject, start_s = (reference[name].to_numpy() for name in ("subject", "start_s"))
+    kept = reference.iloc[non_overlapping(subject, start_s, window_s)].reset_index(drop=True)
     rows = []
     for person in kept["subject"].unique():
         inside = kept["subject"] == person
@@ -56,16 +58,6 @@ def naive_alarms(
             count = int(((table["p_holm"] < level) & (table["ks"] > least)).sum())
             rows.append((person, float(least), count, count > 0))
     return pd.DataFrame(rows, columns=["subject", "least_distance", "features", "alarm"])
-
-
-def non_overlapping(table: pd.DataFrame, window_s: float) -> pd.DataFrame:
-    """Rows of windows that do not overlap, the earliest first, of each person."""
-    kept, last = [], {}
-    for row, (person, start) in enumerate(zip(table["subject"], table["start_s"], strict=True)):
-        if start >= last.get(person, -np.inf) + window_s - 1e-6:
-            kept.append(row)
-            last[person] = start
-    return table.iloc[kept].reset_index(drop=True)
 
 
 def nulls_by_size(reference: pd.DataFrame, sizes: Sequence[int], *, splits: int = 300, seed: int = 0) -> pd.DataFrame:

@@ -11,9 +11,9 @@ from known_predictions import make_predictions
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation import audit, runner
-from wesadlib.evaluation.audit import controls, rules
+from wesadlib.evaluation.audit import controls, shortcuts
 from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.protocols import ColdStart
+from wesadlib.evaluation.protocols import ColdStart, non_overlapping
 from wesadlib.features import extract_features
 from wesadlib.models import register
 from wesadlib.params import Params
@@ -67,6 +67,16 @@ def windows(toy_windows):
     return windows_of_classes(toy_windows, PARAMS.classes)
 
 
+@pytest.fixture
+def jobs(monkeypatch):
+    """The jobs that the audit gives to the runner."""
+    jobs, run_folds = [], runner.run_folds
+    monkeypatch.setattr(
+        runner, "run_folds", lambda more, *args, **options: jobs.extend(more) or run_folds(more, *args, **options)
+    )
+    return jobs
+
+
 @pytest.fixture(scope="module")
 def featured(make_windows_of_toys):
     """Windows with features; not to be changed."""
@@ -106,7 +116,7 @@ def test_only_the_chapter_imports_the_audit(repository):
 
 
 def test_shuffled_folds_test_each_window_once_and_know_everybody(windows):
-    folds = rules.shuffled_folds(windows, seed=3)
+    folds = shortcuts.shuffled_folds(windows, seed=3)
     number, owner, label = windows.sizes["window"], windows["subject"].values, windows["label"].values
     assert sorted(np.concatenate([fold.test for fold in folds])) == list(range(number))
     for fold in folds:
@@ -114,7 +124,7 @@ def test_shuffled_folds_test_each_window_once_and_know_everybody(windows):
         assert set(owner[fold.test]) <= set(owner[fold.train]), "the person is learnt from: that is the shortcut"
         assert len(set(owner[fold.test])) > 1
         assert abs((label[fold.test] == "stress").sum() - (label == "stress").sum() / 5) < 1
-    other = rules.shuffled_folds(windows, seed=4)
+    other = shortcuts.shuffled_folds(windows, seed=4)
     assert not np.array_equal(folds[0].test, other[0].test)
 
 
@@ -122,14 +132,17 @@ def test_too_few_windows_to_shuffle_name_the_state(windows):
     few = np.flatnonzero(windows["label"].values == "stress")[:3]
     among = np.concatenate([np.flatnonzero(windows["label"].values == "baseline"), few])
     with pytest.raises(InputError, match=r"^3 window\(s\) of `stress` to shuffle into 5 parts"):
-        rules.shuffled_folds(windows, 0, among)
+        shortcuts.shuffled_folds(windows, 0, among)
 
 
 def test_windows_without_overlap_share_no_second_and_are_as_many_as_can_be(scattered):
-    assert rules.without_overlap(scattered).tolist() == [0, 2, 4, 6, 8]
+    def apart(windows):
+        return non_overlapping(windows["subject"].values, windows["start_s"].values, 60.0)
+
+    assert apart(scattered).tolist() == [0, 2, 4, 6, 8]
     # In another order of the rows, the same windows.
     mixed = scattered.isel(window=[8, 3, 1, 0, 2, 7, 6, 5, 4])
-    kept = mixed.isel(window=rules.without_overlap(mixed))
+    kept = mixed.isel(window=apart(mixed))
     assert sorted(zip(kept["subject"].values, kept["start_s"].values, strict=True)) == [
         ("S2", 0.0), ("S2", 60.0), ("S3", 0.0), ("S3", 300.0), ("S3", 360.0),
     ]  # fmt: skip
@@ -137,21 +150,11 @@ def test_windows_without_overlap_share_no_second_and_are_as_many_as_can_be(scatt
 
 def test_overlap_is_counted_within_a_person_only(scattered):
     def fold(train, test):
-        return rules.Fold("part", np.array(train), test=np.array(test), validation=np.array([], dtype=int))
+        return shortcuts.Fold("part", np.array(train), test=np.array(test), validation=np.array([], dtype=int))
 
     # The first window of S2 begins with the first of S3, which is somebody else; it overlaps with its own second.
-    assert rules.overlap_share(scattered, [fold([4, 2], [0])]) == 0.0
-    assert rules.overlap_share(scattered, [fold([1], [0, 2, 3, 5])]) == 0.5
-
-
-def test_a_cold_start_on_some_windows_keeps_people_apart(windows):
-    among = np.arange(0, windows.sizes["window"], 2)
-    owner = windows["subject"].values
-    whole = list(ColdStart(PARAMS.validation_subjects, 5).split(windows))
-    for fold, full in zip(rules.cold_folds(windows, PARAMS, 5, among), whole, strict=True):
-        assert set(owner[fold.test]) == {fold.held_out} and fold.held_out not in owner[fold.train]
-        for name in ("train", "validation", "test"):
-            assert getattr(fold, name).tolist() == [k for k in getattr(full, name) if k % 2 == 0]
+    assert shortcuts.overlap_share(scattered, [fold([4, 2], [0])]) == 0.0
+    assert shortcuts.overlap_share(scattered, [fold([1], [0, 2, 3, 5])]) == 0.5
 
 
 def test_shuffled_predicts_every_window_under_its_own_persons_name(toy_windows, windows):
@@ -166,23 +169,29 @@ def test_shuffled_predicts_every_window_under_its_own_persons_name(toy_windows, 
     assert not predictions["deployable"].any() and set(predictions["role"]) == {"shortcut"}
 
 
-def test_without_overlap_the_reference_is_a_cold_start_on_the_same_windows(toy_windows):
+def test_without_overlap_the_reference_is_a_cold_start_on_the_same_windows(toy_windows, windows, jobs):
     predictions = audit.shuffled_no_overlap(toy_windows, ["plain"], PARAMS, **QUIET)
     broken, honest = (predictions[predictions["role"] == role] for role in ("shortcut", "reference"))
     assert set(broken["window"]) == set(honest["window"]) and len(broken) == len(honest) > 0
     assert set(predictions["window"]) < set(range(toy_windows.sizes["window"])), "windows overlap in the toys"
     assert not predictions["deployable"].any()
+    owner, among = windows["subject"].values, set(broken["window"])
+    cold = [job.fold for job in jobs if job.protocol == "cold_start_no_overlap"]
+    for fold, full in zip(cold, ColdStart(PARAMS.validation_subjects, 0).split(windows), strict=True):
+        assert set(owner[fold.test]) == {fold.held_out} and fold.held_out not in owner[fold.train]
+        for name in ("train", "validation", "test"):
+            assert getattr(fold, name).tolist() == [k for k in getattr(full, name) if k in among]
 
 
-def test_the_tested_person_chooses_the_epoch_and_teaches_nothing(toy_windows, windows):
+def test_the_tested_person_chooses_the_epoch_and_teaches_nothing(toy_windows, windows, jobs):
     predictions = audit.select_epoch_on_test_person(toy_windows, ["plain", "told"], PARAMS, seed=2, **QUIET)
     # `plain` has no epochs, and `told` says stress of those who validate: everybody, when left out.
     assert set(predictions["model"]) == {"told"} and len(predictions) == windows.sizes["window"]
     assert (predictions["p_stress"] == 0.9).all()
     cold = list(ColdStart(PARAMS.validation_subjects, 2).split(windows))
-    for fold, honest in zip(rules.told_folds(windows, PARAMS, 2), cold, strict=True):
-        assert np.array_equal(fold.validation, fold.test) and np.array_equal(fold.test, honest.test)
-        assert np.array_equal(fold.train, np.union1d(honest.train, honest.validation))
+    for job, honest in zip([job for job in jobs if job.model == "told"], cold, strict=True):
+        assert np.array_equal(job.fold.validation, job.fold.test) and np.array_equal(job.fold.test, honest.test)
+        assert np.array_equal(job.fold.train, np.union1d(honest.train, honest.validation))
     with pytest.raises(InputError, match="none of the models plain has epochs"):
         audit.select_epoch_on_test_person(toy_windows, ["plain"], PARAMS, **QUIET)
 
@@ -282,7 +291,7 @@ def test_the_motion_controls_run_by_the_folds_of_a_cold_start(toy_windows):
 
 
 def shortcut_of(table, name="shuffled"):
-    return rules.mark(table, name, "shortcut")
+    return shortcuts.tag(table, name, "shortcut")
 
 
 def test_inflation_is_the_difference_on_the_same_windows_and_draws(predictions):
@@ -306,8 +315,8 @@ def test_inflation_is_the_difference_on_the_same_windows_and_draws(predictions):
 def test_a_shortcut_is_held_against_its_own_reference_of_its_own_model(predictions):
     right = predictions.assign(p_stress=(predictions["label"] == "stress") * 0.8 + 0.1)
     right["p_baseline"] = 1 - right["p_stress"]
-    own = [rules.mark(table, "shuffled", "reference") for table in (right, predictions.assign(model="two"))]
-    others = rules.mark(predictions, "best_of_several", "reference")
+    own = [shortcuts.tag(table, "shuffled", "reference") for table in (right, predictions.assign(model="two"))]
+    others = shortcuts.tag(predictions, "best_of_several", "reference")
     mixed = pd.concat([shortcut_of(right), *own, others])
     row = audit.inflation(mixed, predictions, bootstrap=100).iloc[0]
     assert (row["reference"], row["inflation"]) == (1, 0)
@@ -336,7 +345,7 @@ def test_an_interval_over_shuffles_holds_what_single_shuffles_give(predictions):
     # One seed is right where the other is wrong, so that every draw of people gives a half; of seeds it does not.
     assert (fixed["accuracy_low"], fixed["accuracy_high"]) == (0.5, 0.5)
     assert (drawn["accuracy_low"], drawn["accuracy_high"]) == (0.25, 0.75)
-    marked = rules.mark(both, "shuffled_labels", "control")
+    marked = shortcuts.tag(both, "shuffled_labels", "control")
     assert audit.score_controls(marked, bootstrap=400).iloc[0]["accuracy_low"] == 0.25
 
 
@@ -372,7 +381,7 @@ def test_people_are_described_hardest_first(featured):
             "notes": ["Subject didn't really believe the cover story.", None],
         }
     )
-    table = audit.describe_people(featured, cold, shuffled, cohort)
+    table = audit.tabulate_responses(featured, cold, shuffled, cohort)
     assert table.index.tolist() == ["S3", "S2"]
     assert table["cold"].tolist() == [0.5, 1.0] and table["shuffled"].tolist() == [1.0, 1.0]
     assert table.loc["S2", "stai"] == 11 and np.isnan(table.loc["S3", "stai"])

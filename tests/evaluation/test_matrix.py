@@ -5,9 +5,10 @@ import pandas as pd
 import pytest
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.matrix import choose, list_matrix, run_matrix, tabulate_cost
+from wesadlib.evaluation.matrix import list_matrix, run_matrix, tabulate_cost
 from wesadlib.evaluation.predictions import filter_predictions, main_predictions
 from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.selection import choose
 from wesadlib.params import Params
 
 MAIN, THREE, JOINED = "stress-baseline", "amusement-stress-baseline", "stress-non-stress"

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
-from wesadlib.evaluation.splits import draw_subjects
+from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart, draw_subjects
 
 
 def windows_of(subjects):

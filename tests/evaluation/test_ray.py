@@ -10,8 +10,8 @@ import pytest
 import stub_models
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.parallel import CLOSED, RAY_ENVIRONMENT, shared_workers
 from wesadlib.evaluation.runner import evaluate
+from wesadlib.evaluation.workers import CLOSED, RAY_ENVIRONMENT, shared_workers
 from wesadlib.params import Params
 
 # One after the other, where tests are spread over processes.
@@ -44,7 +44,7 @@ def test_a_cluster_gives_the_numbers_of_a_serial_run_and_uses_its_nodes(cluster,
     timed = ["seconds", "node"]
     pd.testing.assert_frame_equal(of_serial.drop(columns=timed), of_parallel.drop(columns=timed))
     assert of_parallel["node"].nunique() == 2
-    assert "(slow, cold_start, seed 1): epoch 2/2, loss" in capsys.readouterr().err
+    assert "10/10" in capsys.readouterr().err
     assert not ray.is_initialized()
 
 
@@ -130,7 +130,7 @@ LISTENERS = """
 import json, os, urllib.request
 from ipaddress import ip_address
 import psutil, xarray
-from wesadlib.evaluation.parallel import shared_workers
+from wesadlib.evaluation.workers import shared_workers
 from wesadlib.params import Params
 
 os.environ["RAY_AUTH_MODE"] = "disabled"

@@ -1,12 +1,24 @@
+"""Many folds: what each may see, that they are kept and resumed, failures of some, means of models, the final model."""
+
+import itertools
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 import stub_models
 from threadpoolctl import threadpool_info, threadpool_limits
 
+from wesadlib import models
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import divide, fit_model, task_name
+from wesadlib.evaluation import kept_folds
+from wesadlib.evaluation.folds import FoldWindows, Job, divide, fit_model, run_fold, task_name, windows_of_classes
+from wesadlib.evaluation.predictions import main_predictions
+from wesadlib.evaluation.protocols import Fold, make_protocol
 from wesadlib.evaluation.runner import evaluate, fit_final
+from wesadlib.evaluation.scores import score
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
 from wesadlib.models.tabular import Logistic
@@ -26,6 +38,9 @@ COLUMNS = [
     "p_stress",
     "accepted",
 ]
+MEMBERS = ["counting", "counting_too"]
+OF_STUBS = Params(mean_of=MEMBERS)
+SOURCES = Path(models.__file__).parent
 
 
 def run(windows, model="centroid", **options):
@@ -34,6 +49,24 @@ def run(windows, model="centroid", **options):
 
 def of(table, subject):
     return table[table["subject"] == subject].reset_index(drop=True)
+
+
+def by(table, model):
+    return table[table["model"] == model].reset_index(drop=True)
+
+
+@pytest.fixture
+def fits(monkeypatch):
+    """The fits of the counting stubs, as they happen."""
+    fits = []
+    monkeypatch.setattr(stub_models.Counting, "fits", fits)
+    return fits
+
+
+@pytest.fixture
+def failing(monkeypatch):
+    """Say whom the failing stub cannot predict."""
+    return lambda *people: monkeypatch.setattr(stub_models.Failing, "people", people)
 
 
 def test_every_window_is_predicted_once_per_model_and_seed(small_windows):
@@ -156,12 +189,6 @@ def test_folds_of_something_else_are_not_taken(small_windows, tmp_path, change):
     assert len(list(tmp_path.iterdir())) == 10
 
 
-def test_parameters_of_other_things_do_not_run_folds_again(small_windows, tmp_path):
-    run(small_windows, folds=tmp_path)
-    run(small_windows, folds=tmp_path, params=Params(requests=7, bootstrap=200, run="other"))
-    assert len(list(tmp_path.iterdir())) == 5
-
-
 def test_a_damaged_fold_is_named(small_windows, tmp_path):
     run(small_windows, folds=tmp_path)
     file = sorted(tmp_path.iterdir())[2]
@@ -182,8 +209,8 @@ def test_the_final_model_is_trained_by_the_recipe_of_the_folds(small_windows):
 
 
 def test_fitting_leaves_the_unfitted_model_as_it_was(small_windows):
-    prototype = stub_models.Centroid(["baseline", "stress"])
-    fitted = fit_model(prototype, small_windows, small_windows, seed=0, where="here")
+    prototype, examples = stub_models.Centroid(["baseline", "stress"]), Examples.from_dataset(small_windows)
+    fitted = fit_model(prototype, examples, examples, seed=0, where="here")
     assert vars(prototype) == {"classes": ["baseline", "stress"]}
     assert fitted.trained_on_
 
@@ -241,11 +268,11 @@ def test_what_cannot_be_evaluated_is_one_sentence(small_windows, spoil, options,
 
 
 def test_the_baseline_learns_from_validation_people_and_nobody_is_said_to_validate_it(toy_windows):
-    subject = toy_windows["subject"].values
+    arrays = FoldWindows.from_dataset(windows_of_classes(toy_windows, ["baseline", "stress"]))
+    subject = arrays.examples.subject
     train, validation = np.flatnonzero(np.isin(subject, ["S2", "S3"])), np.flatnonzero(subject == "S4")
-    taught, held_back = divide(Logistic(), toy_windows, train, validation)
-    assert held_back is None
-    assert sorted(set(taught["subject"].values)) == ["S2", "S3", "S4"]
+    taught, held_back = divide(Logistic(), arrays, train, validation)
+    assert held_back is None and set(taught.subject) == {"S2", "S3", "S4"}
 
 
 def test_the_final_model_of_known_rest_is_fitted_with_everybodys_rest_and_not_on_it(toy_windows):
@@ -266,3 +293,175 @@ def test_the_final_model_of_known_rest_is_fitted_with_everybodys_rest_and_not_on
     assert np.abs(probability[:, calibrated.classes.index("stress")] - fold["p_stress"].values).max() < 0.2
     with pytest.raises(InputError, match="the final model cannot be of the protocol `whole_recording`"):
         fit_final("logistic", toy_windows, protocol="whole_recording")
+
+
+@pytest.mark.parametrize(
+    "names", [*itertools.permutations([*MEMBERS, "mean"]), ("mean",), ("counting_too", "mean")], ids="-".join
+)
+def test_a_mean_trains_its_members_once_in_whatever_order_they_are_named(small_windows, fits, names):
+    predictions, training = run(small_windows, names, params=OF_STUBS, seeds=[0, 1])
+    assert len(fits) == len(set(fits)) == 2 * 2 * 5
+    assert list(dict.fromkeys(predictions["model"])) == list(names) == list(dict.fromkeys(training["model"]))
+    apart, _ = run(small_windows, MEMBERS, seeds=[0, 1])
+    columns = ["p_baseline", "p_stress"]
+    expected = (by(apart, "counting")[columns] + by(apart, "counting_too")[columns]) / 2
+    assert np.allclose(by(predictions, "mean")[columns], expected, rtol=0, atol=1e-15)
+    others = predictions.columns.drop(["model", *columns])
+    pd.testing.assert_frame_equal(by(predictions, "mean")[others], by(apart, "counting")[others])
+    assert len(training) == len(names) * 2 * 5 and (training["error"] == "").all()
+
+
+def test_a_mean_takes_kept_folds_of_its_members_and_keeps_none_of_its_own(small_windows, fits, tmp_path):
+    run(small_windows, "counting_too", params=OF_STUBS, folds=tmp_path)
+    first, _ = run(small_windows, ["mean", "counting"], params=OF_STUBS, folds=tmp_path)
+    assert len(fits) == 10 and len(list(tmp_path.iterdir())) == 10
+    again, training = run(small_windows, ["counting", "mean", "counting_too"], params=OF_STUBS, folds=tmp_path)
+    assert len(fits) == 10
+    pd.testing.assert_frame_equal(by(again, "mean"), by(first, "mean"))
+    assert by(training, "mean")["seconds"].to_numpy() == pytest.approx(
+        by(training, "counting")["seconds"].to_numpy() + by(training, "counting_too")["seconds"].to_numpy()
+    )
+
+
+@pytest.mark.parametrize("protocol", ["cold_start", "rest_calibrated"])
+def test_the_fold_of_a_mean_is_the_mean_model_fitted_to_that_fold(make_windows_of_toys, protocol):
+    windows = extract_features(make_windows_of_toys(n_subjects=4, per_subject=18))
+    params = Params(mean_of=["logistic", "forest"], rest_minutes=2)
+    predictions, _ = run(windows, "mean", params=params, protocol=protocol)
+    windows = windows_of_classes(windows, params.classes)
+    fold = list(make_protocol(protocol, params, 0).split(windows))[1]
+    fitted = run_fold(
+        models.create("mean", params), FoldWindows.from_dataset(windows), Job("mean", protocol, 0, fold)
+    ).predictions
+    own = predictions[predictions["subject"] == fold.held_out].reset_index(drop=True)
+    columns = ["p_baseline", "p_stress"]
+    assert np.allclose(fitted[columns], own[columns], rtol=0, atol=1e-9)
+    assert (fitted["window"] == own["window"]).all()
+
+
+def test_one_persons_failure_costs_the_others_nothing(small_windows, failing, tmp_path):
+    failing("S4")
+    with pytest.warns(UserWarning, match=r"^fold of S4 \(failing, cold_start, seed 0\): ValueError: no idea The other"):
+        predictions, training = run(small_windows, "failing", params=OF_STUBS, folds=tmp_path)
+    whole, complete = run(small_windows)
+    others = whole[whole["subject"] != "S4"].reset_index(drop=True)
+    pd.testing.assert_frame_equal(predictions.drop(columns="model"), others.drop(columns="model"))
+    assert list(training.columns) == list(complete.columns)
+    assert training["subject"].tolist() == complete["subject"].tolist()
+    assert training["error"].tolist() == [
+        "",
+        "",
+        "fold of S4 (failing, cold_start, seed 0): ValueError: no idea",
+        "",
+        "",
+    ]
+    assert np.isnan(training.loc[2, "seconds"]) and np.isnan(training.loc[2, "epochs"])
+
+    failing()
+    again, training = run(small_windows, "failing", params=OF_STUBS, folds=tmp_path)
+    assert (training["error"] == "").all(), "a failed fold is not kept, so it is tried again"
+    pd.testing.assert_frame_equal(again.drop(columns="model"), whole.drop(columns="model"))
+
+
+def test_a_mean_fails_with_a_member_and_only_there(small_windows, failing):
+    failing("S4")
+    params = Params(mean_of=["centroid", "failing"])
+    with pytest.warns(UserWarning) as caught:
+        predictions, training = run(small_windows, ["mean", "centroid"], params=params)
+    assert len(caught) == 1
+    assert set(by(predictions, "mean")["subject"]) == {"S2", "S3", "S5", "S6"}
+    assert set(by(predictions, "centroid")["subject"]) == {"S2", "S3", "S4", "S5", "S6"}
+    failed = training[training["error"] != ""]
+    assert failed[["model", "subject"]].to_numpy().tolist() == [["mean", "S4"]]
+    assert "failing" in failed["error"].iloc[0], "it is said which member failed"
+
+
+def test_what_fails_for_everybody_is_raised(small_windows, failing):
+    failing("all")
+    with pytest.raises(ValueError, match=r"^no idea$"):
+        run(small_windows, "failing")
+    # The other member's folds went well, but there is no mean.
+    with pytest.raises(ValueError, match=r"^no idea$"):
+        run(small_windows, "mean", params=Params(mean_of=["centroid", "failing"]))
+
+
+def test_one_model_that_fails_for_everybody_costs_another_nothing(small_windows, failing):
+    failing("all")
+    with pytest.warns(UserWarning) as caught:
+        predictions, training = run(small_windows, ["failing", "centroid"])
+    assert len(caught) == 5 and set(predictions["model"]) == {"centroid"}
+    assert training.groupby("model")["error"].agg(lambda told: (told != "").sum()).to_dict() == {
+        "centroid": 0,
+        "failing": 5,
+    }
+
+
+def test_a_failure_under_one_seed_leaves_scores_of_the_others(small_windows, monkeypatch):
+    predict = stub_models.Failing.predict_proba
+
+    def sometimes(self, signal, feature, rest=None):
+        if self.seed_ == 1 and "S4" not in self.seen_:
+            raise ValueError("no idea")
+        return predict(self, signal, feature)
+
+    monkeypatch.setattr(stub_models.Failing, "predict_proba", sometimes)
+    with pytest.warns(UserWarning, match="seed 1"):
+        predictions, _ = run(small_windows, ["failing", "centroid"], seeds=[0, 1])
+    assert (predictions["subject"] == "S4").sum() == 3 * 6
+    own = main_predictions(predictions)
+    assert set(by(own, "failing")["subject"]) == {"S2", "S3", "S5", "S6"}
+    table = score(own).set_index("model")
+    assert table["n_windows"].to_dict() == {"failing": 24, "centroid": 30}
+
+
+def sources(path):
+    return {file.name for file in kept_folds.source_files(path)}
+
+
+def test_a_models_sources_are_its_own_module_and_those_that_it_imports():
+    assert sources(SOURCES / "tabular.py") == {"folds.py", "tabular.py", "base.py"}
+    assert "training.py" in sources(SOURCES / "resnet.py") and "tabular.py" not in sources(SOURCES / "resnet.py")
+    assert sources(Path(stub_models.__file__)) == {"folds.py", "base.py", "stub_models.py"}
+
+
+@pytest.mark.parametrize("name", ["tabular", "resnet"])
+def test_no_module_that_a_model_runs_is_overlooked(name):
+    script = (
+        "import sys, wesadlib.models\n"
+        f"import wesadlib.models.{name}\n"
+        "print(*[module for module in sys.modules if module.startswith('wesadlib.models.')])"
+    )
+    imported = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    files = {f"{module.rpartition('.')[2]}.py" for module in imported.split()}
+    assert files | {"folds.py"} == sources(SOURCES / f"{name}.py")
+
+
+def test_a_file_is_named_by_all_that_a_folds_numbers_follow_from(small_windows, tmp_path, monkeypatch):
+    parts = [np.arange(k, k + 3) for k in (0, 3, 6, 9)]
+
+    def name(windows=small_windows, protocol="cold_start", seed=0, parts=parts, **values):
+        fold = Fold("groups 0+1", *parts[:3], calibration=parts[3])
+        jobs, prototypes = [Job("resnet", protocol, seed, fold)], {"resnet": models.create("resnet", Params(**values))}
+        arrays = FoldWindows.from_dataset(windows_of_classes(windows, ["baseline", "stress"]))
+        (path,) = kept_folds.fold_files(tmp_path, jobs, prototypes, arrays).values()
+        return path.name
+
+    verdict = np.arange(small_windows.sizes["window"]) > 0
+    names = [
+        name(),
+        name(protocol="rest_calibrated"),
+        name(seed=1),
+        name(windows=small_windows.assign(signal=small_windows["signal"] + 1)),
+        name(windows=small_windows.assign(verdict=("window", verdict))),
+        name(parts=[parts[1], parts[0], *parts[2:]]),
+        name(parts=[*parts[:3], np.empty(0, int)]),
+        name(parts=[np.arange(2), np.arange(2, 6), *parts[2:]]),
+        *(name(**{key: value}) for key, value in {"width": 8, "epochs": 7, "dropout": 0.3, "pick_epoch": True}.items()),
+        name(classes=["stress", "baseline"]),
+    ]
+    monkeypatch.setattr(kept_folds, "_source_digest", str)
+    names.append(name())
+    monkeypatch.undo()
+    assert len(set(names)) == len(names)
+    assert name(requests=7, bootstrap=300, seeds=[4], rest_minutes=4) == names[0]
+    assert names[0].startswith("resnet-cold_start-seed0-groups_0_1-") or "groups_0+1" in names[0]

@@ -12,7 +12,7 @@ import xarray as xr
 from wesadlib import models
 from wesadlib.bundle import load_bundle, save_bundle
 from wesadlib.errors import InputError
-from wesadlib.evaluation.folds import Job, run_fold
+from wesadlib.evaluation.folds import FoldWindows, Job, run_fold
 from wesadlib.evaluation.protocols import Fold
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
@@ -280,7 +280,10 @@ def test_it_never_sees_the_test_person(name, rested, windows):
     # All of the person's windows but the first five, which are compared.
     other["signal"][test[5:]] *= -3
     other["feature"][test[5:]] *= -3
-    tables = [run_fold(models.create(name, PARAMS), given, job) for given in (numbered, other)]
+    tables = [
+        run_fold(models.create(name, PARAMS), FoldWindows.from_dataset(part), job).predictions
+        for part in (numbered, other)
+    ]
     assert (tables[0]["label"] != tables[1]["label"]).any()
     first, second = (table[["p_baseline", "p_stress"]].to_numpy() for table in tables)
     np.testing.assert_allclose(first[:5], second[:5], rtol=0, atol=1e-6)

@@ -45,8 +45,15 @@ def fold_files(
 
 @functools.cache
 def _source_digest(source: Path) -> str:
-    # A model's module, the modules beside it that it imports, and theirs: nothing else makes its numbers.
-    digest, visited, waiting = hashlib.sha256(), set(), [Path(folds.__file__), source]
+    digest = hashlib.sha256()
+    for path in sorted(source_files(source)):
+        digest.update(path.read_bytes())
+    return digest.hexdigest()
+
+
+def source_files(source: Path) -> set[Path]:
+    """A model's module, the modules beside it that it imports, and theirs: nothing else makes its numbers."""
+    visited, waiting = set(), [Path(folds.__file__), source]
     while waiting:
         path = waiting.pop()
         if path in visited or not path.is_file():
@@ -55,9 +62,7 @@ def _source_digest(source: Path) -> str:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{models.__name__}."):
                 waiting.append(Path(models.__file__).parent / f"{node.module.rpartition('.')[2]}.py")
-    for path in sorted(visited):
-        digest.update(path.read_bytes())
-    return digest.hexdigest()
+    return visited
 
 
 def save_fold(path: Path, result: FoldResult) -> None:

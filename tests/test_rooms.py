@@ -31,7 +31,7 @@ HOMES = {
     "matplotlib": ("plots",),
     "seaborn": ("plots",),
     "fastapi": ("serving",),
-    "ray": ("serving", "evaluation/parallel.py"),
+    "ray": ("serving", "evaluation/workers.py"),
     "torch": ("models", "explain.py"),
     "prometheus_client": ("serving",),
     "websockets": ("serving",),

@@ -72,15 +72,6 @@ def test_intervals_beside_an_artefact_are_kept():
     assert interval[30] == pytest.approx(800)
 
 
-def test_too_few_beats_are_not_read():
-    few, none, part = np.arange(0, 12, 0.8), np.array([]), np.arange(0, 30, 0.8)
-    found = describe(pad(few, none, part), 60.0)
-    np.testing.assert_array_equal(np.isnan(found["heart_rate"]), [True, True, False])
-    assert np.isnan(found["rmssd"]).all()
-    assert np.isnan(found["hf_power"]).all()
-    assert np.isnan(found["regular_share"][1])
-
-
 def test_hf_power_is_the_variance_of_the_breathing():
     found = describe(pad(breathing_beats(depth_ms=30), breathing_beats(depth_ms=30, hz=0.05)), 60.0)
     # Straight lines between intervals of 0.8 s lose of a wave of 0.25 Hz what they lose: its amplitude by sinc squared.

@@ -39,48 +39,57 @@ class Feature:
         Second half of the feature's name; the first is the channel.
     unit : str
         Unit of the value; ``{unit}`` stands for the channel's own.
-    definition : str
-        One phrase.
     source : str
         Publication or standard that the definition follows; empty for plain statistics.
+    definition : str
+        One phrase.
     value : callable
         Of what the group reads in a channel: values (window,); None where the feature does not exist for it.
     """
 
     statistic: str
     unit: str
-    definition: str
     source: str
+    definition: str
     value: Callable[[Any], np.ndarray | None]
 
 
-@dataclass(frozen=True)
 class Group:
     """Features that are read from the same channels.
 
-    Attributes
+    Parameters
     ----------
     name : str
         As it appears in tables.
     applies_to : str
         Channels or beat sources, in words.
     read : callable
-        Of a block: for each of them its name and what its features are read from.
-    features : tuple of Feature
+        Of a block: names of channels, and what their features are read from, the channels' windows one after another.
     """
 
-    name: str
-    applies_to: str
-    read: Callable[[Block], Iterator[tuple[str, Any]]]
-    features: tuple[Feature, ...]
+    def __init__(self, name: str, applies_to: str, read: Callable[[Block], Iterator[tuple[tuple[str, ...], Any]]]):
+        self.name, self.applies_to, self.read = name, applies_to, read
+        self.features: list[Feature] = []
+
+    def feature(self, unit: str, source: str = "") -> Callable[[Callable], Callable]:
+        """Make a function a feature: its name is the statistic's, its docstring the definition."""
+
+        def add(value: Callable) -> Callable:
+            definition = (value.__doc__ or "")[:1].lower() + (value.__doc__ or "")[1:].removesuffix(".")
+            self.features.append(Feature(value.__name__, unit, source, definition, value))
+            return value
+
+        return add
 
     def extract(self, block: Block) -> dict[str, np.ndarray]:
         """Values (window,) of every feature, named ``<channel>_<statistic>``."""
-        values = {}
-        for channel, reading in self.read(block):
-            for feature in self.features:
-                if (value := feature.value(reading)) is not None:
-                    values[f"{channel}_{feature.statistic}"] = value
+        values: dict[str, np.ndarray] = {}
+        for channels, reading in self.read(block):
+            found = {feature.statistic: feature.value(reading) for feature in self.features}
+            for k, channel in enumerate(channels):
+                for statistic, value in found.items():
+                    if value is not None:
+                        values[f"{channel}_{statistic}"] = value.reshape(len(channels), -1)[k]
         return values
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from scipy.fft import rfft, rfftfreq
 from scipy.signal import detrend
 
-from wesadlib.features.block import Block, Feature, Group, stretches
+from wesadlib.features.block import Block, Group, stretches
 from wesadlib.signals.filters import mean_of_present, median_of_present
 
 #: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
@@ -62,38 +62,56 @@ def normal_intervals(beat_s: np.ndarray) -> np.ndarray:
     return np.where(np.abs(interval - local) <= MAX_DEVIATION * local, interval, np.nan)
 
 
-def _read(block: Block) -> Iterator[tuple[str, Heart]]:
+def _read(block: Block) -> Iterator[tuple[tuple[str], Heart]]:
     for source, beat_s in block.beat_s.items():
         count = (~np.isnan(beat_s)).sum(axis=-1)
         beat_s = beat_s[:, : max(count.max(initial=0), 1)]
         interval = normal_intervals(beat_s)
         covered = np.where(count > 0, np.nansum(interval, axis=-1) / 1000 / block.window_s, np.nan)
-        yield source, Heart(beat_s, interval, covered, block.window_s, block.signal.get(source), block.rate_hz)
+        yield (source,), Heart(beat_s, interval, covered, block.window_s, block.signal.get(source), block.rate_hz)
 
 
-def _heart_rate(heart: Heart) -> np.ndarray:
+_TASK_FORCE = "Task Force 1996"
+CARDIAC = Group("cardiac", "beats of wrist_bvp, chest_ecg", _read)
+
+
+@CARDIAC.feature("1/min", _TASK_FORCE)
+def heart_rate(heart: Heart) -> np.ndarray:
+    """60 s over the mean interval between neighbouring beats."""
     return np.where(heart.covered >= MIN_COVERED_RATE, 60_000 / mean_of_present(heart.interval), np.nan)
 
 
-def _sdnn(heart: Heart) -> np.ndarray:
+@CARDIAC.feature("ms", _TASK_FORCE)
+def sdnn(heart: Heart) -> np.ndarray:
+    """Standard deviation of the intervals."""
     away = heart.interval - mean_of_present(heart.interval)[:, None]
     return heart.variability(np.sqrt(mean_of_present(away**2)))
 
 
-def _pnn50(heart: Heart) -> np.ndarray:
+@CARDIAC.feature("ms", _TASK_FORCE)
+def rmssd(heart: Heart) -> np.ndarray:
+    """Root mean square of successive differences of intervals."""
+    return heart.variability(np.sqrt(mean_of_present(heart.difference**2)))
+
+
+@CARDIAC.feature("", _TASK_FORCE)
+def pnn50(heart: Heart) -> np.ndarray:
+    """Share of successive differences above 50 ms."""
     large = np.where(np.isnan(heart.difference), np.nan, np.abs(heart.difference) > 50)
     return heart.variability(mean_of_present(large))
 
 
-def _hf_power(heart: Heart) -> np.ndarray | None:
+@CARDIAC.feature("ms²", _TASK_FORCE)
+def hf_power(heart: Heart) -> np.ndarray | None:
+    """Power of the intervals from 0.15 to 0.4 Hz; windows of 60 s and more."""
     if heart.window_s < HF_SHORTEST_S:
         return None
     time = np.arange(0, heart.window_s, 1 / _TACHOGRAM_HZ)
     tachogram = np.full((len(heart.interval), len(time)), np.nan)
     for row in np.flatnonzero(heart.covered >= MIN_COVERED_VARIABILITY):
-        known = ~np.isnan(heart.interval[row])
+        present = ~np.isnan(heart.interval[row])
         # Each interval belongs to the beat that ends it.
-        tachogram[row] = np.interp(time, heart.beat_s[row, 1:][known], heart.interval[row, known])
+        tachogram[row] = np.interp(time, heart.beat_s[row, 1:][present], heart.interval[row, present])
     return (np.abs(tachogram @ _band_spectrum(len(time))) ** 2).sum(axis=-1)
 
 
@@ -106,53 +124,18 @@ def _band_spectrum(samples: int) -> np.ndarray:
     return rfft(taper * detrend(np.eye(samples)))[:, inside] * np.sqrt(2 / samples / (taper**2).sum())
 
 
-def _pulse_amplitude(heart: Heart) -> np.ndarray | None:
+@CARDIAC.feature("", "Malik 1989")
+def regular_share(heart: Heart) -> np.ndarray:
+    """Share of the window covered by plausible intervals; movement lowers it."""
+    return heart.covered
+
+
+@CARDIAC.feature("{unit}")
+def pulse_amplitude(heart: Heart) -> np.ndarray | None:
+    """Median over stretches of 2 s of the signal's largest minus smallest sample."""
     if heart.samples is None:
         return None
     stretch = stretches(heart.samples, max(1, round(_BEAT_S * heart.rate_hz)))
     height = stretch.max(axis=-1).astype(np.float64) - stretch.min(axis=-1)
     complete = (~np.isnan(height)).sum(axis=-1)
     return np.where(complete >= max(1, height.shape[-1] / 2), median_of_present(height), np.nan)
-
-
-_TASK_FORCE = "Task Force 1996"
-CARDIAC = Group(
-    "cardiac",
-    "beats of wrist_bvp, chest_ecg",
-    _read,
-    (
-        Feature(
-            "heart_rate", "1/min", "60 s over the mean interval between neighbouring beats", _TASK_FORCE, _heart_rate
-        ),
-        Feature("sdnn", "ms", "standard deviation of the intervals", _TASK_FORCE, _sdnn),
-        Feature(
-            "rmssd",
-            "ms",
-            "root mean square of successive differences of intervals",
-            _TASK_FORCE,
-            lambda heart: heart.variability(np.sqrt(mean_of_present(heart.difference**2))),
-        ),
-        Feature("pnn50", "", "share of successive differences above 50 ms", _TASK_FORCE, _pnn50),
-        Feature(
-            "hf_power",
-            "ms²",
-            "power of the intervals from 0.15 to 0.4 Hz; windows of 60 s and more",
-            _TASK_FORCE,
-            _hf_power,
-        ),
-        Feature(
-            "regular_share",
-            "",
-            "share of the window covered by plausible intervals; movement lowers it",
-            "Malik 1989",
-            lambda heart: heart.covered,
-        ),
-        Feature(
-            "pulse_amplitude",
-            "{unit}",
-            "median over stretches of 2 s of the signal's largest minus smallest sample",
-            "",
-            _pulse_amplitude,
-        ),
-    ),
-)

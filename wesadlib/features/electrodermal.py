@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Feature, Group, slope, without_gaps
+from wesadlib.features.block import Block, Group, slope, without_gaps
 from wesadlib.signals.filters import zero_phase
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
@@ -43,7 +43,7 @@ def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
     return values[peak] - values[shape["left_bases"]]
 
 
-def _read(block: Block) -> Iterator[tuple[str, Conductance]]:
+def _read(block: Block) -> Iterator[tuple[tuple[str], Conductance]]:
     for channel, samples in block.signal.items():
         if not channel.endswith("_eda"):
             continue
@@ -51,63 +51,58 @@ def _read(block: Block) -> Iterator[tuple[str, Conductance]]:
         tonic = zero_phase(values, rate_hz, "lowpass", CUTOFF_HZ)
         rises = [responses(row, rate_hz) for row in zero_phase(values, rate_hz, "lowpass", _SMOOTH_HZ)]
         level = values.mean(axis=-1)
-        yield (
-            channel,
-            Conductance(
-                np.where(readable & (level > 0), level, np.nan),
-                np.where(readable, slope(tonic, rate_hz), np.nan),
-                np.where(readable, (values - tonic).std(axis=-1), np.nan),
-                np.where(readable, [len(rise) for rise in rises], np.nan),
-                np.where(readable, [rise.sum() for rise in rises], np.nan),
-                values.shape[-1] / rate_hz / 60,
-            ),
+        columns = (
+            np.where(level > 0, level, np.nan),
+            slope(tonic, rate_hz),
+            (values - tonic).std(axis=-1),
+            [len(rise) for rise in rises],
+            [rise.sum() for rise in rises],
         )
+        read = (np.where(readable, column, np.nan) for column in columns)
+        yield (channel,), Conductance(*read, values.shape[-1] / rate_hz / 60)
 
 
 _BOUCSEIN, _MAKOWSKI = "Boucsein 2012", "Makowski 2021"
-ELECTRODERMAL = Group(
-    "electrodermal",
-    "skin conductance",
-    _read,
-    (
-        Feature(
-            "log_level", "ln uS", "natural logarithm of the mean level", _BOUCSEIN, lambda skin: np.log(skin.level)
-        ),
-        Feature("tonic_slope", "uS/min", "slope of the tonic level", _BOUCSEIN, lambda skin: 60 * skin.rise),
-        Feature(
-            "phasic_sd",
-            "uS",
-            f"standard deviation of the phasic part, above {CUTOFF_HZ} Hz",
-            _MAKOWSKI,
-            lambda skin: skin.spread,
-        ),
-        Feature(
-            "relative_phasic_sd",
-            "",
-            "phasic standard deviation over the mean level",
-            _MAKOWSKI,
-            lambda skin: skin.spread / skin.level,
-        ),
-        Feature(
-            "scr_rate",
-            "1/min",
-            f"responses: peaks that stand out by at least {MIN_AMPLITUDE_US} uS within {REACH_S:g} s on either side",
-            _BOUCSEIN,
-            lambda skin: skin.count / skin.minutes,
-        ),
-        Feature(
-            "scr_amplitude",
-            "uS",
-            "mean rise to a response's peak; NaN without a response",
-            _BOUCSEIN,
-            lambda skin: skin.total / np.where(skin.count > 0, skin.count, np.nan),
-        ),
-        Feature(
-            "scr_amplitude_sum",
-            "uS/min",
-            "sum of the rises of all responses, per minute",
-            _BOUCSEIN,
-            lambda skin: skin.total / skin.minutes,
-        ),
-    ),
-)
+ELECTRODERMAL = Group("electrodermal", "skin conductance", _read)
+
+
+@ELECTRODERMAL.feature("ln uS", _BOUCSEIN)
+def log_level(skin: Conductance) -> np.ndarray:
+    """Natural logarithm of the mean level."""
+    return np.log(skin.level)
+
+
+@ELECTRODERMAL.feature("uS/min", _BOUCSEIN)
+def tonic_slope(skin: Conductance) -> np.ndarray:
+    """Slope of the tonic level."""
+    return 60 * skin.rise
+
+
+@ELECTRODERMAL.feature("uS", _MAKOWSKI)
+def phasic_sd(skin: Conductance) -> np.ndarray:
+    """Standard deviation of the phasic part, above 0.05 Hz."""
+    return skin.spread
+
+
+@ELECTRODERMAL.feature("", _MAKOWSKI)
+def relative_phasic_sd(skin: Conductance) -> np.ndarray:
+    """Phasic standard deviation over the mean level."""
+    return skin.spread / skin.level
+
+
+@ELECTRODERMAL.feature("1/min", _BOUCSEIN)
+def scr_rate(skin: Conductance) -> np.ndarray:
+    """Responses: peaks that stand out by at least 0.02 uS within 10 s on either side."""
+    return skin.count / skin.minutes
+
+
+@ELECTRODERMAL.feature("uS", _BOUCSEIN)
+def scr_amplitude(skin: Conductance) -> np.ndarray:
+    """Mean rise to a response's peak; NaN without a response."""
+    return skin.total / np.where(skin.count > 0, skin.count, np.nan)
+
+
+@ELECTRODERMAL.feature("uS/min", _BOUCSEIN)
+def scr_amplitude_sum(skin: Conductance) -> np.ndarray:
+    """Sum of the rises of all responses, per minute."""
+    return skin.total / skin.minutes

@@ -8,6 +8,8 @@ from wesadlib.params import Params
 from wesadlib.report.render import render_book
 from wesadlib.report.runner import run_chapters
 
+HALF = 'import numpy\nfrom wesadlib.report import say\nsay("11", {"half": numpy.float64(0.5)}, whole=1)'
+
 
 @pytest.fixture
 def project(tmp_path, repository):
@@ -15,9 +17,9 @@ def project(tmp_path, repository):
     (tmp_path / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nparts:\n- caption: Part\n  chapters:\n  - file: book/11_first\n"
     )
-    cells = [('run = "smoke"', ["parameters"]), (SETUP, []), ("from myst_nb import glue\nglue('half', 0.5)", [])]
+    cells = [('run = "smoke"', ["parameters"]), (SETUP, []), (HALF, [])]
     write_chapter(tmp_path, "11_first", cells)
-    (tmp_path / "book" / "intro.md").write_text("# Intro\n\n{glue:text}`11_first.ipynb::half:.3f`, $x^2$\n")
+    (tmp_path / "book" / "intro.md").write_text("# Intro\n\n{glue:text}`11_first.ipynb::11_half:.3f`, $x^2$\n")
     (tmp_path / "book" / "references.bib").touch()
     shutil.copytree(repository / "book" / "_static", tmp_path / "book" / "_static")
     return tmp_path

@@ -1,10 +1,8 @@
 """What README, first page and chapters say of real people, written from the kept results and from nothing else."""
 
 import re
-import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -13,12 +11,12 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.abstention import risk_coverage_counts, risk_coverage_curve
 from wesadlib.evaluation.comparison import against_cold_start, published_figures
 from wesadlib.evaluation.predictions import of_every_seed
-from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.sentences import round_p
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
 from wesadlib.params import Params
-from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
+from wesadlib.report.inserts import INSERTS, chapter_insert, markdown_table, percent, points, words, wrap
+from wesadlib.report.reference import Reference
 
 #: The run whose results the README and the book's first page show.
 RUN = "wesad-wrist"
@@ -87,8 +85,8 @@ def readme_block(reference: Reference, sentences: Iterable[str], link: str) -> s
         "people it has never seen, and in brackets the 95 % interval over people. Commit, versions, machine and the "
         f"recordings' digest are in `outputs/reference/{summary['run']}/summary.json`."
     )
-    results = [_wrap("- " + re.sub(r"<(\d\d_\w+)>", link, sentence), "  ") for sentence in sentences]
-    return "\n\n".join([_wrap(whose), score_table(reference), _wrap(published(reference)), "\n".join(results)])
+    results = [wrap("- " + re.sub(r"<(\d\d_\w+)>", link, sentence), "  ") for sentence in sentences]
+    return "\n\n".join([wrap(whose), score_table(reference), wrap(published(reference)), "\n".join(results)])
 
 
 def score_table(reference: Reference) -> str:
@@ -103,7 +101,7 @@ def score_table(reference: Reference) -> str:
     for protocol, model, seen in wanted:
         if (protocol, model) in results.index:
             row = results.loc[(protocol, model)]
-            scores = [row["n_windows"], _percent(row, "accuracy"), f"{row['roc_auc']:.3f}", len(row["seeds"])]
+            scores = [row["n_windows"], percent(row, "accuracy"), f"{row['roc_auc']:.3f}", len(row["seeds"])]
             rows.append([f"`{model}`: {MODELS[model]}", seen, *scores])
     header = ["model", "sees of the new person", "minutes", "accuracy, %", "ROC AUC", "seeds"]
     return markdown_table(header, rows)
@@ -119,7 +117,7 @@ def published(reference: Reference) -> str:
         f"it was tested on, beside a logistic regression at about {baseline:.0f} %."
     )
     rows = reference.inflation("test_selected_epoch").to_dict("records")
-    worth = " and ".join(f"{_points(row, 'inflation', ' points')} for “{row['model']}”" for row in rows)
+    worth = " and ".join(f"{points(row, 'inflation', ' points')} for “{row['model']}”" for row in rows)
     return f"{text} That choice alone is worth {worth} here." if rows else text
 
 
@@ -173,7 +171,7 @@ def _shortcuts(reference: Reference) -> str:
     if table.empty:
         return ""
     largest = table.sort_values("inflation", ascending=False, kind="stable").drop_duplicates("shortcut")
-    rows = [f"{_words(row['shortcut'])} {_points(row, 'inflation', ' points')}" for row in largest.to_dict("records")]
+    rows = [f"{words(row['shortcut'])} {points(row, 'inflation', ' points')}" for row in largest.to_dict("records")]
     return (
         "**What flatters.** Each shortcut against the honest score of the same model, the model that gains most: "
         f"{'; '.join(rows)} (<24_audit>)."
@@ -208,138 +206,3 @@ def _silence(reference: Reference, cold: pd.DataFrame, model: str) -> str:
         f"{100 * row['coverage']:.1f} % of the minutes and is right in {100 * row['accuracy']:.1f} % of its answers; "
         f"it is right in {100 * whole['accuracy']:.1f} % of all minutes (<31_reliability>)."
     )
-
-
-def chapter_insert(chapter: str, reference: Reference) -> str:
-    """What a chapter shows of real people, in Markdown without a heading.
-
-    It is included rather than computed in a cell, so that no chapter is executed again when the kept results change.
-    """
-    data = reference.summary["data"]
-    whose = (
-        f"**{len(data['subjects'])} real people, {data['device']}, kept with the book**, from one run on their "
-        "recordings; nothing below was computed by your own. In brackets the 95 % interval over people."
-    )
-    parts = list(INSERTS[chapter](reference)) or ["The run that is kept was made without this chapter."]
-    return "\n\n".join([_wrap(whose), *parts]) + "\n"
-
-
-def _scores(reference: Reference) -> Iterable[str]:
-    results = pd.DataFrame(reference.summary["results"])
-    results = results[results["windows"] == "all"]
-    for task, part in results.groupby("task", sort=False):
-        cells = {(row["model"], row["protocol"]): _percent(row, "accuracy") for row in part.to_dict("records")}
-        protocols = list(part["protocol"].unique())
-        yield f"Accuracy in %, {task}:"
-        yield markdown_table(
-            ["model", *(f"`{protocol}`" for protocol in protocols)],
-            [
-                [f"`{model}`", *(cells.get((model, protocol), "") for protocol in protocols)]
-                for model in part["model"].unique()
-            ],
-        )
-    upper = [f"`{name}`" for name in results["protocol"].unique() if not PROTOCOLS[name].deployable]
-    if upper:
-        yield f"No device could be used by the rule of {', '.join(upper)}."
-    if failed := len(reference.summary.get("failed_folds", ())):
-        yield f"{failed} folds failed; `summary.json` names them."
-    yield f"![Accuracy on each real person when that person is left out]({FIGURE})"
-
-
-def _audit(reference: Reference) -> Iterable[str]:
-    inflation, controls = reference.inflation(), reference.tables.get("controls")
-    if len(inflation):
-        rows = [
-            [
-                _words(row["shortcut"]),
-                f"`{row['model']}`",
-                *(f"{100 * row[name]:.1f}" for name in ("accuracy", "reference")),
-                _points(row, "inflation"),
-            ]
-            for row in inflation.to_dict("records")
-        ]
-        yield f"![Accuracy by honest and by broken rules, and the difference with its interval]({INFLATION})"
-        yield markdown_table(["shortcut", "model", "accuracy, %", "honestly, %", "inflation, points"], rows)
-    if controls is not None:
-        rows = [
-            [_words(row["control"]), f"`{row['model']}`", _percent(row, "accuracy")]
-            for row in controls.to_dict("records")
-        ]
-        yield markdown_table(["control", "model", "accuracy, %"], rows)
-
-
-def _comparison(reference: Reference) -> Iterable[str]:
-    board, learning = reference.leaderboard(), reference.tables.get("learning")
-    if len(board):
-        gains = board[(board["task"] == reference.task) & board["difference"].notna()]
-        rows = [
-            [
-                *(f"`{row[name]}`" for name in ("protocol", "model")),
-                _percent(row, "accuracy"),
-                f"{100 * row['accuracy_cold']:.1f}",
-                _points(row, "difference"),
-            ]
-            for row in gains.to_dict("records")
-        ]
-        yield f"![Accuracy of each model under each protocol, with intervals over people]({LEADERBOARD})"
-        yield _wrap(
-            "Accuracy of each model, in %, beside that of its cold start on exactly the same minutes, and the mean "
-            "over people of the difference, in points:"
-        )
-        yield markdown_table(["protocol", "model", "accuracy", "cold start", "difference"], rows)
-        others = board[(board["task"] != reference.task) & (board["protocol"] == "cold_start")]
-        scores = ["balanced_accuracy", "macro_f1", "roc_auc"]
-        rows = [
-            [row["task"], f"`{row['model']}`", _percent(row, "accuracy"), *(f"{row[name]:.3f}" for name in scores)]
-            for row in others.to_dict("records")
-        ]
-        if rows:
-            yield "Other states, cold start:"
-            yield markdown_table(["task", "model", "accuracy, %", *scores], rows)
-    if learning is not None:
-        accuracy = 100 * learning.groupby(["size", "model"], sort=False)["accuracy"].mean().unstack().sort_index()
-        cells = accuracy.map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
-        yield "Accuracy in %, mean over people, of models that learnt from so many others:"
-        yield markdown_table(["people", *(f"`{model}`" for model in accuracy)], cells.itertuples())
-
-
-#: Chapter -> what it shows of a reference, paragraphs and tables; nothing where the reference lacks it.
-INSERTS: dict[str, Callable[[Reference], Iterable[str]]] = {
-    "23_loso": _scores,
-    "24_audit": _audit,
-    "25_comparison": _comparison,
-}
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; columns of numbers, which may have an interval behind them, are set to the right.
-
-    Examples
-    --------
-    >>> print(markdown_table(["model", "windows"], [["a", 3]]))
-    | model | windows |
-    |---|--:|
-    | a | 3 |
-    """
-    rows = [[str(value) for value in row] for row in rows]
-    number = re.compile(r"([-+]?\d+(\.\d+)?( \[.*\])?)?")
-    right = [all(number.fullmatch(row[k]) for row in rows) for k in range(len(header))]
-    lines = [header, ["--:" if numeric else "---" for numeric in right], *rows]
-    text = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([text[0], text[1].replace(" ", ""), *text[2:]])
-
-
-def _wrap(paragraph: str, indent: str = "") -> str:
-    return textwrap.fill(paragraph, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _percent(row: Mapping[str, Any], score: str) -> str:
-    return f"{100 * row[score]:.1f} [{100 * row[f'{score}_low']:.1f}, {100 * row[f'{score}_high']:.1f}]"
-
-
-def _points(row: Mapping[str, Any], score: str, unit: str = "") -> str:
-    return f"{100 * row[score]:+.1f}{unit} [{100 * row[f'{score}_low']:+.1f}, {100 * row[f'{score}_high']:+.1f}]"

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, StratifiedKFol
 from wesadlib.data import CHANNELS, open_wesad
 from wesadlib.data.people import draw_person
 from wesadlib.data.simulate import simulate_cohort
-from wesadlib.data.trajectories import COURSE_RATE_HZ, make_course
+from wesadlib.data.trajectories import TRAJECTORY_RATE_HZ, make_trajectory
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
@@ -111,7 +111,7 @@ def test_one_heart_drives_both_devices(clean):
     assert np.median(np.abs(chest - wrist)) < 2
 
 
-# channel_statistic -> what the course holds of it: name, and how a minute reads it
+# channel_statistic -> what the trajectory holds of it: name, and how a minute reads it
 DRAWN: dict[str, tuple[str, Callable[[np.ndarray], float]]] = {
     "chest_ecg_heart_rate": ("heart_rate", np.mean),
     "chest_ecg_rmssd": ("rmssd", lambda values: np.exp(values).mean()),
@@ -127,7 +127,7 @@ DRAWN: dict[str, tuple[str, Callable[[np.ndarray], float]]] = {
     "wrist_temp_mean": ("wrist_temperature", np.mean),
     "wrist_temp_slope": (
         "wrist_temperature",
-        lambda values: 1000 * np.polyfit(np.arange(len(values)) / COURSE_RATE_HZ, values, 1)[0],
+        lambda values: 1000 * np.polyfit(np.arange(len(values)) / TRAJECTORY_RATE_HZ, values, 1)[0],
     ),
     "wrist_acc_magnitude_sd": ("wrist_movement", lambda values: np.sqrt((values**2).mean())),
 }
@@ -154,14 +154,14 @@ def test_our_features_find_what_was_drawn(clean, name):
     windows = clean[name.split("_")[0]]
     windows = windows.isel(window=windows["purity"].to_numpy() == 1)
     quantity, read = DRAWN[name]
-    courses = {
-        subject: make_course(draw_person(SEED, index), np.random.default_rng([SEED, index, 1]))
+    trajectories = {
+        subject: make_trajectory(draw_person(SEED, index), np.random.default_rng([SEED, index, 1]))
         for index, subject in enumerate(dict.fromkeys(windows["subject"].values))
     }
     held = []
     for subject, start_s in zip(windows["subject"].values, windows["start_s"].values, strict=True):
-        begin = int(start_s * COURSE_RATE_HZ)
-        held.append(read(courses[subject].values[quantity][begin : begin + 60 * COURSE_RATE_HZ]))
+        begin = int(start_s * TRAJECTORY_RATE_HZ)
+        held.append(read(trajectories[subject].values[quantity][begin : begin + 60 * TRAJECTORY_RATE_HZ]))
     drawn = rows(np.array(held), windows)
     found = rows(windows["feature"].sel(feature_name=name).to_numpy(), windows)
     for row in ("between", "within", "spread"):

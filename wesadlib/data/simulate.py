@@ -11,15 +11,13 @@ from tqdm.auto import tqdm
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.data.people import Person, draw_person
 from wesadlib.data.pickles import save_arrays
-from wesadlib.data.trajectories import MARGIN_S, Course, make_course
-from wesadlib.data.waveforms import CHEST_HZ, Body, chest_signals, wrist_signals
+from wesadlib.data.trajectories import MARGIN_S, Trajectory, make_trajectory
+from wesadlib.data.waveforms import CHEST_HZ, make_signals
+from wesadlib.data.wesad import SIMULATED_MARKER
 from wesadlib.errors import InputError
 
 #: Raised whenever the same knobs would give other people.
-GENERATOR_VERSION = 1
-
-#: The file that marks a cohort as simulated, and holds its knobs.
-MARKER = "SIMULATED.json"
+GENERATOR_VERSION = 2
 
 
 def simulate_cohort(
@@ -57,11 +55,6 @@ def simulate_cohort(
     -------
     Path
         `root`.
-
-    Raises
-    ------
-    InputError
-        When a knob is out of bounds, or `root` holds anything but a simulated cohort.
     """
     root = Path(root)
     knobs = {
@@ -69,19 +62,6 @@ def simulate_cohort(
         "between_person_spread": between_person_spread,
         "artefact_rate": artefact_rate,
     }
-    _check(root, n_subjects, seed, knobs)
-    with replacing(root) as partial:
-        for index in tqdm(range(n_subjects), desc="simulating people", unit="person", disable=not progress):
-            person = draw_person(seed, index, effect_size=effect_size, between_person_spread=between_person_spread)
-            _write_person(partial / person.subject, person, seed, index, artefact_rate)
-        write_json(
-            partial / MARKER,
-            {"generator_version": GENERATOR_VERSION, "n_subjects": n_subjects, "seed": seed, **knobs},
-        )
-    return root
-
-
-def _check(root: Path, n_subjects: int, seed: int, knobs: dict[str, float]) -> None:
     if n_subjects < 1:
         raise InputError(f"`n_subjects` is {n_subjects}: a cohort has at least one person.")
     if seed < 0:
@@ -89,57 +69,44 @@ def _check(root: Path, n_subjects: int, seed: int, knobs: dict[str, float]) -> N
     for name, value in knobs.items():
         if not 0 <= value <= 10:
             raise InputError(f"`{name}` is {value}: it lies between 0 and 10.")
-    if root.exists() and not (root / MARKER).is_file() and (not root.is_dir() or any(root.iterdir())):
+    if root.exists() and not (root / SIMULATED_MARKER).is_file() and (not root.is_dir() or any(root.iterdir())):
         raise InputError(f"{root} holds something else than a simulated cohort: name a new folder.")
+    with replacing(root) as partial:
+        for index in tqdm(range(n_subjects), desc="simulating people", unit="person", disable=not progress):
+            person = draw_person(seed, index, effect_size=effect_size, between_person_spread=between_person_spread)
+            _write_person(partial / person.subject, person, [seed, index], artefact_rate)
+        write_json(
+            partial / SIMULATED_MARKER,
+            {"generator_version": GENERATOR_VERSION, "n_subjects": n_subjects, "seed": seed, **knobs},
+        )
+    return root
 
 
-def _write_person(folder: Path, person: Person, seed: int, index: int, artefact_rate: float) -> None:
+def _write_person(folder: Path, person: Person, seed: list[int], artefact_rate: float) -> None:
     folder.mkdir(parents=True)
-    course = make_course(person, np.random.default_rng([seed, index, 1]))
-    recording = {
-        "subject": person.subject,
-        "signal": make_signals(course, seed, index, artefact_rate),
-        "label": _labels(course),
-    }
-    save_arrays(folder / f"{person.subject}.pkl", recording)
+    trajectory = make_trajectory(person, np.random.default_rng([*seed, 1]))
+    labels = np.zeros(trajectory.duration_s * CHEST_HZ, np.int8)
+    for block in trajectory.blocks:
+        labels[(block.start_s + MARGIN_S) * CHEST_HZ : (block.end_s - MARGIN_S) * CHEST_HZ] = block.code
+    signal = make_signals(trajectory, np.random.default_rng([*seed, 2]), artefact_rate)
+    save_arrays(folder / f"{person.subject}.pkl", {"subject": person.subject, "signal": signal, "label": labels})
     # The chest device had run for a while when the recording was cropped.
-    crop_s = int(np.random.default_rng([seed, index, 5]).integers(60, 180))
-    (folder / f"{person.subject}_quest.csv").write_bytes(_quest(person, course, crop_s).encode())
+    crop_s = int(np.random.default_rng([*seed, 3]).integers(60, 180))
+    (folder / f"{person.subject}_quest.csv").write_bytes(_quest(person, trajectory, crop_s).encode())
     (folder / f"{person.subject}_readme.txt").write_bytes(_readme(person).encode())
 
 
-def make_signals(course: Course, seed: int, index: int, artefact_rate: float) -> dict[str, dict[str, np.ndarray]]:
-    """Signals of both devices, each ``(time, axis)``, by the data set's keys."""
-    body = Body(course, np.random.default_rng([seed, index, 2]))
-    return {
-        "chest": chest_signals(course, body, np.random.default_rng([seed, index, 3]), artefact_rate),
-        "wrist": wrist_signals(course, body, np.random.default_rng([seed, index, 4]), artefact_rate),
-    }
-
-
-def _labels(course: Course) -> np.ndarray:
-    labels = np.zeros(course.duration_s * CHEST_HZ, np.int8)
-    for block in course.blocks:
-        labels[(block.start_s + MARGIN_S) * CHEST_HZ : (block.end_s - MARGIN_S) * CHEST_HZ] = block.code
-    return labels
-
-
-def _quest(person: Person, course: Course, crop_s: int) -> str:
-    states = [block.state for block in course.blocks]
+def _quest(person: Person, trajectory: Trajectory, crop_s: int) -> str:
+    blocks = trajectory.blocks
     rows = [
         ["# Subj", person.subject],
-        ["# ORDER", *(block.name for block in course.blocks)],
-        ["# START", *(_minutes(block.start_s + crop_s) for block in course.blocks)],
-        ["# END", *(_minutes(block.end_s + crop_s) for block in course.blocks)],
-        [],
-        *(["# PANAS", *person.answers.panas[state]] for state in states),
-        [],
-        *(["# STAI", *person.answers.stai[state]] for state in states),
-        [],
-        *(["# DIM", *person.answers.dim[state]] for state in states),
-        [],
-        ["# SSSQ", *person.answers.sssq],
+        ["# ORDER", *(block.name for block in blocks)],
+        ["# START", *(_minutes(block.start_s + crop_s) for block in blocks)],
+        ["# END", *(_minutes(block.end_s + crop_s) for block in blocks)],
     ]
+    for name in ("panas", "stai", "dim", "sssq"):
+        answers = [person.answers[block.state].get(name) for block in blocks]
+        rows += [[], *([f"# {name.upper()}", *items] for items in answers if items)]
     return "".join(";".join(str(cell) for cell in (row + [""] * 27)[:27]) + "\r\n" for row in rows)
 
 
@@ -149,12 +116,14 @@ def _minutes(seconds: int) -> str:
 
 
 def _readme(person: Person) -> str:
-    lines = list(person.facts.items())
-    about = [f"{name}: {value}" for name, value in lines[:5]]
-    asked = [f"{question} {answer}" for question, answer in lines[5:]]
-    parts = [
-        ["### Personal information ###", *about, ""],
-        ["### Study pre-requisites ###", *asked, ""],
-        ["### Additional notes ###", "Simulated: this person does not exist."],
+    lines = [
+        "### Personal information ###",
+        *(f"{name}: {value}" for name, value in person.facts.items()),
+        "",
+        "### Study pre-requisites ###",
+        *(f"{question} {answer}" for question, answer in person.questions.items()),
+        "",
+        "### Additional notes ###",
+        "Simulated: this person does not exist.",
     ]
-    return "\n".join(line for part in parts for line in part) + "\n"
+    return "\n".join(lines) + "\n"

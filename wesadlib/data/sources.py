@@ -34,7 +34,7 @@ READERS: tuple[Reader, ...] = (
 COHORTS: dict[str, Callable[[str, Sequence[str]], Cohort]] = {"wesad": open_wesad}
 
 #: Modules of this package that decide what a simulated person looks like.
-SIMULATOR_MODULES = ("simulate", "people", "questionnaires", "trajectories", "waveforms")
+SIMULATOR_MODULES = ("simulate", "people", "trajectories", "waveforms")
 
 
 def open_recording(path: str | Path) -> Recording:

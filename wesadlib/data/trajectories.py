@@ -1,41 +1,38 @@
 """A simulated person over time: the protocol, and what heart, skin, breath and movement do in it.
 
-These courses are what the waveforms of both devices follow. They are cheap, so that the table of
+These trajectories are what the waveforms of both devices follow. They are cheap, so that the table of
 :mod:`wesadlib.data.people` can be checked on hundreds of people.
 """
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
-from scipy.ndimage import uniform_filter1d
 from scipy.signal import fftconvolve, lfilter
 
 from wesadlib.data.people import TABLE, Person
 
-#: Rate of every course, Hz.
-COURSE_RATE_HZ = 4
+#: Rate of every trajectory, Hz.
+TRAJECTORY_RATE_HZ = 4
 
 #: Seconds that a labelled block leaves out at either end of its condition.
 MARGIN_S = 10
 
+# state -> its name in the protocol, its label code, and the least and largest length of its label, s
 _CONDITIONS = {
-    "baseline": ("Base", 1),
-    "stress": ("TSST", 2),
-    "amusement": ("Fun", 3),
-    "meditation": ("Medi", 4),
-}
-# Skin recovers slowly after a condition, heart and movement at once.
-_RECOVERY_S = {
-    "wrist_eda": 60,
-    "chest_eda": 60,
-    "scr_rate": 30,
-    "wrist_temperature": 60,
-    "chest_temperature": 60,
+    "baseline": ("Base", 1, 480, 500),
+    "stress": ("TSST", 2, 215, 240),
+    "amusement": ("Fun", 3, 115, 130),
+    "meditation": ("Medi", 4, 40, 50),
 }
 _RISE_S = 20
-# What a minute shows of these is a root mean square.
-_STRENGTHS = ("wrist_movement", "chest_movement")
+# Skin recovers slowly after a condition, heart and movement at once.
+_RECOVERY_S = 60
+_SLOW = ("wrist_eda", "chest_eda", "wrist_temperature", "chest_temperature")
+# Time constant of what goes up and down, s, and its SD for minutes within a state of SD 1.
+_TAU_S = 45.0
+_NOISE_SD = 1.5
+# Slope of a drift through a state, 1/s, for minutes within it of SD 1.
+_DRIFT_SD = 0.013
 
 
 @dataclass(frozen=True)
@@ -50,7 +47,7 @@ class Block:
 
 
 @dataclass(frozen=True)
-class Course:
+class Trajectory:
     """One person over the protocol.
 
     Attributes
@@ -61,176 +58,107 @@ class Course:
         Length of the recording.
     values : dict of str to ndarray
         Rows of the table, and ``wrist_eda_uS`` and ``chest_eda_uS``, which include skin responses; each
-        ``(time)`` at :data:`COURSE_RATE_HZ`.
+        ``(time)`` at :data:`TRAJECTORY_RATE_HZ`.
     """
 
     blocks: tuple[Block, ...]
     duration_s: int
     values: dict[str, np.ndarray]
 
-    @property
-    def time_s(self) -> np.ndarray:
-        """Times of the values."""
-        return np.arange(self.duration_s * COURSE_RATE_HZ) / COURSE_RATE_HZ
+    def at(self, name: str, time_s: np.ndarray) -> np.ndarray:
+        """One of the values at other times."""
+        values = self.values[name]
+        return np.interp(time_s, np.arange(len(values)) / TRAJECTORY_RATE_HZ, values)
 
 
-def make_course(person: Person, generator: np.random.Generator) -> Course:
-    """Let a person go through the protocol.
-
-    Parameters
-    ----------
-    person : Person
-        Levels and responses.
-    generator : numpy.random.Generator
-        Source of chance for everything within the person.
-    """
-    blocks, duration_s = _protocol(person, generator)
-    time_s = np.arange(duration_s * COURSE_RATE_HZ) / COURSE_RATE_HZ
-    values = {name: _state_level(person, name, blocks, time_s) for name in TABLE}
-    _add_slope(values, person, blocks, time_s)
-    for name, noise in _fluctuations(values, person, generator).items():
-        row = TABLE[name]
+def make_trajectory(person: Person, generator: np.random.Generator) -> Trajectory:
+    """Let a person go through the protocol, with chance from `generator` for everything within the person."""
+    blocks, duration_s = _draw_protocol(person, generator)
+    time_s = np.arange(duration_s * TRAJECTORY_RATE_HZ) / TRAJECTORY_RATE_HZ
+    middles_s = [(block.start_s + block.end_s) / 2 for block in blocks]
+    values = {}
+    for name, row in TABLE.items():
+        level = np.full(len(time_s), person.levels[name])
+        recovery_s = _RECOVERY_S if name in _SLOW else _RISE_S
+        for block in blocks[1:]:
+            begin, end = block.start_s + MARGIN_S, block.end_s - MARGIN_S
+            weight = np.interp(time_s, [begin - _RISE_S, begin, end, end + recovery_s], [0, 1, 1, 0])
+            level += person.responses[block.state][name] * weight
+        if row.drifts:
+            # The drier a skin, the larger its drifts are beside its level.
+            share = row.within * np.exp(-0.35 * (np.interp(middles_s, time_s, level) - row.baseline))
+            slopes = _DRIFT_SD * share * generator.normal(size=len(blocks))
+            values[name] = level + _through(blocks, slopes, time_s)
+            continue
+        noise = row.within * _NOISE_SD * smooth_noise(generator, len(time_s), _TAU_S)
         if row.level == "positive":
-            factor = np.exp(noise)
-            mean = _block_trends(_minute_rms(factor) if name in _STRENGTHS else factor, blocks)
             # A response that goes down leaves some of what can only be positive.
-            values[name] = np.maximum(values[name], 0.3 * person.levels[name]) * factor / mean
+            level, factor = np.maximum(level, 0.3 * person.levels[name]), np.exp(noise)
+            values[name] = level * factor / _block_means(factor, blocks)
         else:
-            values[name] = values[name] + noise - _block_trends(noise, blocks, degree=_degree(name))
+            values[name] = level + noise - _block_means(noise, blocks)
+    # The wrist's temperature runs through each block with the slope that was drawn.
+    slopes = np.interp(middles_s, time_s, values["wrist_temperature_slope"]) / 1000
+    values["wrist_temperature"] += _through(blocks, slopes, time_s)
     # Whatever the knobs say, these stay what a body can do.
     values["heart_rate"] = np.clip(values["heart_rate"], 42, 170)
     values["respiration_rate"] = np.clip(values["respiration_rate"], 6, 30)
+    values["rmssd"] = np.minimum(values["rmssd"], np.log(80))
     _add_eda(values, generator)
-    return Course(blocks, duration_s, values)
+    return Trajectory(blocks, duration_s, values)
 
 
-def _protocol(person: Person, generator: np.random.Generator) -> tuple[tuple[Block, ...], int]:
+def _draw_protocol(person: Person, generator: np.random.Generator) -> tuple[tuple[Block, ...], int]:
     middle = ["stress", "meditation", "amusement"] if person.stress_first else ["amusement", "meditation", "stress"]
-    seconds = {"baseline": (480, 500), "stress": (215, 240), "amusement": (115, 130), "meditation": (40, 50)}
-    blocks, now, rests = [], int(generator.integers(8, 14)), 0
+    blocks, now_s, meditations = [], int(generator.integers(8, 14)), 0
     for state in ["baseline", *middle, "meditation"]:
-        name, code = _CONDITIONS[state]
+        name, code, least_s, most_s = _CONDITIONS[state]
         if state == "meditation":
-            rests += 1
-            name = f"{name} {rests}"
-        length = int(generator.integers(*seconds[state])) + 2 * MARGIN_S
-        blocks.append(Block(state, name, code, now, now + length))
-        now += length + int(generator.integers(16, 22))
-    return tuple(blocks), now
+            meditations += 1
+            name = f"{name} {meditations}"
+        end_s = now_s + int(generator.integers(least_s, most_s)) + 2 * MARGIN_S
+        blocks.append(Block(state, name, code, now_s, end_s))
+        now_s = end_s + int(generator.integers(16, 22))
+    return tuple(blocks), now_s
 
 
-def _state_level(person: Person, name: str, blocks: tuple[Block, ...], time_s: np.ndarray) -> np.ndarray:
-    level = np.full(len(time_s), person.levels[name])
-    recovery_s = _RECOVERY_S.get(name, _RISE_S)
-    for block in blocks[1:]:
-        begin, end = block.start_s + MARGIN_S, block.end_s - MARGIN_S
-        weight = np.interp(time_s, [begin - _RISE_S, begin, end, end + recovery_s], [0, 1, 1, 0])
-        level += person.responses[block.state][name] * weight
-    return level
+def _block_means(values: np.ndarray, blocks: tuple[Block, ...]) -> np.ndarray:
+    """Mean of each block (time,), so that what a person does within a state leaves its level as it was drawn."""
+    edges = [block.start_s * TRAJECTORY_RATE_HZ for block in blocks]
+    lengths = np.diff([0, *edges[1:], len(values)])
+    return np.repeat(np.add.reduceat(values, [0, *edges[1:]]) / lengths, lengths)
 
 
-def _add_slope(values: dict, person: Person, blocks: tuple[Block, ...], time_s: np.ndarray) -> None:
-    """Let the wrist's temperature run about each block's level with the slope that was drawn."""
-    slope = values.pop("wrist_temperature_slope")
-    knots_s, offsets = [], []
-    for block in blocks:
-        middle, half = (block.start_s + block.end_s) / 2, (block.end_s - block.start_s) / 2 - 5
-        per_s = np.interp(middle, time_s, slope) / 1000
-        knots_s += [middle - half, middle + half]
-        offsets += [-half * per_s, half * per_s]
-    values["wrist_temperature"] = values["wrist_temperature"] + np.interp(time_s, knots_s, offsets)
+def _through(blocks: tuple[Block, ...], slopes: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Straight lines (time,) of zero mean through each block, with its slope (block,), and from block to block."""
+    knots_s = np.array([(block.start_s, block.end_s) for block in blocks])
+    rises = np.outer(slopes * np.diff(knots_s).ravel() / 2, [-1, 1])
+    return np.interp(time_s, knots_s.ravel(), rises.ravel())
 
 
-def _fluctuations(values: dict, person: Person, generator: np.random.Generator) -> dict[str, np.ndarray]:
-    """What a person does within a state, for every row that is still in `values`."""
-    noise = {}
-    for name in values:
-        row = TABLE[name]
-        gain = row.within / _spread_in_block(row.tau_s, _degree(name))
-        noise[name] = gain * smooth_noise(generator, len(values[name]), row.tau_s)
-    # The drier a skin, the larger its drifts are beside its level.
-    noise["wrist_eda"] *= np.exp(-0.3 * (values["wrist_eda"] - TABLE["wrist_eda"].baseline))
-    # One skin: what the wrist's level does, the chest's does in large part as well.
-    share = TABLE["chest_eda"].within / TABLE["wrist_eda"].within
-    noise["chest_eda"] = 0.7 * noise["chest_eda"] + 0.7 * share * noise["wrist_eda"]
-    return noise
-
-
-def _degree(name: str) -> int:
-    # The wrist's temperature has its slope from a row of its own.
-    return 1 if name == "wrist_temperature" else 0
-
-
-def _block_trends(values: np.ndarray, blocks: tuple[Block, ...], degree: int = 0) -> np.ndarray:
-    """Each block's mean (degree 0) or its line (1), and a line from block to block.
-
-    Fluctuations are measured from it, so that a person's level in a state is the one that was drawn.
-    """
-    knots, heights = [], []
-    for block in blocks:
-        begin, end = (edge * COURSE_RATE_HZ for edge in (block.start_s + MARGIN_S, block.end_s - MARGIN_S))
-        inside, half = values[begin:end], (end - begin) / 2
-        offset = np.arange(end - begin) - half
-        rise = degree * half * (offset @ inside) / (offset @ offset)
-        knots += [begin, end]
-        heights += [inside.mean() - rise, inside.mean() + rise]
-    return np.interp(np.arange(len(values)), knots, heights)
-
-
-def _minute_rms(values: np.ndarray) -> np.ndarray:
-    return np.sqrt(uniform_filter1d(values**2, 60 * COURSE_RATE_HZ))
-
-
-def _add_eda(values: dict, generator: np.random.Generator) -> None:
+def _add_eda(values: dict[str, np.ndarray], generator: np.random.Generator) -> None:
     """Skin responses at random times of the drawn rate, and with them both devices' skin conductance."""
     n = len(values["scr_rate"])
-    # Gamma-distributed intervals in the rate's own time: a skin response seldom follows at once on another.
-    passed = np.cumsum(values["scr_rate"]) / 60 / COURSE_RATE_HZ
-    events = np.cumsum(generator.gamma(1.5, 1 / 1.5, size=int(passed[-1] * 2) + 40))
-    at = np.searchsorted(passed, events[events < passed[-1]])
-    size = np.zeros(n)
-    size[at] = np.exp(generator.normal(0, 0.6, len(at)))
-    happened = size > 0
-    kernel = _skin_response()
+    # Gamma-distributed intervals in the rate's own time: a response seldom follows at once on another.
+    passed = np.cumsum(values["scr_rate"]) / 60 / TRAJECTORY_RATE_HZ
+    events = np.cumsum(generator.gamma(2, 0.5, size=int(2 * passed[-1]) + 40))
+    response = np.diff(np.searchsorted(events, passed), prepend=0)
+    size = np.exp(generator.normal(0, 0.95, n) + values["scr_size"])
+    # Bateman function: rise 0.5 s, decay 1.6 s (Boucsein, *Electrodermal Activity*, 2012).
+    time_s = np.arange(0, 30, 1 / TRAJECTORY_RATE_HZ)
+    kernel = np.exp(-time_s / 1.6) - np.exp(-time_s / 0.5)
     for device, gain in (("wrist", 1.0), ("chest", 0.3)):
         tonic = np.exp(values[f"{device}_eda"])
         # A skin response counts from 0.02 uS on; at the wrist none is smaller.
-        amplitude = gain * happened * (0.035 + size * np.sqrt(tonic) * np.exp(values["scr_size"]))
-        phasic = fftconvolve(amplitude, kernel)[:n]
-        values[f"{device}_eda_uS"] = tonic + phasic
+        amplitude = gain * response * (0.045 + size * tonic**0.4)
+        values[f"{device}_eda_uS"] = tonic + fftconvolve(amplitude, kernel / kernel.max())[:n]
 
 
-def _skin_response() -> np.ndarray:
-    """Bateman function of unit height: rise 0.5 s, decay 1.6 s (Boucsein, *Electrodermal Activity*, 2012)."""
-    time_s = np.arange(0, 30, 1 / COURSE_RATE_HZ)
-    shape = np.exp(-time_s / 1.6) - np.exp(-time_s / 0.5)
-    return shape / shape.max()
-
-
-def smooth_noise(generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = COURSE_RATE_HZ) -> np.ndarray:
+def smooth_noise(
+    generator: np.random.Generator, n: int, tau_s: float, rate_hz: float = TRAJECTORY_RATE_HZ
+) -> np.ndarray:
     """Stationary noise ``(time)`` of unit SD: white noise, twice low-passed with time constant `tau_s`, s."""
     decay = np.exp(-1 / (tau_s * rate_hz))
     run_in = int(6 * tau_s * rate_hz)
-    noise = generator.normal(size=n + run_in)
-    for _ in range(2):
-        noise = lfilter([1 - decay], [1, -decay], noise)
-    variance = (1 - decay) ** 4 * (1 + decay**2) / (1 - decay**2) ** 3
-    return noise[run_in:] / np.sqrt(variance)
-
-
-@lru_cache
-def _spread_in_block(tau_s: float, degree: int, block_s: int = 360, window_s: int = 60) -> float:
-    """SD of a block's minutes about its mean (degree 0) or its line (1), for :func:`smooth_noise` of unit SD.
-
-    From the noise's autocovariance ``(1 + t/tau) exp(-t/tau)``: slow noise moves whole blocks, and little of
-    it is left within.
-    """
-    lag = np.abs(np.subtract.outer(np.arange(block_s), np.arange(block_s))) / tau_s
-    starts = np.arange(0, block_s - window_s + 1, window_s // 2)
-    inside = np.arange(block_s) - starts[:, None]
-    average = ((inside >= 0) & (inside < window_s)) / window_s
-    minutes = average @ ((1 + lag) * np.exp(-lag)) @ average.T
-    trend, _ = np.linalg.qr(np.vander(starts, degree + 1).astype(float))
-    rest = np.eye(len(starts)) - trend @ trend.T
-    # A tenth less, since of few minutes that depend on each other the SD is below the root of the variance.
-    return 0.9 * float(np.sqrt(np.trace(rest @ minutes @ rest) / (len(starts) - 1)))
+    noise = lfilter([(1 - decay) ** 2], [1, -2 * decay, decay**2], generator.normal(size=n + run_in))
+    return noise[run_in:] / np.sqrt((1 - decay) ** 4 * (1 + decay**2) / (1 - decay**2) ** 3)

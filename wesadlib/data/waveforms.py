@@ -1,217 +1,169 @@
 """What the sensors of both devices show of a simulated person, artefacts included."""
 
 import numpy as np
-from scipy.signal import lfilter
+from scipy.signal import oaconvolve
 
-from wesadlib.data.trajectories import COURSE_RATE_HZ, Course, smooth_noise
+from wesadlib.data.trajectories import Trajectory, smooth_noise
 
 CHEST_HZ = 700
-# Movement, speech and muscle noise below 12 Hz are made here and interpolated.
+# What is slower is made at these rates and interpolated: breath and beats, movement and speech.
+_BODY_HZ = 16
 _MOTION_HZ = 70
 # Where the amplifier clips; from R peak to the pulse at the wrist.
 _RAIL_MV = 1.5
 _PULSE_ARRIVAL_S = 0.22
-# ECG: seconds before or after the R peak, width in s, height relative to R.
-_WAVES_BEFORE = ((0.17, 0.025, 0.12), (0.035, 0.011, -0.12), (0.0, 0.011, 1.0))
-_WAVES_AFTER = ((0.0, 0.011, 1.0), (0.035, 0.012, -0.22))
-_T_WAVE = (0.32, 0.05, 0.27)
+# P, Q, R, S and T wave: seconds from the R peak, width in s, height (after McSharry et al., IEEE TBME, 2003).
+_WAVES = ((-0.17, 0.025, 0.12), (-0.035, 0.011, -0.12), (0.0, 0.011, 1.0), (0.035, 0.012, -0.22), (0.29, 0.05, 0.27))
+# Sensors that come off, and how often, 1/min.
+_LOOSE = ("ECG", "Resp", "EDA", "BVP")
+_LOOSE_RATE = 0.004
 
 
-class Body:
-    """Heart beats, breath and movement of one person, which both devices share.
-
-    Attributes
-    ----------
-    beats_s : ndarray
-        Times of the R peaks.
-    breath : ndarray
-        Breath ``(time)`` at :data:`COURSE_RATE_HZ` × 4, % of the respiration belt.
-    """
-
-    def __init__(self, course: Course, generator: np.random.Generator):
-        self.course = course
-        self.rate_hz = 4 * COURSE_RATE_HZ
-        self.time_s = np.arange(course.duration_s * self.rate_hz) / self.rate_hz
-        rate = self.at("respiration_rate") / 60
-        # Speech and sighs: breaths differ in length and depth.
-        irregular = 1 + 0.08 * smooth_noise(generator, len(rate), 2.0, self.rate_hz)
-        self._phase = 2 * np.pi * np.cumsum(rate * np.clip(irregular, 0.5, 1.6)) / self.rate_hz
-        depth = np.exp(self.at("respiration_depth") + 0.2 * smooth_noise(generator, len(rate), 3.0, self.rate_hz))
-        self.breath = depth * np.sqrt(2) * (np.sin(self._phase) + 0.15 * np.sin(2 * self._phase))
-        self.beats_s = self._beats(generator)
-
-    def at(self, name: str) -> np.ndarray:
-        """A course at this body's rate."""
-        return np.interp(self.time_s, self.course.time_s, self.course.values[name])
-
-    def _beats(self, generator: np.random.Generator) -> np.ndarray:
-        """Beats, where the integral of the rate passes an integer; varied by breath, slow waves, chance."""
-        interval = 60 / self.at("heart_rate")
-        # Each part's share of RMSSD²: sinusoid of amplitude a at frequency f gives a √2 sin(pi f RR).
-        rmssd = np.exp(self.at("rmssd")) / 1000
-        breath_gain = np.sqrt(2) * np.sin(np.pi * np.clip(self.at("respiration_rate") / 60 * interval, 0.05, 0.5))
-        slow = 0.6 * rmssd * smooth_noise(generator, len(interval), 2.0, self.rate_hz)
-        momentary = interval + 0.8 * rmssd / breath_gain * np.sin(self._phase) + slow
-        beat_count = np.cumsum(1 / np.maximum(momentary, 0.3)) / self.rate_hz
-        beats = np.interp(np.arange(1, int(beat_count[-1])), beat_count, self.time_s)
-        jitter = 0.2 * np.interp(beats, self.time_s, rmssd)
-        return beats + jitter * generator.normal(size=len(beats))
+def make_signals(
+    trajectory: Trajectory, generator: np.random.Generator, artefact_rate: float
+) -> dict[str, dict[str, np.ndarray]]:
+    """Signals of both devices, each ``(time, axis)``, by the data set's keys."""
+    time_s = np.arange(trajectory.duration_s * _BODY_HZ) / _BODY_HZ
+    beats_s, breath = _body(trajectory, time_s, generator)
+    chest = _chest(trajectory, beats_s, (time_s, breath), generator, artefact_rate)
+    return {"chest": chest, "wrist": _wrist(trajectory, beats_s, generator, artefact_rate)}
 
 
-def chest_signals(
-    course: Course, body: Body, generator: np.random.Generator, artefact_rate: float
+def _body(trajectory: Trajectory, time_s: np.ndarray, generator: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+    """Times of the R peaks (beat,), s, and breath (time,), % of the respiration belt, which both devices share."""
+    rate, depth, heart_rate, rmssd = (
+        trajectory.at(name, time_s) for name in ("respiration_rate", "respiration_depth", "heart_rate", "rmssd")
+    )
+    n = len(time_s)
+    # Speech and sighs: breaths differ in length and depth.
+    irregular = np.clip(1 + 0.08 * smooth_noise(generator, n, 2.0, _BODY_HZ), 0.5, 1.6)
+    phase = 2 * np.pi * np.cumsum(rate / 60 * irregular) / _BODY_HZ
+    depth = np.exp(depth + 0.2 * smooth_noise(generator, n, 3.0, _BODY_HZ))
+    breath = depth * np.sqrt(2) * (np.sin(phase) + 0.15 * np.sin(2 * phase))
+    # Intervals vary by breath, slow waves and chance. A sinusoid of amplitude a at frequency f has an RMSSD of
+    # a √2 sin(pi f RR).
+    interval, rmssd = 60 / heart_rate, np.exp(rmssd) / 1000
+    gain = np.sqrt(2) * np.sin(np.pi * np.clip(rate / 60 * interval, 0.05, 0.5))
+    slow = 0.6 * rmssd * smooth_noise(generator, n, 2.0, _BODY_HZ)
+    momentary = interval + 0.8 * rmssd / gain * np.sin(phase) + slow
+    count = np.cumsum(1 / np.maximum(momentary, 0.3)) / _BODY_HZ
+    beats_s = np.interp(np.arange(1, int(count[-1])), count, time_s)
+    return beats_s + 0.2 * np.interp(beats_s, time_s, rmssd) * generator.normal(size=len(beats_s)), breath
+
+
+def _chest(
+    trajectory: Trajectory,
+    beats_s: np.ndarray,
+    breathing: tuple[np.ndarray, np.ndarray],
+    generator: np.random.Generator,
+    artefact_rate: float,
 ) -> dict[str, np.ndarray]:
-    """The chest device's signals, float32 ``(time, axis)`` at 700 Hz, by the data set's keys."""
-    n = course.duration_s * CHEST_HZ
-    motion_s = np.arange(course.duration_s * _MOTION_HZ) / _MOTION_HZ
+    """The chest device's signals, float32 ``(time, axis)`` at 700 Hz."""
+    n = trajectory.duration_s * CHEST_HZ
+    time_s = np.arange(n) / CHEST_HZ
+    motion_s = np.arange(trajectory.duration_s * _MOTION_HZ) / _MOTION_HZ
 
     def white(sd: float) -> np.ndarray:
         return np.float32(sd) * generator.standard_normal(n, dtype=np.float32)
 
-    def slow(name: str) -> np.ndarray:
-        return _at_chest_rate(course.values[name], COURSE_RATE_HZ)
+    def fast(values: np.ndarray) -> np.ndarray:
+        return np.interp(time_s, motion_s, values).astype(np.float32)
 
-    bursts = _bursts(generator, motion_s, 0.1 * artefact_rate)
-    strength = np.interp(motion_s, course.time_s, course.values["chest_movement"]) + 0.02 * bursts
-    breath = np.interp(motion_s, body.time_s, body.breath)
+    bursts = _bursts(generator, motion_s, artefact_rate)
+    strength = trajectory.at("chest_movement", motion_s) + 0.02 * bursts
+    breath = np.interp(motion_s, *breathing)
+    moved = [strength * _movement(generator, len(motion_s), _MOTION_HZ) for _ in range(5)]
     # A moved electrode's potential wanders; the chest's own turning with each breath adds to it.
-    potential = 0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ) + 0.012 * breath
-    potential += 4 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
-    ecg = np.exp(slow("r_size")) * _ecg(n, body.beats_s) + _at_chest_rate(potential, _MOTION_HZ)
-    ecg += white(0.012) + generator.uniform(0, 0.02) * _mains(n)
-    breath = breath + 150 * strength * _band_noise(generator, len(motion_s), _MOTION_HZ)
-    drift = 1 + 0.03 * artefact_rate * smooth_noise(generator, len(course.time_s), 120.0)
-    axes = _acceleration(generator, course, strength, _MOTION_HZ, posture=course.values["posture"])
+    wander = 0.05 * artefact_rate * smooth_noise(generator, len(motion_s), 1.5, _MOTION_HZ)
+    ecg = fast(np.exp(trajectory.at("r_size", motion_s))) * _ecg(n, beats_s)
+    ecg += fast(wander + 0.012 * breath + 4 * moved[0]) + white(0.012)
+    drift = 1 + 0.03 * artefact_rate * smooth_noise(generator, len(motion_s), 120.0, _MOTION_HZ)
+    axes = _gravity(generator, trajectory.at("posture", motion_s))
     signals = {
-        "ACC": np.stack([_at_chest_rate(axis, _MOTION_HZ) + white(0.003) for axis in axes], axis=1),
+        "ACC": np.stack([fast(axis + moved[k]) + white(0.003) for k, axis in enumerate(axes, 2)], axis=1),
         "ECG": np.clip(ecg, -_RAIL_MV, _RAIL_MV),
-        "EMG": np.exp(slow("emg")) * _at_chest_rate(1 + 3 * bursts, _MOTION_HZ) * white(1.0),
-        "EDA": np.maximum(_at_chest_rate(course.values["chest_eda_uS"] * drift, COURSE_RATE_HZ) + white(0.004), 0),
-        "Temp": slow("chest_temperature") + white(0.03),
-        "Resp": _at_chest_rate(breath, _MOTION_HZ) + white(0.1),
+        "EMG": fast(np.exp(trajectory.at("emg", motion_s)) * (1 + 3 * bursts)) * white(1.0),
+        "EDA": np.maximum(fast(trajectory.at("chest_eda_uS", motion_s) * drift) + white(0.004), 0),
+        "Temp": fast(trajectory.at("chest_temperature", motion_s)) + white(0.03),
+        "Resp": fast(breath + 100 * moved[1]) + white(0.1),
     }
-    _detach(generator, signals, ("ECG", "EDA", "Temp", "Resp"), CHEST_HZ, course.duration_s, artefact_rate)
-    return {key: np.ascontiguousarray(value.reshape(n, -1), np.float32) for key, value in signals.items()}
+    _detach(generator, signals, artefact_rate, trajectory.duration_s)
+    return {key: np.ascontiguousarray(values.reshape(n, -1), np.float32) for key, values in signals.items()}
 
 
-def wrist_signals(
-    course: Course, body: Body, generator: np.random.Generator, artefact_rate: float
+def _wrist(
+    trajectory: Trajectory, beats_s: np.ndarray, generator: np.random.Generator, artefact_rate: float
 ) -> dict[str, np.ndarray]:
-    """The wrist device's signals ``(time, axis)`` at 32, 64, 4 and 4 Hz, by the data set's keys."""
-    acc_s, bvp_s = (np.arange(course.duration_s * rate_hz) / rate_hz for rate_hz in (32, 64))
-    strength = np.interp(acc_s, course.time_s, course.values["wrist_movement"])
-    strength = strength + 0.06 * _bursts(generator, acc_s, 0.1 * artefact_rate)
+    """The wrist device's signals ``(time, axis)`` at 32, 64, 4 and 4 Hz."""
+    acc_s, bvp_s, slow_s = (np.arange(trajectory.duration_s * rate_hz) / rate_hz for rate_hz in (32, 64, 4))
+    strength = trajectory.at("wrist_movement", acc_s) + 0.06 * _bursts(generator, acc_s, artefact_rate)
+
+    moved = [strength * _movement(generator, len(acc_s), 32) for _ in range(4)]
     # An arm turns further than a trunk.
-    axes = _acceleration(generator, course, strength, 32, posture=3 * course.values["posture"])
-    acc = 64 * np.stack(axes, axis=1) + generator.normal(0, 0.3, (len(acc_s), 3))
-    size = np.exp(np.interp(bvp_s, course.time_s, course.values["pulse_size"]))
-    motion = np.interp(bvp_s, acc_s, strength * _band_noise(generator, len(acc_s), 32))
-    bvp = size * _pulse(bvp_s, body.beats_s + _PULSE_ARRIVAL_S) + 400 * motion + generator.normal(0, 1, len(bvp_s))
-    drift = 1 + 0.02 * artefact_rate * smooth_noise(generator, len(course.time_s), 120.0)
-    eda = course.values["wrist_eda_uS"] * drift + generator.normal(0, 0.001, len(course.time_s))
-    temperature = course.values["wrist_temperature"] + generator.normal(0, 0.01, len(course.time_s))
+    axes = _gravity(generator, 3 * trajectory.at("posture", acc_s))
+    acc = 64 * np.stack([axis + moved[k] for k, axis in enumerate(axes, 1)], axis=1) + generator.normal(
+        0, 0.3, (len(acc_s), 3)
+    )
+    pulse = np.exp(trajectory.at("pulse_size", bvp_s)) * _pulse(bvp_s, beats_s + _PULSE_ARRIVAL_S)
+    drift = 1 + 0.02 * artefact_rate * smooth_noise(generator, len(slow_s), 120.0)
+    eda = trajectory.at("wrist_eda_uS", slow_s) * drift + generator.normal(0, 0.001, len(slow_s))
+    temperature = trajectory.at("wrist_temperature", slow_s) + generator.normal(0, 0.01, len(slow_s))
     signals = {
         # Both in the device's own steps: 1/64 g up to 2 g, and 0.02 degC.
-        "ACC": np.clip(np.round(acc), -128, 127),
-        "BVP": bvp,
+        "ACC": np.clip(np.round(acc), -128, 127).astype(np.int8),
+        "BVP": pulse + 150 * np.interp(bvp_s, acc_s, moved[0]) + generator.normal(0, 1, len(bvp_s)),
         "EDA": np.maximum(eda, 0),
         "TEMP": np.round(temperature / 0.02) * 0.02,
     }
-    _detach(generator, signals, ("EDA",), 4, course.duration_s, artefact_rate)
-    _detach(generator, signals, ("BVP",), 64, course.duration_s, artefact_rate)
-    types = {"ACC": np.int8, "BVP": np.float32, "EDA": np.float32, "TEMP": np.float32}
-    return {key: np.ascontiguousarray(value.reshape(len(value), -1), types[key]) for key, value in signals.items()}
-
-
-def _at_chest_rate(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    n = round(len(values) / rate_hz * CHEST_HZ)
-    return np.interp(np.arange(n) / CHEST_HZ, np.arange(len(values)) / rate_hz, values).astype(np.float32)
-
-
-def _mains(n: int) -> np.ndarray:
-    # One period of 50 Hz is 14 samples, so that nothing needs computing twice.
-    period = np.sin(2 * np.pi * np.arange(CHEST_HZ // 50) * 50 / CHEST_HZ).astype(np.float32)
-    return np.resize(period, n)
+    _detach(generator, signals, artefact_rate, trajectory.duration_s)
+    return {key: values if key == "ACC" else values[:, None].astype(np.float32) for key, values in signals.items()}
 
 
 def _ecg(n: int, beats_s: np.ndarray) -> np.ndarray:
-    """ECG of unit R peak: P, Q, R, S, T as Gaussians about each beat (McSharry et al., IEEE TBME, 2003)."""
-    time_s = np.arange(n) / CHEST_HZ
-    coming = np.searchsorted(beats_s, time_s)
-    padded = np.concatenate([[-10.0], beats_s, [time_s[-1] + 10]])
-    since = (time_s - padded[coming]).astype(np.float32)
-    until = (padded[coming + 1] - time_s).astype(np.float32)
-    interval = np.clip(np.diff(padded), 0.35, 1.5)[coming].astype(np.float32)
-    values = np.zeros(n, np.float32)
-    # The R peak's two flanks belong to two beats' intervals, and meet at it.
-    for at, width, size in _WAVES_BEFORE:
-        _add_wave(values, until - np.float32(at), width, size)
-    for at, width, size in _WAVES_AFTER:
-        _add_wave(values, since - np.float32(at), width, size)
-    at, width, size = _T_WAVE
-    _add_wave(values, since - np.float32(at) * np.sqrt(interval), width, size)
-    return values
-
-
-def _add_wave(values: np.ndarray, distance_s: np.ndarray, width_s: float, size: float) -> None:
-    near = np.abs(distance_s) < 4 * width_s
-    values[near] += np.float32(size) * np.exp(-0.5 * (distance_s[near] / np.float32(width_s)) ** 2)
+    """ECG (time,) of unit R peak."""
+    time_s = np.arange(-0.5, 0.5, 1 / CHEST_HZ)
+    shape = sum(size * np.exp(-0.5 * ((time_s - at) / width) ** 2) for at, width, size in _WAVES)
+    beats = np.bincount(np.round(beats_s * CHEST_HZ).astype(int), minlength=n)[:n]
+    return oaconvolve(beats.astype(np.float32), shape.astype(np.float32), mode="same")
 
 
 def _pulse(time_s: np.ndarray, beats_s: np.ndarray) -> np.ndarray:
-    """Blood volume pulse of SD about 1: steep rise, slow fall, a dicrotic wave; zero mean."""
-    count = np.arange(len(beats_s))
-    phase = np.interp(time_s, beats_s, count) % 1
-    shape = np.exp(-0.5 * ((phase - 0.12) / 0.08) ** 2) + 0.35 * np.exp(-0.5 * ((phase - 0.42) / 0.1) ** 2)
-    shape += np.exp(-0.5 * ((phase - 1.12) / 0.08) ** 2)
+    """Blood volume pulse (time,) of SD 1 and zero mean: steep rise, slow fall, a dicrotic wave."""
+    phase = np.interp(time_s, beats_s, np.arange(len(beats_s))) % 1
+    waves = ((0.12, 0.08, 1.0), (0.42, 0.1, 0.35), (1.12, 0.08, 1.0))
+    shape = sum(size * np.exp(-0.5 * ((phase - at) / width) ** 2) for at, width, size in waves)
     return (shape - shape.mean()) / shape.std()
 
 
-def _band_noise(generator: np.random.Generator, n: int, rate_hz: float) -> np.ndarray:
-    """Noise of unit SD between about 0.3 and 4 Hz, where people move."""
-    noise = generator.normal(size=n)
-    low, high = np.exp(-2 * np.pi * 4 / rate_hz), np.exp(-2 * np.pi * 0.3 / rate_hz)
-    noise = lfilter([1 - low], [1, -low], noise)
-    noise = lfilter([1, -1], [1, -high], noise)
+def _movement(generator: np.random.Generator, n: int, rate_hz: float) -> np.ndarray:
+    """Noise (time,) of unit SD about 1.6 Hz, where people move."""
+    noise = np.diff(smooth_noise(generator, n + 1, 0.1, rate_hz))
     return noise / noise.std()
 
 
-def _bursts(generator: np.random.Generator, time_s: np.ndarray, per_minute: float) -> np.ndarray:
-    """Envelope in [0, 1] of short movements at random times."""
+def _bursts(generator: np.random.Generator, time_s: np.ndarray, artefact_rate: float) -> np.ndarray:
+    """Envelope (time,) in [0, 1] of short movements at random times, one in ten minutes."""
     envelope = np.zeros(len(time_s))
-    for _ in range(generator.poisson(per_minute * time_s[-1] / 60)):
-        middle, half = generator.uniform(0, time_s[-1]), generator.uniform(1, 4)
-        distance = np.abs(time_s - middle) / half
-        envelope = np.maximum(envelope, np.where(distance < 1, np.cos(np.pi / 2 * distance) ** 2, 0))
+    for _ in range(generator.poisson(0.1 * artefact_rate * time_s[-1] / 60)):
+        distance = np.abs(time_s - generator.uniform(0, time_s[-1])) / generator.uniform(1, 4)
+        envelope = np.maximum(envelope, np.cos(np.pi / 2 * np.minimum(distance, 1)) ** 2)
     return envelope
 
 
-def _acceleration(
-    generator: np.random.Generator, course: Course, strength: np.ndarray, rate_hz: float, posture: np.ndarray
-) -> list[np.ndarray]:
-    """Three axes, g: gravity that turns with posture, and movement of SD `strength` along each."""
-    tilt = np.deg2rad(np.interp(np.arange(len(strength)) / rate_hz, course.time_s, posture))
+def _gravity(generator: np.random.Generator, posture_deg: np.ndarray) -> list[np.ndarray]:
+    """Gravity along three axes (time,), g, of a sensor that turns with posture."""
+    tilt = np.deg2rad(posture_deg)
     roll = generator.normal(0, 0.15) + 0.3 * tilt
-    gravity = [np.cos(tilt) * np.cos(roll), np.sin(roll), np.sin(tilt) * np.cos(roll)]
-    return [axis + strength * _band_noise(generator, len(strength), rate_hz) for axis in gravity]
+    return [np.cos(tilt) * np.cos(roll), np.sin(roll), np.sin(tilt) * np.cos(roll)]
 
 
 def _detach(
-    generator: np.random.Generator,
-    signals: dict[str, np.ndarray],
-    keys: tuple[str, ...],
-    rate_hz: int,
-    duration_s: int,
-    artefact_rate: float,
+    generator: np.random.Generator, signals: dict[str, np.ndarray], artefact_rate: float, duration_s: float
 ) -> None:
-    """Now and then a sensor comes off for a while: it reads next to nothing, a thermometer cools down."""
-    for _ in range(generator.poisson(0.007 * artefact_rate * duration_s / 60)):
-        key = keys[generator.integers(len(keys))]
-        start = generator.uniform(0, duration_s - 30)
-        part = slice(int(start * rate_hz), int((start + generator.uniform(20, 90)) * rate_hz))
-        values = signals[key]
-        lost_s = np.arange(len(values[part])) / rate_hz
-        if key == "Temp":
-            values[part] -= 6 * (1 - np.exp(-lost_s / 60))
-        else:
-            values[part] = 0.0
+    """Now and then a sensor comes off for a while and reads nothing."""
+    for key in _LOOSE:
+        if key in signals:
+            for _ in range(generator.poisson(_LOOSE_RATE * artefact_rate * duration_s / 60)):
+                start, length = generator.uniform(0, duration_s - 30), generator.uniform(20, 90)
+                rate_hz = len(signals[key]) / duration_s
+                signals[key][int(start * rate_hz) : int((start + length) * rate_hz)] = 0

@@ -4,9 +4,11 @@ Reads from top to bottom like its figure. One-dimensional convolutions are writt
 one, in the memory order "channels last": the same sums, two to three times as fast on a CPU.
 """
 
+import functools
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import pandas as pd
 import torch
 from torch import Tensor, nn
 
@@ -204,3 +206,52 @@ class ResNet1D(nn.Module):
         """Levels, where the network sees them, and features side by side."""
         parts = [levels] * self.levels + ([] if features is None else [features])
         return torch.cat([levels[:, :0], *parts], dim=1)
+
+
+@torch.no_grad()
+def describe_layers(network: nn.Module, shape: Sequence[int]) -> pd.DataFrame:
+    """Run a window of zeros through a network and note every layer that has no layers inside.
+
+    Parameters
+    ----------
+    network : nn.Module
+        In evaluation mode, as :meth:`torch.nn.Module.eval` sets it.
+    shape : sequence of int
+        ``(channel, time)`` of a window.
+
+    Returns
+    -------
+    DataFrame
+        In order of execution: layer (its name in the network), kind, maps and samples of its output (samples 1 where
+        time is gone), kernel and stride (convolutions and pooling), parameters, multiply_accumulates.
+    """
+    rows = []
+
+    def note(name: str, module: nn.Module, inputs: Any, output: Any) -> None:
+        maps = output[0] if isinstance(output, tuple) else output
+        samples = maps.shape[-1] if maps.ndim > 2 else 1
+        multiplied = module.weight.numel() * samples if isinstance(module, nn.Conv2d | nn.Linear) else 0
+        sizes = [getattr(module, of, (1, 1))[1] for of in ("kernel_size", "stride")]
+        trained = sum(parameter.numel() for parameter in module.parameters())
+        rows.append((name, type(module).__name__, maps.shape[1], samples, *sizes, trained, multiplied))
+
+    # Scales are read beside the way from layer to layer, not on it.
+    inner = {
+        name: layer for name, layer in network.named_modules() if not isinstance(layer, nn.Sequential | RobustScale)
+    }
+    leaves = {name: layer for name, layer in inner.items() if name and not list(layer.children())}
+    hooks = [layer.register_forward_hook(functools.partial(note, name)) for name, layer in leaves.items()]
+    network(torch.zeros(1, *shape))
+    for hook in hooks:
+        hook.remove()
+    columns = ["layer", "kind", "maps", "samples", "kernel", "stride", "parameters", "multiply_accumulates"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def describe_blocks(layers: pd.DataFrame) -> pd.DataFrame:
+    """Sum `describe_layers` up to what is drawn as one block: normalisation, stem, each stage, pool, head."""
+    block = layers["layer"].str.extract(r"^(stages\.\d+|\w+)", expand=False).replace("dropout", "head")
+    block = block.str.replace(r"stages\.(\d+)", lambda match: f"residual stage {int(match[1]) + 1}", regex=True)
+    how = {"kernel": "first", "stride": "first", "maps": "last", "samples": "last"}
+    how |= {"parameters": "sum", "multiply_accumulates": "sum"}
+    return layers.groupby(block.rename("block"), sort=False).agg(how).reset_index()

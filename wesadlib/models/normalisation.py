@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import torch
 import xarray as xr
+from sklearn.metrics import roc_auc_score
 from torch import Tensor, nn
 
 from wesadlib.errors import InputError
@@ -140,3 +141,23 @@ def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
     levels = levels.assign_coords(units=("channel", read))
     columns = ["subject", "label", "channel", "units", "mean", "log_spread"]
     return levels.to_dataframe().reset_index()[columns]
+
+
+def separate_by_level(levels: pd.DataFrame, state: str, other: str) -> pd.Series:
+    """How well each level by itself tells two states apart over everybody's windows.
+
+    Parameters
+    ----------
+    levels : DataFrame
+        As :func:`tabulate_levels` gives it.
+    state, other : str
+        The two.
+
+    Returns
+    -------
+    Series
+        Area under the ROC curve for `state`, indexed by channel and statistic: above 0.5 where the level is higher.
+    """
+    table = levels[levels["label"].isin([state, other])].melt(["label", "channel"], ["mean", "log_spread"]).dropna()
+    groups = table.groupby(["channel", "variable"])[["label", "value"]]
+    return groups.apply(lambda part: roc_auc_score(part["label"] == state, part["value"]))

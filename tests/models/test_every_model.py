@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from model_examples import of
 
 from wesadlib import models
 from wesadlib.bundle import load_bundle, save_bundle
@@ -41,20 +42,16 @@ def examples(windows) -> Examples:
     return Examples.from_dataset(windows)
 
 
-def of(examples: Examples, people: list[str], rest: bool = False) -> Examples:
-    return examples.take(np.isin(examples.subject, people) & ((examples.start_s < 120) == rest))
-
-
 @pytest.fixture(scope="module")
 def parts(examples) -> tuple[Examples, Examples, Examples]:
     """Training, validation and test people, without their rest."""
-    return tuple(of(examples, people) for people in PEOPLE)
+    return tuple(of(examples, *people) for people in PEOPLE)
 
 
 @pytest.fixture(scope="module")
 def rests(examples) -> tuple[Examples, Examples]:
     """Rest of the training and validation people, and of the test people."""
-    return of(examples, PEOPLE[0] + PEOPLE[1], rest=True), of(examples, PEOPLE[2], rest=True)
+    return of(examples, *PEOPLE[0], *PEOPLE[1], rest=True), of(examples, *PEOPLE[2], rest=True)
 
 
 @pytest.fixture(scope="module")
@@ -241,7 +238,7 @@ def test_nobody_is_judged_without_rest_of_their_own(name, examples, parts, rests
     with pytest.raises(InputError, match="S5"):
         predict(fitted(name, rested=True), parts[2], rests[0])
     with pytest.raises(InputError, match="S4"):
-        models.create(name, PARAMS).fit(parts[0], parts[1], rest=of(examples, PEOPLE[0], rest=True), seed=0)
+        models.create(name, PARAMS).fit(parts[0], parts[1], rest=of(examples, *PEOPLE[0], rest=True), seed=0)
 
 
 @every_model

@@ -1,5 +1,6 @@
 """The command line: ``wesad``."""
 
+import errno
 import os
 import signal
 import sys
@@ -159,5 +160,10 @@ def main() -> None:
     try:
         app()
     except (InputError, BookError, ServerError) as error:
-        print(f"wesad: {error}", file=sys.stderr)
-        sys.exit(1)
+        sentence = str(error)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        sentence = f"no space is left on the disk of {error.filename or os.getcwd()}."
+    print(f"wesad: {sentence}", file=sys.stderr)
+    sys.exit(1)

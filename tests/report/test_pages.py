@@ -10,20 +10,9 @@ import pytest
 from wesadlib import cli
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
-from wesadlib.report.pages import (
-    BEGIN,
-    END,
-    INSERTS,
-    PAGES,
-    RUN,
-    chapter_insert,
-    key_results,
-    published,
-    readme_block,
-    replace_block,
-    score_table,
-    write_pages,
-)
+from wesadlib.report import pages
+from wesadlib.report.inserts import INSERTS, chapter_insert
+from wesadlib.report.pages import BEGIN, END, PAGES, RUN, key_results
 from wesadlib.report.reference import Reference, read_reference
 
 INFLATION = pd.DataFrame(
@@ -37,15 +26,7 @@ INFLATION = pd.DataFrame(
         "inflation_high": [0.08, 0.09, 0.042],
     }
 )
-CONTROLS = pd.DataFrame(
-    {
-        "control": ["motion_only"],
-        "model": ["forest"],
-        "accuracy": [0.84],
-        "accuracy_low": [0.8],
-        "accuracy_high": [0.88],
-    }
-)
+CONTROL = {"control": "motion_only", "model": "forest", "accuracy": 0.84, "accuracy_low": 0.8, "accuracy_high": 0.88}
 
 
 def predictions_of(model: str, protocol: str, wrong: list[int], first: int = 0) -> pd.DataFrame:
@@ -84,7 +65,9 @@ def rich():
         predictions_of("chosen", "rest_calibrated", [0] * 10, first=10),
     ]
     three = predictions_of("logistic", "cold_start", [20] * 10).assign(task="three", p_amusement=0.0)
-    return make_reference(pd.concat([*parts, three], ignore_index=True), inflation=INFLATION, controls=CONTROLS)
+    return make_reference(
+        pd.concat([*parts, three], ignore_index=True), inflation=INFLATION, controls=pd.DataFrame([CONTROL])
+    )
 
 
 @pytest.fixture(scope="module")
@@ -100,7 +83,9 @@ def results(kept):
 @pytest.mark.parametrize("page", PAGES)
 def test_a_page_says_what_the_kept_results_give(repository, kept, results, page):
     text = (repository / page).read_text(encoding="utf-8")
-    assert replace_block(text, readme_block(kept, results, PAGES[page]), page) == text, "run `wesad reference`"
+    assert pages.replace_block(text, pages.readme_block(kept, results, PAGES[page]), page) == text, (
+        "run `wesad reference`"
+    )
 
 
 @pytest.mark.parametrize("chapter", INSERTS)
@@ -110,23 +95,23 @@ def test_what_a_chapter_includes_is_what_the_kept_results_give(repository, kept,
 
 
 def test_every_score_of_the_table_is_one_of_the_summary(kept):
-    told = {
+    scores = {
         (row["protocol"], row["model"]): row
         for row in kept.summary["results"]
         if row["windows"] == "all" and row["task"] == kept.task
     }
-    lines = score_table(kept).splitlines()[2:]
+    lines = pages.score_table(kept).splitlines()[2:]
     assert len(lines) >= 2
     for line in lines:
         name, seen, minutes, accuracy, area, seeds = [cell.strip() for cell in line.strip("|").split("|")]
-        row = told["cold_start" if seen == "nothing" else "rest_calibrated", re.match(r"`(\w+)`", name)[1]]
+        row = scores["cold_start" if seen == "nothing" else "rest_calibrated", re.match(r"`(\w+)`", name)[1]]
         assert float(accuracy.split()[0]) == pytest.approx(100 * row["accuracy"], abs=0.051)
         assert float(area) == pytest.approx(row["roc_auc"], abs=0.00051)
         assert int(minutes) == row["n_windows"] and int(seeds) == len(row["seeds"])
 
 
 def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
-    lines = score_table(rich).splitlines()[2:]
+    lines = pages.score_table(rich).splitlines()[2:]
     assert [re.match(r"\| `(\w+)`.*?\| ([^|]*) \|", line).groups() for line in lines] == [
         ("logistic", "nothing"),
         ("resnet", "nothing"),
@@ -168,7 +153,9 @@ def test_what_was_not_measured_is_not_spoken_of(rich):
     text = "\n".join(key_results(poor))
     assert "“resnet” does better than “logistic” on 0 of 10 people and worse on 1" in text
     assert "What flatters" not in text and "rest" not in text.replace("resnet", "")
-    assert "worth" not in published(poor) and "worth +2.6 points [+1.0, +4.2] for “resnet”" in published(rich)
+    assert "worth" not in pages.published(poor) and "worth +2.6 points [+1.0, +4.2] for “resnet”" in pages.published(
+        rich
+    )
     assert "made without this chapter" in chapter_insert("24_audit", poor) and "23_loso" in INSERTS
 
 
@@ -204,17 +191,14 @@ def test_pages_are_rewritten_between_their_markers_and_nowhere_else(rich, tmp_pa
     for page in PAGES:
         (tmp_path / page).write_text(f"before\n{BEGIN}\nold\n{END}\nafter\n", encoding="utf-8")
     folder = tmp_path / RUN
-    assert len(write_pages(tmp_path, folder, rich)) == len(PAGES) + len(INSERTS)
-    assert write_pages(tmp_path, folder, rich) == []
+    assert len(pages.write_pages(tmp_path, folder, rich)) == len(PAGES) + len(INSERTS)
+    assert pages.write_pages(tmp_path, folder, rich) == []
     readme, intro = ((tmp_path / page).read_text(encoding="utf-8") for page in PAGES)
     assert readme.startswith(f"before\n{BEGIN}\n**Real people") and readme.endswith(f"\n{END}\nafter\n")
     assert "old" not in readme.split(END)[0].splitlines()
-    assert "[`31_reliability`](book/31_reliability.ipynb)" in readme and "[](ch:31_reliability)" in intro
-
-
-def test_a_page_without_a_place_for_the_block_is_named():
     with pytest.raises(InputError, match=r"README\.md: 0 pairs of lines <!-- headline:begin -->"):
-        replace_block("no markers", "block", "README.md")
+        pages.replace_block("no markers", "block", "README.md")
+    assert "[`31_reliability`](book/31_reliability.ipynb)" in readme and "[](ch:31_reliability)" in intro
 
 
 def test_the_command_takes_what_is_kept_and_writes_pages_from_it(repository, tmp_path, monkeypatch, capsys):

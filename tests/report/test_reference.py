@@ -6,7 +6,6 @@ import re
 import nbformat
 import pandas as pd
 import pytest
-import yaml
 
 from wesadlib.artefacts import Run, write_json
 from wesadlib.errors import InputError
@@ -25,18 +24,8 @@ from wesadlib.report.reference import (
     write_reference,
 )
 
-INFLATED = pd.DataFrame(
-    {
-        "shortcut": ["shuffled"],
-        "model": ["resnet"],
-        "rule": ["windows of everybody"],
-        "accuracy": [0.99],
-        "reference": [0.93],
-        "inflation": [0.06],
-        "inflation_low": [0.03],
-        "inflation_high": [0.09],
-    }
-)
+INFLATED = {"shortcut": "shuffled", "model": "resnet", "rule": "windows of everybody", "accuracy": 0.99}
+INFLATED |= {"reference": 0.93, "inflation": 0.06, "inflation_low": 0.03, "inflation_high": 0.09}
 KEYS = ["task", "model", "protocol", "windows"]
 SCORES = ["coverage", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "roc_auc", "brier"]
 
@@ -64,114 +53,78 @@ def finished(tmp_path, reference):
     )
     run.write_table("predictions", pd.concat([own, other], ignore_index=True))
     run.write_table("comparison", leaderboard(own))
-    run.write_table("inflation", INFLATED)
+    run.write_table("inflation", pd.DataFrame([INFLATED]))
     run.write_table("learning", pd.DataFrame({"subjects": [3, 14], "accuracy": [0.8, 0.9]}))
     run.folder.joinpath(PARAMETERS).write_text("run: real\nwesad_root: /somewhere\nrest_minutes: 5\n")
     write_json(run.summary, {**reference.summary, "run": "real", "results": [{"task": reference.task}]})
     return run
 
 
-def test_the_summary_follows_from_the_predictions(reference):
-    told = pd.DataFrame(reference.summary["results"]).set_index(KEYS)
+def test_the_summary_and_each_person_s_score_follow_from_the_predictions(folder, reference):
+    kept = pd.DataFrame(reference.summary["results"]).set_index(KEYS)
     found = pd.concat(score(reference.predictions, windows=which) for which in ("all", "accepted")).set_index(KEYS)
-    assert set(told.index) == set(found.index)
-    found = found.loc[told.index]
-    assert (found["n_windows"] == told["n_windows"]).all() and (found["seeds"] == told["seeds"]).all()
+    assert set(kept.index) == set(found.index)
+    found = found.loc[kept.index]
+    assert (found["n_windows"] == kept["n_windows"]).all() and (found["seeds"] == kept["seeds"]).all()
     # Kept probabilities are rounded; a window that is as good as undecided may fall to the other side.
-    pd.testing.assert_frame_equal(found[SCORES], told[SCORES], check_dtype=False, rtol=0, atol=1e-3)
-    pd.testing.assert_series_equal(found["ece"], told["ece"], check_dtype=False, rtol=0, atol=3e-3)
+    pd.testing.assert_frame_equal(found[SCORES], kept[SCORES], check_dtype=False, rtol=0, atol=1e-3)
+    pd.testing.assert_series_equal(found["ece"], kept["ece"], check_dtype=False, rtol=0, atol=3e-3)
+    keys = ["task", "protocol", "model", "subject"]
+    subjects = pd.read_csv(folder / SUBJECTS).set_index(keys)["accuracy"]
+    by_subject = score(reference.predictions, by="subject").set_index(keys)["accuracy"]
+    assert (subjects - by_subject).abs().max() < 1e-5 and set(subjects.index) == set(by_subject.index)
 
 
-def test_the_reference_is_of_real_people_with_the_published_numbers_of_windows(reference):
+def test_the_reference_is_of_real_people_who_are_told_apart_as_well_as_ever(repository, folder, reference):
     summary = reference.summary
     assert summary["data"]["simulated"] is False and len(summary["data"]["subjects"]) == 15
     assert summary["windows"] == {"baseline": 587, "stress": 332, "amusement": 186}
     assert len(summary["commit"]) >= 40 and len(summary["data"]["digest"]) == 64
     assert {"python", "torch", "scikit-learn"} <= set(summary["versions"]) and summary["machine"]["cores"] > 0
-
-
-def test_the_real_people_are_told_apart_as_well_as_ever(reference):
-    own = [row for row in reference.summary["results"] if row["task"] == reference.task and row["windows"] == "all"]
-    accuracy = {row["model"]: row["accuracy"] for row in own if row["protocol"] == "cold_start"}
+    rows = [row for row in summary["results"] if row["task"] == reference.task and row["windows"] == "all"]
+    accuracy = {row["model"]: row["accuracy"] for row in rows if row["protocol"] == "cold_start"}
     assert accuracy["logistic"] >= 0.90 and accuracy["resnet"] >= 0.91
-
-
-def test_each_person_s_score_follows_from_the_predictions(folder, reference):
-    keys = ["task", "protocol", "model", "subject"]
-    kept = pd.read_csv(folder / SUBJECTS).set_index(keys)
-    found = score(reference.predictions, by="subject").set_index(keys)
-    assert set(kept.index) == set(found.index)
-    assert (kept["accuracy"] - found.loc[kept.index, "accuracy"]).abs().max() < 1e-5
-
-
-def test_the_readme_shows_the_kept_figure(repository, folder):
+    assert "wesad_root" not in reference.parameters
+    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000, "what is kept is small"
     shown = (folder / FIGURE).relative_to(repository).as_posix()
     assert f"({shown})" in (repository / "README.md").read_text(encoding="utf-8") and (folder / FIGURE).is_file()
 
 
-def test_nothing_kept_is_large(folder):
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000
-
-
-def test_a_run_is_kept_with_its_tables_and_parameters_but_not_its_folders(finished, tmp_path):
-    kept = read_reference(write_reference(finished, tmp_path / "kept"))
-    assert kept.tables.keys() == {"comparison", "inflation", "learning"} and kept.tables["learning"][
-        "accuracy"
-    ].tolist() == [0.8, 0.9]
+def test_a_run_is_kept_whole_with_its_tables_and_parameters_but_not_its_folders(finished, tmp_path):
+    folder = tmp_path / "kept"
+    folder.mkdir()
+    (folder / "stale.csv").touch()
+    kept = read_reference(write_reference(finished, folder))
+    files = {SUMMARY, PREDICTIONS, SUBJECTS, PARAMETERS, FIGURE, INFLATION, LEADERBOARD}
+    assert {path.name for path in folder.iterdir()} == files | {"comparison.csv", "inflation.csv", "learning.csv"}
+    assert (folder / FIGURE).stat().st_size > 5000
+    assert kept.tables["learning"]["accuracy"].tolist() == [0.8, 0.9]
     assert kept.parameters == {"run": "real", "rest_minutes": 5}
-    assert "somewhere" not in (tmp_path / "kept" / PARAMETERS).read_text()
-    assert set(kept.predictions["task"]) == {kept.task, "three"} and (tmp_path / "kept" / FIGURE).stat().st_size > 5000
-    pd.testing.assert_series_equal(
-        score(kept.predictions)["roc_auc"], score(finished.read_table("predictions"))["roc_auc"]
-    )
-
-
-def test_a_reference_is_replaced_as_a_whole(finished, tmp_path):
-    (tmp_path / "kept").mkdir()
-    (tmp_path / "kept" / "stale.csv").touch()
-    write_reference(finished, tmp_path / "kept")
-    assert {path.name for path in (tmp_path / "kept").iterdir()} >= {
-        SUMMARY,
-        PREDICTIONS,
-        SUBJECTS,
-        FIGURE,
-        INFLATION,
-        LEADERBOARD,
-    }
-    assert not (tmp_path / "kept" / "stale.csv").exists()
+    probabilities = kept.predictions.filter(like="p_")
+    assert (probabilities.sum(axis="columns") - 1).abs().max() < 1e-12, "rounded to the file's precision"
+    before = finished.read_table("predictions")
+    assert (probabilities - before[probabilities.columns]).abs().max(axis=None) < 1e-6
+    pd.testing.assert_series_equal(score(kept.predictions)["roc_auc"], score(before)["roc_auc"])
 
 
 def test_a_run_of_which_a_fold_failed_is_kept(finished, tmp_path):
-    own = finished.read_table("predictions")
-    second = own[own["subject"] != "S4"].assign(seed=1)
-    finished.write_table("predictions", pd.concat([own, second], ignore_index=True))
+    predictions = finished.read_table("predictions")
+    second = predictions[predictions["subject"] != "S4"].assign(seed=1)
+    finished.write_table("predictions", pd.concat([predictions, second], ignore_index=True))
     kept = read_reference(write_reference(finished, tmp_path / "kept"))
-    assert len(kept.predictions) == len(own) + len(second)
+    assert len(kept.predictions) == len(predictions) + len(second)
 
 
-def test_a_run_that_was_not_finished_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent.*summary\.json is missing"):
-        write_reference(Run(tmp_path / "absent"), tmp_path / "kept")
-    assert not (tmp_path / "kept").exists()
-
-
-def test_simulated_people_are_no_reference(finished, tmp_path):
+def test_simulated_people_an_unfinished_run_and_an_absent_reference_are_told(finished, tmp_path):
     summary = json.loads(finished.summary.read_text())
     write_json(finished.summary, {**summary, "data": {**summary["data"], "simulated": True}})
     with pytest.raises(InputError, match="simulated; a reference is kept of real people only"):
         write_reference(finished, tmp_path / "kept")
+    with pytest.raises(InputError, match=r"absent.*summary\.json is missing"):
+        write_reference(Run(tmp_path / "absent"), tmp_path / "kept")
     assert not (tmp_path / "kept").exists()
-
-
-def test_a_reference_that_is_not_there_is_told_with_the_way_to_make_it(tmp_path):
     with pytest.raises(InputError, match=r"summary\.json is missing: `make reference"):
         read_reference(tmp_path)
-
-
-def test_kept_parameters_are_readable(folder, reference):
-    path = folder / PARAMETERS
-    assert reference.parameters == (yaml.safe_load(path.read_text()) if path.is_file() else {})
-    assert "wesad_root" not in reference.parameters
 
 
 @pytest.mark.parametrize("chapter", INSERTS)

@@ -10,9 +10,9 @@ import pytest
 from wesadlib import artefacts, cli
 from wesadlib.params import Params
 from wesadlib.report import runner
-from wesadlib.report.summary import list_failed_folds, summarise
+from wesadlib.report.summary import summarise, tabulate_params
 
-TOLD = "fold of S4 (resnet, cold_start, seed 1): probabilities that are not numbers; lower `learning_rate`."
+ERROR = "fold of S4 (resnet, cold_start, seed 1): probabilities that are not numbers; lower `learning_rate`."
 
 
 def training_of(*rows):
@@ -40,48 +40,33 @@ def run(tmp_path):
 def failed_run(run):
     """A run in which S4 failed under one seed of one model."""
     row = "stress-baseline", "resnet", "cold_start"
-    run.write_table("training", training_of((*row, 0, "S4", ""), (*row, 1, "S3", ""), (*row, 1, "S4", TOLD)))
+    run.write_table("training", training_of((*row, 0, "S4", ""), (*row, 1, "S3", ""), (*row, 1, "S4", ERROR)))
     people = ["S2", "S3", "S4"]
     tables = [predictions_of("resnet", 0, people), predictions_of("resnet", 1, people[:2])]
     run.write_table("predictions", pd.concat(tables, ignore_index=True))
     return run
 
 
-def test_failed_folds_are_listed_with_what_went_wrong(failed_run, repository):
+def test_failed_folds_are_listed_and_who_failed_under_one_seed_is_in_no_score(failed_run, repository):
     failed = {"task": "stress-baseline", "model": "resnet", "protocol": "cold_start", "seed": 1, "subject": "S4"}
     summary = summarise(failed_run, Params(bootstrap=100), repository)
-    assert summary["failed_folds"] == [{**failed, "error": TOLD}]
+    assert summary["failed_folds"] == [{**failed, "error": ERROR}]
     artefacts.write_json(failed_run.summary, summary)
     assert json.loads(failed_run.summary.read_text(encoding="utf-8")) == summary
-
-
-def test_who_failed_under_one_seed_is_in_no_score_of_that_model(failed_run, repository):
-    results = summarise(failed_run, Params(bootstrap=100), repository)["results"]
-    assert [(row["windows"], row["n_windows"], row["seeds"]) for row in results] == [
-        ("all", 4, [0, 1]),
-        ("accepted", 4, [0, 1]),
-    ]
-
-
-def test_nothing_failed_where_all_went_well_or_nothing_ran(run, repository):
-    assert summarise(run, Params(), repository)["failed_folds"] == []
-    assert not (run.folder / "artefacts" / "training.parquet").exists()
-    run.write_table("training", training_of(("stress-baseline", "resnet", "cold_start", 0, "S4", "")))
-    assert list_failed_folds(run) == []
-    run.write_table("training", training_of().drop(columns="error"))
-    assert list_failed_folds(run) == [], "tables of before failures were told apart"
+    results = [(row["windows"], row["n_windows"], row["seeds"]) for row in summary["results"]]
+    assert results == [("all", 4, [0, 1]), ("accepted", 4, [0, 1])]
 
 
 @pytest.mark.parametrize(
-    ("errors", "told"),
+    ("errors", "expected"),
     [
         (["", ""], None),
-        (["", TOLD], "1 fold failed; {summary} lists what went wrong."),
-        ([TOLD, TOLD], "2 folds failed; {summary} lists what went wrong."),
+        (["", ERROR], "1 fold failed; {summary} lists what went wrong."),
+        ([ERROR, ERROR], "2 folds failed; {summary} lists what went wrong."),
     ],
     ids=["none", "one", "two"],
 )
-def test_the_command_line_says_in_one_line_that_folds_failed(run, repository, monkeypatch, capsys, errors, told):
+def test_the_command_line_says_in_one_line_that_folds_failed(run, repository, monkeypatch, capsys, errors, expected):
     rows = [("stress-baseline", "resnet", "cold_start", 0, f"S{k}", error) for k, error in enumerate(errors)]
     run.write_table("training", training_of(*rows))
     monkeypatch.setattr(runner, "run_chapters", lambda *arguments, **options: run)
@@ -93,5 +78,13 @@ def test_the_command_line_says_in_one_line_that_folds_failed(run, repository, mo
     lines = capsys.readouterr().out.splitlines()
     failed = [line for line in lines if "failed" in line]
     summary = os.path.relpath(run.summary)
-    assert failed == ([told.format(summary=summary)] if told else [])
+    assert failed == ([expected.format(summary=summary)] if expected else [])
     assert len(json.loads(run.summary.read_text(encoding="utf-8"))["failed_folds"]) == sum(map(bool, errors))
+
+
+def test_the_appendix_lists_each_parameter_once_with_its_bounds_and_profiles(repository):
+    table = tabulate_params(repository / "params").set_index("parameter")
+    assert set(table.index) == set(Params.model_fields) and table.index.is_unique
+    assert table.loc["window_s", "bounds"] == "≥ 20, ≤ 300"
+    assert "serve" not in table
+    assert table.loc["width", "demo"] == "8" and table.loc["width", "smoke"] == ""

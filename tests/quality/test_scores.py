@@ -8,7 +8,6 @@ from hypothesis.extra.numpy import arrays
 
 from wesadlib.quality.scores import (
     LARGEST_RATIO,
-    LEAST_QUIET_S,
     LONGEST_BEAT_S,
     SHORTEST_BEAT_S,
     STILL_G,
@@ -16,7 +15,6 @@ from wesadlib.quality.scores import (
     beat_plausibility,
     in_range,
     longest_quiet_s,
-    off_rail,
     stillness,
 )
 
@@ -38,25 +36,6 @@ def by_window(function, *others):
     return np.array([function(*one) for one in zip(*others, strict=True)], float)
 
 
-def one_stillness(acceleration, second):
-    seconds = acceleration.shape[1] // second
-    magnitude = np.sqrt(sum(axis[: seconds * second].astype(float) ** 2 for axis in acceleration))
-    with np.errstate(invalid="ignore"):
-        spread = magnitude.reshape(seconds, second).std(axis=1)
-    recorded = spread[~np.isnan(spread)]
-    return (recorded < STILL_G).mean() if len(recorded) else np.nan
-
-
-def one_longest_quiet_s(values, rate_hz, floor):
-    second, lasting, longest = max(round(rate_hz), 2), 0, 0
-    with np.errstate(invalid="ignore"):
-        for start in range(0, len(values) - second + 1, second):
-            lasting = lasting + 1 if np.ptp(values[start : start + second]) < floor else 0
-            longest = max(longest, lasting)
-    longest_s = longest * second / rate_hz
-    return longest_s if longest_s >= LEAST_QUIET_S else 0.0
-
-
 def one_in_range(values, low, high, fastest=np.inf, lag=1):
     possible = [
         low <= value <= high and not (t >= lag and abs(value - values[t - lag]) > fastest)
@@ -64,10 +43,6 @@ def one_in_range(values, low, high, fastest=np.inf, lag=1):
         if not np.isnan(value)
     ]
     return np.mean(possible) if possible else np.nan
-
-
-def one_off_rail(rail_share, values, rail):
-    return 1 - rail_share if (np.abs(values) >= rail).any() else 1.0
 
 
 def one_beat_plausibility(beat_s, values, rate_hz, window_s):
@@ -114,16 +89,6 @@ def make_beats(generator, n=12, window_s=30.0, rate_hz=20.0):
     return beat_s, values
 
 
-@settings(deadline=None, max_examples=200)
-@given(
-    acceleration=signals(3, 3, 23, samples=[0, 0.01, 0.05, 0.1, 0.2, -0.3, 1, np.nan]),
-    rate_hz=st.sampled_from([1, 3.6]),
-)
-def test_stillness_is_the_share_of_still_seconds(acceleration, rate_hz):
-    expected = by_window(lambda one: one_stillness(one, max(round(rate_hz), 2)), acceleration)
-    np.testing.assert_allclose(stillness(acceleration, rate_hz), expected, atol=1e-12)
-
-
 def test_stillness_is_told_on_either_side_of_its_limit():
     swing = np.tile([1.0, -1.0], 30)
     acceleration = 1 + np.stack([swing * STILL_G * factor for factor in (0.999, 1.001)])[:, None]
@@ -134,19 +99,6 @@ def test_stillness_is_told_on_either_side_of_its_limit():
     assert stillness(acceleration, 10.0).tolist() == [1, 0]
     assert np.isnan(stillness(np.full((1, 3, 60), np.nan, np.float32), 10.0)).all()
     assert np.isnan(stillness(acceleration[..., :9], 10.0)).all()
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    values=arrays(np.float32, (4, 47), elements=st.sampled_from([0, 0.1, 0.3, 0.3]), fill=st.just(0.1)),
-    floor=st.sampled_from([0.0, 0.1, 0.2, 0.3, 0.5]),
-    holes=st.lists(st.tuples(st.integers(0, 3), st.integers(0, 46), st.sampled_from([np.nan, np.inf])), max_size=3),
-)
-def test_quiet_is_the_longest_run_of_quiet_seconds(values, floor, holes):
-    for window, at, value in holes:
-        values[window, at] = value
-    expected = by_window(lambda one: one_longest_quiet_s(one, 2.2, floor), values)
-    np.testing.assert_allclose(longest_quiet_s(values, 2.2, floor), expected)
 
 
 def test_a_second_is_quiet_only_below_the_floor_and_without_a_hole():
@@ -179,17 +131,6 @@ def test_a_sample_on_a_limit_is_in_range():
     assert in_range(on, LOW, HIGH).tolist() == [1]
     beyond = np.nextafter(on, np.array([-np.inf, np.inf], np.float32))
     assert in_range(beyond, LOW, HIGH).tolist() == [0]
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    values=signals(4, 7),
-    rail_share=arrays(np.float32, 4, elements=st.sampled_from([0, 0.25, 1, np.nan]), fill=st.nothing()),
-    rail=st.sampled_from([0.0, RAIL, HIGH, 41.0, np.inf]),
-)
-def test_off_rail_leaves_what_is_at_a_reached_rail(values, rail_share, rail):
-    expected = by_window(lambda share, one: one_off_rail(share, one, rail), rail_share, values)
-    np.testing.assert_allclose(off_rail(rail_share, values, rail), expected)
 
 
 @pytest.mark.parametrize("seed", range(40))
@@ -241,34 +182,3 @@ def test_plausibility_stays_a_share_where_beats_lie_beyond_the_window():
     pulse = np.stack([np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for beat in beats])
     values = np.stack([pulse[:-1].sum(axis=0) - pulse[-1], pulse[[0, 1, 2, -1]].sum(axis=0)]).astype(np.float32)
     assert beat_plausibility(np.stack([beats, beats]), values, 40.0, 10.0).tolist() == [1, 0]
-
-
-def test_a_window_alone_gets_exactly_what_it_gets_among_others():
-    generator = np.random.default_rng(4)
-    beat_s, values = make_beats(generator, n=20)
-    signal = np.stack([values, *generator.normal(0, 0.1, (3, *values.shape))], axis=1).astype(np.float32)
-    rail_share = generator.random((20, 4))
-
-    def scores(rows):
-        x = signal[rows]
-        return [
-            stillness(x[:, 1:], 20.0),
-            longest_quiet_s(x[:, 0], 20.0, 0.2),
-            in_range(x[:, 2], -0.1, 0.15, 0.2, 3),
-            off_rail(rail_share[rows, 0], x[:, 0], 11.0),
-            beat_plausibility(beat_s[rows], x[:, 0], 20.0, 30.0),
-        ]
-
-    together = scores(slice(None))
-    assert all(len(np.unique(score)) > 1 for score in together)
-    for k in range(20):
-        for alone, among in zip(scores(slice(k, k + 1)), together, strict=True):
-            np.testing.assert_array_equal(alone, among[k : k + 1])
-
-
-def test_no_window_is_no_score():
-    none = np.empty((0, 3, 100), np.float32)
-    assert stillness(none, 20.0).shape == (0,)
-    assert longest_quiet_s(none[:, 0], 20.0, 0.2).shape == in_range(none[:, 0], 0.0, 1.0).shape == (0,)
-    assert off_rail(np.empty(0), none[:, 0], 1.0).shape == (0,)
-    assert beat_plausibility(np.empty((0, 9)), none[:, 0], 20.0, 5.0).shape == (0,)

@@ -9,7 +9,7 @@ from signal_toys import ListedCohort, make_recording
 
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
 from wesadlib.errors import InputError
-from wesadlib.signals import make_windows, windows_from_channels
+from wesadlib.signals import cut_windows, make_windows, windows_from_channels
 
 
 @pytest.fixture
@@ -30,17 +30,14 @@ def test_subjects_follow_in_the_cohorts_order(windows):
 
 
 def test_every_window_equals_the_same_minute_sent_alone(cohort, windows):
-    for row in (0, 5, 13):
-        window = windows.isel(window=row)
-        recording = next(one for one in cohort if one.subject == str(window.subject.values))
-        alone = {}
-        for name in DEVICE_CHANNELS["wrist"]:
-            rate = CHANNELS[name][1]
-            first = round(float(window.start_s) * rate)
-            alone[name] = recording.signals[name].values[first : first + round(60 * rate)].copy()
-        sent = windows_from_channels([(alone, {name: CHANNELS[name][1] for name in alone})]).to_dataset().isel(window=0)
+    rows = windows.isel(window=[13, 0, 5])
+    people = {recording.subject: recording for recording in cohort}
+    cuts = cut_windows(people, rows)
+    assert [len(channels["wrist_bvp"]) for channels, _ in cuts] == [3840] * 3
+    for k, cut in enumerate(cuts):
+        sent = windows_from_channels([cut])
         for variable in ("signal", "beat_s", "raw_statistics"):
-            np.testing.assert_allclose(sent[variable], window[variable], rtol=0, atol=1e-6)
+            np.testing.assert_allclose(getattr(sent, variable)[0], rows[variable][k], rtol=0, atol=1e-6)
 
 
 def test_nothing_outside_the_minute_reaches_it(cohort, windows):

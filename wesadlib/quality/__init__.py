@@ -6,9 +6,11 @@ from wesadlib.quality.assess import (
     assess_quality,
     count_accepted,
     count_reasons,
+    describe_coverage,
     pick_examples,
     quality_only,
     sweep_cutoff,
+    widest_gap,
 )
 from wesadlib.quality.rules import RANGES, RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
 
@@ -22,10 +24,12 @@ __all__ = [
     "assess_quality",
     "count_accepted",
     "count_reasons",
+    "describe_coverage",
     "describe_rules",
     "pick_examples",
     "quality_only",
     "read_thresholds",
     "signal_of",
     "sweep_cutoff",
+    "widest_gap",
 ]

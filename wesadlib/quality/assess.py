@@ -214,6 +214,39 @@ def sweep_cutoff(assessed: xr.Dataset, channel: str, rule: str, points: int = 10
     return pd.concat(tables, ignore_index=True)
 
 
+def describe_coverage(assessed: xr.Dataset) -> dict[str, float | str]:
+    """What a gate costs, in numbers and words: how many windows and people, the state refused most, and the reasons."""
+    by_state, by_person = count_accepted(assessed, "label"), count_accepted(assessed, "subject")
+    least = by_state.loc[by_state["coverage"].idxmin()]
+    windows, accepted = int(by_state["windows"].sum()), int(by_state["accepted"].sum())
+    reasons = [f"{row.reason} ({row.windows})" for row in count_reasons(assessed).itertuples()]
+    return {
+        "windows": windows,
+        "accepted": accepted,
+        "refused": windows - accepted,
+        "coverage": 100 * accepted / windows,
+        "least_state": str(least["label"]),
+        "least_coverage": 100 * least["coverage"],
+        "people_refused": int((by_person["coverage"] < 1).sum()),
+        "people": len(by_person),
+        "reasons": ", ".join(reasons) or "none, because no window was refused",
+    }
+
+
+def widest_gap(sweep: pd.DataFrame) -> dict[str, float | str]:
+    """Cut-off of :func:`sweep_cutoff` at which the states differ most, and what it refuses of either, in %."""
+    refused = sweep.pivot(index="cutoff", columns="label", values="refused")
+    cutoff = (refused.max(axis=1) - refused.min(axis=1)).idxmax()
+    share = 100 * refused.loc[cutoff]
+    return {
+        "widest": cutoff,
+        "widest_most": str(share.idxmax()),
+        "widest_most_refused": share.max(),
+        "widest_least": str(share.idxmin()),
+        "widest_least_refused": share.min(),
+    }
+
+
 def pick_examples(assessed: xr.Dataset, most: int = 3) -> pd.DataFrame:
     """Pick windows to look at: of each reason the worst, each beside the best window of the same person and channel.
 

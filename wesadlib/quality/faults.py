@@ -9,11 +9,10 @@ import pandas as pd
 import xarray as xr
 from scipy.signal import butter, sosfiltfilt
 
-from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.quality.assess import assess_arrays
 from wesadlib.quality.rules import signal_of
-from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
+from wesadlib.signals import Channels, Windows, windows_from_channels
 from wesadlib.signals.filters import mean_of_present
 
 ROOM_DEGC, COOLING_S = 22.0, 60.0
@@ -202,18 +201,6 @@ def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4, seed: int =
     return np.sort(np.array(turns[:n], int))
 
 
-def cut_windows(cohort: Mapping[str, Recording], windows: xr.Dataset) -> list[Channels]:
-    """Cut the native samples of windows, which make_windows made of a cohort, out of its recordings again."""
-    cuts: list[Any] = [None] * windows.sizes["window"]
-    subjects = windows["subject"].values
-    for subject in dict.fromkeys(subjects):
-        recording = cohort[str(subject)]
-        for k in np.flatnonzero(subjects == subject):
-            start_s, names = float(windows["start_s"][k]), windows["channel"].values.tolist()
-            cuts[k] = cut_window(recording, names, start_s, windows.attrs["window_s"])
-    return cuts
-
-
 def try_faults(
     cuts: Sequence[Channels],
     *,
@@ -228,7 +215,7 @@ def try_faults(
     Parameters
     ----------
     cuts : sequence of (channels, rates_hz)
-        Native samples of good windows at the same rates, from :func:`cut_windows`.
+        Native samples of good windows at the same rates, from :func:`~wesadlib.signals.cut_windows`.
     rate_hz, window_s : float
         Of the windows that are made of them.
     thresholds : Params, mapping or None
@@ -289,3 +276,23 @@ def _change(good: Windows, bad: Windows, names: Sequence[str]) -> np.ndarray:
     before, after = good.signal[:, at].astype(np.float64), bad.signal[:, at]
     spread = mean_of_present((before - mean_of_present(before)[..., None]) ** 2)
     return np.fmax.reduce(np.sqrt(mean_of_present((after - before) ** 2) / spread), axis=1)
+
+
+def describe_faults(summary: pd.DataFrame) -> dict[str, float | str]:
+    """What a table of :func:`summarise_faults` comes to: shares caught in %, what was missed, and hum by itself."""
+    full, half = (summary[summary["strength"] == strength] for strength in (1, 0.5))
+    hum = full[full["fault"] == "mains hum"]
+    loudest = hum.loc[hum["change"].idxmax()]
+    return {
+        "caught_full": 100 * full["caught"].mean(),
+        "caught_half": 100 * half["caught"].mean(),
+        "missed": _in_words(full[full["caught"] < 0.5]),
+        "missed_half": _in_words(half[(half["caught"] < 0.5) & (half["fault"] != "mains hum")]),
+        "hum_change": loudest["change"],
+        "hum_channel": loudest["sensor"].replace("_", " "),
+        "hum_caught": 100 * hum["caught"].mean(),
+    }
+
+
+def _in_words(rows: pd.DataFrame) -> str:
+    return ", ".join(f"{row.fault} of {row.sensor.replace('_', ' ')}" for row in rows.itertuples()) or "nothing"

@@ -5,7 +5,7 @@ from wesadlib.signals.beats import find_beats
 from wesadlib.signals.raw_statistics import RAW_STATISTICS
 from wesadlib.signals.resample import harmonise
 from wesadlib.signals.views import power_spectrum, resampling_loss, windowed_trend
-from wesadlib.signals.windows import Channels, Windows, cut_window, make_windows, windows_from_channels
+from wesadlib.signals.windows import Channels, Windows, cut_window, cut_windows, make_windows, windows_from_channels
 
 __all__ = [
     "BEAT_SOURCES",
@@ -13,6 +13,7 @@ __all__ = [
     "Channels",
     "Windows",
     "cut_window",
+    "cut_windows",
     "find_beats",
     "harmonise",
     "make_windows",

@@ -305,3 +305,14 @@ def cut_window(
         first = round(start_s * rate)
         cut[name] = signal.to_numpy()[first : first + round(window_s * rate)]
     return cut, rates_hz
+
+
+def cut_windows(cohort: Cohort, windows: xr.Dataset) -> list[Channels]:
+    """Cut the native samples of windows, which :func:`make_windows` made of a cohort, out of its recordings again."""
+    cuts: dict[int, Channels] = {}
+    subjects, names = windows["subject"].values, windows["channel"].values.tolist()
+    for subject in dict.fromkeys(subjects):
+        recording = cohort[str(subject)]
+        for k in np.flatnonzero(subjects == subject):
+            cuts[k] = cut_window(recording, names, float(windows["start_s"][k]), windows.attrs["window_s"])
+    return [cuts[k] for k in range(len(subjects))]

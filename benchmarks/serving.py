@@ -63,6 +63,7 @@ class Server:
     port: int
 
     def target(self, path: str, bodies: tuple[bytes, ...], form: wire.Form = "binary") -> load.Target:
+        """What is asked of it."""
         return load.Target(self.port, path, wire.CONTENT_TYPES[form], bodies)
 
     def closed(self, target: load.Target, seconds: float, clients: int = CLIENTS) -> dict[str, float]:

@@ -52,7 +52,6 @@ def client_of():
         client.close()
 
 
-@pytest.mark.xfail(reason="the server has no POST /rest yet")
 def test_a_window_is_sent_with_the_persons_rest_in_a_header(client_of):
     client, asked = client_of(OK)
     assert client.predict(*WINDOW, rest="token", person="P-1") == Answer(**ANSWER)
@@ -72,7 +71,6 @@ def test_a_batch_comes_back_in_its_order_with_types(client_of, form):
     assert asked[0].content == write_windows([WINDOW] * 3, form)
 
 
-@pytest.mark.xfail(reason="the server has no POST /rest yet")
 def test_minutes_at_rest_become_a_token(client_of):
     rest = {"token": "signed", "windows": 2, "expires": "2026-01-01T00:00:00+00:00", "model_version": "0"}
     client, asked = client_of(httpx.Response(200, json=rest))

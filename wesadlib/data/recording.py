@@ -188,6 +188,11 @@ class Cohort(Sequence[Recording]):
     states: tuple[str, ...]
     simulated: bool = False
 
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """What is said of the cohort wherever its data go: ``simulated`` (1 or 0) and ``description``."""
+        return {"simulated": int(self.simulated), "description": self.description}
+
     def __len__(self) -> int:
         return len(self.subjects)
 

@@ -43,23 +43,8 @@ SIMULATED_MARKER = "SIMULATED.json"
 # Largest disagreement of the protocol's times and the labels that is no problem, s.
 _PROTOCOL_TOLERANCE_S = 5.0
 
-# device -> key of the pickle -> our channels, one a column
-_KEYS: dict[str, dict[str, tuple[str, ...]]] = {
-    "chest": {
-        "ACC": ("chest_acc_x", "chest_acc_y", "chest_acc_z"),
-        "ECG": ("chest_ecg",),
-        "EMG": ("chest_emg",),
-        "EDA": ("chest_eda",),
-        "Temp": ("chest_temp",),
-        "Resp": ("chest_resp",),
-    },
-    "wrist": {
-        "ACC": ("wrist_acc_x", "wrist_acc_y", "wrist_acc_z"),
-        "BVP": ("wrist_bvp",),
-        "EDA": ("wrist_eda",),
-        "TEMP": ("wrist_temp",),
-    },
-}
+# Keys of each device in the pickle; our channels are called so too.
+_KEYS = {"chest": ("ACC", "ECG", "EMG", "EDA", "Temp", "Resp"), "wrist": ("ACC", "BVP", "EDA", "TEMP")}
 
 # The wrist's acceleration is stored in 1/64 g, the chest's in g.
 _SCALE = {("wrist", "ACC"): np.float32(1 / 64)}
@@ -223,7 +208,8 @@ def _device_samples(values: Any, device: str, n_labels: int, path: Path) -> dict
         held = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
         raise InputError(f"{path}: `{device}` holds {held}, not {sorted(keys)}.")
     samples: dict[str, np.ndarray] = {}
-    for key, channels in keys.items():
+    for key in keys:
+        channels = [name for name in DEVICE_CHANNELS[device] if name.startswith(f"{device}_{key.lower()}")]
         # Popped, so that each array is given back as soon as its narrower copy is made.
         array = values.pop(key)
         _check_array(array, f"{device} {key}", len(channels), n_labels, CHANNELS[channels[0]][1], path)

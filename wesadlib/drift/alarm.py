@@ -24,19 +24,8 @@ SPLITS = 500
 #: Statistics that drift is judged on: level, spread and the main reading of each sensor. Tails and the posture of
 #: single axes are left out, which differ between any two groups of healthy people.
 DRIFT_STATISTICS = (
-    "mean",
-    "sd",
-    "interquartile_range",
-    "peak_rate",
-    "heart_rate",
-    "regular_share",
-    "log_level",
-    "relative_phasic_sd",
-    "scr_rate",
-    "slope",
-    "rate",
-    "depth",
-    "jerk",
+    *("mean", "sd", "interquartile_range", "peak_rate", "heart_rate", "regular_share", "log_level"),
+    *("relative_phasic_sd", "scr_rate", "slope", "rate", "depth", "jerk"),
 )
 #: A person with fewer windows has no distribution to speak of.
 LEAST_WINDOWS = 10
@@ -223,15 +212,13 @@ def make_grid(reference: pd.DataFrame) -> np.ndarray:
     return np.nanquantile(values, np.linspace(0, 1, _GRID), axis=0, method="nearest").T
 
 
-def person_distributions(table: pd.DataFrame, grid: np.ndarray) -> np.ndarray:
+def person_distributions(table: pd.DataFrame, grid: np.ndarray, least: int = LEAST_WINDOWS) -> np.ndarray:
     """Each person's distribution (person, feature, point) of each feature, people in the order of the table."""
     features = feature_columns(table)
     distributions = []
     for person, rows in table.groupby("subject", sort=False):
-        if len(rows) < LEAST_WINDOWS:
-            raise InputError(
-                f"{person} has {len(rows)} windows; drift is judged on people with at least {LEAST_WINDOWS}."
-            )
+        if len(rows) < least:
+            raise InputError(f"{person} has {len(rows)} windows; drift is judged on people with at least {least}.")
         distributions.append(cumulative(rows[features].to_numpy(float), grid))
     return np.stack(distributions)
 

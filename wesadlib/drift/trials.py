@@ -7,18 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import binom
 
-from wesadlib.drift.alarm import (
-    choose_batches,
-    compare_windows,
-    cumulative,
-    distances,
-    feature_columns,
-    make_grid,
-    make_reference,
-    null_distribution,
-    person_distributions,
-    quantile_of_null,
-)
+from wesadlib.drift import alarm
 from wesadlib.errors import InputError
 from wesadlib.evaluation.protocols import non_overlapping
 from wesadlib.features import extract_features
@@ -53,7 +42,7 @@ def naive_alarms(
         inside = kept["subject"] == person
         if inside.all():
             continue
-        table = compare_windows(kept[~inside], kept[inside])
+        table = alarm.compare_windows(kept[~inside], kept[inside])
         for least in least_distances:
             count = int(((table["p_holm"] < level) & (table["ks"] > least)).sum())
             rows.append((person, float(least), count, count > 0))
@@ -62,9 +51,9 @@ def naive_alarms(
 
 def nulls_by_size(reference: pd.DataFrame, sizes: Sequence[int], *, splits: int = 300, seed: int = 0) -> pd.DataFrame:
     """How far healthy batches of several sizes lie from the rest of the cohort: ``people distance``, a row a batch."""
-    distributions = person_distributions(reference, make_grid(reference))
+    distributions = alarm.person_distributions(reference, alarm.make_grid(reference))
     generator = np.random.default_rng(seed)
-    nulls = [(size, null_distribution(distributions, size, splits, generator)) for size in sizes]
+    nulls = [(size, alarm.null_distribution(distributions, size, splits, generator)) for size in sizes]
     return pd.concat([pd.DataFrame({"people": size, "distance": null}) for size, null in nulls], ignore_index=True)
 
 
@@ -84,14 +73,11 @@ def verify_rate(
     the rate; `independent` is how many batches have no person in common; 90 % of observed shares of so many lie
     between `low` and `high` where the claim is true.
     """
-    distributions = person_distributions(reference, make_grid(reference))
+    distributions = alarm.person_distributions(reference, alarm.make_grid(reference))
     trials = leave_batches_out(distributions, people, batches, splits, np.random.default_rng(seed))
-    statistics = [distances(distributions[batch], distributions[~batch]).max() for batch, _ in trials]
+    statistics = [alarm.distances(distributions[batch], distributions[~batch]).max() for batch, _ in trials]
     independent = len(distributions) // people
-    rows = []
-    for rate in claimed:
-        share, count = _share_of_alarms(statistics, trials, rate)
-        rows.append((float(rate), share, count, independent))
+    rows = [(float(rate), *_share_of_alarms(statistics, trials, rate), independent) for rate in claimed]
     table = pd.DataFrame(rows, columns=["claimed", "observed", "batches", "independent"])
     low, high = binom.interval(0.9, max(independent, 1), table["claimed"])
     return table.assign(low=low / max(independent, 1), high=high / max(independent, 1))
@@ -120,15 +106,15 @@ def leave_batches_out(
     """Batches (person,), True for their people, each with the null distribution of the people that are left."""
     if len(distributions) <= people:
         return []
-    chosen = choose_batches(len(distributions), people, batches, generator)
-    return [(batch, null_distribution(distributions[~batch], people, splits, generator)) for batch in chosen]
+    chosen = alarm.choose_batches(len(distributions), people, batches, generator)
+    return [(batch, alarm.null_distribution(distributions[~batch], people, splits, generator)) for batch in chosen]
 
 
 def _share_of_alarms(
     statistics: Sequence[float], trials: Sequence[tuple[np.ndarray, np.ndarray]], rate: float
 ) -> tuple[float, int]:
     """Share of left-out batches above their threshold, of those that have one, and the number of these."""
-    limits = [quantile_of_null(null, rate) for _, null in trials]
+    limits = [alarm.quantile_of_null(null, rate) for _, null in trials]
     alarms = [value > limit for value, limit in zip(statistics, limits, strict=True) if limit is not None]
     return (float(np.mean(alarms)) if alarms else np.nan), len(alarms)
 
@@ -139,9 +125,9 @@ def shift_windows(windows: xr.Dataset, kind: str, sensor: str, size: float, *, s
     `kind` is ``gain``, a factor, or ``offset`` or white ``noise`` in the sensor's own spread, the SD over all samples;
     beats are kept as they were found.
     """
+    if sensor not in sensors_in(windows):
+        raise InputError(f"sensor {sensor} is not in the windows, which hold {', '.join(sensors_in(windows))}.")
     names = [str(name) for name in windows["channel"].values if f"{name}_".startswith(f"{sensor}_")]
-    if not names:
-        raise InputError(f"sensor {sensor} is not in the windows, which hold {', '.join(windows['channel'].values)}.")
     sources = [str(name) for name in windows["beat_source"].values if name in names]
     shifted = windows.sel(channel=names, beat_source=sources)
     signal = shifted["signal"]
@@ -178,13 +164,13 @@ def notice_shifts(
     `splits` of the rest.
     """
     few = windows.isel(window=_evenly(windows["subject"].values, windows_per_person))
-    reference = make_reference(few)
-    grid = make_grid(reference)
-    healthy = person_distributions(reference, grid)
+    reference = alarm.make_reference(few)
+    grid = alarm.make_grid(reference)
+    healthy = alarm.person_distributions(reference, grid)
     trials = leave_batches_out(healthy, people, batches, splits, np.random.default_rng(seed))
     rows = []
     for kind, sensor, size, shifted in _shifted(few, windows, reference, grid, sizes, seed):
-        statistics = [distances(shifted[batch], healthy[~batch]).max() for batch, _ in trials]
+        statistics = [alarm.distances(shifted[batch], healthy[~batch]).max() for batch, _ in trials]
         share, _ = _share_of_alarms(statistics, trials, false_alarm_rate)
         rows.append((kind, sensor, float(size), float(np.median(statistics)) if statistics else np.nan, share))
     return pd.DataFrame(rows, columns=["kind", "sensor", "size", "distance", "noticed"])
@@ -192,12 +178,10 @@ def notice_shifts(
 
 def _evenly(subjects: np.ndarray, most: int) -> np.ndarray:
     """Positions of at most `most` windows of each person, evenly over the recording."""
-    chosen = []
-    for person in dict.fromkeys(subjects):
-        positions = np.flatnonzero(subjects == person)
-        count = min(most, len(positions))
-        chosen.append(positions[np.linspace(0, len(positions) - 1, count).round().astype(int)])
-    return np.concatenate(chosen)
+    people = pd.Series(np.arange(len(subjects))).groupby(subjects, sort=False)
+    return np.concatenate(
+        [rows.iloc[np.linspace(0, len(rows) - 1, min(most, len(rows))).round().astype(int)] for _, rows in people]
+    )
 
 
 def _shifted(
@@ -209,28 +193,23 @@ def _shifted(
     seed: int,
 ) -> Iterator[tuple[str, str, float, np.ndarray]]:
     """Each shift with the people's distributions (person, feature, point) under it."""
-    features = feature_columns(reference)
-    yield "none", "", 0.0, person_distributions(reference, grid)
+    features = alarm.feature_columns(reference)
+    yield "none", "", 0.0, alarm.person_distributions(reference, grid)
     for kind in ("gain", "offset", "noise"):
         for sensor in sensors_in(few):
             for size in sizes.get(kind, ()):
                 table = extract_features(shift_windows(few, kind, sensor, size, seed=seed))["feature"].to_pandas()
                 changed = {name: table[name].to_numpy() for name in table if name in features}
-                yield kind, sensor, size, person_distributions(reference.assign(**changed), grid)
+                yield kind, sensor, size, alarm.person_distributions(reference.assign(**changed), grid)
     between = reference.groupby("subject")[features].median().std()
     for size in sizes.get("population", ()):
         moved = reference.assign(**(reference[features] + size * between))
-        yield "population", "", size, person_distributions(moved, grid)
-    everything = make_reference(windows, features)
+        yield "population", "", size, alarm.person_distributions(moved, grid)
+    everything = alarm.make_reference(windows, features)
     in_state = {state: everything[windows["label"].values == state] for state in ("baseline", "stress")}
     # Everybody needs both states.
     if all(rows["subject"].nunique() == reference["subject"].nunique() for rows in in_state.values()):
-        rest, stress = (
-            np.stack(
-                [cumulative(rows[features].to_numpy(float), grid) for _, rows in table.groupby("subject", sort=False)]
-            )
-            for table in in_state.values()
-        )
+        rest, stress = (alarm.person_distributions(rows, grid, least=1) for rows in in_state.values())
         for share in sizes.get("load", ()):
             yield "load", "", share, (1 - share) * rest + share * stress
 

@@ -157,8 +157,9 @@ def test_overlap_is_counted_within_a_person_only(scattered):
     assert shortcuts.overlap_share(scattered, [fold([1], [0, 2, 3, 5])]) == 0.5
 
 
-def test_shuffled_predicts_every_window_under_its_own_persons_name(toy_windows, windows):
-    predictions = audit.shuffled(toy_windows, ["plain", "centroid"], PARAMS, seed=1, **QUIET)
+def test_shuffled_predicts_every_window_under_its_own_persons_name(toy_windows, windows, tmp_path):
+    predictions = audit.shuffled(toy_windows, ["plain", "centroid"], PARAMS, seed=1, folds=tmp_path, **QUIET)
+    assert len(list(tmp_path.iterdir())) == 2 * 5, "a finished part is kept"
     assert set(predictions["model"]) == {"plain", "centroid"}
     for _, part in predictions.groupby("model"):
         part = part.set_index("window")

@@ -179,10 +179,10 @@ def tag(predictions: pd.DataFrame, shortcut: str, role: str) -> pd.DataFrame:
 
 
 def predict(
-    names: Sequence[str], protocol: str, seed: int, folds: list[Fold], windows: xr.Dataset, params: Params, **options
+    names: Sequence[str], protocol: str, seed: int, split: list[Fold], windows: xr.Dataset, params: Params, **options
 ) -> pd.DataFrame:
     """Run folds of several models by the runner that runs all folds; `options` are those of the runner."""
-    jobs = [Job(name, protocol, seed, fold) for name in names for fold in folds]
+    jobs = [Job(name, protocol, seed, fold) for name in names for fold in split]
     return runner.run_folds(jobs, windows, params, **options)[0]
 
 

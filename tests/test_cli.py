@@ -30,7 +30,7 @@ def test_every_parameter_is_listed(wesad):
 def test_an_error_is_one_sentence_on_standard_error_and_exit_status_one(wesad, tmp_path):
     profile = tmp_path / "profile.yaml"
     profile.write_text("widht: 8")
-    for arguments, told in [
+    for arguments, expected in [
         (("book", profile), "unknown parameter `widht`"),
         (("book", tmp_path / "absent.yaml"), "absent.yaml"),
         (("book", profile, "-p", "width"), "write name=value"),
@@ -43,7 +43,7 @@ def test_an_error_is_one_sentence_on_standard_error_and_exit_status_one(wesad, t
     ]:
         status, out, error = wesad(*arguments)
         assert status == 1 and out == "", arguments
-        assert error.startswith("wesad: ") and error.count("\n") == 1 and told in error, error
+        assert error.startswith("wesad: ") and error.count("\n") == 1 and expected in error, error
 
 
 @pytest.mark.parametrize(

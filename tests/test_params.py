@@ -19,7 +19,7 @@ def test_profile_names_only_what_differs_and_the_rest_is_default(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("widht: 8", "unknown parameter `widht`; did you mean `width`?"),
         ("width: '8'", "parameter `width`"),
@@ -35,11 +35,11 @@ def test_profile_names_only_what_differs_and_the_rest_is_default(tmp_path):
         ("models: [logistic]", "`served_model` is resnet, which is not among `models` (logistic)"),
     ],
 )
-def test_a_bad_profile_is_one_sentence_with_file_and_parameter(tmp_path, text, told):
+def test_a_bad_profile_is_one_sentence_with_file_and_parameter(tmp_path, text, expected):
     path = write(tmp_path, text)
     with pytest.raises(InputError) as caught:
         read_params(path)
-    assert str(path) in str(caught.value) and told in str(caught.value)
+    assert str(path) in str(caught.value) and expected in str(caught.value)
     assert "\n" not in str(caught.value)
 
 

@@ -245,6 +245,6 @@ def chapter_params(namespace: Mapping[str, Any]) -> ChapterParams:
     The variable `network` is a mapping of the network's parameters, and one of these by its own name wins over it.
     """
     network = namespace.get("network", {})
-    given = {**network, **{name: namespace[name] for name in Params.model_fields if name in namespace}}
-    declared = frozenset(given).union(NETWORK if "network" in namespace else ())
-    return ChapterParams(make_params(given, origin="the parameter cell"), declared)
+    values = {**network, **{name: namespace[name] for name in Params.model_fields if name in namespace}}
+    declared = frozenset(values).union(NETWORK if "network" in namespace else ())
+    return ChapterParams(make_params(values, origin="the parameter cell"), declared)

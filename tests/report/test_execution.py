@@ -191,13 +191,13 @@ def test_a_failing_chapter_tells_cell_error_and_notebook_and_keeps_the_rest(proj
     write_chapter(project, "12_second", cells, reads=["cohort"])
     with pytest.raises(BookError) as caught:
         run_chapters(Params(), project)
-    told = str(caught.value)
+    message = str(caught.value)
     assert (
-        "chapter 12_second" in told
-        and "assert max(limit[a] for a in [0]) > 5" in told
-        and "AssertionError: too small" in told
+        "chapter 12_second" in message
+        and "assert max(limit[a] for a in [0]) > 5" in message
+        and "AssertionError: too small" in message
     )
-    assert "12_second.failed.ipynb" in told
+    assert "12_second.failed.ipynb" in message
     notebooks = project / "outputs" / "smoke" / "notebooks"
     assert sorted(path.name for path in notebooks.iterdir()) == ["11_first.ipynb", "12_second.failed.ipynb"]
     assert (project / "outputs" / "smoke" / "artefacts" / "cohort.parquet").exists()

@@ -103,8 +103,8 @@ def test_every_score_of_the_table_is_one_of_the_summary(kept):
     lines = pages.score_table(kept).splitlines()[2:]
     assert len(lines) >= 2
     for line in lines:
-        name, seen, minutes, accuracy, area, seeds = [cell.strip() for cell in line.strip("|").split("|")]
-        row = scores["cold_start" if seen == "nothing" else "rest_calibrated", re.match(r"`(\w+)`", name)[1]]
+        name, rest, minutes, accuracy, area, seeds = [cell.strip() for cell in line.strip("|").split("|")]
+        row = scores["cold_start" if rest == "nothing" else "rest_calibrated", re.match(r"`(\w+)`", name)[1]]
         assert float(accuracy.split()[0]) == pytest.approx(100 * row["accuracy"], abs=0.051)
         assert float(area) == pytest.approx(row["roc_auc"], abs=0.00051)
         assert int(minutes) == row["n_windows"] and int(seeds) == len(row["seeds"])
@@ -141,8 +141,8 @@ def test_a_person_is_served_from_95_in_100_on_and_counts_under_every_seed_only()
     assert "of 5 of 10 people" in winner and "92 %" in winner and "S10" in winner
     # A person whose fold failed under one seed is in no mean of seeds, as in the table above.
     parts[1] = parts[1][parts[1]["subject"] != "S10"]
-    own = pd.concat(parts, ignore_index=True)
-    reference = dataclasses.replace(make_reference(parts[0]), predictions=own)
+    predictions = pd.concat(parts, ignore_index=True)
+    reference = dataclasses.replace(make_reference(parts[0]), predictions=predictions)
     winner, silence = key_results(reference)
     assert "of 5 of 9 people" in winner and "S10" not in winner and "it is right in 93.9 %" in silence
 
@@ -173,11 +173,11 @@ def test_chapters_show_the_tables_of_their_matter(rich):
 def test_a_leaderboard_shows_what_a_protocol_gains_on_the_same_windows(rich):
     from wesadlib.evaluation.comparison import leaderboard
 
-    own = rich.predictions[rich.predictions["task"] == rich.task]
+    predictions = rich.predictions[rich.predictions["task"] == rich.task]
     learning = pd.DataFrame(
         {"model": ["forest", "forest", "forest", "resnet"], "size": [14, 3, 3, 14], "accuracy": [0.9, 0.8, 0.6, 0.95]}
     )
-    comparison = pd.concat([leaderboard(rich.predictions), leaderboard(own, windows="accepted")])
+    comparison = pd.concat([leaderboard(rich.predictions), leaderboard(predictions, windows="accepted")])
     tables = {"comparison": comparison, "learning": learning}
     text = chapter_insert("25_comparison", dataclasses.replace(rich, tables=tables))
     assert "| `rest_calibrated` | `resnet` | 100.0 [100.0, 100.0] | 86.3 | +13.7 [" in text

@@ -1,4 +1,4 @@
-"""The kept results of a run on real people: whole, and what their own predictions say."""
+"""The kept results of a run on real people: whole, and what their part predictions say."""
 
 import json
 import re
@@ -44,15 +44,15 @@ def reference(folder):
 def finished(tmp_path, reference):
     """A run of real people with two tasks, small enough to keep in a moment."""
     run = Run(tmp_path / "outputs" / "real")
-    own = reference.predictions
-    own = own[(own["task"] == reference.task) & own["subject"].isin(["S2", "S3", "S4"]) & (own["seed"] == 0)]
-    own = own[own["model"].isin(["logistic", "resnet"]) & (own["protocol"] == "cold_start")]
-    own = own.dropna(axis="columns", how="all")
-    other = own.assign(
-        task="three", p_amusement=0.1, p_baseline=0.9 * own["p_baseline"], p_stress=0.9 * own["p_stress"]
+    part = reference.predictions
+    part = part[(part["task"] == reference.task) & part["subject"].isin(["S2", "S3", "S4"]) & (part["seed"] == 0)]
+    part = part[part["model"].isin(["logistic", "resnet"]) & (part["protocol"] == "cold_start")]
+    part = part.dropna(axis="columns", how="all")
+    other = part.assign(
+        task="three", p_amusement=0.1, p_baseline=0.9 * part["p_baseline"], p_stress=0.9 * part["p_stress"]
     )
-    run.write_table("predictions", pd.concat([own, other], ignore_index=True))
-    run.write_table("comparison", leaderboard(own))
+    run.write_table("predictions", pd.concat([part, other], ignore_index=True))
+    run.write_table("comparison", leaderboard(part))
     run.write_table("inflation", pd.DataFrame([INFLATED]))
     run.write_table("learning", pd.DataFrame({"subjects": [3, 14], "accuracy": [0.8, 0.9]}))
     run.folder.joinpath(PARAMETERS).write_text("run: real\nwesad_root: /somewhere\nrest_minutes: 5\n")
@@ -61,14 +61,14 @@ def finished(tmp_path, reference):
 
 
 def test_the_summary_and_each_person_s_score_follow_from_the_predictions(folder, reference):
-    kept = pd.DataFrame(reference.summary["results"]).set_index(KEYS)
-    found = pd.concat(score(reference.predictions, windows=which) for which in ("all", "accepted")).set_index(KEYS)
-    assert set(kept.index) == set(found.index)
-    found = found.loc[kept.index]
-    assert (found["n_windows"] == kept["n_windows"]).all() and (found["seeds"] == kept["seeds"]).all()
+    results = pd.DataFrame(reference.summary["results"]).set_index(KEYS)
+    scores = pd.concat(score(reference.predictions, windows=which) for which in ("all", "accepted")).set_index(KEYS)
+    assert set(results.index) == set(scores.index)
+    scores = scores.loc[results.index]
+    assert (scores["n_windows"] == results["n_windows"]).all() and (scores["seeds"] == results["seeds"]).all()
     # Kept probabilities are rounded; a window that is as good as undecided may fall to the other side.
-    pd.testing.assert_frame_equal(found[SCORES], kept[SCORES], check_dtype=False, rtol=0, atol=1e-3)
-    pd.testing.assert_series_equal(found["ece"], kept["ece"], check_dtype=False, rtol=0, atol=3e-3)
+    pd.testing.assert_frame_equal(scores[SCORES], results[SCORES], check_dtype=False, rtol=0, atol=1e-3)
+    pd.testing.assert_series_equal(scores["ece"], results["ece"], check_dtype=False, rtol=0, atol=3e-3)
     keys = ["task", "protocol", "model", "subject"]
     subjects = pd.read_csv(folder / SUBJECTS).set_index(keys)["accuracy"]
     by_subject = score(reference.predictions, by="subject").set_index(keys)["accuracy"]

@@ -86,12 +86,12 @@ def plot_levels(levels: pd.DataFrame) -> Figure:
 
 def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str]) -> None:
     style = {"orientation": "horizontal", "widths": 0.7, "whis": (5, 95), "showfliers": False, "patch_artist": True}
-    drawn = panel.boxplot(values, **style)
-    for box, state in zip(drawn["boxes"], states, strict=True):
+    parts = panel.boxplot(values, **style)
+    for box, state in zip(parts["boxes"], states, strict=True):
         box.set(facecolor=STATE_COLORS[state], edgecolor=STATE_COLORS[state], alpha=0.8)
-    for line in [*drawn["whiskers"], *drawn["caps"]]:
+    for line in [*parts["whiskers"], *parts["caps"]]:
         line.set(color=NEUTRAL, linewidth=0.8)
-    for median in drawn["medians"]:
+    for median in parts["medians"]:
         median.set(color="white", linewidth=1.8)
     panel.set_yticks([])
     panel.invert_yaxis()

@@ -66,8 +66,8 @@ def plot_beat(
     limit = window.attrs["rate_hz"] / 2
     shown = (frequency >= 0.5) & (frequency <= min(60, rate_hz / 2))
     power.semilogy(frequency[shown], density[shown], color="#999999", linewidth=1.6)
-    kept = shown & (frequency <= limit)
-    power.semilogy(frequency[kept], density[kept], color=_AFTER, linewidth=1.6)
+    below = shown & (frequency <= limit)
+    power.semilogy(frequency[below], density[below], color=_AFTER, linewidth=1.6)
     power.axvline(limit, color=NEUTRAL, linewidth=1, linestyle=":")
     text = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9, "color": NEUTRAL}
     write_beside(power, f"half of {window.attrs['rate_hz']:g} Hz", (limit, 1), (4, -2), **text)

@@ -94,15 +94,15 @@ def score_table(reference: Reference) -> str:
     results = pd.DataFrame(reference.summary["results"])
     results = results[(results["windows"] == "all") & (results["task"] == reference.task)]
     results = results.set_index(["protocol", "model"])
-    rest = f"first {reference.parameters.get('rest_minutes', 0):g} min of rest"
+    minutes = f"first {reference.parameters.get('rest_minutes', 0):g} min of rest"
     wanted = [("cold_start", model, "nothing") for model in MODELS]
-    wanted += [("rest_calibrated", model, rest) for model in CALIBRATED]
+    wanted += [("rest_calibrated", model, minutes) for model in CALIBRATED]
     rows = []
-    for protocol, model, seen in wanted:
+    for protocol, model, rest in wanted:
         if (protocol, model) in results.index:
             row = results.loc[(protocol, model)]
             scores = [row["n_windows"], percent(row, "accuracy"), f"{row['roc_auc']:.3f}", len(row["seeds"])]
-            rows.append([f"`{model}`: {MODELS[model]}", seen, *scores])
+            rows.append([f"`{model}`: {MODELS[model]}", rest, *scores])
     header = ["model", "sees of the new person", "minutes", "accuracy, %", "ROC AUC", "seeds"]
     return markdown_table(header, rows)
 
@@ -151,10 +151,10 @@ def _verdict(p: float) -> str:
 def _winner(cold: pd.DataFrame, model: str) -> str:
     # (person, model), NaN where a fold failed
     accuracy = score(cold, by="subject").pivot(index="subject", columns="model", values="accuracy")
-    own = accuracy[model].dropna().sort_values(kind="stable")
+    shares = accuracy[model].dropna().sort_values(kind="stable")
     people = (
-        f"It is right in at least {100 * SERVED:.0f} % of the minutes of {(own >= SERVED).sum()} of {len(own)} people, "
-        f"and on the hardest, {own.index[0]}, in {100 * own.iloc[0]:.0f} % (<25_comparison>)."
+        f"It is right in at least {100 * SERVED:.0f} % of the minutes of {(shares >= SERVED).sum()} of {len(shares)} "
+        f"people, and on the hardest, {shares.index[0]}, in {100 * shares.iloc[0]:.0f} % (<25_comparison>)."
     )
     if model == BASELINE or BASELINE not in accuracy:
         return f"**Who wins, and for whom.** There is “{model}” alone. {people}"

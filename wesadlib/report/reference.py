@@ -76,8 +76,8 @@ def write_reference(run: artefacts.Run, folder: Path) -> Path:
             values.pop("wesad_root", None)
             text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
             (partial / PARAMETERS).write_text(text, encoding="utf-8")
-        kept = predictions.astype(dict.fromkeys(_probabilities(predictions), "float32"))
-        kept.to_parquet(partial / PREDICTIONS, index=False, compression="zstd")
+        single = predictions.astype(dict.fromkeys(_probabilities(predictions), "float32"))
+        single.to_parquet(partial / PREDICTIONS, index=False, compression="zstd")
         tables = {name: run.read_table(name) for name in TABLES if run.path(name).exists()}
         for name, table in {"subjects": score(predictions, by="subject"), **tables}.items():
             table.to_csv(partial / f"{name}.csv", index=False, float_format="%.6g")
@@ -108,9 +108,9 @@ def _probabilities(predictions: pd.DataFrame) -> list[str]:
 
 
 def _draw(reference: Reference, folder: Path) -> None:
-    own = reference.predictions.query("task == @reference.task and protocol == 'cold_start'")
-    some = own[own["model"].isin(DRAWN)]
-    shown = of_every_seed(some if len(some) else own)
+    cold = reference.predictions.query("task == @reference.task and protocol == 'cold_start'")
+    some = cold[cold["model"].isin(DRAWN)]
+    shown = of_every_seed(some if len(some) else cold)
     figures = {FIGURE: plot_subjects(score(shown, by="subject"), score(shown))}
     if len(reference.inflation()):
         figures[INFLATION] = plot_inflation(reference.inflation())

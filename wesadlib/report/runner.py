@@ -59,8 +59,8 @@ def run_chapters(
             console.print(f"[dim]{chapter.name:<24} unchanged[/dim]")
         else:
             cost = _execute(chapter, params, run, root, console)
-            written = {name: artefacts.file_digest(run.path(name)) for name in chapter.writes}
-            records[chapter.name] = {"key": key, **cost, "from_cache": False, "artefacts": written}
+            digests = {name: artefacts.file_digest(run.path(name)) for name in chapter.writes}
+            records[chapter.name] = {"key": key, **cost, "from_cache": False, "artefacts": digests}
         artefacts.write_json(run.folder / "chapters.json", records)
     return run
 
@@ -85,8 +85,8 @@ def _refuse_foreign(
     # nobody could trace.
     for name in chapter.reads:
         path, maker = run.existing(name), makers.get(name, "")
-        kept = records.get(maker, {}).get("artefacts", {}).get(name)
-        if kept and artefacts.file_digest(path) != kept:
+        expected = records.get(maker, {}).get("artefacts", {}).get(name)
+        if expected and artefacts.file_digest(path) != expected:
             raise InputError(
                 f"{path} is not what chapter {maker} of `{run.name}` wrote: run that chapter again, or the whole book."
             )
@@ -101,7 +101,7 @@ def _execute(chapter: Chapter, params: Params, run: artefacts.Run, root: Path, c
     started = time.perf_counter()
     # The kernel talks over files of its own instead of open ports, so that no other user of the machine can reach it,
     # and takes neither the backend nor the profile of whoever runs the book.
-    with _watch_memory() as peaks, _folder_of_sockets() as own, artefacts.replacing(output) as partial:
+    with _watch_memory() as peaks, _folder_of_sockets() as folder, artefacts.replacing(output) as partial:
         try:
             papermill.execute_notebook(
                 str(chapter.path),
@@ -109,8 +109,8 @@ def _execute(chapter: Chapter, params: Params, run: artefacts.Run, root: Path, c
                 parameters=chapter_values(params, chapter.parameters),
                 kernel_name="python3",
                 cwd=str(root),
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{own}/kernel"}}),
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--matplotlib=inline", f"--ipython-dir={own}"],
+                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
+                extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--matplotlib=inline", f"--ipython-dir={folder}"],
                 progress_bar={"desc": chapter.name, "leave": False} if console.is_terminal else False,
             )
         except PapermillExecutionError as error:

@@ -32,21 +32,6 @@ def test_known_truth_comes_back(featured):
     )
 
 
-def test_a_window_alone_gives_what_it_gives_among_others(_toy_windows, featured):
-    generator = np.random.default_rng(0)
-    signal = _toy_windows["signal"].values.copy()
-    signal[generator.random(signal.shape) < 0.01] = np.nan
-    signal[3, 1] = 0.0
-    windows = _toy_windows.assign(signal=(("window", "channel", "time"), signal))
-    together = extract_features(windows)["feature"]
-    for k in (0, 3, 40, 71):
-        alone = extract_features(windows.isel(window=[k]))["feature"]
-        np.testing.assert_allclose(alone.values[0], together.values[k], rtol=1e-9, atol=1e-9)
-    order = generator.permutation(windows.sizes["window"])
-    shuffled = extract_features(windows.isel(window=order))["feature"]
-    np.testing.assert_allclose(shuffled.values, together.values[order], rtol=1e-9, atol=1e-9)
-
-
 @pytest.mark.parametrize("device", ["wrist", "chest"])
 def test_no_window_depends_on_the_others(_toy_windows, device):
     generator = np.random.default_rng(1)

@@ -93,8 +93,6 @@ def test_no_rule_is_kinder_to_a_stronger_fault(minutes, fault, strengths, seed):
         befallen = [name for names in sensors_of(fault, windows.channels).values() for name in names]
         rule = [rule.name for rule in RULES].index(RULE_OF[fault])
         scores.append(assessment.rule_score[:, [windows.channels.index(name) for name in befallen], rule])
-        # A window is worth no more than its worst rule.
-        assert (np.isnan(scores[-1]) | (scores[-1] <= 1)).all()
     # A stretch of samples may end half a sample earlier or later.
     assert not (np.diff(scores, axis=0) > 2e-3).any()
 

@@ -67,12 +67,6 @@ def test_other_devices_pulses_are_read_at_their_rates(rate_hz):
     assert matched(find_beats(pulse(true, rate_hz), rate_hz, "wrist_bvp"), true, 0.06) > 0.98
 
 
-def test_a_pulse_fades_and_is_still_found():
-    true = heart(75)
-    fading = pulse(true) * np.linspace(1, 0.1, 3840)
-    assert matched(find_beats(fading, 64, "wrist_bvp"), true, 0.05) > 0.98
-
-
 def test_movement_hides_beats_without_doubling_the_rate():
     generator = np.random.default_rng(1)
     band = butter(2, (0.5, 4), "bandpass", fs=64, output="sos")

@@ -138,7 +138,7 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
         alike.setdefault(form, []).append(k)
     sources = tuple(source for source in BEAT_SOURCES if source in names)
     n = len(windows)
-    made = Windows(
+    result = Windows(
         np.empty((n, len(names), round(window_s * rate_hz)), np.float32),
         np.full((n, len(sources), int(4 * window_s)), np.nan),
         np.empty((n, len(names), len(RAW_STATISTICS)), np.float32),
@@ -151,8 +151,8 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
         _check_form(names, form, window_s)
         for start in range(0, len(positions), _CHUNK):
             rows = positions[start : start + _CHUNK]
-            _fill(made, rows, [windows[k] for k in rows])
-    return made
+            _fill(result, rows, [windows[k] for k in rows])
+    return result
 
 
 def _check_form(names: Sequence[str], form: tuple, window_s: float) -> None:
@@ -166,24 +166,26 @@ def _check_form(names: Sequence[str], form: tuple, window_s: float) -> None:
             )
 
 
-def _fill(made: Windows, rows: list[int], windows: list[Channels]) -> None:
+def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:
     """Make windows of the same form, and put them at these rows."""
     channels, rates_hz = windows[0]
     alike: dict[tuple[float, int], list[int]] = {}
-    for k, name in enumerate(made.channels):
+    for k, name in enumerate(result.channels):
         alike.setdefault((float(rates_hz[name]), len(channels[name])), []).append(k)
     for (rate_hz, _), positions in alike.items():
-        names = [made.channels[k] for k in positions]
+        names = [result.channels[k] for k in positions]
         native = np.array([[window[name] for name in names] for window, _ in windows])
         if np.isinf(native).any():
             name = names[int(np.isinf(native).any(axis=(0, 2)).argmax())]
             raise InputError(f"{name}: a sample is infinite; a missing one is NaN.")
         at, flat = np.ix_(rows, positions), native.reshape(-1, native.shape[-1])
-        made.signal[at] = harmonise(flat, rate_hz, made.rate_hz, made.signal.shape[-1]).reshape(*native.shape[:2], -1)
-        made.raw_statistics[at] = raw_statistics(flat, rate_hz).reshape(*native.shape[:2], -1)
-        for source in set(names).intersection(made.beat_sources):
-            beats = find_beats_of_rows(native[:, names.index(source)], rate_hz, source)[:, : made.beat_s.shape[-1]]
-            made.beat_s[rows, made.beat_sources.index(source), : beats.shape[1]] = beats
+        result.signal[at] = harmonise(flat, rate_hz, result.rate_hz, result.signal.shape[-1]).reshape(
+            *native.shape[:2], -1
+        )
+        result.raw_statistics[at] = raw_statistics(flat, rate_hz).reshape(*native.shape[:2], -1)
+        for source in set(names).intersection(result.beat_sources):
+            beats = find_beats_of_rows(native[:, names.index(source)], rate_hz, source)[:, : result.beat_s.shape[-1]]
+            result.beat_s[rows, result.beat_sources.index(source), : beats.shape[1]] = beats
 
 
 def make_windows(

@@ -26,27 +26,6 @@ def test_a_choice_of_subjects(write_person, tmp_path):
         open_wesad(tmp_path, ["S1"])
 
 
-def test_one_subject_is_a_cohort(write_person, tmp_path):
-    write_person()
-    (recording,) = open_wesad(tmp_path)
-    assert recording.subject == "S2"
-    assert recording.duration_s == 400
-    assert recording.labels.query("state != 'transient'").values.tolist() == [
-        ["baseline", 40, 140],
-        ["stress", 170, 250],
-        ["amusement", 270, 340],
-        ["meditation", 350, 390],
-    ]
-
-
-@pytest.mark.parametrize("devices", [("wrist",), ("chest",), ("chest", "wrist")])
-def test_either_device_may_be_missing(write_person, tmp_path, devices):
-    write_person(devices=devices)
-    (recording,) = open_wesad(tmp_path)
-    assert recording.devices == devices
-    assert list(recording.signals) == [channel for device in devices for channel in DEVICE_CHANNELS[device]]
-
-
 def test_signals_carry_units_rates_and_time(write_person, tmp_path):
     folder = write_person(devices=("chest", "wrist"))
     raw = load_arrays(folder / "S2.pkl")["signal"]
@@ -74,122 +53,12 @@ def test_wrist_acceleration_is_in_g_whatever_its_type(write_person, tmp_path, dt
     assert first == [[1.0, 0.5], [-1.0, 0.0], [127 / 64, -2.0]]
 
 
-def test_what_the_files_say_of_the_person_comes_along(write_person, tmp_path):
-    write_person()
-    (recording,) = open_wesad(tmp_path)
-    assert recording.person["dominant_hand"] == "left"
-    assert recording.protocol.attrs["crop_s"] == 131
-    assert recording.protocol.set_index("condition").loc["stress", ["start_s", "end_s"]].tolist() == [160, 260]
-    assert recording.questionnaires["dim"].loc["stress", "arousal"] == 8
-
-
-def test_missing_text_files_leave_the_signals_readable(write_person, tmp_path):
-    folder = write_person()
-    (folder / "S2_quest.csv").unlink()
-    (folder / "S2_readme.txt").unlink()
-    (recording,) = open_wesad(tmp_path)
-    assert recording.person == {} and recording.protocol.empty and recording.questionnaires == {}
-
-
 def test_a_fault_in_a_text_file_costs_no_signal(write_person, tmp_path):
     write_person(quest="# Subj,S2\n# ORDER,Base,TSST\n", readme="Age: 1,80\n")
     (recording,) = open_wesad(tmp_path)
     assert len(recording.signals) == 6 and recording.protocol.empty and recording.person == {}
     assert "S2_quest.csv: it needs one line `# ORDER`" in recording.problems[0]
     assert "S2_readme.txt: the line `Age: 1,80` is not understood" in recording.problems[1]
-
-
-def test_a_missing_and_an_empty_root(tmp_path):
-    with pytest.raises(InputError, match="no such folder"):
-        open_wesad(tmp_path / "nowhere")
-    with pytest.raises(InputError, match="holds no subject's folder"):
-        open_wesad(tmp_path)
-
-
-def test_a_folder_without_its_pickle_is_named_at_once(write_person, tmp_path):
-    write_person()
-    (tmp_path / "S3").mkdir()
-    with pytest.raises(InputError, match=r"S3/S3\.pkl is missing"):
-        open_wesad(tmp_path)
-    assert open_wesad(tmp_path, ["S2"]).subjects == ["S2"]
-
-
-def shorten(content):
-    content["signal"]["wrist"]["EDA"] = content["signal"]["wrist"]["EDA"][:-4]
-
-
-def nothing_but_nan(content):
-    content["signal"]["wrist"]["TEMP"][:] = np.nan
-
-
-def infinite(content):
-    content["signal"]["wrist"]["BVP"][5] = np.inf
-
-
-def unknown_label(content):
-    content["label"][77] = 8
-
-
-def fractional_label(content):
-    content["label"] = content["label"] + 0.5
-
-
-def no_axis(content):
-    content["signal"]["wrist"]["BVP"] = content["signal"]["wrist"]["BVP"][:, 0]
-
-
-def words(content):
-    content["signal"]["wrist"]["BVP"] = content["signal"]["wrist"]["BVP"].astype("U8")
-
-
-def chest_spelling(content):
-    content["signal"]["wrist"]["Temp"] = content["signal"]["wrist"].pop("TEMP")
-
-
-def other_person(content):
-    content["subject"] = "S3"
-
-
-def no_label(content):
-    del content["label"]
-
-
-def no_device(content):
-    content["signal"] = {}
-
-
-def flat_label(content):
-    content["label"] = content["label"][:, None]
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            shorten,
-            "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples; repair the file",
-        ),
-        (nothing_but_nan, "wrist_temp holds nothing but NaN"),
-        (infinite, "wrist_bvp holds infinite values"),
-        (unknown_label, "unknown code 8; codes are 0 to 7, so repair the file"),
-        (fractional_label, "unknown code 0.5"),
-        (no_axis, "wrist BVP has shape (25600,), not (samples, 1)"),
-        (words, "wrist BVP is no array of numbers"),
-        (chest_spelling, "`wrist` holds ['ACC', 'BVP', 'EDA', 'Temp'], not ['ACC', 'BVP', 'EDA', 'TEMP']"),
-        (other_person, "is the recording of S3, but lies in the folder of S2"),
-        (no_label, "`label` is missing"),
-        (no_device, "neither `chest` nor `wrist`"),
-        (flat_label, "`label` has shape (280000, 1)"),
-    ],
-)
-def test_a_damaged_recording_is_one_sentence_with_its_path(write_person, tmp_path, change, message):
-    folder = write_person(change=change)
-    cohort = open_wesad(tmp_path)
-    with pytest.raises(InputError) as raised:
-        cohort[0]
-    assert message in str(raised.value)
-    assert str(folder / "S2.pkl") in str(raised.value)
-    assert "\n" not in str(raised.value)
 
 
 def test_some_nan_are_kept_where_they_are(write_person, tmp_path):
@@ -209,19 +78,6 @@ def test_labels_need_not_end_on_a_sample_of_a_slower_channel(write_person, tmp_p
     write_person(change=cut)
     (recording,) = open_wesad(tmp_path)
     assert recording.duration_s == 400 and recording.labels["end_s"].max() == pytest.approx(400 - 10 / 700)
-
-
-def test_a_content_that_is_no_recording(write_person, tmp_path):
-    save_arrays(write_person() / "S2.pkl", [1, 2])
-    with pytest.raises(InputError, match="holds a list, not a recording's mapping"):
-        open_wesad(tmp_path)[0]
-
-
-def test_simulated_people_are_marked(write_person, tmp_path):
-    write_person()
-    assert not open_wesad(tmp_path).simulated
-    (tmp_path / "SIMULATED.json").write_text("{}")
-    assert open_wesad(tmp_path).simulated
 
 
 def make_order(*rows: tuple[str, float, float]) -> pd.DataFrame:
@@ -256,13 +112,85 @@ def test_one_block_out_of_place_moves_nothing_and_is_reported():
     assert protocol.attrs == {"crop_s": 300, "crop_error_s": 30}
 
 
-def test_a_state_with_another_number_of_blocks_is_not_used():
-    order = make_order(("baseline", 310, 430), ("stress", 455, 525))
-    protocol = align(order, (0, 20), (1, 100), (0, 5), (1, 5), (0, 35), (2, 50))
-    assert protocol.attrs == {"crop_s": 300, "crop_error_s": 0}
-
-
 def test_without_a_match_the_times_are_unknown():
     protocol = align(make_order(("baseline", 310, 430)), (0, 20))
     assert protocol[["start_s", "end_s"]].isna().all(axis=None)
     assert np.isnan(list(protocol.attrs.values())).all()
+
+
+@pytest.mark.parametrize("devices", [("wrist",), ("chest",), ("chest", "wrist")])
+def test_one_person_is_a_cohort_and_either_device_may_be_missing(write_person, tmp_path, devices):
+    write_person(devices=devices)
+    (recording,) = open_wesad(tmp_path)
+    assert recording.subject == "S2" and recording.duration_s == 400
+    assert recording.devices == devices
+    assert list(recording.signals) == [channel for device in devices for channel in DEVICE_CHANNELS[device]]
+    assert recording.labels.query("state != 'transient'").values.tolist() == [
+        ["baseline", 40, 140],
+        ["stress", 170, 250],
+        ["amusement", 270, 340],
+        ["meditation", 350, 390],
+    ]
+    assert recording.person["dominant_hand"] == "left"
+    assert recording.protocol.attrs["crop_s"] == 131
+    assert recording.protocol.set_index("condition").loc["stress", ["start_s", "end_s"]].tolist() == [160, 260]
+    assert recording.questionnaires["dim"].loc["stress", "arousal"] == 8
+
+
+def test_what_is_no_cohort(write_person, tmp_path):
+    with pytest.raises(InputError, match="no such folder"):
+        open_wesad(tmp_path / "nowhere")
+    with pytest.raises(InputError, match="holds no subject's folder"):
+        open_wesad(tmp_path)
+    save_arrays(write_person() / "S2.pkl", [1, 2])
+    with pytest.raises(InputError, match="holds a list, not a recording's mapping"):
+        open_wesad(tmp_path)[0]
+    (tmp_path / "S3").mkdir()
+    with pytest.raises(InputError, match=r"S3/S3\.pkl is missing"):
+        open_wesad(tmp_path)
+    assert open_wesad(tmp_path, ["S2"]).subjects == ["S2"]
+    assert not open_wesad(tmp_path, ["S2"]).simulated
+    (tmp_path / "SIMULATED.json").write_text("{}")
+    assert open_wesad(tmp_path, ["S2"]).simulated
+
+
+# What is wrong, in words of the sentence -> how it comes about: key of the wrist's signals (or "": of the content) and
+# what is done to what lies there.
+FAULTS = {
+    "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples; repair the file": (
+        "EDA",
+        lambda values: values[:-4],
+    ),
+    "wrist_temp holds nothing but NaN": ("TEMP", lambda values: values * np.nan),
+    "wrist_bvp holds infinite values": (
+        "BVP",
+        lambda values: np.where(np.arange(len(values))[:, None] == 5, np.inf, values),
+    ),
+    "wrist BVP has shape (25600,), not (samples, 1)": ("BVP", lambda values: values[:, 0]),
+    "wrist BVP is no array of numbers": ("BVP", lambda values: values.astype("U8")),
+    "`wrist` holds ['ACC', 'BVP', 'EDA'], not ['ACC', 'BVP', 'EDA', 'TEMP']": ("TEMP", None),
+    "unknown code 8; codes are 0 to 7, so repair the file": ("label", lambda values: np.maximum(values, 8)),
+    "unknown code 0.5": ("label", lambda values: values + 0.5),
+    "`label` has shape (280000, 1)": ("label", lambda values: values[:, None]),
+    "`label` is missing": ("label", None),
+    "is the recording of S3, but lies in the folder of S2": ("subject", lambda _: "S3"),
+    "neither `chest` nor `wrist`": ("signal", lambda _: {}),
+}
+
+
+@pytest.mark.parametrize("message", FAULTS)
+def test_a_damaged_recording_is_one_sentence_with_its_path(write_person, tmp_path, message):
+    key, change = FAULTS[message]
+
+    def damage(content):
+        place = content if key in content else content["signal"]["wrist"]
+        value = place.pop(key)
+        if change:
+            place[key] = change(value)
+
+    folder = write_person(change=damage)
+    with pytest.raises(InputError) as raised:
+        open_wesad(tmp_path)[0]
+    assert message in str(raised.value)
+    assert str(folder / "S2.pkl") in str(raised.value)
+    assert "\n" not in str(raised.value)

@@ -9,6 +9,7 @@ from wesadlib.errors import InputError
 from wesadlib.quality import RULES, assess_arrays, assess_quality
 from wesadlib.quality.faults import (
     FAULTS,
+    _replace,
     choose_windows,
     inject_fault,
     sensors_of,
@@ -152,6 +153,14 @@ def test_the_reason_names_the_sensor_that_failed(trials):
     flat = trials[(trials["fault"] == "flat line") & (trials["strength"] == 1)]
     assert flat["reason"].str.endswith("flat line").all()
     assert (trials["caught"] == (trials["reason"] != "")).all()
+
+
+def test_befallen_windows_are_those_made_of_all_channels_anew(minutes):
+    changed = inject_fault("motion", {"wrist_bvp": minutes["wrist_bvp"]}, RATES, 1.0, np.random.default_rng(2))
+    replaced = _replace(windows_from_channels(cuts_of(minutes)), changed, RATES)
+    anew = windows_from_channels(cuts_of(minutes | changed))
+    for name in ("signal", "beat_s", "raw_statistics"):
+        np.testing.assert_allclose(getattr(replaced, name), getattr(anew, name), rtol=1e-6)
 
 
 def test_change_is_measured_in_spreads_of_the_good_minute(trials, minutes):

@@ -14,7 +14,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from wesadlib.errors import InputError
+from wesadlib.errors import InputError, needs
 from wesadlib.models.base import Examples, Model, predict
 
 __all__ = ["MODELS", "MODEL_FILE", "Examples", "Model", "create", "load", "predict", "register"]
@@ -44,14 +44,8 @@ def _class_of(name: str, where: str = "") -> type[Model]:
     if name not in MODELS:
         raise InputError(f"{where}unknown model `{name}`; the models are {', '.join(MODELS)}.")
     module, _, attribute = MODELS[name].partition(":")
-    try:
+    with needs("network", f"{where}the model `{name}`"):
         return getattr(importlib.import_module(module), attribute)
-    except ModuleNotFoundError as error:
-        if error.name not in ("torch", "safetensors"):
-            raise
-        raise InputError(
-            f"{where}the model `{name}` is a network and needs {error.name}; run `pip install 'wesadlib[network]'`."
-        ) from None
 
 
 def create(name: str, params: Any) -> Model:

@@ -187,7 +187,6 @@ def predict(model: Model, examples: Examples, rest: Examples | None = None) -> n
     -------
     ndarray (window, state)
     """
-    check_rest(model, rest)
     values = None
     if rest is not None:
         signal, feature = select_inputs(model, rest)
@@ -242,19 +241,14 @@ def refuse_absent_state(target: np.ndarray, classes: Sequence[str]) -> None:
         raise InputError(f"no training window of the state `{absent[0]}`; train on all of {', '.join(classes)}.")
 
 
-def check_rest(model: Model, rest: Any) -> None:
-    """A model predicts with rest where it was fitted with rest, and nowhere else."""
+def check_rest_values(model: Model, rest: np.ndarray | None, windows: int) -> None:
+    """A model predicts with rest ``(window, value)`` where it was fitted with rest, and nowhere else."""
     if model.uses_rest_ and rest is None:
         raise InputError(
             f"the model `{model.name}` was fitted with people's windows at rest; give this person's as `rest`."
         )
     if not model.uses_rest_ and rest is not None:
         raise InputError(f"the model `{model.name}` was fitted without people's windows at rest; leave `rest` out.")
-
-
-def check_rest_values(model: Model, rest: np.ndarray | None, windows: int) -> None:
-    """As `check_rest`, of an array that has to be ``(window, value)``."""
-    check_rest(model, rest)
     if rest is not None and rest.shape != (windows, model.rest_size_):
         raise InputError(f"rest of shape {rest.shape}; the model `{model.name}` takes ({windows}, {model.rest_size_}).")
 

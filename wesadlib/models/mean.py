@@ -10,7 +10,7 @@ import numpy as np
 from wesadlib import models
 from wesadlib.artefacts import write_json
 from wesadlib.errors import InputError
-from wesadlib.models.base import Examples, Model, Progress, check_rest_values
+from wesadlib.models.base import Examples, Model, check_rest_values
 
 
 class Mean:
@@ -69,23 +69,13 @@ class Mean:
         """Rate of the signals that members read."""
         return next((member.rate_hz_ for member in self.members.values() if member.channels_), np.nan)
 
-    def fit(
-        self,
-        train: Examples,
-        validation: Examples | None = None,
-        *,
-        rest: Examples | None = None,
-        seed: int,
-        progress: Progress | None = None,
-    ) -> Self:
+    def fit(self, train: Examples, validation=None, *, rest=None, seed: int, progress=None) -> Self:
         """Fit each member with the same arguments, so that each takes its own use of validation people."""
         for member in self.members.values():
             member.fit(train, validation, rest=rest, seed=seed, progress=progress)
         return self
 
-    def predict_proba(
-        self, signal: np.ndarray | None, feature: np.ndarray | None, rest: np.ndarray | None = None
-    ) -> np.ndarray:
+    def predict_proba(self, signal: Any, feature: Any, rest: np.ndarray | None = None) -> np.ndarray:
         """Mean of the members' probabilities ``(window, state)``."""
         sizes = [member.rest_size_ for member in self.members.values()]
         check_rest_values(self, rest, len(feature if signal is None else signal))
@@ -93,7 +83,7 @@ class Mean:
         members = zip(self.members.values(), parts, strict=True)
         return sum(member.predict_proba(signal, feature, part) for member, part in members) / len(sizes)
 
-    def rest_values(self, signal: np.ndarray | None, feature: np.ndarray | None) -> np.ndarray:
+    def rest_values(self, signal: Any, feature: Any) -> np.ndarray:
         """Those of the members, one after the other, ``(value,)``."""
         return np.concatenate([member.rest_values(signal, feature) for member in self.members.values()])
 

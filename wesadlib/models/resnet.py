@@ -18,7 +18,6 @@ from wesadlib.models import MODEL_FILE
 from wesadlib.models.augmentation import Augmentation
 from wesadlib.models.base import (
     Examples,
-    Progress,
     check_rest_values,
     encode_labels,
     mean_of_known,
@@ -107,15 +106,7 @@ class ResNet:
         """Values of a person's rest, 0 where the network was fitted without."""
         return (self.network_.measures + self.network_.maps) * self.uses_rest_
 
-    def fit(
-        self,
-        train: Examples,
-        validation: Examples | None = None,
-        *,
-        rest: Examples | None = None,
-        seed: int,
-        progress: Progress | None = None,
-    ) -> Self:
+    def fit(self, train: Examples, validation=None, *, rest=None, seed: int, progress=None) -> Self:
         """Train: see :class:`wesadlib.models.Model`.
 
         `validation` picks the epoch whose weights are kept and when to stop or, where `pick_epoch` is False, is only
@@ -206,9 +197,7 @@ class ResNet:
         feature = np.empty((len(signal), 0)) if feature is None else feature
         return _tensor(signal), _tensor(feature[:, : len(self.feature_names_)])
 
-    def predict_proba(
-        self, signal: np.ndarray, feature: np.ndarray | None, rest: np.ndarray | None = None
-    ) -> np.ndarray:
+    def predict_proba(self, signal: np.ndarray, feature: Any, rest: np.ndarray | None = None) -> np.ndarray:
         """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
         check_rest_values(self, rest, len(signal))
         given = (*self._tensors(signal, feature), *([] if rest is None else [_tensor(rest)]))
@@ -216,7 +205,7 @@ class ResNet:
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
-    def rest_values(self, signal: np.ndarray, feature: np.ndarray | None) -> np.ndarray:
+    def rest_values(self, signal: np.ndarray, feature: Any) -> np.ndarray:
         """Mean measures on the network's scale, then mean pooled feature maps, ``(measure + map,)``."""
         return mean_of_known(_in_batches(self.network_.summarise, *self._tensors(signal, feature)))
 

@@ -24,7 +24,6 @@ from wesadlib.errors import InputError
 from wesadlib.models import MODEL_FILE
 from wesadlib.models.base import (
     Examples,
-    Progress,
     check_rest_values,
     encode_labels,
     mean_of_known,
@@ -122,15 +121,7 @@ class FeatureModel(ABC):
     def _steps(self, seed: int) -> list:
         """Unfitted steps after imputation, the classifier last."""
 
-    def fit(
-        self,
-        train: Examples,
-        validation: Examples | None = None,
-        *,
-        rest: Examples | None = None,
-        seed: int,
-        progress: Progress | None = None,
-    ) -> Self:
+    def fit(self, train: Examples, validation=None, *, rest=None, seed: int, progress=None) -> Self:
         """Learn from windows of both, whose order is of no consequence: see :class:`wesadlib.models.Model`."""
         require_features(train)
         parts = [part for part in (train, validation) if part is not None]
@@ -140,25 +131,20 @@ class FeatureModel(ABC):
         refuse_absent_state(target, self.classes)
         scaler = RobustAsinhScaler(self.uses_rest_).fit(np.concatenate([part.feature for part in parts]))
         scaled = np.concatenate([_scale(scaler, part, rest) for part in parts])
-        classifier = make_pipeline(
-            SimpleImputer(strategy="median", keep_empty_features=True),
-            *self._steps(seed),
-        )
+        classifier = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), *self._steps(seed))
         # Whatever draws windows draws the same ones in whichever order and parts they are given.
         order = np.lexsort([np.concatenate([getattr(part, name) for part in parts]) for name in ("start_s", "subject")])
         classifier.fit(scaled[order], target[order])
         self.pipeline_ = Pipeline([("scaler", scaler), *classifier.steps])
         return self
 
-    def predict_proba(
-        self, signal: np.ndarray | None, feature: np.ndarray, rest: np.ndarray | None = None
-    ) -> np.ndarray:
+    def predict_proba(self, signal: Any, feature: np.ndarray, rest: np.ndarray | None = None) -> np.ndarray:
         """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
         check_rest_values(self, rest, len(feature))
         scaled = self.pipeline_[0].transform(feature)
         return self.pipeline_[1:].predict_proba(scaled if rest is None else scaled - rest)
 
-    def rest_values(self, signal: np.ndarray | None, feature: np.ndarray) -> np.ndarray:
+    def rest_values(self, signal: Any, feature: np.ndarray) -> np.ndarray:
         """Means of the scaled features over one person's windows at rest, ``(feature_name,)``."""
         return mean_of_known(self.pipeline_[0].transform(feature))
 
@@ -238,10 +224,8 @@ class Logistic(FeatureModel):
 
     def _steps(self, seed: int) -> list:
         # The optimum is unique: nothing is drawn.
-        return [
-            StandardScaler(),
-            LogisticRegression(C=self.options["regularisation"], class_weight="balanced", max_iter=2000),
-        ]
+        strength = self.options["regularisation"]
+        return [StandardScaler(), LogisticRegression(C=strength, class_weight="balanced", max_iter=2000)]
 
     @property
     def weights_(self) -> pd.DataFrame:
@@ -263,15 +247,8 @@ class Forest(FeatureModel):
     trusted_types: ClassVar[list[str]] = [*FeatureModel.trusted_types, "sklearn.tree._tree.Tree"]
 
     def _steps(self, seed: int) -> list:
-        forest = RandomForestClassifier(
-            self.options["trees"],
-            min_samples_leaf=self.options["leaf"],
-            max_features="sqrt",
-            class_weight="balanced",
-            n_jobs=1,
-            random_state=seed,
-        )
-        return [forest]
+        trees, leaf = self.options["trees"], self.options["leaf"]
+        return [RandomForestClassifier(trees, min_samples_leaf=leaf, class_weight="balanced", random_state=seed)]
 
 
 class Boosting(FeatureModel):

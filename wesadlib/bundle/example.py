@@ -2,7 +2,6 @@
 
 import math
 import tempfile
-from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -42,40 +41,28 @@ class Example(NamedTuple):
 
 
 @cache
-def make_example(names: Sequence[str], window_s: float) -> bytes:
-    """Simulate the minutes about the beginning of stress; the same bytes each time.
+def make_example(names: tuple[str, ...], window_s: float) -> bytes:
+    """The minutes about the beginning of stress, at least one window of them; the same bytes each time.
 
-    Parameters
-    ----------
-    names : tuple of str
-        Channels.
-    window_s : float
-        Length of a window: the example holds at least one.
-
-    Returns
-    -------
-    bytes
-        MessagePack, ``{"channels": {name: {"rate_hz": 64.0, "dtype": "<f4", "samples": bytes}}}``.
+    MessagePack, ``{"channels": {name: {"rate_hz": 64.0, "dtype": "<f4", "samples": bytes}}}``.
     """
     # Needed only here, and slow to import.
     from wesadlib.data.simulate import simulate_cohort
 
     with tempfile.TemporaryDirectory() as folder:
         recording = open_wesad(simulate_cohort(Path(folder) / "cohort", 1, _SEED, artefact_rate=0.0))[0]
-    condition = recording.protocol.set_index("condition")
-    middle_s = (condition.loc["baseline", "end_s"] + condition.loc["stress", "start_s"]) / 2
-    half_s = max(EXAMPLE_S, window_s) / 2
+    condition, half_s = recording.protocol.set_index("condition"), max(EXAMPLE_S, window_s) / 2
+    begin_s = (condition.loc["baseline", "end_s"] + condition.loc["stress", "start_s"]) / 2 - half_s
     channels = {}
     for name in names:
         rate = float(recording.signals[name].attrs["rate_hz"])
-        first = round((middle_s - half_s) * rate)
-        values = recording.signals[name].values[first : first + math.ceil(2 * half_s * rate)]
+        values = recording.signals[name].values[round(begin_s * rate) :][: math.ceil(2 * half_s * rate)]
         channels[name] = {"rate_hz": rate, "dtype": "<f4", "samples": values.astype("<f4").tobytes()}
     return msgpack.packb({"channels": channels})
 
 
 def read_example(path: Path) -> Example:
-    """Read what :func:`make_example` wrote."""
+    """Read what `make_example` wrote."""
     channels = msgpack.unpackb(path.read_bytes())["channels"]
     return Example(
         {name: np.frombuffer(channel["samples"], channel["dtype"]) for name, channel in channels.items()},

@@ -5,14 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
-from pydantic import BaseModel, ConfigDict, Field
 from threadpoolctl import ThreadpoolController
 
+from wesadlib.bundle.answer import Answer, Result, make_answer
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
 from wesadlib.bundle.folder import read_config
 from wesadlib.data import Recording
@@ -26,45 +26,6 @@ from wesadlib.signals import Channels, Windows, cut_window, windows_from_channel
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
-
-
-class Answer(BaseModel):
-    """What a bundle says of one window: a state, or why the window was refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-    status: Literal["ok", "rejected"] = Field(
-        description="ok: the window was classified; rejected: its quality was too poor"
-    )
-    state: str | None = Field(description="the most probable state; null where the window is rejected")
-    probabilities: dict[str, float] | None = Field(description="probability of each state; null where rejected")
-    confidence: float | None = Field(description="probability of the most probable state; null where rejected")
-    abstained: bool = Field(description="true where the confidence is below the bundle's `min_confidence`")
-    quality: dict[str, float | None] = Field(
-        description="quality of each channel by its worst rule, 0 to 1; a window is refused below 0.5"
-    )
-    reasons: list[str] = Field(
-        description="why the window is rejected: channels and rules, worst first; empty where it is not"
-    )
-    protocol: Literal["cold_start", "rest_calibrated"] = Field(
-        description="rest_calibrated: the person's rest was known, and the model that uses it was asked"
-    )
-    model_version: str = Field(description="SHA-256 of the bundle's configuration")
-
-
-class Result(NamedTuple):
-    """One window's result, with what it was computed from.
-
-    Attributes
-    ----------
-    answer : Answer or dict of str to str
-        The answer, or what is wrong with the window: channel name to problem.
-    features : ndarray (feature_name,) or None
-        Features of a window that was classified, named by :attr:`Bundle.feature_names`.
-    """
-
-    answer: Answer | dict[str, str]
-    features: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -288,7 +249,7 @@ class Bundle:
             for k, row, probability in zip(good, values, shown, strict=True):
                 features[k], probabilities[k] = row, probability
         return [
-            Result(self._word(*parts, rest is not None), row)
+            Result(make_answer(self.config, *parts, rest is not None), row)
             for *parts, rest, row in zip(quality.quality, quality.reasons, probabilities, rests, features, strict=True)
         ]
 
@@ -301,29 +262,6 @@ class Bundle:
                     rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
                     probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
         return probabilities
-
-    def _word(
-        self, quality: np.ndarray, reasons: list[str], probability: np.ndarray | None, rest_known: bool
-    ) -> Answer:
-        scores = zip(self.config["channels"], quality.tolist(), strict=True)
-        fields = {
-            "quality": {name: None if math.isnan(score) else score for name, score in scores},
-            "protocol": "rest_calibrated" if rest_known else "cold_start",
-            "model_version": self.version,
-        }
-        if probability is None:
-            unknown = dict.fromkeys(("state", "probabilities", "confidence"))
-            return Answer(status="rejected", **unknown, abstained=False, reasons=reasons, **fields)
-        best, values = int(probability.argmax()), probability.tolist()
-        return Answer(
-            status="ok",
-            state=self.config["states"][best],
-            probabilities=dict(zip(self.config["states"], values, strict=True)),
-            confidence=values[best],
-            abstained=values[best] < self.config["min_confidence"],
-            reasons=[],
-            **fields,
-        )
 
 
 def load_bundle(folder: str | Path, threads: int = 1) -> Bundle:

@@ -21,28 +21,12 @@ def calibration_curve(
     bootstrap: int = 1000,
     seed: int = 0,
 ) -> pd.DataFrame:
-    """Accuracy against confidence, in equally wide bins of confidence on [0, 1]; a row a model and bin with windows.
+    """Accuracy against confidence, in equally wide bins of confidence on [0, 1], closed on the right, seeds pooled.
 
-    Seeds are pooled. The interval of a bin's accuracy comes from drawing people; draws of nobody with a
-    window in the bin are left out.
-
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :func:`~wesadlib.evaluation.runner.evaluate` returns.
-    windows : {"all", "accepted"}
-        Which windows count.
-    bins : int, optional
-        Number of bins, each closed on the right.
-    bootstrap, seed : int, optional
-        Draws of people, and their seed.
-
-    Returns
-    -------
-    DataFrame
-        ``task model protocol bin low_edge high_edge share people confidence accuracy accuracy_low
-        accuracy_high``: the share of windows in the bin, the number of people they are of, their mean
-        confidence and accuracy.
+    Rows, a model and bin with windows: ``task model protocol bin low_edge high_edge share people confidence accuracy
+    accuracy_low accuracy_high``: the share of windows in the bin, the number of people they are of, their mean
+    confidence and accuracy. Its interval comes from drawing people; draws of nobody with a window in the bin are left
+    out.
     """
     tables = []
     for keys, group in groups(predictions):
@@ -74,15 +58,11 @@ def calibration_curve(
 def confidence_gap(
     predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int = 1000, seed: int = 0
 ) -> pd.DataFrame:
-    """How much more, on average, a model claims than it achieves; a row a model.
+    """How much more, on average, a model claims than it achieves.
 
-    Returns
-    -------
-    DataFrame
-        ``task model protocol confidence accuracy gap gap_low gap_high verdict``: mean confidence minus
-        accuracy with its interval (2.5 to 97.5 %) over draws of people. The verdict is "over-confident" or
-        "under-confident" where the interval leaves zero out, else "undecided", which is not the same as
-        calibrated: the interval says what is left open.
+    Rows, a model: ``task model protocol confidence accuracy gap gap_low gap_high verdict``: mean confidence minus
+    accuracy with its interval (2.5 to 97.5 %) over draws of people. The verdict is "over-confident" or
+    "under-confident" where the interval leaves zero out, else "undecided", which is not the same as calibrated.
     """
     rows = []
     for keys, group in groups(predictions):
@@ -109,20 +89,8 @@ def risk_coverage_counts(
 ) -> pd.DataFrame:
     """How many windows of each person a model answers, and how many rightly, at each threshold of confidence.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :func:`~wesadlib.evaluation.runner.evaluate` returns.
-    thresholds : sequence of float, optional
-        A window is answered when its confidence is at least the threshold.
-    windows : {"all", "accepted"}
-        Which windows count.
-
-    Returns
-    -------
-    DataFrame
-        ``task model protocol subject threshold n_windows answered correct``; numbers of windows, mean over
-        seeds.
+    A window is answered when its confidence is at least the threshold. Rows: ``task model protocol subject threshold
+    n_windows answered correct``; numbers of windows, mean over seeds.
     """
     thresholds = np.asarray(thresholds, float)
     tables = []
@@ -142,20 +110,10 @@ def risk_coverage_counts(
 
 
 def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Accuracy of the answers against the share of windows that is answered, over people.
+    """Accuracy of the answers against the share of windows answered, over the people of :func:`risk_coverage_counts`.
 
-    Parameters
-    ----------
-    counts : DataFrame
-        As :func:`risk_coverage_counts` returns.
-    bootstrap, seed : int, optional
-        Draws of people for the interval, and their seed.
-
-    Returns
-    -------
-    DataFrame
-        ``task model protocol threshold coverage accuracy accuracy_low accuracy_high silent``; `silent` counts
-        people of whom not one window is answered. `accuracy` is NaN where nothing is answered.
+    Rows: ``task model protocol threshold coverage accuracy accuracy_low accuracy_high silent``; `silent` counts people
+    of whom not one window is answered. `accuracy` is NaN where nothing is answered.
     """
     tables = []
     for keys, part in counts.groupby(GROUP, sort=False):
@@ -178,20 +136,10 @@ def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000, seed: in
 
 
 def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """What abstaining below a threshold means for each person.
+    """What abstaining below a threshold means for each person; `counts` (:func:`risk_coverage_counts`) hold it and 0.
 
-    Parameters
-    ----------
-    counts : DataFrame
-        As :func:`risk_coverage_counts` returns, with `threshold` and 0 among its thresholds.
-    threshold : float
-        Least confidence of an answer.
-
-    Returns
-    -------
-    DataFrame
-        ``task model protocol subject coverage accuracy accuracy_of_all``; accuracy of what is answered (NaN
-        where nothing is) and of all windows.
+    Rows: ``task model protocol subject coverage accuracy accuracy_of_all``; accuracy of what is answered, NaN where
+    nothing is, and of all windows.
     """
     keys = [*GROUP, "subject"]
     chosen = counts[counts["threshold"] == threshold].set_index(keys)

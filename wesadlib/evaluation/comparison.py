@@ -20,25 +20,13 @@ PREDICTION = [*ROW, "seed", "window"]
 def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
     """Every task, protocol and model in one table, in the order in which the predictions name them.
 
-    The protocols do not test the same windows: one that sees a person's rest does not test it. So every protocol
-    other than a cold start comes with the same model's cold start on exactly the windows that both test.
+    The protocols do not test the same windows: one that sees a person's rest does not test it. So every protocol other
+    than a cold start comes with the same model's cold start on exactly the windows that both test.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :func:`~wesadlib.evaluation.runner.evaluate` returns; several tasks, protocols and models.
-    windows : {"all", "accepted"}
-        Score all windows, or those that quality accepted.
-    bootstrap : int, optional
-        Draws of people for intervals.
-
-    Returns
-    -------
-    DataFrame
-        ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
-        balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model
-        has none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were
-        tested on and this row was not under every seed, since a fold failed; `deployable` is the protocol's.
+    Rows: ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
+    balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model has
+    none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were tested on and
+    this row was not under every seed, since a fold failed; `deployable` is the protocol's.
     """
     _refuse(predictions)
     everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
@@ -58,14 +46,7 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
 
 
 def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) -> pd.DataFrame:
-    """Predictions under `protocol_a` of those windows that the same model, in the same task, is tested on under both.
-
-    Examples
-    --------
-    ::
-
-        same_windows(predictions, "cold_start", "rest_calibrated")   # cold start, without the minutes of rest
-    """
+    """Predictions under `protocol_a` of windows that the same model and task is tested on under `protocol_b` too."""
     a, b = (predictions[predictions["protocol"] == name] for name in (protocol_a, protocol_b))
     both = pd.MultiIndex.from_frame(b[["task", "model", "window"]])
     return a[pd.MultiIndex.from_frame(a[["task", "model", "window"]]).isin(both)]
@@ -74,14 +55,10 @@ def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) ->
 def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
     """Each protocol against the same model's cold start, on exactly the windows that both test.
 
-    Returns
-    -------
-    DataFrame
-        A row a task, protocol (other than a cold start) and model that has both: ``task protocol model people_cold``,
-        the cold start's scores ``accuracy_cold balanced_accuracy_cold macro_f1_cold roc_auc_cold ece_cold
-        brier_cold``, and `difference`, mean over people of accuracy under the protocol minus under a cold start, with
-        its interval `difference_low`, `difference_high` over draws of people and its `p_permutation`
-        (:func:`~wesadlib.evaluation.statistics.paired_test`); these are NaN for fewer than two people.
+    A row a task, protocol (other than a cold start) and model that has both: ``task protocol model people_cold``, the
+    cold start's scores ``accuracy_cold balanced_accuracy_cold macro_f1_cold roc_auc_cold ece_cold brier_cold``, and
+    `difference`, mean over people of accuracy under the protocol minus under a cold start, with its interval
+    `difference_low`, `difference_high` over draws of people and its `p_permutation`; NaN for fewer than two people.
     """
     cold = ColdStart.name
     rows = []
@@ -122,11 +99,8 @@ def person_scores(
 def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
     """What a protocol brings each model over its own cold start on the same windows, by :func:`leaderboard`.
 
-    Returns
-    -------
-    DataFrame
-        ``model accuracy_cold accuracy difference difference_low difference_high p p_holm``, a row a model that has
-        both; `p_holm` is adjusted for the number of models (Holm 1979).
+    Rows, a model that has both: ``model accuracy_cold accuracy difference difference_low difference_high p p_holm``;
+    the last is adjusted for the number of models (Holm 1979).
     """
     part = leaderboard[(leaderboard["task"] == task) & (leaderboard["protocol"] == protocol)]
     part = part.dropna(subset="p_permutation").rename(columns={"p_permutation": "p"})
@@ -135,34 +109,18 @@ def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
 
 
 def hardest(by_subject: pd.DataFrame, number: int = 2) -> pd.DataFrame:
-    """The people with the lowest accuracy by :func:`~wesadlib.evaluation.scores.score`, worst first.
-
-    Returns
-    -------
-    DataFrame
-        A row a person, indexed by `subject`; a column a model and their `mean`.
-    """
+    """The people with the lowest accuracy by :func:`score`, worst first; a column a model and their `mean`."""
     table = by_subject.pivot(index="subject", columns="model", values="accuracy")
     return table.assign(mean=table.mean(axis=1)).sort_values("mean", kind="stable").head(number)
 
 
 def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """Compare every two models by their scores on the same people.
+    """Compare every two models by their `scores` (person, model) on the same people, of which more is better.
 
-    Parameters
-    ----------
-    scores : DataFrame of float, (person, model)
-        Scores of which more is better; a person without a score of both models is left out of that pair.
-    bootstrap, seed : int, optional
-        Draws of people for the intervals, and their seed.
-
-    Returns
-    -------
-    DataFrame
-        ``first second people difference low high better worse equal p p_holm rank_biserial effect_size smallest_p
-        detectable``, a row a pair, smallest p first, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them:
-        second minus first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of
-        pairs in the table (Holm 1979).
+    Rows, a pair, smallest p first: ``first second people difference low high better worse equal p p_holm rank_biserial
+    effect_size smallest_p detectable``, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them: second minus
+    first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of pairs (Holm 1979). A
+    person without a score of both models is left out of that pair.
     """
     if scores.shape[1] < 2:
         raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
@@ -236,16 +194,11 @@ def _refuse(predictions: pd.DataFrame) -> None:
 def published_figures() -> pd.DataFrame:
     """Figures that others published on WESAD, each with the protocol that it rests on.
 
-    Software has no edition: the figures of `wesadarousal` and those of `bose2025calmsense` for three states are from
-    the tables of their READMEs of commits 3d649e3 and 0165b74; the latter calls its own historical, of code since
-    corrected.
-
-    Returns
-    -------
-    DataFrame
-        A row a figure: `key` in the book's list of references; `model`, `device` and `states`, what was trained on
-        which signals to tell what apart; `protocol`, what the model had of the person it was tested on, as far as it is
-        said; `metric` and its `value` on [0, 1]; and `remark`, how it has to be read, or empty.
+    Rows: `key` in the book's list of references; `model`, `device` and `states`, what was trained on which signals to
+    tell what apart; `protocol`, what the model had of the person it was tested on, as far as it is said; `metric`, its
+    `value` on [0, 1], and `remark`, how it has to be read. Software has no edition: the figures of `wesadarousal` and
+    those of `bose2025calmsense` for three states are from the tables of their READMEs of commits 3d649e3 and 0165b74;
+    the latter calls its own historical, of code since corrected.
     """
     return pd.read_csv(files("wesadlib.evaluation") / "published.csv", keep_default_na=False)
 

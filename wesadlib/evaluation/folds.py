@@ -107,18 +107,10 @@ def accepted(windows: xr.Dataset) -> np.ndarray:
 def divide(
     prototype: models.Model, windows: FoldWindows, train: np.ndarray, validation: np.ndarray
 ) -> tuple[Examples, Examples | None]:
-    """Windows that a model learns from, and those that decide when it stops.
+    """Windows that a model learns from, and those that decide when it stops, by positions of different people.
 
-    Windows that quality refused teach nothing. A model whose class says ``validates = False`` has nothing to stop or
-    to choose, so it learns from the validation people as well, and gets None.
-
-    Parameters
-    ----------
-    prototype : Model
-        The model, unfitted.
-    windows : FoldWindows
-    train, validation : ndarray of int, (window,)
-        Positions in `windows`, of different people.
+    Windows that quality refused teach nothing. A model whose class says ``validates = False`` has nothing to stop or to
+    choose, so it learns from the validation people as well, and gets None.
     """
     good = windows.accepted
     if not getattr(prototype, "validates", True):
@@ -128,16 +120,7 @@ def divide(
 
 
 def accepted_rest(windows: FoldWindows, calibration: np.ndarray, where: str) -> Examples | None:
-    """Those of some windows at rest that quality accepts, at least one of each person; None where there are none.
-
-    Parameters
-    ----------
-    windows : FoldWindows
-    calibration : ndarray of int (rest_window,)
-        Positions in `windows`.
-    where : str
-        Beginning of an error's sentence.
-    """
+    """The windows at rest that quality accepts, at least one of each person; None where there are none."""
     if not len(calibration):
         return None
     subject = windows.examples.subject
@@ -164,21 +147,8 @@ def fit_model(
     """Fit a copy of an unfitted model by the one recipe of folds and of the final model.
 
     Fitting runs on one thread, so that its sums, and with them its numbers, are the same beside others and alone.
-
-    Parameters
-    ----------
-    prototype : Model
-        Unfitted; left as it is.
-    train, validation : Examples
-        What :func:`divide` gives.
-    seed : int
-        Seed of the fit.
-    where : str
-        Beginning of an error's sentence, such as ``fold of S3``.
-    rest : Examples, optional
-        Windows at rest of the people in `train` and `validation`, where the protocol shows them.
-    progress : callable, optional
-        Called after each epoch.
+    `train` and `validation` are what :func:`divide` gives, `rest` the same people's windows at rest, where the protocol
+    shows them; `where` begins an error's sentence, such as ``fold of S3``.
     """
     for state in prototype.classes:
         if not (train.label == state).any():

@@ -23,15 +23,6 @@ LAST = 3
 def learning_sizes(people: int, number: int) -> list[int]:
     """At most `number` sizes of a training group, from two people to all but the one who is left out.
 
-    Parameters
-    ----------
-    people : int
-        People in all.
-    number : int
-        How many sizes, at equal distances.
-
-    Examples
-    --------
     >>> learning_sizes(15, 7), learning_sizes(15, 3), learning_sizes(4, 7)
     ([2, 4, 6, 8, 10, 12, 14], [2, 8, 14], [2, 3])
     """
@@ -42,22 +33,11 @@ def learning_sizes(people: int, number: int) -> list[int]:
 
 
 def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, seed: int) -> list[Fold]:
-    """Leave one subject out, with `size` of the others to learn from.
+    """Leave one subject out, with `size` of the others to learn from, those who validate among them.
 
     A larger group holds the smaller ones of the same seed, so that two sizes differ in the people who are added. Of a
     group, `validation_subjects` (or all but one, where there are fewer) may decide when training stops. With everybody
     in the group a fold is that of a cold start.
-
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with the coordinate ``subject (window)``.
-    size : int
-        People who are learnt from, those who validate among them.
-    validation_subjects : int
-        As for a cold start.
-    seed : int
-        Seed of the draws.
     """
     splitter = ColdStart(min(validation_subjects, size - 1), seed)
     usable, rest = splitter.usable(windows)
@@ -88,24 +68,10 @@ def learning_curve(
     folds: str | Path | None = None,
     progress: bool = True,
 ) -> pd.DataFrame:
-    """Predict every person's windows by models that were trained on so many other people.
+    """Predict every person's windows by models that were trained on so many other people, drawn anew by each seed.
 
-    Parameters
-    ----------
-    model : str or sequence of str
-        Registered names.
-    windows : Dataset
-        As for :func:`~wesadlib.evaluation.runner.evaluate`; so are `params`, `workers`, `ray_address`, `folds` (a
-        finished fold is kept, and not run again) and `progress`.
-    sizes : iterable of int
-        Numbers of people to learn from.
-    seeds : iterable of int, optional
-        Each draws other people to learn from.
-
-    Returns
-    -------
-    DataFrame
-        Predictions as of a cold start, under the protocols ``learning_<size>``, and `size`.
+    The arguments are those of :func:`~wesadlib.evaluation.runner.evaluate`; predictions are as of a cold start, under
+    the protocols ``learning_<size>``, with the column `size`.
     """
     params = Params() if params is None else params
     names = [model] if isinstance(model, str) else list(model)
@@ -144,25 +110,11 @@ def score_curve(
 
 
 def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -> pd.DataFrame:
-    """How much accuracy rises when the number of training people is doubled, over the curve's last sizes.
+    """How much accuracy rises when the number of training people is doubled, over the curve's `last` sizes.
 
-    Of each person, accuracy is fitted by a line in ``log2(size)`` over the `last` largest sizes; slopes are averaged
-    over people and tested against none (:func:`~wesadlib.evaluation.statistics.paired_test`). It is a description of
-    these sizes; what lies beyond them nobody has seen.
-
-    Parameters
-    ----------
-    by_subject : DataFrame
-        As :func:`score_curve` returns by subject.
-    last : int, optional
-        How many of the largest sizes.
-    bootstrap : int, optional
-        Draws of people for the interval.
-
-    Returns
-    -------
-    DataFrame
-        ``model smallest largest people rise low high p detectable``, a row a model with at least two sizes.
+    Of each person of :func:`score_curve`, accuracy is fitted by a line in ``log2(size)``; slopes are averaged over
+    people and tested against none. It is a description of these sizes; what lies beyond them nobody has seen. Rows, a
+    model with at least two sizes: ``model smallest largest people rise low high p detectable``.
     """
     rows = []
     for model, part in by_subject.groupby("model", sort=False):

@@ -13,15 +13,10 @@ from wesadlib.params import Params
 
 
 def list_matrix(params: Params) -> pd.DataFrame:
-    """What is to be run, before anything runs.
+    """What is to be run, before anything runs, a row a task and protocol: ``task classes protocol models seeds``.
 
     All seeds on the main task under what a device could do; the first seed under other protocols, and on other tasks,
     which are scored under the first protocol alone.
-
-    Returns
-    -------
-    DataFrame
-        A row a task and protocol: ``task classes protocol models seeds``, the last three lists.
     """
     tasks: dict[str, list[str]] = {}
     for classes in (params.classes, *params.other_tasks):
@@ -51,12 +46,9 @@ def run_matrix(
 
 
 def tabulate_cost(training: pd.DataFrame) -> pd.DataFrame:
-    """What a matrix cost: a row a task and protocol, a column a model.
+    """Minutes of one core, a row a task and protocol, a column a model; NaN where no fold of a model ended well.
 
-    Returns
-    -------
-    DataFrame
-        Minutes of one core, means of models counting what their members took; NaN where no fold of a model ended well.
+    Means of models count what their members took.
     """
     groups = (training["seconds"] / 60).groupby([training[name] for name in ("task", "protocol", "model")], sort=False)
     table = groups.sum(min_count=1).unstack("model", sort=False)

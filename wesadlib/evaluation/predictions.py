@@ -82,13 +82,7 @@ def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
 
 
 def decide(predictions: pd.DataFrame) -> pd.DataFrame:
-    """What each row of predictions of one task comes to: the most probable state, its probability, and if it is right.
-
-    Returns
-    -------
-    DataFrame
-        ``predicted confidence correct``, with the index of `predictions`.
-    """
+    """What each row of predictions of one task comes to, with its index: ``predicted confidence correct``."""
     states, probability = probabilities(predictions)
     predicted = np.array(states, dtype=object)[probability.argmax(1)] if len(predictions) else np.empty(0, object)
     confidence = probability.max(1) if len(predictions) else np.empty(0)
@@ -100,23 +94,10 @@ def decide(predictions: pd.DataFrame) -> pd.DataFrame:
 def timeline(windows: xr.Dataset, predictions: pd.DataFrame, subject: str, state: str = "stress") -> pd.DataFrame:
     """One person's windows in the order of time, with the signals that carry stress and what models said of each.
 
-    Parameters
-    ----------
-    windows : Dataset
-        The windows that were evaluated, with ``feature``.
-    predictions : DataFrame
-        Their predictions, of any models.
-    subject : str
-        The person.
-    state : str, optional
-        The state whose probability is wanted.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by window: ``minute`` (of the window's middle), ``label``, ``accepted``, ``eda`` (uS; its mean),
-        ``heart_rate`` (per minute; NaN where no rate can be read, or the device has no beats) and, for each model,
-        ``p_<model>``: the probability that it gives the state, mean of its seeds.
+    Indexed by window: ``minute`` (of the window's middle), ``label``, ``accepted``, ``eda`` (uS; its mean),
+    ``heart_rate`` (per minute; NaN where no rate can be read, or the device has no beats) and, for each model,
+    ``p_<model>``: the probability that it gives `state`, mean of its seeds. `windows`, with ``feature``, are those that
+    were evaluated.
     """
     of_person = predictions[predictions["subject"] == subject]
     if of_person.empty:

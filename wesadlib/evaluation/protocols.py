@@ -43,14 +43,10 @@ class Fold:
 
 
 class Usable(NamedTuple):
-    """What a protocol lets each person's windows be used for.
+    """What a protocol lets each person's windows be used for, by positions.
 
-    Attributes
-    ----------
-    windows : mapping of str to ndarray of int
-        Person -> windows to learn from, or to be tested on where the person is left out.
-    rest : mapping of str to ndarray of int
-        Person -> windows at rest, for calibration; empty arrays where the protocol shows none.
+    `windows` are to learn from, or to be tested on where the person is left out; `rest`, for calibration, are empty
+    where the protocol shows none.
     """
 
     windows: Mapping[str, np.ndarray]

@@ -86,11 +86,8 @@ def score_intervals(
 ) -> pd.DataFrame:
     """Pooled scores as :func:`score` gives them, each with its interval (2.5 to 97.5 %) over draws of people.
 
-    Returns
-    -------
-    DataFrame
-        ``task model protocol windows metric value low high``, a row a task, model, protocol and score; NaN for fewer
-        than two people. Draws in which a state is missing are left out of the intervals of scores that need it.
+    Rows: ``task model protocol windows metric value low high``; NaN for fewer than two people. Draws in which a state
+    is missing are left out of the intervals of scores that need it.
     """
     rows = []
     for keys, group in groups(predictions):
@@ -205,13 +202,10 @@ def confidence_bin(confidence: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
 
 
 def confusion(predictions: pd.DataFrame, windows: str = "all") -> pd.DataFrame:
-    """How many windows of each state are taken for which; a row a model, state and prediction.
+    """How many windows of each state are taken for which, a row a model, label and prediction.
 
-    Returns
-    -------
-    DataFrame
-        ``task model protocol label predicted n_windows share``: the number is a mean over seeds, the share is
-        of the windows of that label.
+    ``task model protocol label predicted n_windows share``: a mean over seeds, and its share of the windows of that
+    label.
     """
     rows = []
     for keys, group in groups(predictions):
@@ -227,22 +221,11 @@ def confusion(predictions: pd.DataFrame, windows: str = "all") -> pd.DataFrame:
 
 
 def roc_curves(predictions: pd.DataFrame, state: str = "stress", by: str | None = None) -> pd.DataFrame:
-    """Share of a state's windows found, against the share of other windows taken for it.
+    """Share of a state's windows found by its probability, against the share of other windows taken for it.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :func:`~wesadlib.evaluation.runner.evaluate` returns.
-    state : str, optional
-        The state to find, by its probability, against all others.
-    by : {"subject"}, optional
-        A curve a person; people without windows of the state, or without others, have none.
-
-    Returns
-    -------
-    DataFrame
-        ``task model protocol [subject] false_positive_rate true_positive_rate``; the mean of the seeds'
-        curves, at fixed false positive rates, beginning at (0, 0).
+    A curve a model or, by subject, a person; people without windows of the state, or without others, have none. Rows:
+    ``task model protocol [subject] false_positive_rate true_positive_rate``; the mean of the seeds' curves, at fixed
+    false positive rates, beginning at (0, 0).
     """
     tables = []
     for keys, group in groups(predictions, [by] if by else []):

@@ -44,19 +44,9 @@ def choose(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Choose the headline configuration for every person without that person, on the main task.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        As :func:`~wesadlib.evaluation.matrix.run_matrix` returns.
-    windows, params, folds, progress
-        As for :func:`~wesadlib.evaluation.matrix.run_matrix`.
-
-    Returns
-    -------
-    chosen : DataFrame
-        Predictions under the model name ``chosen``, of each protocol that a device could follow.
-    selection : DataFrame
-        ``protocol subject candidate brier chosen``: every configuration's score for every person's choice.
+    Of the predictions that :func:`~wesadlib.evaluation.matrix.run_matrix` gives, those by each person's choice under
+    the model name ``chosen``, of each protocol that a device could follow; and ``protocol subject candidate brier
+    chosen``: every configuration's score for every person's choice.
     """
     single = [name for name in dict.fromkeys(params.models) if not hasattr(models.create(name, params), "members")]
     task = task_name(params.classes)
@@ -95,26 +85,9 @@ def predict_pairs(
 ) -> pd.DataFrame:
     """Predict every person by models that saw neither that person's group nor one other.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Registered models; a plain mean of models needs none of its own.
-    windows : Dataset
-        As for :func:`~wesadlib.evaluation.runner.evaluate`.
-    protocol : str
-        What a model may see of a new person.
-    seed : int
-        Seed of the groups and of the fits.
-    params : Params
-        The run's parameters; ``selection_groups`` is the number of groups.
-    folds, progress
-        As for :func:`~wesadlib.evaluation.runner.run_folds`.
-
-    Returns
-    -------
-    DataFrame
-        Predictions, a row a window, model and pair of groups, with ``group``, the person's own, and ``other``, the
-        group that was left out beside it.
+    `names` are registered models; a plain mean of models needs none of its own. ``params.selection_groups`` is the
+    number of groups, drawn by the seed. Predictions have a row a window, model and pair of groups, with ``group``, the
+    person's own, and ``other``, the group that was left out beside it.
     """
     splitter = make_protocol(protocol, params, seed)
     windows = windows_of_classes(splitter.prepare(windows), params.classes)
@@ -143,20 +116,9 @@ def score_candidates(pairs: pd.DataFrame, people: Sequence[str]) -> pd.DataFrame
     """How well every configuration does for each person's choice, and which one is chosen.
 
     A configuration's score is the mean Brier score of the windows of people who are in other groups than the one it is
-    chosen for, as predicted by models that had seen neither. The lowest is chosen; of equals the one of fewest models.
-
-    Parameters
-    ----------
-    pairs : DataFrame
-        As :func:`predict_pairs` returns.
-    people : sequence of str
-        For whom to choose; everybody is chosen for as well, under the name "", by all of the pairs: that is the
-        configuration for people who are not among these.
-
-    Returns
-    -------
-    DataFrame
-        ``protocol subject candidate brier chosen``.
+    chosen for, as predicted by models that had seen neither (:func:`predict_pairs`). The lowest is chosen; of equals
+    the one of fewest models. Everybody is chosen for as well, under the name "", by all of the pairs: that is the
+    configuration for people who are not among these. Rows: ``protocol subject candidate brier chosen``.
     """
     names = list(dict.fromkeys(pairs["model"]))
     group = dict(zip(pairs["subject"], pairs["group"], strict=True))
@@ -181,20 +143,10 @@ def score_candidates(pairs: pd.DataFrame, people: Sequence[str]) -> pd.DataFrame
 
 
 def apply_choice(predictions: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of each person by the configuration that was chosen without that person.
+    """Predictions of each person, of one task and protocol, by the configuration chosen without that person.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        Of one task and protocol, as :func:`~wesadlib.evaluation.runner.evaluate` returns, with all of the models.
-    scored : DataFrame
-        As :func:`score_candidates` returns.
-
-    Returns
-    -------
-    DataFrame
-        The same columns, a row a window and seed, under the model name ``chosen``; people are left out, under a seed,
-        of whom a member of their configuration has no prediction, as they are of that member.
+    The same columns, a row a window and seed, under the model name ``chosen``; people are left out, under a seed, of
+    whom a member of their configuration has no prediction, as they are of that member.
     """
     choice = scored[scored["chosen"]].set_index("subject")["candidate"]
     columns = [name for name in predictions.columns if name.startswith("p_")]

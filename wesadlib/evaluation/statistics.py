@@ -32,19 +32,10 @@ def interval(draws: np.ndarray) -> np.ndarray:
 
 
 def ratio_interval(sums: np.ndarray, counts: np.ndarray, *, bootstrap: int = 1000, seed: int = 0) -> np.ndarray:
-    """Interval (2.5 to 97.5 %) of a ratio of totals over draws of people, column by column.
+    """Interval (2.5 to 97.5 %) over draws of people of a ratio of totals, column by column ``(2, ...)``.
 
-    Parameters
-    ----------
-    sums, counts : ndarray (person, ...)
-        What each person adds to the ratio's two sides.
-    bootstrap, seed : int, optional
-        Draws of people, and their seed.
-
-    Returns
-    -------
-    ndarray (2, ...)
-        NaN where fewer than two people count: of one nothing follows for others.
+    `sums` and `counts` (person, ...) are what each person adds to its two sides; NaN where fewer than two people count:
+    of one nothing follows for others.
     """
     sums, counts = np.asarray(sums, float), np.asarray(counts, float)
     several = (counts > 0).sum(axis=0) > 1
@@ -101,21 +92,8 @@ class PairedTest(NamedTuple):
 
 
 def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000, seed: int = 0) -> PairedTest:
-    """Compare two models by their scores on the same people (Demšar 2006).
+    """Compare two models by a score a person, on the same people (Demšar 2006); NaN of either are left out.
 
-    People on whom either has no score (NaN) are left out.
-
-    Parameters
-    ----------
-    first, second : Series of float
-        A score a person, indexed by person.
-    bootstrap : int, optional
-        Draws of people for the interval.
-    seed : int, optional
-        Seed of these draws and, for more than 17 people, of the permutations.
-
-    Examples
-    --------
     Six people, better on each: nothing smaller than 2 / 2⁶ can come out.
 
     >>> people = ["S2", "S3", "S4", "S5", "S6", "S7"]
@@ -220,16 +198,9 @@ class Friedman(NamedTuple):
 
 
 def friedman(scores: pd.DataFrame) -> Friedman:
-    """Whether some model ranks higher than another over people.
+    """Whether some model ranks higher than another by `scores` (person, model), of which more is better.
 
-    Parameters
-    ----------
-    scores : DataFrame of float, (person, model)
-        Scores of which more is better; people without a score of every model are left out.
-
-    Examples
-    --------
-    Four people who all rank three models alike:
+    People without a score of every model are left out. Four people who all rank three models alike:
 
     >>> scores = pd.DataFrame({"A": [0.7, 0.8, 0.6, 0.9], "B": [0.8, 0.9, 0.7, 0.95], "C": [0.9, 0.95, 0.8, 1.0]})
     >>> test = friedman(scores)

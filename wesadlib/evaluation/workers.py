@@ -35,14 +35,9 @@ CLOSED = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 
 @contextmanager
 def shared_workers(params: Params, windows: xr.Dataset) -> Iterator[None]:
-    """A block in which all folds run on the same workers: to start them takes seconds.
+    """A block in which all folds run on the same workers, whose start takes seconds; without ``workers`` nothing.
 
-    Parameters
-    ----------
-    params : Params
-        The run's parameters; without ``workers`` the block changes nothing.
-    windows : Dataset
-        The largest windows that folds of the block are given: memory is set aside for copies of them.
+    `windows` are the largest that folds of the block are given: memory is set aside for copies of them.
     """
     if not params.workers:
         yield

@@ -26,17 +26,7 @@ def shuffled_labels(
 ) -> pd.DataFrame:
     """A cold start whose training labels are shuffled within each person: without a leak it cannot beat chance.
 
-    Parameters
-    ----------
-    windows, models, params, **options
-        As for :func:`~wesadlib.evaluation.audit.shortcuts.shuffled`.
-    seeds : sequence of int
-        A shuffle and a fit each.
-
-    Returns
-    -------
-    DataFrame
-        Predictions with the true labels, tagged as a control.
+    Each seed is a shuffle and a fit. Predictions have the true labels and are tagged as a control.
     """
     windows = windows_of_classes(windows, params.classes)
     truth = windows["label"].values.astype(str)
@@ -58,13 +48,7 @@ def shuffled_labels(
 def motion(
     windows: xr.Dataset, models: Sequence[str], params: Params, *, seed: int = 0, **options: Any
 ) -> pd.DataFrame:
-    """Cold starts on acceleration alone and on everything but acceleration, by the same folds.
-
-    Returns
-    -------
-    DataFrame
-        Predictions, tagged as the controls ``motion_only`` and ``without_motion``.
-    """
+    """Cold starts on acceleration alone and on all but it, by the same folds, tagged as controls."""
     windows = windows_of_classes(windows, params.classes)
     parts = []
     for name, wanted in (("motion_only", True), ("without_motion", False)):

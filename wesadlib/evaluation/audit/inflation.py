@@ -18,25 +18,10 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
 
     The reference of a shortcut is its own where the audit has one, or else the cold start of the run: of the seeds that
     both have, if there are any, and on the windows that the shortcut tested; but on all, where windows were dropped.
-    Each draw of people is the same on both sides.
-
-    Parameters
-    ----------
-    audit : DataFrame
-        Tagged predictions of shortcuts and references.
-    predictions : DataFrame
-        The run's predictions, with a cold start of each model.
-    bootstrap, seed : int, optional
-        Draws of people, and their seed.
-
-    Returns
-    -------
-    DataFrame
-        A row a shortcut and model, in the order of the rules: ``shortcut model rule against people n_windows``;
-        ``accuracy reference inflation inflation_low inflation_high``, where `reference` is the honest accuracy;
-        ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``; and ``better worse``: people on
-        whom the accuracy is higher and lower than the reference's. Shares, not points; an interval over fewer than two
-        people is NaN.
+    Each draw of people is the same on both sides. Rows, a shortcut and model in the order of the rules: ``shortcut
+    model rule against people n_windows``; ``accuracy reference inflation inflation_low inflation_high``, where
+    `reference` is the honest accuracy; ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``;
+    and ``better worse``: people on whom the accuracy is higher and lower than the reference's. Shares, not points.
     """
     rows = []
     shortcuts = audit[audit["role"] == "shortcut"]
@@ -54,14 +39,7 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
 
 
 def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """What the controls reach.
-
-    Returns
-    -------
-    DataFrame
-        A row a control and model: ``control model what seeds`` and, for accuracy, balanced accuracy and area under the
-        ROC, the mean of the seeds with its interval over people and seeds, ``<score> <score>_low <score>_high``.
-    """
+    """What the controls reach: ``control model what seeds`` and the columns of :func:`score_with_intervals`."""
     rows = []
     controls = audit[audit["role"] == "control"]
     for control in [name for name in CONTROLS if name in set(controls["shortcut"])]:
@@ -74,16 +52,10 @@ def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0)
 def score_with_intervals(
     part: pd.DataFrame, bootstrap: int = 1000, seed: int = 0, *, draw_seeds: bool = False
 ) -> dict[str, float]:
-    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, with intervals over people.
+    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, mean of seeds, with intervals.
 
-    Parameters
-    ----------
-    part : DataFrame
-        Predictions of one task and model; each seed is scored by itself.
-    bootstrap, seed : int, optional
-        Draws of people, and their seed.
-    draw_seeds : bool, optional
-        Draw the seeds as well: where they are few of many shuffles, rather than few trainings of one model.
+    Intervals are over people, and with `draw_seeds` over seeds as well: where they are few of many shuffles, rather
+    than few trainings of one model.
     """
     people = list_people(part)
     weights = draw_weights(len(people), bootstrap, seed)

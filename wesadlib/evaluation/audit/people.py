@@ -29,27 +29,13 @@ def tabulate_responses(
     state: str = "stress",
     rest: str = "baseline",
 ) -> pd.DataFrame:
-    """A row a person, hardest first.
+    """How people respond and are predicted, hardest first, by predictions of the same models and the cohort's table.
 
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with ``feature``.
-    cold, shuffled : DataFrame
-        Predictions of the same models by a cold start, and of windows that were shuffled.
-    cohort : DataFrame
-        The people as the chapter on the cohort describes them: ``subject``, ``stai_<state>``, ``notes``.
-    state, rest : str, optional
-        The state that is found, and the one that it is compared with.
-
-    Returns
-    -------
-    DataFrame
-        Indexed by subject: ``cold shuffled`` (accuracy, mean over models and seeds), ``eda`` (logarithm of the
-        skin conductance level, so that 0.69 is twice as high) and ``movement`` (g; standard deviation of the
-        acceleration's magnitude), each the mean of `state` less that of `rest`, ``stai`` (points, likewise),
-        ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where the device or the
-        questionnaire does not say.
+    Indexed by subject: ``cold shuffled`` (accuracy by a cold start and of shuffled windows, mean over models and
+    seeds), ``eda`` (logarithm of the skin conductance level, so that 0.69 is twice as high) and ``movement`` (g;
+    standard deviation of the acceleration's magnitude), each the mean of `state` less that of `rest`, ``stai`` (points,
+    likewise), ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where device or
+    questionnaire do not say.
     """
     table = pd.DataFrame({"cold": _accuracy(cold), "shuffled": _accuracy(shuffled)})
     for name, ending in RESPONSES.items():
@@ -76,19 +62,10 @@ def _response(windows: xr.Dataset, ending: str, state: str, rest: str) -> pd.Ser
 
 
 def nearest_is_own(windows: xr.Dataset) -> tuple[float, float]:
-    """How often the most similar other window is of the same person, among windows that do not overlap.
+    """How often the most similar other window is of the same person, among windows that do not overlap, and by chance.
 
-    Features are scaled as the baseline scales them, and compared by the sum of absolute differences.
-
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with ``feature``.
-
-    Returns
-    -------
-    share, by_chance : float
-        The share of windows, and what it would be if people did not differ.
+    Features are scaled as the baseline scales them, and compared by the sum of absolute differences; by chance is what
+    the share would be if people did not differ.
     """
     subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
     apart = non_overlapping(subject, start_s, float(windows.attrs["window_s"]))

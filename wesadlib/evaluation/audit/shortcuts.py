@@ -109,10 +109,7 @@ def whole_recording(
 ) -> pd.DataFrame:
     """Scale each person's windows by that person's whole recording, the tested person's too, and do not say so.
 
-    Parameters
-    ----------
-    predictions : DataFrame, optional
-        The run's predictions; those of the protocol ``whole_recording`` are taken, so that nothing is trained twice.
+    Of the run's `predictions` those of the protocol ``whole_recording`` are taken, so that nothing is trained twice.
     """
     name, parts, left = "whole_recording", [], list(models)
     if predictions is not None:
@@ -155,14 +152,9 @@ def _accuracy_by_seed(trained: pd.DataFrame) -> pd.DataFrame:
 def dropped_windows(
     predictions: pd.DataFrame, models: Sequence[str], params: Params, *, share: float = 0.1
 ) -> pd.DataFrame:
-    """Leave out the windows of which the model is least sure, once its predictions are there, and score the rest.
+    """Leave out of all scores the `share` of windows of which the model is least sure, once its predictions are there.
 
-    Parameters
-    ----------
-    predictions : DataFrame
-        The run's predictions; those of the cold start are taken.
-    share : float, optional
-        Share of the windows, by mean confidence of the seeds, that is left out of all scores.
+    Of the run's `predictions` those of the cold start are taken; confidence is the mean of the seeds.
     """
     kept = []
     for model in models:
@@ -199,14 +191,7 @@ def selects_epoch(model: str, params: Params) -> bool:
 def shuffled_folds(windows: xr.Dataset, seed: int, among: np.ndarray | None = None) -> list[Fold]:
     """Folds that ask nobody whose windows they are: a random fifth is tested, another may decide when to stop.
 
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with ``label (window)``.
-    seed : int
-        Seed of the draw, which keeps the share of each state.
-    among : ndarray of int, optional
-        Positions of the windows to take; default all.
+    The draw keeps the share of each state, `among` all windows or those at some positions.
     """
     among = np.arange(windows.sizes["window"]) if among is None else among
     label = windows["label"].values.astype(str)[among]
@@ -229,15 +214,7 @@ def shuffled_folds(windows: xr.Dataset, seed: int, among: np.ndarray | None = No
 
 
 def overlap_share(windows: xr.Dataset, folds: list[Fold]) -> float:
-    """Share of tested windows that have a moment in common with a window, of the same person, that is learnt from.
-
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with ``subject`` and ``start_s (window)`` and the attribute ``window_s``.
-    folds : list of Fold
-        Folds that together test each window at most once.
-    """
+    """Share of tested windows that have a moment in common with a window, of the same person, that is learnt from."""
     subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
     shared = []
     for fold in folds:

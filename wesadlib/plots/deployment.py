@@ -95,8 +95,8 @@ def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
             write_beside(axes, name, (rates["rate"].iloc[0], times.iloc[0]), (-8, up), **text)
     axes.set(xscale="log", yscale="log", ylabel="time to the answer, ms")
     axes.margins(y=0.15)
-    axes.set_xlim(left=0.6 * rates["rate"].min())
-    axes.set_xticks(list(rates["rate"]))
+    axes.set_xlim(left=0.4 * rates["rate"].min())
+    axes.set_xticks(list(rates["rate"])[:: -max(1, len(rates) // 3)])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter("")

@@ -49,15 +49,7 @@ _MODELS = (
 
 
 def make_app(service: Service, token: str | None = None) -> FastAPI:
-    """Make the app.
-
-    Parameters
-    ----------
-    service : Service
-        What answers.
-    token : str, optional
-        What every request has to show.
-    """
+    """Make the app, which answers whoever shows the token, where there is one."""
     streams = Streams(service)
 
     @asynccontextmanager

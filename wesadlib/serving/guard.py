@@ -25,17 +25,7 @@ _BINARY = (b"application/vnd.msgpack", b"application/octet-stream")
 
 
 class Guard:
-    """Middleware that refuses whoever has no token or asks from elsewhere, what is too much, and what takes too long.
-
-    Parameters
-    ----------
-    app : ASGI application
-        What it stands before.
-    service : Service
-        Its settings of the moment hold.
-    token : str, optional
-        What every request has to show; None: nothing.
-    """
+    """Middleware that refuses who has no token or asks from elsewhere, what is too much, and what takes too long."""
 
     def __init__(self, app: ASGIApp, service: "Service", token: str | None = None):
         self._app, self._service = app, service

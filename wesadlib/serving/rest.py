@@ -1,7 +1,6 @@
 """A person's rest as a value: a few means, signed and dated, that whoever is answered by it brings along."""
 
 import secrets
-from collections.abc import Mapping
 from hashlib import sha256
 
 import msgpack
@@ -9,35 +8,14 @@ import numpy as np
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from starlette.exceptions import HTTPException
 
-from wesadlib.errors import InputError
 from wesadlib.serving.schemas import MAX_TOKEN
 
 #: The header in which later calls bring it.
 HEADER = "Wesad-Rest"
 
 
-def read_key(variable: str, environment: Mapping[str, str]) -> str:
-    """The key in an environment variable, of 16 characters at least; a random one where no variable is named."""
-    if not variable:
-        return secrets.token_hex(32)
-    if len(key := environment.get(variable, "")) >= 16:
-        return key
-    raise InputError(
-        f"`rest_key_variable` is {variable}, an environment variable that is not set or short: give it 16 characters "
-        f"or more, the same for all servers that share people's rest, such as {variable}=$(openssl rand -hex 32)."
-    )
-
-
 class RestSigner:
-    """Sign people's rest, and read what was signed; all replicas of a server have the same key.
-
-    Parameters
-    ----------
-    key : str, optional
-        What signs; default: random, so that nobody else's is read.
-    age_h : float
-        How long a signed rest is accepted, h.
-    """
+    """Sign people's rest, and read what was signed with the same key, by default a random one, at most so long ago."""
 
     def __init__(self, key: str | None = None, age_h: float = 24.0):
         self.age_h = age_h

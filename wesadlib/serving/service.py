@@ -35,24 +35,12 @@ class _Call(NamedTuple):
 
 
 class Batcher:
-    """Hand calls to threads, as many at a time as are waiting.
+    """Hand calls to threads, as many at a time as are waiting; an exception among the results is raised to its call.
 
     Ray Serve has a decorator for this, which delays every lone call or makes batches of one. Here whatever is waiting
     when a thread becomes free is its next batch, so that batches grow with the load and a lone call waits for nobody.
-
-    Parameters
-    ----------
-    compute : callable
-        Takes a list of calls and returns a result for each, in order; runs in a thread. A result that is an exception
-        is raised where that call waits.
-    threads : int
-        How many batches are computed at a time.
-    size : int
-        Largest sum of weights in a batch; a heavier call makes a batch by itself.
-    wait_s : float
-        How long a free thread waits for more calls, where several came together before.
-    queue_length : int
-        Largest sum of weights that waits for a thread.
+    `size` bounds the sum of weights in a batch (a heavier call makes one by itself), `queue_length` of those that wait;
+    where several came together before, a free thread waits `wait_s` for more.
     """
 
     def __init__(
@@ -123,26 +111,7 @@ def example_window(bundle: Bundle) -> Samples:
 
 
 class Service:
-    """A bundle that answers, with what is counted beside it.
-
-    Parameters
-    ----------
-    bundle : Bundle
-        What answers.
-    settings : Settings
-        Limits and sizes.
-    metrics : Metrics, optional
-        What is counted.
-    drift : Drift, optional
-        What keeps features for drift; default: in this process.
-    rest_key : str, optional
-        What signs people's rest, the same in all replicas; default: random.
-
-    Attributes
-    ----------
-    ready : bool
-        Whether it has answered its own example.
-    """
+    """A bundle that answers, with what is counted beside it; `rest_key` signs people's rest, alike in all replicas."""
 
     def __init__(
         self,
@@ -178,21 +147,8 @@ class Service:
     ) -> list[Answer | dict[str, str]]:
         """Answer windows, in order; what is wrong with one, channel by channel, stands in its place.
 
-        Parameters
-        ----------
-        windows : sequence of (channels, rates_hz)
-            As the bundle takes them.
-        rest : str, optional
-            The person's rest, signed.
-        **origin
-            Whose they are and when they began, as :meth:`wesadlib.serving.drift_store.Drift.add` takes it.
-
-        Raises
-        ------
-        Busy
-            When too many windows are waiting.
-        HTTPException
-            401 or 409 where the rest cannot be used.
+        `rest` is the person's, signed (401 or 409 where it cannot be used); `origin` says whose they are and when they
+        began, as :meth:`wesadlib.serving.drift_store.Drift.add` takes it. Raises :class:`Busy` when too many wait.
         """
         values = None if rest is None else self.signer.read(rest, self.bundle.version)
         if not windows:

@@ -31,13 +31,7 @@ _logger = logging.getLogger(__name__)
 
 
 class Streams:
-    """The streams that a replica holds.
-
-    Parameters
-    ----------
-    service : Service
-        What answers.
-    """
+    """The streams that a replica holds."""
 
     def __init__(self, service: Service):
         self._service = service
@@ -78,15 +72,7 @@ class Streams:
 
 
 class StreamSession:
-    """One stream from its first message to its end.
-
-    Parameters
-    ----------
-    service : Service
-        What answers.
-    websocket : WebSocket
-        Accepted.
-    """
+    """One stream from its first message to its end."""
 
     def __init__(self, service: Service, websocket: WebSocket):
         self._service, self._websocket = service, websocket

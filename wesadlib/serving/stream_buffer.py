@@ -35,18 +35,7 @@ class StreamBuffer:
     Window k covers the time from ``k * hop_s`` for `window_s`, cut at the native rates as recordings are. It is due
     when every channel has reached its end, or when the channel that is furthest ahead is `lag_s` past it; what has not
     come by then is missing from it, though what comes later still counts for the windows after it. A window without any
-    sample is never due: a gap of a night costs nothing.
-
-    Parameters
-    ----------
-    rates_hz : mapping of str to float
-        Native rate of each channel.
-    window_s, hop_s : float
-        Length of a window, and from one window's start to the next.
-    lag_s : float
-        How far a channel may be ahead before a window goes without the others.
-    start_s : float
-        Start of the first window that is wanted, a whole number of hops.
+    sample is never due: a gap of a night costs nothing. The first window that is wanted starts at `start_s`.
 
     Examples
     --------

@@ -64,7 +64,7 @@ class InferenceResponse(BaseModel):
 
 
 class TensorMetadata(BaseModel):
-    """What a tensor has to be."""
+    """What a tensor has to be; -1 stands for any number of windows."""
 
     name: str
     datatype: str
@@ -72,21 +72,13 @@ class TensorMetadata(BaseModel):
 
 
 class ModelMetadata(BaseModel):
-    """The served model; -1 stands for any number of windows."""
+    """The served model."""
 
     name: str
     versions: list[str]
     platform: str
     inputs: list[TensorMetadata]
     outputs: list[TensorMetadata]
-
-
-class ServerMetadata(BaseModel):
-    """The server."""
-
-    name: str
-    version: str
-    extensions: list[str]
 
 
 class InferenceError(BaseModel):
@@ -108,9 +100,9 @@ def inference_router(service: Service) -> APIRouter:
             raise HTTPException(404, f"There is no such version of this model here, but {service.bundle.version}.")
 
     @router.get("", name="v2_server")
-    async def server() -> ServerMetadata:
+    async def server() -> dict[str, Any]:
         """Describe the server."""
-        return ServerMetadata(name="wesadlib", version=__version__, extensions=["binary_tensor_data"])
+        return {"name": "wesadlib", "version": __version__, "extensions": ["binary_tensor_data"]}
 
     @router.get("/health/live", name="v2_live")
     async def live() -> dict[str, bool]:

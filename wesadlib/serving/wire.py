@@ -39,15 +39,7 @@ _NO_WINDOW = "This is not one window in the form that /openapi.json describes."
 
 
 class BodyError(InputError):
-    """A body, or one window of it, is not what its form asks for.
-
-    Attributes
-    ----------
-    items : list of ProblemItem
-        What is wrong, field by field.
-    status : int
-        HTTP status that says the same.
-    """
+    """A body, or one window of it, is not what its form asks for; with what is wrong, field by field."""
 
     def __init__(self, message: str, items: Sequence[ProblemItem] = (), status: int = 422):
         super().__init__(message)

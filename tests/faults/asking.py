@@ -1,6 +1,7 @@
 """Requests at a fixed rate beside a test, each with its time, its answer, or what became of it."""
 
 import asyncio
+import json
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,12 +11,13 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
+import msgpack
 
 from wesadlib.serving.wire import CONTENT_TYPES
 
 #: Seconds after which a request without an answer hangs; what it then has for a status.
 PATIENCE_S, HANGS, BROKEN = 20.0, -1, 0
-_HEADERS = {"content-type": CONTENT_TYPES["binary"], "accept": CONTENT_TYPES["json"]}
+_HEADERS = {"content-type": CONTENT_TYPES["binary"]}
 
 
 class Asked(NamedTuple):
@@ -77,6 +79,6 @@ async def _ask_once(asked: list[Asked], client: httpx.AsyncClient, url: str, whi
     except httpx.TransportError:
         asked.append(Asked(which, sent_s, time.monotonic(), BROKEN))
     else:
-        problem = "json" in response.headers.get("content-type", "")
-        answer = response.json() if problem else {}
+        read = {CONTENT_TYPES["binary"]: msgpack.unpackb, "application/problem+json": json.loads}
+        answer = read.get(response.headers.get("content-type", ""), lambda content: {})(response.content)
         asked.append(Asked(which, sent_s, time.monotonic(), response.status_code, response.headers, answer))

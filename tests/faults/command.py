@@ -11,10 +11,11 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import yaml
 
-from wesadlib.serving import Client
+from wesadlib.serving import Client, RequestRefused
 from wesadlib.serving.process import free_port
 from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
 
@@ -59,6 +60,13 @@ class Command:
         """The process that keeps what drift is judged on."""
         (found,) = self.processes("ray::DriftStore")
         return found
+
+    def answers(self, question: str = "ready") -> bool:
+        """Whether one question of the client is answered."""
+        with suppress(RequestRefused, httpx.HTTPError):
+            getattr(self.client, question)()
+            return True
+        return False
 
     def files(self) -> set[Path]:
         """Folders of its own in /tmp and /dev/shm, as its processes name and hold them."""

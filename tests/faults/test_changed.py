@@ -6,9 +6,10 @@ import shutil
 import subprocess
 import sys
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+import httpx
 import minutes
 import people
 import pytest
@@ -19,7 +20,7 @@ from safetensors.numpy import load_file, save_file
 
 from wesadlib import artefacts
 from wesadlib.bundle import load_bundle
-from wesadlib.serving import Client
+from wesadlib.serving import Client, RequestRefused
 from wesadlib.serving.process import free_port, make_switches
 
 BIN = Path(sys.executable).parent
@@ -58,7 +59,8 @@ def cluster():
             yield deploy
         finally:
             head.terminate()
-    shutil.rmtree(folder, ignore_errors=True)
+            head.wait()
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_change_of_the_bundle_fails_no_request(tmp_path, old_bundle):
@@ -72,10 +74,14 @@ def test_a_change_of_the_bundle_fails_no_request(tmp_path, old_bundle):
         return file
 
     def answering(bundle):
-        return lambda: client.ready().model_version == bundle.version
+        def ask():
+            with suppress(RequestRefused, httpx.HTTPError):
+                return client.ready().model_version == bundle.version
+
+        return ask
 
     url = f"http://127.0.0.1:{port}"
-    with cluster() as deploy, Client(url, retry_s=START_S) as client:
+    with cluster() as deploy, Client(url, retry_s=0) as client:
         until(lambda: deploy(write(old_bundle.folder)), START_S)
         until(answering(old_bundle), START_S)
         with asking(url, people.BODIES, 10) as asked:

@@ -7,25 +7,24 @@ import minutes
 import people
 import pytest
 from asking import BROKEN, asking
-from command import serving, until
+from command import START_S, serving, until
 
-from wesadlib.serving import RequestRefused
-
-#: Seconds after which it has to be as before.
-BACK_S = 10.0
-#: Overloaded or gone for a moment, in a word of the app, of what stands before it, or of the kernel.
-PASSING = {BROKEN, 500, 502, 503, 504}
+#: Seconds after a kill in which the kernel and HAProxy may not know of it yet.
+UNDER_WAY_S = 1.0
+#: Seconds for which requests go on after the server is whole again.
+AFTER_S = 5.0
 
 
-def check_killed(asked, killed_s, expected):
-    """Errors only after the kill and for a while; before and after, and meanwhile where there is one, right answers."""
-    wrong = [one for one in asked if one.status != 200]
-    assert {one.status for one in wrong} <= PASSING
-    assert all(killed_s - 1 < one.ended_s < killed_s + BACK_S for one in wrong), wrong
+def check_answers(asked, expected, killed_s=0.0):
     for one in asked:
         if one.status == 200:
             assert one.answer["probabilities"] == pytest.approx(expected[one.which], abs=1e-6)
-    assert sum(one.sent_s > killed_s + BACK_S for one in asked) > 20
+        elif one.status == BROKEN:
+            # HAProxy closes the connection of what was under way, for the client to ask again.
+            assert one.sent_s < killed_s + UNDER_WAY_S
+        else:
+            # Gone for a moment: a problem, which says when to ask again.
+            assert (one.status, one.answer.get("status"), one.headers.get("retry-after")) == (503, 503, "1")
 
 
 def check_stream(predictions, bundle, recording):
@@ -45,52 +44,39 @@ def test_a_killed_replica_loses_no_request_no_rest_and_no_stream(tmp_path, old_b
         ThreadPoolExecutor(1) as threads,
         asking(command.client.url, people.BODIES, 20) as asked,
     ):
-        rest = command.client.rest("somebody", people.at_rest()).rest
+        rest = command.client.rest(people.at_rest()).token
         known = command.client.predict(*people.WINDOWS[0], rest=rest)
         stream = threads.submit(command.client.replay, recording, speed=16.0)
         time.sleep(5)
         victim = command.replicas()[0]
         killed_s = time.monotonic()
         victim.kill()
-        time.sleep(BACK_S + 3)
+        until(lambda: victim.pid not in {one.pid for one in command.replicas()}, START_S)
+        until(lambda: len(command.replicas()) == replicas and command.answers(), START_S)
+        whole_s = time.monotonic()
+        time.sleep(AFTER_S)
         again = command.client.predict(*people.WINDOWS[0], rest=rest)
-        predictions = stream.result(60)
-        until(lambda: len(command.replicas()) == replicas, BACK_S)
-        assert victim.pid not in {replica.pid for replica in command.replicas()}
-    check_killed(asked, killed_s, expected)
+        predictions = stream.result(START_S)
+        metrics = command.client.metrics()
+    check_answers(asked, expected, killed_s)
+    assert {one.status for one in asked if one.sent_s > whole_s} == {200}
     assert (again.protocol, again.model_version) == ("rest_calibrated", known.model_version)
     assert again.probabilities == pytest.approx(known.probabilities, abs=1e-6)
     check_stream(predictions, old_bundle, recording)
+    # What the dead one counted stays, what it held goes.
+    assert f'pid="{victim.pid}"' not in metrics and metrics.count("process_open_fds{") == replicas
 
 
-def test_a_killed_store_forgets_handles_and_nothing_else(tmp_path, old_bundle):
+def test_a_killed_store_of_drift_is_noticed_by_nobody_else(tmp_path, old_bundle):
     expected = people.probabilities(old_bundle)
     with (
         serving(tmp_path, old_bundle.folder) as command,
         asking(command.client.url, people.BODIES, 20) as asked,
     ):
-        client = command.client
-        before = client.rest("somebody", people.at_rest()).rest
-        assert client.predict(*people.WINDOWS[0], rest=before).protocol == "rest_calibrated"
-        killed = command.store()
-        killed.kill()
-        seen = []
-
-        def unknown():
-            with pytest.raises(RequestRefused) as refused:
-                client.predict(*people.WINDOWS[0], rest=before)
-            seen.append(refused.value.status)
-            return refused.value.status == 404
-
-        until(unknown, BACK_S)
-        assert set(seen) <= {404, 503}
-        assert command.store().pid != killed.pid
-        after = client.rest("somebody", people.at_rest()).rest
-        assert after != before
-        assert client.predict(*people.WINDOWS[0], rest=after).protocol == "rest_calibrated"
-        assert client.drift() is not None
-        assert "wesad" in client.metrics()
-    # Who named no rest noticed nothing.
+        command.client.drift()
+        victim = command.drift_store()
+        victim.kill()
+        until(lambda: [store.pid for store in command.processes("ray::DriftStore")] not in ([], [victim.pid]), START_S)
+        until(lambda: command.answers("drift"), START_S)
     assert {one.status for one in asked} == {200}
-    for one in asked:
-        assert one.answer["probabilities"] == pytest.approx(expected[one.which], abs=1e-6)
+    check_answers(asked, expected)

@@ -51,7 +51,7 @@ _HAPROXY_SWITCHES = {
     "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
     # Who does not read the answer is not waited for; a stream is asked for a sign of life more often.
     "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
-    # A window that was sent to a replica that is gone is answered by another.
+    # What was sent to a replica that is gone another answers, where HAProxy still holds all of it.
     "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
 }
 #: Addresses at which HAProxy finds the replica again: it looks at 127.0.0.1, the replica listens where the server does.

@@ -72,7 +72,7 @@ def test_every_parameter_reaches_the_network_and_its_training():
         "precision": "float32",
     }
     model = models.create("resnet", Params(**values))
-    given = {"classes": model.classes, **model.architecture, "patience": model.patience, **vars(model.recipe)}
+    given = {"classes": model.classes, **model.architecture, "patience": model.patience, **vars(model.training)}
     given["pick_epoch"] = model.validates
     assert {name: given[name] for name in values} == values
 
@@ -83,7 +83,7 @@ def test_the_kept_epoch_is_the_best_and_its_weights_have_that_loss(model, parts)
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
     assert history["epoch"].iloc[history["validation_loss"].argmin()] == model.best_epoch_
     right = predict(model, parts[1])[np.arange(len(parts[1])), (parts[1].label == "stress").astype(int)]
-    smoothing = model.recipe.label_smoothing
+    smoothing = model.training.label_smoothing
     loss = -((1 - smoothing / 2) * np.log(right) + smoothing / 2 * np.log(1 - right)).mean()
     assert loss == pytest.approx(history["validation_loss"].min(), abs=1e-5)
 
@@ -179,7 +179,7 @@ def test_saved_files_hold_no_pickle_and_all_that_the_model_is(model, tmp_path):
     model.save(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["model.json", "weights.safetensors"]
     loaded = ResNet.load(tmp_path)
-    names = ("architecture", "recipe", "best_epoch_", "patience", "augment", "validates", "channels_", "units_")
+    names = ("architecture", "training", "best_epoch_", "patience", "augment", "validates", "channels_", "units_")
     assert all(getattr(loaded, name) == getattr(model, name) for name in names)
     assert not loaded.network_.training
 

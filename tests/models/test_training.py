@@ -17,16 +17,16 @@ from wesadlib.models.training import (
     BestWeights,
     Curves,
     Hook,
-    Recipe,
+    LoopState,
     Report,
-    State,
+    TrainingConfig,
     _draw_rest,
     seeded,
     train,
 )
 
 CPU = torch.device("cpu")
-RECIPE = Recipe(epochs=5, batch_size=16, learning_rate=1e-2, precision="float32")
+CONFIG = TrainingConfig(epochs=5, batch_size=16, learning_rate=1e-2, precision="float32")
 
 
 class Linear(nn.Module):
@@ -56,14 +56,16 @@ def make_data(n: int = 40, seed: int = 0) -> tuple[list[torch.Tensor], torch.Ten
     return [torch.randn(n, 3, 20, generator=generator) + target[:, None, None], torch.empty(n, 0)], target
 
 
-def run(recipe: Recipe = RECIPE, validation=None, hooks=(), seed: int = 0, data=None) -> nn.Module:
+def run(config: TrainingConfig = CONFIG, validation=None, hooks=(), seed: int = 0, data=None) -> nn.Module:
     with seeded(seed, CPU) as generator:
-        return train(Linear(), *(data or make_data()), validation, recipe, generator, hooks)
+        return train(Linear(), *(data or make_data()), validation, config, generator, hooks)
 
 
 def test_the_loop_learns():
     curves = Curves()
-    network = run(Recipe(epochs=30, batch_size=8, learning_rate=3e-2, precision="float32"), make_data(seed=1), [curves])
+    network = run(
+        TrainingConfig(epochs=30, batch_size=8, learning_rate=3e-2, precision="float32"), make_data(seed=1), [curves]
+    )
     table = curves.table()
     assert list(table.columns) == ["epoch", "train_loss", "validation_loss", "learning_rate", "seconds"]
     assert table["epoch"].tolist() == list(range(1, 31))
@@ -75,7 +77,7 @@ def test_the_loop_learns():
 
 def test_the_learning_rate_rises_once_and_falls_to_nothing():
     curves = Curves()
-    run(Recipe(epochs=20, batch_size=8, learning_rate=0.05, precision="float32"), hooks=[curves])
+    run(TrainingConfig(epochs=20, batch_size=8, learning_rate=0.05, precision="float32"), hooks=[curves])
     rate = curves.table()["learning_rate"].to_numpy()
     peak = rate.argmax()
     assert rate[peak] == pytest.approx(0.05, rel=0.05)
@@ -92,7 +94,7 @@ def test_the_seed_decides_everything():
 
 def test_every_window_is_seen_once_an_epoch_in_equal_parts_and_another_order():
     (signal, measures), target = make_data(33)
-    run(Recipe(epochs=2, batch_size=16, precision="float32"), data=([signal, measures], target))
+    run(TrainingConfig(epochs=2, batch_size=16, precision="float32"), data=([signal, measures], target))
     assert [len(batch) for batch in Linear.seen] == [11] * 6
     first, second = torch.cat(Linear.seen[:3]), torch.cat(Linear.seen[3:])
     assert torch.equal(first.sort()[0], signal[:, 0, 0].sort()[0])
@@ -104,12 +106,12 @@ def test_windows_are_augmented_in_training_and_not_in_validation():
     zero = lambda signal, measures, generator: (0 * signal, measures)  # noqa: E731
     curves, (other, label) = Curves(), make_data(seed=1)
     with seeded(0, CPU) as generator:
-        network = train(Linear(), *make_data(), (other, label), RECIPE, generator, [curves], augment=zero)
+        network = train(Linear(), *make_data(), (other, label), CONFIG, generator, [curves], augment=zero)
     assert all((batch == 0).all() for batch in Linear.seen)
-    expected = training.evaluate_loss(network, other, label, RECIPE.label_smoothing)
+    expected = training.evaluate_loss(network, other, label, CONFIG.label_smoothing)
     assert curves.table()["validation_loss"].iloc[-1] == pytest.approx(expected)
     assert not math.isclose(
-        expected, training.evaluate_loss(network, [0 * other[0], other[1]], label, RECIPE.label_smoothing)
+        expected, training.evaluate_loss(network, [0 * other[0], other[1]], label, CONFIG.label_smoothing)
     )
 
 
@@ -124,8 +126,10 @@ def test_what_is_kept_is_the_mean_of_the_weights_over_the_last_epochs():
     trails = []
     for averaging in (1 / 3, 4.0):
         trails.append(Trail())
-        recipe = Recipe(epochs=12, batch_size=16, learning_rate=0.1, precision="float32", averaging_epochs=averaging)
-        run(recipe, hooks=[trails[-1]])
+        config = TrainingConfig(
+            epochs=12, batch_size=16, learning_rate=0.1, precision="float32", averaging_epochs=averaging
+        )
+        run(config, hooks=[trails[-1]])
     steps = [torch.stack(trail.kept).diff(dim=0).norm(dim=(1, 2)).max() for trail in trails]
     # A third of an epoch is one step of three: no averaging at all.
     assert steps[1] < 0.7 * steps[0]
@@ -141,7 +145,7 @@ def test_every_epoch_is_reported():
 def play(hook: BestWeights, losses: list[float]) -> tuple[nn.Module, int]:
     """Lead a hook through made-up validation losses; the weight of an epoch is its number."""
     network = nn.Linear(1, 1)
-    state = State(network, epochs=len(losses))
+    state = LoopState(network, epochs=len(losses))
     for state.epoch, state.validation_loss in enumerate(losses, start=1):
         nn.init.constant_(network.weight, state.epoch)
         hook.on_epoch_end(state)
@@ -219,7 +223,9 @@ def test_auto_takes_bfloat16_only_where_the_cpu_has_it(monkeypatch, capabilities
 def test_bfloat16_trains_to_about_the_same_weights():
     weights = []
     for precision in ("float32", "bfloat16"):
-        weights.append(run(Recipe(epochs=3, batch_size=16, learning_rate=1e-2, precision=precision)).layer.weight)
+        weights.append(
+            run(TrainingConfig(epochs=3, batch_size=16, learning_rate=1e-2, precision=precision)).layer.weight
+        )
     assert not torch.equal(*weights)
     assert torch.allclose(*weights, atol=0.02)
     assert weights[1].dtype == torch.float32
@@ -228,8 +234,8 @@ def test_bfloat16_trains_to_about_the_same_weights():
 def test_weight_decay_pulls_the_weights_to_zero():
     norms = []
     for decay in (0.0, 1.0):
-        recipe = Recipe(epochs=20, batch_size=16, learning_rate=3e-2, weight_decay=decay, precision="float32")
-        norms.append(run(recipe).layer.weight.norm().item())
+        config = TrainingConfig(epochs=20, batch_size=16, learning_rate=3e-2, weight_decay=decay, precision="float32")
+        norms.append(run(config).layer.weight.norm().item())
     assert norms[1] < 0.8 * norms[0]
 
 
@@ -241,7 +247,7 @@ def test_training_computes_on_one_thread_and_leaves_the_setting_as_it_was():
         def on_epoch_end(self, state):
             seen.append(torch.get_num_threads())
 
-    train(Linear(), *make_data(16), None, Recipe(epochs=1), torch.Generator(), [Watch()])
+    train(Linear(), *make_data(16), None, TrainingConfig(epochs=1), torch.Generator(), [Watch()])
     assert seen == [1] and torch.get_num_threads() == before
 
 

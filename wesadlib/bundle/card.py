@@ -43,8 +43,8 @@ def model_card(config: Mapping[str, Any]) -> str:
     """
     data, metrics = config["data"], config["metrics"]
     channels = [(name, one["units"], f"{one['rate_hz']:g}") for name, one in config["channels"].items()]
-    shown = [name for name in SCORES if any(name in row for row in metrics)]
-    scores = [[_cell(row.get(name)) for name in shown] for row in metrics]
+    columns = [name for name in SCORES if any(name in row for row in metrics)]
+    scores = [[_cell(row.get(name)) for name in columns] for row in metrics]
     untested = "None were stored with this bundle: treat it as untested."
     values = {
         "provenance": SIMULATED
@@ -56,7 +56,7 @@ def model_card(config: Mapping[str, Any]) -> str:
         "people": f"{data['subjects']} {'simulated people' if data['simulated'] else 'people of the WESAD data set'}",
         "windows": ", ".join(f"{count} {state}" for state, count in data["windows"].items()),
         "digest": data["digest"],
-        "scores": _table([SCORES[name] for name in shown], scores) if metrics else untested,
+        "scores": _table([SCORES[name] for name in columns], scores) if metrics else untested,
         "thresholds": ", ".join(f"`{name}` {value:g}" for name, value in config["quality"].items()),
     }
     return Path(__file__).with_name("card.md").read_text(encoding="utf-8").format(**config | values)

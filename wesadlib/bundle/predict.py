@@ -219,10 +219,10 @@ class Bundle:
             raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
 
     def _check_cut(self, windows: xr.Dataset) -> None:
-        wanted, given = list(self.config["channels"]), [str(name) for name in windows["channel"].values]
-        if given != wanted:
+        wanted, names = list(self.config["channels"]), [str(name) for name in windows["channel"].values]
+        if names != wanted:
             raise InputError(
-                f"these windows have the channels {', '.join(given)}; the bundle needs {', '.join(wanted)}."
+                f"these windows have the channels {', '.join(names)}; the bundle needs {', '.join(wanted)}."
             )
         samples = round(self.config["window_s"] * self.config["rate_hz"])
         if windows.sizes["time"] != samples:
@@ -245,9 +245,9 @@ class Bundle:
         if len(good):
             passed = windows.take(good)
             values = feature_values(passed)[0]
-            shown = self._predict_proba(passed.signal, values, [rests[k] for k in good])
-            for k, row, probability in zip(good, values, shown, strict=True):
-                features[k], probabilities[k] = row, probability
+            probability = self._predict_proba(passed.signal, values, [rests[k] for k in good])
+            for k, *row in zip(good, values, probability, strict=True):
+                features[k], probabilities[k] = row
         return [
             Result(make_answer(self.config, *parts, rest is not None), row)
             for *parts, rest, row in zip(quality.quality, quality.reasons, probabilities, rests, features, strict=True)

@@ -39,7 +39,7 @@ class Augmentation:
         normal : Tensor
             Normalised signals ``(window, channel, time)``.
         measures : Tensor
-            What else is known of each window, ``(window, measure)``; 0 where unknown.
+            What else is present of each window, ``(window, measure)``; 0 where unknown.
         generator : torch.Generator
             Draws everything.
         """
@@ -54,5 +54,5 @@ class Augmentation:
         kept = (torch.rand(windows, channels, generator=generator) >= self.lost).float()
         normal = normal * (sign * kept)[:, :, None].to(normal.device)
         # One column more, which is never lost, is what -1 points to.
-        known = torch.cat([kept, torch.ones(windows, 1)], dim=1)[:, list(self.channel_of)]
-        return normal, measures * known.to(measures.device)
+        present = torch.cat([kept, torch.ones(windows, 1)], dim=1)[:, list(self.channel_of)]
+        return normal, measures * present.to(measures.device)

@@ -264,6 +264,6 @@ def rest_of_each(values_of: Callable[[np.ndarray], np.ndarray], rest: Examples, 
 
 def mean_of_known(values: np.ndarray) -> np.ndarray:
     """Mean over windows ``(window, value)``, float32 ``(value,)``; NaN is left out, and stays where all is NaN."""
-    known = ~np.isnan(values)
+    present = ~np.isnan(values)
     with np.errstate(invalid="ignore"):
-        return (np.where(known, values, 0).sum(axis=0, dtype=float) / known.sum(axis=0)).astype(np.float32)
+        return (np.where(present, values, 0).sum(axis=0, dtype=float) / present.sum(axis=0)).astype(np.float32)

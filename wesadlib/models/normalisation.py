@@ -65,14 +65,14 @@ class WindowNormalisation(nn.Module):
         """
         present = ~torch.isnan(signal)
         count = present.sum(-1, keepdim=True)
-        known, count = count > 0, count.clamp(min=1)
+        sampled, count = count > 0, count.clamp(min=1)
         mean = torch.where(present, signal, 0).sum(-1, keepdim=True, dtype=torch.float64) / count
         deviation = torch.where(present, signal - mean.to(signal.dtype), 0)
         variance = deviation.square().sum(-1, keepdim=True, dtype=torch.float64) / count
         noise = self.noise[:, None].double()
         spread = (variance + noise.square()).sqrt()
         level = torch.where(self.logarithmic[:, None], torch.maximum(mean, noise).log(), mean)
-        levels = torch.cat([torch.where(known, value, torch.nan) for value in (level, spread.log())], dim=1)
+        levels = torch.cat([torch.where(sampled, value, torch.nan) for value in (level, spread.log())], dim=1)
         return deviation * (1 / spread).to(signal.dtype), levels.squeeze(-1).to(signal.dtype)
 
 
@@ -107,12 +107,12 @@ class RobustScale(nn.Module):
         """
         if not self.median.numel():
             return
-        known = ~torch.isnan(values).all(0)
+        learnable = ~torch.isnan(values).all(0)
         low, middle, high = torch.nanquantile(values, torch.tensor([0.25, 0.5, 0.75]), dim=0)
         deviation = (values - values.nanmean(0)).square().nanmean(0).sqrt()
         spread = torch.where(high > low, (high - low) / NORMAL_RANGE, deviation)
-        self.median.copy_(torch.where(known, middle, 0))
-        self.spread.copy_(torch.where(known & (spread > 0), spread, 1))
+        self.median.copy_(torch.where(learnable, middle, 0))
+        self.spread.copy_(torch.where(learnable & (spread > 0), spread, 1))
 
 
 def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:

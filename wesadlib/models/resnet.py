@@ -27,7 +27,7 @@ from wesadlib.models.base import (
     select_inputs,
 )
 from wesadlib.models.network import ResNet1D, RestWindows
-from wesadlib.models.training import BestWeights, Curves, Recipe, Report, choose_device, seeded
+from wesadlib.models.training import BestWeights, Curves, Report, TrainingConfig, choose_device, seeded
 from wesadlib.models.training import train as train_network
 
 WEIGHTS_FILE = "weights.safetensors"
@@ -52,8 +52,8 @@ class ResNet:
         kept, averaged over about one epoch, and validation people are only watched.
     patience : int
         Epochs without a better validation loss before training stops, where an epoch is picked.
-    **recipe
-        Constants of training: the fields of :class:`~wesadlib.models.training.Recipe`.
+    **training
+        Constants of training: the fields of :class:`~wesadlib.models.training.TrainingConfig`.
 
     Attributes
     ----------
@@ -85,14 +85,14 @@ class ResNet:
         augment: bool = True,
         pick_epoch: bool = False,
         patience: int = 10,
-        **recipe: Any,
+        **training: Any,
     ):
         self.classes = list(classes)
         self.architecture = {"width": width, "dropout": dropout, "levels": levels}
         self.augment = augment
         self.validates = pick_epoch
         self.patience = patience
-        self.recipe = Recipe(**recipe)
+        self.training = TrainingConfig(**training)
 
     @classmethod
     def from_params(cls, params: Any) -> Self:
@@ -124,14 +124,16 @@ class ResNet:
         with seeded(seed, device) as generator:
             self.network_ = self._make_network()
             self._learn_scales(train, rest)
-            shown, watched, at_rest = self._prepare(train, rest), None, None
+            inputs, watching, at_rest = self._prepare(train, rest), None, None
             if validation is not None:
-                watched = self._prepare(validation, rest), self._target(validation)
+                watching = self._prepare(validation, rest), self._target(validation)
             if rest is not None:
                 at_rest = RestWindows(self._measure(rest)[0], _number_people(rest, rest.subject))
             augment = self._augmentation() if self.augment else None
             network = self.network_.to(device)
-            network = train_network(network, shown, target, watched, self.recipe, generator, hooks, augment, at_rest)
+            network = train_network(
+                network, inputs, target, watching, self.training, generator, hooks, augment, at_rest
+            )
         self.network_ = network.cpu().eval()
         self.history_ = curves.table()
         self.best_epoch_ = best.epoch or int(self.history_["epoch"].iloc[-1])
@@ -200,8 +202,8 @@ class ResNet:
     def predict_proba(self, signal: np.ndarray, feature: Any, rest: np.ndarray | None = None) -> np.ndarray:
         """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
         check_rest_values(self, rest, len(signal))
-        given = (*self._tensors(signal, feature), *([] if rest is None else [_tensor(rest)]))
-        logits = _in_batches(self.network_, *given).astype(float)
+        inputs = (*self._tensors(signal, feature), *([] if rest is None else [_tensor(rest)]))
+        logits = _in_batches(self.network_, *inputs).astype(float)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return odds / odds.sum(axis=1, keepdims=True)
 
@@ -226,7 +228,7 @@ class ResNet:
             "augment": self.augment,
             "pick_epoch": self.validates,
             "patience": self.patience,
-            "recipe": vars(self.recipe),
+            "training": vars(self.training),
             "best_epoch": self.best_epoch_,
             "uses_rest": self.uses_rest_,
         }
@@ -239,7 +241,7 @@ class ResNet:
         try:
             saved = json.loads((folder / MODEL_FILE).read_text(encoding="utf-8"))
             options = {name: saved[name] for name in ("augment", "pick_epoch", "patience")}
-            model = cls(saved["classes"], **options, **saved["architecture"], **saved["recipe"])
+            model = cls(saved["classes"], **options, **saved["architecture"], **saved["training"])
             names = ("channels", "units", "features")
             model.channels_, model.units_, model.feature_names_ = (tuple(saved[name]) for name in names)
             model.rate_hz_, model.samples_ = saved["rate_hz"], saved["samples"]
@@ -274,9 +276,9 @@ class Joint(ResNet):
 
 
 @torch.inference_mode()
-def _in_batches(function: Any, *given: Tensor) -> np.ndarray:
+def _in_batches(function: Any, *inputs: Tensor) -> np.ndarray:
     with torch.autocast("cpu", enabled=False):
-        return torch.cat([function(*part) for part in zip(*(one.split(BATCH) for one in given), strict=True)]).numpy()
+        return torch.cat([function(*part) for part in zip(*(one.split(BATCH) for one in inputs), strict=True)]).numpy()
 
 
 def _tensor(values: np.ndarray) -> Tensor:

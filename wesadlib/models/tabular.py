@@ -203,13 +203,13 @@ def _scale(scaler: RobustAsinhScaler, part: Examples, rest: Examples | None) -> 
 def _import_skops() -> ModuleType:
     # It imports every package of scikit-learn to find what may be saved, and one of them all of torch.
     name = "sklearn.externals.array_api_compat.torch"
-    known = sys.modules.setdefault(name, None)
+    module = sys.modules.setdefault(name, None)
     try:
         import skops.io
 
         return skops.io
     finally:
-        if known is None:
+        if module is None:
             sys.modules.pop(name, None)
 
 

@@ -19,8 +19,8 @@ REST_WINDOWS = 3
 
 
 @dataclass(frozen=True)
-class Recipe:
-    """What a training run is asked to do: see the parameters of the same names.
+class TrainingConfig:
+    """Constants of training: see the parameters of the same names.
 
     Attributes
     ----------
@@ -38,7 +38,7 @@ class Recipe:
 
 
 @dataclass
-class State:
+class LoopState:
     """Where training stands; hooks read it, and set `stop` to end it after the epoch."""
 
     network: nn.Module
@@ -54,10 +54,10 @@ class State:
 class Hook:
     """Called by the loop; override what is needed."""
 
-    def on_epoch_end(self, state: State) -> None:
+    def on_epoch_end(self, state: LoopState) -> None:
         """After each epoch, with the losses known."""
 
-    def on_train_end(self, state: State) -> None:
+    def on_train_end(self, state: LoopState) -> None:
         """After the last epoch."""
 
 
@@ -67,7 +67,7 @@ class Report(Hook):
 
     report: Callable[[int, int, float, float], None]
 
-    def on_epoch_end(self, state: State) -> None:
+    def on_epoch_end(self, state: LoopState) -> None:
         """Report."""
         self.report(state.epoch, state.epochs, state.train_loss, state.validation_loss)
 
@@ -78,7 +78,7 @@ class Curves(Hook):
 
     rows: list[dict] = field(default_factory=list)
 
-    def on_epoch_end(self, state: State) -> None:
+    def on_epoch_end(self, state: LoopState) -> None:
         """Add a row."""
         names = ("epoch", "train_loss", "validation_loss", "learning_rate", "seconds")
         self.rows.append({name: getattr(state, name) for name in names})
@@ -103,14 +103,14 @@ class BestWeights(Hook):
     loss: float = float("inf")
     weights: dict[str, Tensor] = field(default_factory=dict)
 
-    def on_epoch_end(self, state: State) -> None:
+    def on_epoch_end(self, state: LoopState) -> None:
         """Compare."""
         if state.validation_loss < self.loss:
             self.epoch, self.loss = state.epoch, state.validation_loss
             self.weights = copy.deepcopy(state.network.state_dict())
         state.stop = state.epoch - self.epoch >= self.patience
 
-    def on_train_end(self, state: State) -> None:
+    def on_train_end(self, state: LoopState) -> None:
         """Put the best weights back."""
         if self.weights:
             state.network.load_state_dict(self.weights)
@@ -167,7 +167,7 @@ def train(
     windows: Sequence[Tensor],
     target: Tensor,
     validation: tuple[Sequence[Tensor], Tensor] | None,
-    recipe: Recipe,
+    config: TrainingConfig,
     generator: torch.Generator,
     hooks: Sequence[Hook] = (),
     augment: Callable[[Tensor, Tensor, torch.Generator], tuple[Tensor, Tensor]] | None = None,
@@ -189,7 +189,7 @@ def train(
         The numbers of their states ``(window,)``.
     validation : pair, or None
         Windows and target of other people. Their loss is told to the hooks and touches nothing else here.
-    recipe : Recipe
+    config : TrainingConfig
         Constants.
     generator : torch.Generator
         Draws the order of the windows and the augmentation; initialisation and dropout follow :func:`seeded`.
@@ -198,7 +198,7 @@ def train(
     augment : callable, optional
         Makes other windows of a batch (its normalised signals and its measures), by draws from the generator.
     rest : RestWindows, optional
-        Windows at rest of all the people, also of those who validate. Each step compares with a few of them, drawn
+        Windows at rest of all the people, also of those who validate. Each step compares with a few of them, windows
         anew.
 
     Returns
@@ -209,29 +209,29 @@ def train(
     device = next(network.parameters()).device
     windows, target = [part.to(device) for part in windows], target.to(device)
     rest = rest and RestWindows(*(part.to(device) for part in rest))
-    dtype = choose_dtype(recipe.precision, device)
-    steps = -(-len(target) // recipe.batch_size)
-    decay = max(0.0, 1 - 1 / (recipe.averaging_epochs * steps))
+    dtype = choose_dtype(config.precision, device)
+    steps = -(-len(target) // config.batch_size)
+    decay = max(0.0, 1 - 1 / (config.averaging_epochs * steps))
     average = AveragedModel(network, multi_avg_fn=get_ema_multi_avg_fn(decay), use_buffers=True)
     weights = network.parameters()
-    optimiser = torch.optim.AdamW(weights, recipe.learning_rate, weight_decay=recipe.weight_decay, fused=True)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, recipe.learning_rate, total_steps=steps * recipe.epochs)
-    state = State(average.module, recipe.epochs)
+    optimiser = torch.optim.AdamW(weights, config.learning_rate, weight_decay=config.weight_decay, fused=True)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, config.learning_rate, total_steps=steps * config.epochs)
+    state = LoopState(average.module, config.epochs)
     started = time.perf_counter()
 
-    for state.epoch in range(1, recipe.epochs + 1):
+    for state.epoch in range(1, config.epochs + 1):
         network.train()
         losses = []
         # Equal parts, so that no step rests on a handful of windows.
         for batch in torch.randperm(len(target), generator=generator).tensor_split(steps):
-            shown = [part[batch] for part in windows]
+            inputs = [part[batch] for part in windows]
             if augment:
-                shown[:2] = augment(*shown[:2], generator)
+                inputs[:2] = augment(*inputs[:2], generator)
             if rest is not None:
-                shown.append(_draw_rest(rest, *shown[1:], generator, augment))
+                inputs.append(_draw_rest(rest, *inputs[1:], generator, augment))
             with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-                logits = network.classify(*shown)
-            loss = functional.cross_entropy(logits.float(), target[batch], label_smoothing=recipe.label_smoothing)
+                logits = network.classify(*inputs)
+            loss = functional.cross_entropy(logits.float(), target[batch], label_smoothing=config.label_smoothing)
             optimiser.zero_grad()
             loss.backward()
             optimiser.step()
@@ -241,7 +241,7 @@ def train(
             losses.append(loss.item() * len(batch))
         state.train_loss = sum(losses) / len(target)
         if validation is not None:
-            state.validation_loss = evaluate_loss(state.network, *validation, recipe.label_smoothing, rest)
+            state.validation_loss = evaluate_loss(state.network, *validation, config.label_smoothing, rest)
         state.seconds = time.perf_counter() - started
         for hook in hooks:
             hook.on_epoch_end(state)
@@ -255,11 +255,11 @@ def train(
 def _draw_rest(
     rest: RestWindows, measures: Tensor, person: Tensor, generator: torch.Generator, augment: Callable | None
 ) -> RestWindows:
-    drawn = rest.draw(torch.unique(person), REST_WINDOWS, generator)
+    windows = rest.draw(torch.unique(person), REST_WINDOWS, generator)
     if augment is None:
-        return drawn
-    bare = measures.new_zeros(len(drawn.person), measures.shape[1])
-    return drawn._replace(normal=augment(drawn.normal, bare, generator)[0])
+        return windows
+    bare = measures.new_zeros(len(windows.person), measures.shape[1])
+    return windows._replace(normal=augment(windows.normal, bare, generator)[0])
 
 
 @torch.no_grad()
@@ -277,6 +277,6 @@ def evaluate_loss(
     # Also where the caller computes in another precision.
     with torch.autocast(device.type, enabled=False):
         for batch in zip(*(part.split(batch_size) for part in windows), strict=True):
-            shown = [part.to(device) for part in batch]
-            logits.append(network.classify(*shown, *([] if rest is None else [rest.of(shown[2])])))
+            inputs = [part.to(device) for part in batch]
+            logits.append(network.classify(*inputs, *([] if rest is None else [rest.of(inputs[2])])))
     return functional.cross_entropy(torch.cat(logits), target.to(device), label_smoothing=label_smoothing).item()

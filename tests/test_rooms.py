@@ -69,6 +69,54 @@ def test_modules_import_only_from_the_rooms_below(repository):
     assert wrong == []
 
 
+def import_graph(repository: Path) -> dict[str, set[str]]:
+    """Module -> modules of the library that it imports anywhere in it, for types too."""
+    package = repository / "wesadlib"
+    names = {
+        ".".join(["wesadlib", *path.relative_to(package).with_suffix("").parts]).removesuffix(".__init__"): path
+        for path in modules(repository)
+    }
+    graph = {}
+    for name, path in names.items():
+        others = {other for other in imported(path) if other in names} - {name}
+        # Of `from wesadlib.data import pickles` the module is what is imported, not the room around it.
+        rooms = {other.rpartition(".")[0] for other in others if other.count(".") > 1}
+        graph[name] = {other for other in others if other not in rooms or other in _named(path, names)}
+    return graph
+
+
+def _named(path: Path, names: dict[str, Path]) -> set[str]:
+    """Rooms of which a module imports names that are no modules."""
+    return {
+        node.module
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        and node.module in names
+        and any(f"{node.module}.{alias.name}" not in names for alias in node.names)
+    }
+
+
+def find_circle(graph: dict[str, set[str]]) -> list[str]:
+    """Modules that import each other in a circle, empty where none do: what is left when leaves are taken away."""
+    left = dict(graph)
+    while leaves := [name for name, others in left.items() if not others & set(left)]:
+        for name in leaves:
+            del left[name]
+    while roots := [name for name in left if not any(name in others for others in left.values())]:
+        for name in roots:
+            del left[name]
+    return sorted(left)
+
+
+def test_a_circle_is_found():
+    assert find_circle({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": {"a"}}) == ["b", "c"]
+    assert find_circle({"a": {"b"}, "b": set()}) == []
+
+
+def test_no_modules_import_each_other_in_a_circle(repository):
+    assert find_circle(import_graph(repository)) == []
+
+
 def test_every_module_has_a_room(repository):
     rooms = {path.relative_to(repository / "wesadlib").with_suffix("").parts[0] for path in modules(repository)}
     assert rooms - {"__init__"} <= set(ORDER)

@@ -3,6 +3,7 @@
 import difflib
 import os
 from collections.abc import Iterable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -14,8 +15,14 @@ from wesadlib.errors import InputError
 State = Literal["baseline", "stress", "amusement", "non-stress"]
 
 
-def _field(default: Any, group: str, help: str, **bounds: Any) -> Any:
+def _field(group: str, default: Any, help: str, **bounds: Any) -> Any:
     return Field(default, description=help, json_schema_extra={"group": group}, **bounds)
+
+
+_GROUPS = ("run", "recordings", "windows", "quality", "models", "network", "evaluation", "audit", "reliability")
+_run, _recordings, _windows, _quality, _models, _network, _evaluation, _audit, _reliability, _deployment = (
+    partial(_field, group) for group in (*_GROUPS, "deployment")
+)
 
 
 class Params(BaseModel):
@@ -23,126 +30,106 @@ class Params(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    run: str = _field("smoke", "run", "name of the run: its folder is outputs/<run>", pattern=r"^[a-z0-9][a-z0-9_-]*$")
+    run: str = _run("smoke", "name of the run: its folder is outputs/<run>", pattern=r"^[a-z0-9][a-z0-9_-]*$")
 
-    source: Literal["simulated", "wesad"] = _field("simulated", "recordings", "where recordings come from")
-    wesad_root: str = _field(
-        "", "recordings", "folder that holds S2, S3, …; empty: the environment variable WESAD_ROOT"
+    source: Literal["simulated", "wesad"] = _recordings("simulated", "where recordings come from")
+    wesad_root: str = _recordings("", "folder that holds S2, S3, …; empty: the environment variable WESAD_ROOT")
+    device: Literal["chest", "wrist"] = _recordings("chest", "the device that is modelled")
+    subjects: list[str] = _recordings([], "subjects to use, such as S2; empty: all")
+    simulated_subjects: int = _recordings(4, "how many people to simulate", ge=1, le=1000)
+    simulation_seed: int = _recordings(7, "seed of the simulated cohort", ge=0)
+    effect_size: float = _recordings(1.0, "simulated people: factor on every response to stress", ge=0, le=10)
+    between_person_spread: float = _recordings(
+        1.0, "simulated people: factor on the spread between people", ge=0, le=10
     )
-    device: Literal["chest", "wrist"] = _field("chest", "recordings", "the device that is modelled")
-    subjects: list[str] = _field([], "recordings", "subjects to use, such as S2; empty: all")
-    simulated_subjects: int = _field(4, "recordings", "how many people to simulate", ge=1, le=1000)
-    simulation_seed: int = _field(7, "recordings", "seed of the simulated cohort", ge=0)
-    effect_size: float = _field(1.0, "recordings", "simulated people: factor on every response to stress", ge=0, le=10)
-    between_person_spread: float = _field(
-        1.0, "recordings", "simulated people: factor on the spread between people", ge=0, le=10
-    )
-    artefact_rate: float = _field(1.0, "recordings", "simulated people: factor on the rate of artefacts", ge=0, le=10)
+    artefact_rate: float = _recordings(1.0, "simulated people: factor on the rate of artefacts", ge=0, le=10)
 
-    rate_hz: float = _field(35.0, "windows", "common rate of every channel, Hz", ge=8, le=256)
-    window_s: float = _field(60.0, "windows", "length of a window, s", ge=20, le=300)
-    hop_s: float = _field(30.0, "windows", "from one window's start to the next, s", gt=0, le=300)
-    min_purity: float = _field(0.0, "windows", "least share of a window that carries its label", ge=0, le=1)
+    rate_hz: float = _windows(35.0, "common rate of every channel, Hz", ge=8, le=256)
+    window_s: float = _windows(60.0, "length of a window, s", ge=20, le=300)
+    hop_s: float = _windows(30.0, "from one window's start to the next, s", gt=0, le=300)
+    min_purity: float = _windows(0.0, "least share of a window that carries its label", ge=0, le=1)
 
-    min_completeness: float = _field(0.95, "quality", "least share of samples present", ge=0, le=1)
-    max_flat_fast_s: float = _field(
-        1.0, "quality", "longest stretch without change in ECG, BVP, EMG and respiration, s", gt=0
+    min_completeness: float = _quality(0.95, "least share of samples present", ge=0, le=1)
+    max_flat_fast_s: float = _quality(1.0, "longest stretch without change in ECG, BVP, EMG and respiration, s", gt=0)
+    max_flat_s: float = _quality(10.0, "the same in EDA, s", gt=0)
+    max_flat_coarse_s: float = _quality(
+        40.0, "the same in temperature and acceleration, whose sensors count in coarse steps, s", gt=0
     )
-    max_flat_s: float = _field(10.0, "quality", "the same in EDA, s", gt=0)
-    max_flat_coarse_s: float = _field(
-        40.0, "quality", "the same in temperature and acceleration, whose sensors count in coarse steps, s", gt=0
+    max_saturated_share: float = _quality(0.05, "largest share of samples at a rail", ge=0, le=1)
+    min_in_range_share: float = _quality(0.9, "least share of samples in the physiological range", ge=0, le=1)
+    min_motion_score: float = _quality(
+        0.1, "least share of a window's seconds without strong movement; 0 accepts any", ge=0, le=1
     )
-    max_saturated_share: float = _field(0.05, "quality", "largest share of samples at a rail", ge=0, le=1)
-    min_in_range_share: float = _field(0.9, "quality", "least share of samples in the physiological range", ge=0, le=1)
-    min_motion_score: float = _field(
-        0.1, "quality", "least share of a window's seconds without strong movement; 0 accepts any", ge=0, le=1
-    )
-    min_beat_plausibility: float = _field(
-        0.5, "quality", "least share of a window covered by plausible beats, ECG", ge=0, le=1
-    )
-    min_pulse_plausibility: float = _field(
-        0.2, "quality", "the same in BVP, which movement blurs at the wrist", ge=0, le=1
-    )
-    fault_windows: int = _field(12, "quality", "good windows into which each fault is injected", ge=2, le=500)
+    min_beat_plausibility: float = _quality(0.5, "least share of a window covered by plausible beats, ECG", ge=0, le=1)
+    min_pulse_plausibility: float = _quality(0.2, "the same in BVP, which movement blurs at the wrist", ge=0, le=1)
+    fault_windows: int = _quality(12, "good windows into which each fault is injected", ge=2, le=500)
 
-    classes: list[State] = _field(
-        ["baseline", "stress"],
-        "models",
-        "states to tell apart; non-stress: baseline and amusement together",
-        min_length=2,
+    classes: list[State] = _models(
+        ["baseline", "stress"], "states to tell apart; non-stress: baseline and amusement together", min_length=2
     )
-    mean_of: list[str] = _field(
-        ["logistic", "forest", "resnet"], "models", "models whose probabilities the model `mean` averages", min_length=2
+    mean_of: list[str] = _models(
+        ["logistic", "forest", "resnet"], "models whose probabilities the model `mean` averages", min_length=2
     )
-    width: int = _field(4, "network", "width w of the network's first stage", ge=2, le=128)
-    dropout: float = _field(0.2, "network", "dropout in the network", ge=0, lt=1)
-    levels: bool = _field(True, "network", "join each channel's mean and log-spread to the pooled vector")
-    epochs: int = _field(3, "network", "most epochs of training", ge=1, le=500)
-    pick_epoch: bool = _field(
-        False, "network", "let validation people pick the epoch whose weights are kept; else they are learnt from"
+    width: int = _network(4, "width w of the network's first stage", ge=2, le=128)
+    dropout: float = _network(0.2, "dropout in the network", ge=0, lt=1)
+    levels: bool = _network(True, "join each channel's mean and log-spread to the pooled vector")
+    epochs: int = _network(3, "most epochs of training", ge=1, le=500)
+    pick_epoch: bool = _network(
+        False, "let validation people pick the epoch whose weights are kept; else they are learnt from"
     )
-    patience: int = _field(
-        10, "network", "epochs without a better validation loss before training stops, where an epoch is picked", ge=1
+    patience: int = _network(
+        10, "epochs without a better validation loss before training stops, where an epoch is picked", ge=1
     )
-    batch_size: int = _field(64, "network", "windows a training step", ge=2, le=4096)
-    learning_rate: float = _field(3e-3, "network", "peak learning rate of the one-cycle schedule", gt=0, le=1)
-    weight_decay: float = _field(1e-2, "network", "AdamW's weight decay", ge=0, le=1)
-    label_smoothing: float = _field(0.05, "network", "share of a label spread over the other states", ge=0, lt=1)
-    precision: Literal["auto", "float32", "bfloat16"] = _field(
-        "auto", "network", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
+    batch_size: int = _network(64, "windows a training step", ge=2, le=4096)
+    learning_rate: float = _network(3e-3, "peak learning rate of the one-cycle schedule", gt=0, le=1)
+    weight_decay: float = _network(1e-2, "AdamW's weight decay", ge=0, le=1)
+    label_smoothing: float = _network(0.05, "share of a label spread over the other states", ge=0, lt=1)
+    precision: Literal["auto", "float32", "bfloat16"] = _network(
+        "auto", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
     )
 
-    models: list[str] = _field(
-        ["logistic", "forest", "boosting", "resnet", "joint", "mean"], "evaluation", "models to compare", min_length=1
+    models: list[str] = _evaluation(
+        ["logistic", "forest", "boosting", "resnet", "joint", "mean"], "models to compare", min_length=1
     )
-    protocols: list[str] = _field(
+    protocols: list[str] = _evaluation(
         ["cold_start", "rest_calibrated", "whole_recording"],
-        "evaluation",
         "what a model may see of the person it is tested on; the first is the book's own",
         min_length=1,
     )
-    rest_minutes: float = _field(
-        2.0, "evaluation", "how much of a person's first baseline `rest_calibrated` may see, min", gt=0, le=30
+    rest_minutes: float = _evaluation(
+        2.0, "how much of a person's first baseline `rest_calibrated` may see, min", gt=0, le=30
     )
-    other_tasks: list[Annotated[list[State], Field(min_length=2)]] = _field(
+    other_tasks: list[Annotated[list[State], Field(min_length=2)]] = _evaluation(
         [["baseline", "stress", "amusement"], ["non-stress", "stress"]],
-        "evaluation",
         "states to tell apart besides `classes`, by one seed",
     )
-    seeds: list[Annotated[int, Field(ge=0)]] = _field([0], "evaluation", "seeds of every model", min_length=1)
-    selection_groups: int = _field(
-        4, "evaluation", "groups of people for the nested choice of a configuration", ge=3, le=50
+    seeds: list[Annotated[int, Field(ge=0)]] = _evaluation([0], "seeds of every model", min_length=1)
+    selection_groups: int = _evaluation(4, "groups of people for the nested choice of a configuration", ge=3, le=50)
+    validation_subjects: int = _evaluation(1, "training subjects set aside where an epoch is picked", ge=1)
+    learning_models: list[str] = _evaluation(
+        ["logistic", "forest"], "models of the learning curve, at every second number of people", min_length=1
     )
-    validation_subjects: int = _field(1, "evaluation", "training subjects set aside where an epoch is picked", ge=1)
-    learning_models: list[str] = _field(
-        ["logistic", "forest"],
-        "evaluation",
-        "models of the learning curve, at every second number of people",
-        min_length=1,
+    learning_networks: list[str] = _evaluation(
+        ["resnet"], "models of the learning curve that take long, at three numbers of people"
     )
-    learning_networks: list[str] = _field(
-        ["resnet"], "evaluation", "models of the learning curve that take long, at three numbers of people"
-    )
-    learning_draws: int = _field(2, "evaluation", "draws of people; of `learning_networks` one", ge=1, le=50)
-    workers: int = _field(0, "evaluation", "folds at a time; 0: one after the other in this process", ge=0, le=256)
-    ray_address: str = _field("", "evaluation", "address of a Ray cluster; empty: this machine")
-    bootstrap: int = _field(1000, "evaluation", "resamples of people for an interval", ge=100, le=100_000)
+    learning_draws: int = _evaluation(2, "draws of people; of `learning_networks` one", ge=1, le=50)
+    workers: int = _evaluation(0, "folds at a time; 0: one after the other in this process", ge=0, le=256)
+    ray_address: str = _evaluation("", "address of a Ray cluster; empty: this machine")
+    bootstrap: int = _evaluation(1000, "resamples of people for an interval", ge=100, le=100_000)
 
-    audit_models: list[str] = _field(
-        ["forest", "resnet"], "audit", "models, of those compared, that the shortcuts are tried on", min_length=1
+    audit_models: list[str] = _audit(
+        ["forest", "resnet"], "models, of those compared, that the shortcuts are tried on", min_length=1
     )
-    audit_seeds: int = _field(2, "audit", "seeds of which a shortcut shows the best", ge=2, le=100)
-    dropped_share: float = _field(0.1, "audit", "share of windows that a shortcut drops when scored", gt=0, lt=1)
+    audit_seeds: int = _audit(2, "seeds of which a shortcut shows the best", ge=2, le=100)
+    dropped_share: float = _audit(0.1, "share of windows that a shortcut drops when scored", gt=0, lt=1)
 
-    min_confidence: float = _field(0.7, "reliability", "below this confidence the model abstains", ge=0, le=1)
-    false_alarm_rate: float = _field(
-        0.05, "reliability", "share of healthy batches that may raise the drift alarm", gt=0, lt=1
-    )
-    drift_people: int = _field(2, "reliability", "people in a batch that drift is judged on", ge=1)
+    min_confidence: float = _reliability(0.7, "below this confidence the model abstains", ge=0, le=1)
+    false_alarm_rate: float = _reliability(0.05, "share of healthy batches that may raise the drift alarm", gt=0, lt=1)
+    drift_people: int = _reliability(2, "people in a batch that drift is judged on", ge=1)
 
-    served_model: str = _field("resnet", "deployment", "the model that goes into the bundle")
-    requests: int = _field(40, "deployment", "requests that the chapter sends to measure latency", ge=5, le=10_000)
-    stream_minutes: float = _field(6.0, "deployment", "minutes of a recording that the chapter streams", ge=2, le=120)
+    served_model: str = _deployment("resnet", "the model that goes into the bundle")
+    requests: int = _deployment(40, "requests that the chapter sends to measure latency", ge=5, le=10_000)
+    stream_minutes: float = _deployment(6.0, "minutes of a recording that the chapter streams", ge=2, le=120)
 
     @field_validator("classes")
     @classmethod

@@ -14,7 +14,8 @@ def make_recording(off=(), **changes):
     generator = np.random.default_rng(0)
     samples = {}
     for signal, rate, level, spread in (
-        ("bvp", 64, 0, 30), ("eda", 4, 1.0, 0.05), ("temp", 4, 33, 0.05), *((f"acc_{axis}", 32, 0.58, 0.05) for axis in "xyz")
+        ("bvp", 64, 0, 30), ("eda", 4, 1.0, 0.05), ("temp", 4, 33, 0.05),
+        *((f"acc_{axis}", 32, 0.58, 0.05) for axis in "xyz")
     ):  # fmt: skip
         values = level + spread * generator.standard_normal((MINUTES, 60 * rate))
         for minute in off:

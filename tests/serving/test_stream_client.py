@@ -326,3 +326,31 @@ def test_a_long_stream_keeps_only_what_is_not_answered(listened):
         kept = sum(len(samples.values) for chunk in stream._stream._kept for samples in chunk.values())
         assert kept <= 60 * sum(RATES.values())
     stream.end()
+
+
+def test_a_server_that_is_away_for_a_while_is_waited_for_although_no_call_is_repeated():
+    handshakes = []
+
+    def away(connection, request):
+        handshakes.append(request)
+        return connection.respond(503, "away") if len(handshakes) == 2 else None
+
+    async def break_off(line):
+        await hear(line)
+        await line.send(ready())
+        await line.close(1001)
+
+    async def answer(line):
+        await hear(line)
+        await line.send(ready())
+        assert await hear(line) == {"type": "end"}
+        await line.send(packed("end"))
+
+    with (
+        scripted(break_off, answer, process_request=away) as url,
+        Client(url, retry_s=0) as client,
+        client.stream(RATES) as stream,
+    ):
+        stream.end()
+        assert list(stream) == []
+    assert len(handshakes) == 3

@@ -14,7 +14,6 @@ from wesadlib.evaluation.comparison import (
     pairwise,
     person_scores,
     published_figures,
-    same_windows,
     tabulate,
     tabulate_published,
 )
@@ -68,14 +67,6 @@ def test_gains_are_adjusted_for_the_number_of_models(both_protocols):
     assert read["windows"] == 20 and read["accuracy"].startswith("0.900 [0.8")
 
 
-def test_same_windows_are_those_of_the_same_model_and_task(both_protocols):
-    other = both_protocols[both_protocols["protocol"] == "cold_start"].assign(model="two")
-    shared = same_windows(pd.concat([both_protocols, other]), "cold_start", "rest_calibrated")
-    assert set(shared["model"]) == {"one"} and set(shared["protocol"]) == {"cold_start"}
-    assert (shared["window"] % 6 > 0).all() and len(shared) == 20
-    assert same_windows(other, "cold_start", "rest_calibrated").empty
-
-
 def test_a_comparison_leaves_out_a_person_whom_one_protocol_lacks(both_protocols):
     lost = both_protocols[(both_protocols["protocol"] == "rest_calibrated") | (both_protocols["subject"] != "S3")]
     table = leaderboard(lost, bootstrap=200).set_index("protocol")
@@ -109,14 +100,6 @@ def test_a_fold_that_failed_under_one_seed_costs_its_person_and_no_other(random_
     assert np.isnan(person_scores(kept, "stress-baseline", "cold_start").loc["S4", "two"])
 
 
-def test_tasks_of_other_states_stand_in_one_table(predictions):
-    three = predictions.assign(task="amusement-stress-baseline", p_amusement=0.0)
-    table = leaderboard(pd.concat([predictions.assign(p_amusement=np.nan), three]), bootstrap=200)
-    assert table["task"].tolist() == ["stress-baseline", "amusement-stress-baseline"]
-    assert table["accuracy"].tolist() == pytest.approx([4 / 6, 4 / 6])
-    assert np.isfinite(table["roc_auc"][0]) and np.isnan(table["roc_auc"][1])
-
-
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [
@@ -134,10 +117,6 @@ def test_tasks_of_other_states_stand_in_one_table(predictions):
 def test_what_is_no_honest_score_is_refused(predictions, spoil, sentence):
     with pytest.raises(InputError, match=re.escape(sentence)):
         leaderboard(spoil(predictions))
-
-
-def test_rows_called_deployable_are_welcome(predictions):
-    assert len(leaderboard(predictions.assign(deployable=True), bootstrap=200)) == 1
 
 
 def test_scores_by_person_keep_people_that_a_model_lacks():
@@ -168,16 +147,6 @@ def test_friedman_agrees_with_scipy_and_ranks_the_best_first(accuracy):
     assert test.critical_difference == pytest.approx(2.343 * np.sqrt(3 * 4 / (6 * 8)), abs=2e-3)
 
 
-def test_friedman_of_models_that_do_the_same_is_undefined_and_incomplete_people_are_left_out(accuracy):
-    alike = pd.DataFrame({name: accuracy["poor"] for name in "abc"})
-    assert np.isnan(friedman(alike).p) and friedman(alike).mean_ranks.tolist() == [2, 2, 2]
-    assert np.isnan(friedman(accuracy[["poor", "good"]]).p)
-    accuracy.loc["S2", "good"] = np.nan
-    assert friedman(accuracy).people == 7
-    with pytest.raises(InputError, match="1 people with a score of each of 3"):
-        friedman(accuracy.iloc[:2])
-
-
 def test_nemenyi_calls_different_what_is_further_apart_than_the_critical_difference():
     generator = np.random.default_rng(0)
     scores = pd.DataFrame(generator.normal([0, 0.3, 0.6, 2], 0.5, (12, 4)), columns=list("abcd"))
@@ -203,12 +172,6 @@ def test_every_pair_is_tested_exactly_and_adjusted_for_all_pairs(accuracy):
     assert tied["p"] == 1 and np.isnan([tied["rank_biserial"], tied["effect_size"]]).all()
     with pytest.raises(InputError, match=r"1 model\(s\): to compare needs at least 2"):
         pairwise(accuracy[["poor"]])
-
-
-def test_a_person_whom_one_model_lacks_is_left_out_of_its_pairs_only(accuracy):
-    accuracy.loc["S2", "good"] = np.nan
-    people = pairwise(accuracy, bootstrap=200).set_index(["first", "second"])["people"]
-    assert people.to_dict() == {("poor", "same"): 8, ("poor", "good"): 7, ("same", "good"): 7}
 
 
 def test_effect_sizes():
@@ -242,20 +205,6 @@ def test_what_is_not_shown_is_not_claimed(accuracy):
     assert f"is {detectable.min():.1f} to {detectable.max():.1f} points, depending on the pair;" in said
 
 
-def test_a_pair_that_only_stands_alone_is_called_so():
-    difference = np.array([0.05, 0.04, 0.06, 0.02, 0.03, -0.01, 0.05, 0.01])
-    base = pd.Series(np.linspace(0.6, 0.8, 8), PEOPLE)
-    noise = np.random.default_rng(3).normal(0, 0.05, (8, 4))
-    scores = pd.DataFrame({"a": base, "b": base + difference} | {f"n{k}": base + noise[:, k] for k in range(4)})
-    pairs = pairwise(scores, bootstrap=200)
-    assert (pairs["p_holm"] >= 0.05).all() and (pairs["p"] < 0.05).any()
-    said = describe_pairs(pairs)
-    assert "Looked at alone, p falls below 0.05 for " in said and "They show" not in said
-    # Of three pairs eight people could show one, but do not.
-    said = describe_pairs(pairwise(scores[["a", "b", "n0"]], bootstrap=200))
-    assert "For none do they show" in said and "(adjusted p at least 0.07)" in said and "0.05 for a and b;" in said
-
-
 def test_published_figures_are_cited_with_their_protocol(repository):
     figures = published_figures()
     keys = set(re.findall(r"^@\w+\{(\w+),", (repository / "book" / "references.bib").read_text(), re.MULTILINE))
@@ -274,3 +223,13 @@ def test_a_protocol_without_a_cold_start_has_nothing_to_be_compared_with(both_pr
     one = both_protocols[both_protocols["subject"] == "S2"]
     row = against_cold_start(one).iloc[0]
     assert row["accuracy_cold"] == 1 and np.isnan(row["difference"])
+
+
+def test_friedman_of_models_that_do_the_same_is_undefined_and_incomplete_people_are_left_out(accuracy):
+    alike = pd.DataFrame({name: accuracy["poor"] for name in "abc"})
+    assert np.isnan(friedman(alike).p) and friedman(alike).mean_ranks.tolist() == [2, 2, 2]
+    assert np.isnan(friedman(accuracy[["poor", "good"]]).p)
+    accuracy.loc["S2", "good"] = np.nan
+    assert friedman(accuracy).people == 7
+    with pytest.raises(InputError, match="1 people with a score of each of 3"):
+        friedman(accuracy.iloc[:2])

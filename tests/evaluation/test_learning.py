@@ -1,7 +1,6 @@
 import numpy as np
 import pandas as pd
 import pytest
-import stub_models
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.learning import (
@@ -52,17 +51,6 @@ def test_with_everybody_it_is_a_cold_start(small_windows):
         whole = curve(small_windows, [4], model, seeds=[3])
         assert (whole["protocol"] == "learning_4").all() and (whole["size"] == 4).all()
         pd.testing.assert_frame_equal(whole.drop(columns="size").assign(protocol="cold_start"), cold)
-
-
-def test_a_learning_curve_resumes(small_windows, tmp_path, monkeypatch):
-    first = curve(small_windows, [2, 3], folds=tmp_path, seeds=[0, 1])
-    assert len(list(tmp_path.iterdir())) == 2 * 2 * 5
-
-    def fail(*args, **options):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(stub_models.Centroid, "fit", fail)
-    pd.testing.assert_frame_equal(first, curve(small_windows, [2, 3], folds=tmp_path, seeds=[0, 1]))
 
 
 def test_folds_of_the_whole_group_are_those_that_a_cold_start_kept(small_windows, tmp_path):

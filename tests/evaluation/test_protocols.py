@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart, draw_subjects
+from wesadlib.evaluation.protocols import ColdStart, WholeRecording
 
 
 def windows_of(subjects):
@@ -14,13 +14,14 @@ def windows_of(subjects):
 
 @settings(max_examples=60, deadline=None)
 @given(
+    kind=st.sampled_from([ColdStart, WholeRecording]),
     subjects=st.lists(st.sampled_from([f"S{k}" for k in range(2, 9)]), min_size=4, max_size=40),
     validation_subjects=st.integers(1, 3),
     seed=st.integers(0, 1000),
 )
-def test_each_person_is_on_one_side_of_a_fold_and_everybody_is_tested_once(subjects, validation_subjects, seed):
+def test_each_person_is_on_one_side_of_a_fold_and_everybody_is_tested_once(kind, subjects, validation_subjects, seed):
     people = set(subjects)
-    protocol = ColdStart(validation_subjects, seed)
+    protocol = kind(validation_subjects, seed)
     if len(people) < validation_subjects + 2:
         with pytest.raises(InputError):
             list(protocol.split(windows_of(subjects)))
@@ -57,17 +58,3 @@ def test_too_few_people_is_one_sentence_with_their_names():
         list(ColdStart().split(windows_of(["S2", "S2"])))
     with pytest.raises(InputError, match=r"3 subjects \(S2, S3, S4\).*at least 4.*or lower `validation_subjects`"):
         list(ColdStart(2).split(windows_of(["S2", "S3", "S4"])))
-
-
-def test_every_protocol_says_what_it_is():
-    for name, protocol in PROTOCOLS.items():
-        assert protocol.name == name
-        assert isinstance(protocol.deployable, bool)
-        assert protocol.seen.endswith(".")
-
-
-def test_draws_are_of_different_people_in_given_order():
-    people = [f"S{k}" for k in range(20)]
-    drawn = draw_subjects(people, 7, seed=4)
-    assert len(set(drawn)) == 7
-    assert drawn == [person for person in people if person in drawn]

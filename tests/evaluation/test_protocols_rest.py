@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart, RestCalibrated, WholeRecording, make_protocol
+from wesadlib.evaluation.protocols import ColdStart, RestCalibrated, WholeRecording, make_protocol
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.params import Params
 
@@ -62,8 +62,10 @@ def test_rest_is_chronological_and_on_no_side_of_a_fold(rest_minutes, hop_s, gap
     baseline = int(600 // hop_s)
     states = ("baseline", 50, baseline), ("stress", 50 + hop_s * baseline + gap_s, 6), ("baseline", 2000, 4)
     windows = recorded(*states, people=people, hop_s=hop_s)
-    start_s, label = windows["start_s"].values, windows["label"].values
+    start_s, label, owner = (windows[name].values for name in ("start_s", "label", "subject"))
     for fold in RestCalibrated(1, seed, rest_minutes).split(windows):
+        train, validation, test = (set(owner[part]) for part in (fold.train, fold.validation, fold.test))
+        assert test == {fold.held_out} and not train & validation and not (train | validation) & test
         used = np.concatenate([fold.train, fold.validation, fold.test])
         assert len(set(used)) == len(used) and not set(used) & set(fold.calibration)
         assert (label[fold.calibration] == "baseline").all()
@@ -198,12 +200,6 @@ def test_what_is_missing_stays_missing_and_what_does_not_vary_becomes_0():
     assert (np.isnan(result) == np.isnan(values)).all()
     assert np.allclose(result[:2, 0] - result[0, 0], [0, 2 / np.nanstd(values[:, 0])])
     assert (result[:, 2] == 0).all(), "the rounded mean of seven times 0.1 is not 0.1"
-
-
-def test_windows_as_they_are_where_the_scale_is_not_the_persons(small_windows):
-    for protocol in (ColdStart(), RestCalibrated()):
-        assert protocol.prepare(small_windows).identical(small_windows)
-    assert [name for name, protocol in PROTOCOLS.items() if not protocol.deployable] == ["whole_recording"]
 
 
 def test_a_protocol_is_made_by_name_of_the_runs_parameters():

@@ -74,13 +74,6 @@ def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(
     pd.testing.assert_frame_equal(predictions.drop(columns="model"), serial.drop(columns="model"))
 
 
-def test_what_is_wrong_in_a_worker_is_said_as_it_is_here(cluster, small_windows):
-    with pytest.raises(
-        InputError, match=r"^fold of S\d \(diverged, cold_start, seed 0\): probabilities that are not numbers"
-    ):
-        evaluate("diverged", small_windows, workers=2, ray_address=cluster.address, progress=False)
-
-
 def test_an_unforeseen_error_in_a_worker_fails_its_fold_in_the_words_of_a_serial_run(
     cluster, small_windows, monkeypatch
 ):
@@ -98,16 +91,6 @@ def test_an_unforeseen_error_in_a_worker_fails_its_fold_in_the_words_of_a_serial
 def test_an_address_where_no_cluster_is_is_named(small_windows, address):
     with pytest.raises(InputError, match=rf"^ray_address='{address}': no Ray cluster answers there"):
         evaluate("centroid", small_windows, workers=1, ray_address=address, progress=False)
-
-
-def test_this_machine_is_used_and_left_as_it_was(make_windows_of_toys):
-    import ray
-
-    ray.cloudpickle.register_pickle_by_value(stub_models)
-    windows = make_windows_of_toys(n_subjects=3, per_subject=6, window_s=20.0)
-    local = evaluate("centroid", windows, params=Params(workers=1), progress=False)
-    assert not ray.is_initialized()
-    pd.testing.assert_frame_equal(local, evaluate("centroid", windows, workers=0, progress=False))
 
 
 def test_workers_that_are_shared_serve_every_evaluation_of_a_block(make_windows_of_toys):

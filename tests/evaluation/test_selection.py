@@ -64,17 +64,6 @@ def test_groups_are_as_equal_as_can_be_and_follow_from_the_seed(people, number, 
     assert draw_groups(names, number, seed) == group
 
 
-def test_groups_of_other_seeds_are_others():
-    names = [f"S{k}" for k in range(15)]
-    drawn = [tuple(sorted(draw_groups(names, 5, seed).items())) for seed in range(5)]
-    assert len(set(drawn)) == 5
-
-
-def test_more_groups_than_people_are_refused(windows):
-    with pytest.raises(InputError, match=r"^7 subjects \(S2, .*selection_groups=8; lower .* at most 7"):
-        pairs_of(windows, params=Params(selection_groups=8))
-
-
 @pytest.mark.parametrize("protocol", ["cold_start", "rest_calibrated"])
 def test_each_pair_of_groups_is_predicted_by_a_model_that_saw_neither(windows, monkeypatch, protocol):
     seen = []
@@ -115,26 +104,6 @@ def test_what_is_plainly_better_in_every_group_is_chosen_for_everybody(windows):
     assert brier[list(known)].to_numpy() == pytest.approx(list(known.values()))
 
 
-def test_of_equals_the_one_of_fewest_models_is_chosen(windows):
-    assert chosen_of(pairs_of(windows, ["contrary", "ignorant"]), ["S2"]) == {"": "ignorant", "S2": "ignorant"}
-    nobody_knows = tell(windows, np.ones(windows.sizes["window"], bool)).copy()
-    nobody_knows["signal"][:, 0, 0] = 0.0
-    assert chosen_of(pairs_of(nobody_knows), ["S2"]) == {"": "ignorant", "S2": "ignorant"}
-
-
-def test_a_score_is_that_of_the_book(windows):
-    pairs = pairs_of(windows, ["centroid", "informed"])
-    table = score_candidates(pairs, [])
-    halves = [
-        score(part.assign(subject="S2"), bootstrap=100)["brier"]
-        for _, part in pairs[pairs["model"] == "centroid"].groupby(["group", "other"])
-    ]
-    sizes = pairs[pairs["model"] == "centroid"].groupby(["group", "other"]).size()
-    assert table.set_index("candidate")["brier"]["centroid"] == pytest.approx(
-        np.average(np.concatenate(halves), weights=sizes)
-    )
-
-
 @pytest.mark.parametrize("person", ["S2", "S5", "S8"])
 def test_the_choice_for_a_person_has_seen_nothing_of_the_person(windows, person):
     people = list(dict.fromkeys(windows["subject"].values))
@@ -161,17 +130,6 @@ def test_a_choice_turns_where_others_turn_it(windows):
     chosen = chosen_of(pairs_of(turned), people)
     assert {chosen[name] for name in people if group[name] == 0} == {"contrary"}
     assert "informed" not in {chosen[name] for name in people if group[name] == 0}
-
-
-def test_kept_folds_are_not_run_again(windows, tmp_path, monkeypatch):
-    first = pairs_of(windows, ["centroid"], folds=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 3
-
-    def fail(*args, **options):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(stub_models.Centroid, "fit", fail)
-    pd.testing.assert_frame_equal(pairs_of(windows, ["centroid"], folds=tmp_path), first)
 
 
 def test_a_choice_needs_every_fold(windows, monkeypatch):
@@ -225,3 +183,10 @@ def test_who_lacks_a_member_under_a_seed_is_left_out_there(windows):
     pd.testing.assert_frame_equal(kept, applied)
     with pytest.raises(InputError, match=r"^no prediction by the configurations that were chosen"):
         apply_choice(predictions[predictions["model"] == "centroid"], choice)
+
+
+def test_of_equals_the_one_of_fewest_models_is_chosen(windows):
+    assert chosen_of(pairs_of(windows, ["contrary", "ignorant"]), ["S2"]) == {"": "ignorant", "S2": "ignorant"}
+    nobody_knows = tell(windows, np.ones(windows.sizes["window"], bool)).copy()
+    nobody_knows["signal"][:, 0, 0] = 0.0
+    assert chosen_of(pairs_of(nobody_knows), ["S2"]) == {"": "ignorant", "S2": "ignorant"}

@@ -37,7 +37,7 @@ def fold_files(
     for job in jobs:
         prototype = prototypes[job.model]
         source = _source_digest(Path(inspect.getfile(type(prototype))))
-        key = joblib.hash([__version__, content, dataclasses.astuple(job.fold), job.seed, prototype, source, versions])
+        key = joblib.hash([__version__, content, dataclasses.astuple(job.fold), prototype, source, versions])
         name = "-".join([job.model, job.protocol, f"seed{job.seed}", job.fold.held_out, key[:16]])
         files[job.key] = folder / f"{re.sub('[^A-Za-z0-9_+-]', '_', name)}.parquet"
     return files

@@ -1,7 +1,7 @@
 """Learning curve: how well a model does on a new person when so many other people taught it."""
 
 from collections.abc import Iterable, Sequence
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,10 +63,7 @@ def learning_curve(
     *,
     params: Params | None = None,
     seeds: Iterable[int] = (0,),
-    workers: int | None = None,
-    ray_address: str | None = None,
-    folds: str | Path | None = None,
-    progress: bool = True,
+    **options: Any,
 ) -> pd.DataFrame:
     """Predict every person's windows by models that were trained on so many other people, drawn anew by each seed.
 
@@ -85,15 +82,7 @@ def learning_curve(
         for seed in dict.fromkeys(seeds)
         for fold in learning_folds(windows, size, validation_subjects=params.validation_subjects, seed=seed)
     ]
-    predictions, _ = run_folds(
-        jobs,
-        windows,
-        params,
-        workers=params.workers if workers is None else workers,
-        ray_address=params.ray_address if ray_address is None else ray_address,
-        folds=folds,
-        progress=progress,
-    )
+    predictions, _ = run_folds(jobs, windows, params, **options)
     protocol = predictions["protocol"].replace(ColdStart.name, f"learning_{whole}")
     return predictions.assign(protocol=protocol, size=protocol.str.removeprefix("learning_").astype(int))
 

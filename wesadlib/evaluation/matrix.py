@@ -1,6 +1,6 @@
 """The matrix of a run: which models are scored under which protocols, on which tasks, by which seeds."""
 
-from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import xarray as xr
@@ -31,16 +31,17 @@ def list_matrix(params: Params) -> pd.DataFrame:
     return pd.DataFrame(rows)
 
 
-def run_matrix(
-    windows: xr.Dataset, params: Params, *, folds: str | Path | None = None, progress: bool = True
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def run_matrix(windows: xr.Dataset, params: Params, **options: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run the whole matrix; predictions and training of all its rows, as :func:`evaluate` returns them."""
     tables = []
     with shared_workers(params, windows):
         for row in list_matrix(params).itertuples():
-            options = {"protocol": row.protocol, "seeds": row.seeds, "folds": folds, "progress": progress}
-            of_task = params.model_copy(update={"classes": row.classes})
-            tables.append(evaluate(row.models, windows, params=of_task, return_training=True, **options))
+            of_row = {
+                "protocol": row.protocol,
+                "seeds": row.seeds,
+                "params": params.model_copy(update={"classes": row.classes}),
+            }
+            tables.append(evaluate(row.models, windows, return_training=True, **of_row, **options))
     predictions, training = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     return predictions, training
 

@@ -4,6 +4,7 @@ import dataclasses
 import warnings
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -38,11 +39,8 @@ def evaluate(
     protocol: str = "cold_start",
     seeds: Iterable[int] = (0,),
     params: Params | None = None,
-    workers: int | None = None,
-    ray_address: str | None = None,
-    folds: str | Path | None = None,
-    progress: bool = True,
     return_training: bool = False,
+    **options: Any,
 ) -> pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]:
     """Predict every person's windows by a model that was trained on other people.
 
@@ -58,10 +56,12 @@ def evaluate(
         One of :data:`~wesadlib.evaluation.protocols.PROTOCOLS`.
     seeds : iterable of int, optional
         Seeds of the draw of validation people and of the fit.
-    params, workers, ray_address, folds, progress
-        As for :func:`run_folds`.
+    params : Params, optional
+        The run's parameters; default :class:`~wesadlib.params.Params`.
     return_training : bool, optional
         Return the training table as well.
+    **options
+        `workers`, `ray_address`, `folds` and `progress` of :func:`run_folds`.
 
     Returns
     -------
@@ -89,7 +89,6 @@ def evaluate(
         for seed in dict.fromkeys(seeds)
         for fold in make_protocol(protocol, params, seed).split(windows)
     ]
-    options = {"workers": workers, "ray_address": ray_address, "folds": folds, "progress": progress}
     predictions, training = run_folds(jobs, windows, params, **options)
     return (predictions, training) if return_training else predictions
 

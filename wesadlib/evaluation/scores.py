@@ -144,16 +144,16 @@ class PersonSums:
         count = labelled.sum(axis=1)
         of_state = labelled[:, [1]] if len(self.order) == 1 else labelled
         pairs = of_state * (count[:, None] - of_state)
+        # Averages over states, and rankings of one state against another, need every state: of none they are NaN.
         with np.errstate(invalid="ignore", divide="ignore"):
-            # Averages over states, and rankings of one state against another, need every state.
             complete = np.where((labelled > 0).all(axis=1), 1.0, np.nan)
             f1 = np.where(labelled + claimed > 0, 2 * correct / (labelled + claimed), 0)
             in_order = ((weights @ self.order) * weights).sum(axis=2).T
             return {
                 "accuracy": correct.sum(axis=1) / count,
-                "balanced_accuracy": (correct / labelled).mean(axis=1) * complete,
+                "balanced_accuracy": (correct / labelled).mean(axis=1),
                 "macro_f1": f1.mean(axis=1) * complete,
-                "roc_auc": (in_order / pairs).mean(axis=1) * complete,
+                "roc_auc": (in_order / pairs).mean(axis=1),
                 "ece": np.abs(weights @ self.gap).sum(axis=1) / count,
                 "brier": weights @ self.square_error / count,
             }

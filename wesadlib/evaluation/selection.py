@@ -9,7 +9,7 @@ choice has seen the person it is made for (Varma and Simon 2006 on why the choic
 import functools
 from collections.abc import Sequence
 from itertools import combinations
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -35,12 +35,7 @@ AND = "+"
 
 
 def choose(
-    predictions: pd.DataFrame,
-    windows: xr.Dataset,
-    params: Params,
-    *,
-    folds: str | Path | None = None,
-    progress: bool = True,
+    predictions: pd.DataFrame, windows: xr.Dataset, params: Params, **options: Any
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Choose the headline configuration for every person without that person, on the main task.
 
@@ -54,8 +49,7 @@ def choose(
     for protocol in dict.fromkeys(params.protocols):
         if not PROTOCOLS[protocol].deployable:
             continue
-        options = {"protocol": protocol, "seed": params.seeds[0], "params": params}
-        pairs = predict_pairs(single, windows, folds=folds, progress=progress, **options)
+        pairs = predict_pairs(single, windows, protocol=protocol, seed=params.seeds[0], params=params, **options)
         of_protocol = filter_predictions(predictions, task=task, protocol=protocol)
         tables.append(score_candidates(pairs, list(dict.fromkeys(of_protocol["subject"]))))
         chosen.append(apply_choice(of_protocol, tables[-1]))
@@ -80,8 +74,7 @@ def predict_pairs(
     protocol: str,
     seed: int,
     params: Params,
-    folds: str | Path | None = None,
-    progress: bool = True,
+    **options: Any,
 ) -> pd.DataFrame:
     """Predict every person by models that saw neither that person's group nor one other.
 
@@ -99,7 +92,7 @@ def predict_pairs(
         fold = leave_out(splitter, usable, out, f"groups {first}{AND}{second}")
         jobs += [Job(name, protocol, seed, fold) for name in names]
         sums += [first + second] * (len(names) * len(fold.test))
-    predictions, training = run_folds(jobs, windows, params, folds=folds, progress=progress)
+    predictions, training = run_folds(jobs, windows, params, **options)
     if training["error"].any():
         raise InputError(f"the choice of a configuration needs every fold: {training['error'].max()}")
     # In the order of the jobs, each with the windows of its two groups, of which one is the person's.

@@ -1,8 +1,6 @@
 import numpy as np
-import pandas as pd
 import pytest
 
-from wesadlib.errors import InputError
 from wesadlib.evaluation.comparison import hardest
 from wesadlib.evaluation.predictions import timeline
 from wesadlib.evaluation.runner import evaluate
@@ -49,9 +47,3 @@ def test_a_device_without_a_channel_gives_nan(evaluated):
     bare = windows.isel(channel=[2, 3], feature_name=[0])
     table = timeline(bare, predictions, "S4")
     assert table[["eda", "heart_rate"]].isna().all(axis=None)
-
-
-def test_an_unknown_person_is_named(evaluated):
-    with pytest.raises(InputError, match="no prediction of S99; there are those of S2, S3"):
-        timeline(*evaluated, "S99")
-    assert isinstance(evaluated[1], pd.DataFrame)

@@ -192,6 +192,8 @@ def test_a_network_answers_in_use_as_it_classifies_in_training():
     logits = network(signal, features, means)
     normal, levels = network.normalisation(signal)
     measures = network.compare(network.scale(network.join_measures(levels, features)), means[:, : network.measures])
+    moved = means + torch.cat([torch.zeros(network.measures), torch.ones(network.maps)])
+    assert not torch.allclose(network(signal, features, moved), logits, atol=1e-3)
     at_rest = RestWindows(network.normalisation(rest)[0], whose)
     torch.testing.assert_close(network.classify(normal, measures, person, at_rest), logits)
     assert (at_rest.of(torch.tensor([1])).person == 1).all() and len(at_rest.of(torch.tensor([1])).normal) == 3

@@ -17,14 +17,8 @@ class Augmentation:
     All of that is the same before a window is normalised and after, and after it is cheaper: a lost channel is zeros,
     a mirrored one changes its sign.
 
-    Parameters
-    ----------
-    mirrored : tuple of int
-        Positions of channels whose sign means nothing.
-    channel_of : tuple of int
-        For each measure of a window the position of the channel that it is lost with, -1 for one that stays.
-    lost : float
-        Share of channels that are lost.
+    `mirrored` are positions of channels whose sign means nothing; `channel_of` has for each measure of a window the
+    position of the channel that it is lost with, -1 for one that stays; `lost` is the share of channels that are lost.
     """
 
     mirrored: tuple[int, ...] = ()
@@ -32,17 +26,7 @@ class Augmentation:
     lost: float = 0.1
 
     def __call__(self, normal: Tensor, measures: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
-        """Other windows; those given are left as they are.
-
-        Parameters
-        ----------
-        normal : Tensor
-            Normalised signals ``(window, channel, time)``.
-        measures : Tensor
-            What else is present of each window, ``(window, measure)``; 0 where unknown.
-        generator : torch.Generator
-            Draws everything.
-        """
+        """Other normalised signals ``(window, channel, time)`` and measures ``(window, measure)``, all drawn anew."""
         windows, channels, samples = normal.shape
         start = torch.randint(samples, (windows, 1), generator=generator)
         order = ((torch.arange(samples) + start) % samples).to(normal.device)

@@ -14,18 +14,7 @@ from wesadlib.models.base import Examples, Model, check_rest_values
 
 
 class Mean:
-    """Several models, each fitted as it would be by itself; their probabilities are averaged with equal weights.
-
-    Parameters
-    ----------
-    members : mapping of str to Model
-        Registered name -> model; all of the same classes.
-
-    Attributes
-    ----------
-    validates : bool
-        Whether a member has something to stop.
-    """
+    """Models of the same classes, each fitted by itself; their probabilities are averaged with equal weights."""
 
     name = "mean"
 

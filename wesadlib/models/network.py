@@ -98,23 +98,6 @@ class ResNet1D(nn.Module):
     mean and log-spread, and features that were computed elsewhere, on the scale of the training windows. Where the
     person's rest is known, it sees beside all of that how far measures and pooled feature maps are from their means
     over the person's windows at rest, where what is the person's own cancels.
-
-    Parameters
-    ----------
-    units : sequence of str
-        Unit of each channel.
-    states : int
-        Number of states.
-    width : int
-        Width of the first residual stage; the others have 2, 2 and 4 times as many feature maps.
-    dropout : float
-        In every residual stage and before the last layer.
-    levels : bool
-        Whether each channel's mean and log-spread are among the measures.
-    features : int
-        How many features are among the measures.
-    rest : bool
-        Whether the person's windows at rest are known.
     """
 
     def __init__(
@@ -149,17 +132,7 @@ class ResNet1D(nn.Module):
         self.to(memory_format=torch.channels_last)
 
     def forward(self, signal: Tensor, features: Tensor | None = None, rest: Tensor | None = None) -> Tensor:
-        """Logits ``(window, state)``.
-
-        Parameters
-        ----------
-        signal : Tensor
-            ``(window, channel, time)``, in native units; may hold NaN.
-        features : Tensor, optional
-            ``(window, feature)``.
-        rest : Tensor, optional
-            ``(window, measure + map)``: means of what `summarise` gives over the person's windows at rest.
-        """
+        """Logits ``(window, state)`` of windows in native units, their features, and means of `summarise` at rest."""
         sizes = [self.measures, self.maps]
         measures, pooled = self.summarise(signal, features).split(sizes, dim=1)
         measures_at_rest, pooled_at_rest = (None, None) if rest is None else rest.split(sizes, dim=1)
@@ -210,21 +183,7 @@ class ResNet1D(nn.Module):
 
 @torch.no_grad()
 def describe_layers(network: nn.Module, shape: Sequence[int]) -> pd.DataFrame:
-    """Run a window of zeros through a network and note every layer that has no layers inside.
-
-    Parameters
-    ----------
-    network : nn.Module
-        In evaluation mode, as :meth:`torch.nn.Module.eval` sets it.
-    shape : sequence of int
-        ``(channel, time)`` of a window.
-
-    Returns
-    -------
-    DataFrame
-        In order of execution: layer (its name in the network), kind, maps and samples of its output (samples 1 where
-        time is gone), kernel and stride (convolutions and pooling), parameters, multiply_accumulates.
-    """
+    """A row a layer that a window of zeros ``(channel, time)`` runs through: what leaves it, its size and its cost."""
     rows = []
 
     def note(name: str, module: nn.Module, inputs: Any, output: Any) -> None:

@@ -39,11 +39,6 @@ class WindowNormalisation(nn.Module):
     become 0, the channel's own mean; a channel of nothing but NaN becomes zeros. The quality gate refuses such windows
     long before; here they only must not spread. Sums are taken in double precision, so that a window by itself, which
     may be added up in another order, gives the same as among others.
-
-    Parameters
-    ----------
-    units : sequence of str
-        Unit of each channel, one of :data:`RESOLUTION`.
     """
 
     def __init__(self, units: Sequence[str]):
@@ -52,16 +47,10 @@ class WindowNormalisation(nn.Module):
         self.register_buffer("logarithmic", torch.tensor([unit in LOGARITHMIC for unit in units]))
 
     def forward(self, signal: Tensor) -> tuple[Tensor, Tensor]:
-        """Normalise ``(window, channel, time)``.
+        """Normalised ``(window, channel, time)``, and what that threw away, ``(window, 2 * channel)``.
 
-        Returns
-        -------
-        Tensor
-            ``(window, channel, time)``, normalised.
-        Tensor
-            What that threw away, ``(window, 2 * channel)``: the channels' means (of a channel in one of the units
-            :data:`LOGARITHMIC` its logarithm, no smaller than that of the quantisation noise), then the logarithms of
-            their spreads; NaN where a channel has no sample.
+        The latter are the channels' means (of a channel in one of the units :data:`LOGARITHMIC` its logarithm, no
+        smaller than that of the quantisation noise), then the logarithms of their spreads; NaN without a sample.
         """
         present = ~torch.isnan(signal)
         count = present.sum(-1, keepdim=True)
@@ -82,11 +71,6 @@ class RobustScale(nn.Module):
     ``arcsinh((value - median) / spread)``, with the spread from the interquartile range: a person outside of what
     training showed, or a burst of movement, must not outvote all else. What is unknown (NaN) stays so. In double
     precision: a spread may be so small that a value's last digit tells.
-
-    Parameters
-    ----------
-    values : int
-        How many there are.
     """
 
     def __init__(self, values: int):
@@ -116,19 +100,9 @@ class RobustScale(nn.Module):
 
 
 def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
-    """What the network's normalisation takes away from each window.
+    """What normalisation takes away from each window: a row a window and channel, NaN without a sample.
 
-    Parameters
-    ----------
-    windows : Dataset
-        Windows with `signal` ``(window, channel, time)``, `subject` and `label`.
-
-    Returns
-    -------
-    DataFrame
-        A row a window and channel: subject, label, channel, units, mean (in these units; where they read ln(…), the
-        natural logarithm of the mean), log_spread (natural logarithm of the spread); NaN where the channel has no
-        sample.
+    Columns: subject, label, channel, units, mean (where the units read ln(…), the logarithm of the mean), log_spread.
     """
     signal = windows["signal"].transpose("window", "channel", "time")
     units = [str(unit) for unit in windows["units"].values]
@@ -144,20 +118,7 @@ def tabulate_levels(windows: xr.Dataset) -> pd.DataFrame:
 
 
 def separate_by_level(levels: pd.DataFrame, state: str, other: str) -> pd.Series:
-    """How well each level by itself tells two states apart over everybody's windows.
-
-    Parameters
-    ----------
-    levels : DataFrame
-        As :func:`tabulate_levels` gives it.
-    state, other : str
-        The two.
-
-    Returns
-    -------
-    Series
-        Area under the ROC curve for `state`, indexed by channel and statistic: above 0.5 where the level is higher.
-    """
+    """Area under the ROC curve for `state` of each channel's levels: above 0.5 where the level is higher in it."""
     table = levels[levels["label"].isin([state, other])].melt(["label", "channel"], ["mean", "log_spread"]).dropna()
     groups = table.groupby(["channel", "variable"])[["label", "value"]]
     return groups.apply(lambda part: roc_auc_score(part["label"] == state, part["value"]))

@@ -39,36 +39,12 @@ BATCH = 16
 class ResNet:
     """One-dimensional residual network on the raw signals of a window.
 
-    Parameters
-    ----------
-    classes : sequence of str
-        States to tell apart.
-    width, dropout, levels
-        See :class:`~wesadlib.models.network.ResNet1D`.
-    augment : bool
-        Whether training sees windows altered by :class:`~wesadlib.models.augmentation.Augmentation`.
-    pick_epoch : bool
-        Whether validation people pick the epoch whose weights are kept. Otherwise the weights after the last epoch are
-        kept, averaged over about one epoch, and validation people are only watched.
-    patience : int
-        Epochs without a better validation loss before training stops, where an epoch is picked.
-    **training
-        Constants of training: the fields of :class:`~wesadlib.models.training.TrainingConfig`.
-
-    Attributes
-    ----------
-    validates : bool
-        As `pick_epoch`: whether validation people decide anything. Where they do not, they had better teach.
-    network_ : ResNet1D
-        The trained network, on the CPU.
-    uses_rest_ : bool
-        Whether it was fitted with windows at rest, so that it predicts with them.
-    channels_, units_, rate_hz_, samples_
-        What a window must look like; taken from the training windows.
-    history_ : DataFrame
-        A row an epoch: epoch, train_loss, validation_loss, learning_rate, seconds.
-    best_epoch_ : int
-        The epoch whose weights were kept: the one of lowest validation loss where one is picked, else the last.
+    With `augment`, training sees windows altered by :class:`~wesadlib.models.augmentation.Augmentation`. With
+    `pick_epoch`, validation people pick the epoch whose weights are kept, and training stops after `patience` epochs
+    without a better loss of theirs; otherwise the weights after the last epoch are kept, averaged over about one epoch,
+    and validation people are only watched. Further options are those of
+    :class:`~wesadlib.models.training.TrainingConfig`. Fitted, `network_` is on the CPU, `history_` has a row an epoch
+    (epoch, train_loss, validation_loss, learning_rate, seconds) and `best_epoch_` is the one that was kept.
     """
 
     name = "resnet"

@@ -74,22 +74,6 @@ class FeatureModel(ABC):
 
     Nothing is stopped early and nothing is chosen by a score, so the people set aside for validation have no other use
     and are learnt from as well.
-
-    Parameters
-    ----------
-    classes : sequence of str
-        States to tell apart.
-    **options
-        Constants of the classifier, in place of those of the class.
-
-    Attributes
-    ----------
-    feature_names_ : tuple of str
-        Features that the model reads: all that the training windows have.
-    uses_rest_ : bool
-        Whether it was fitted with windows at rest, so that it predicts with them.
-    pipeline_ : sklearn.pipeline.Pipeline
-        The fitted steps: scaling, after which rest is taken away, imputation, and those of `_steps`.
     """
 
     name: ClassVar[str]

@@ -22,10 +22,7 @@ REST_WINDOWS = 3
 class TrainingConfig:
     """Constants of training: see the parameters of the same names.
 
-    Attributes
-    ----------
-    averaging_epochs : float
-        Time constant, in epochs, of the running mean of the weights that is validated and kept.
+    `averaging_epochs` is the time constant of the running mean of the weights that is validated and kept.
     """
 
     epochs: int = 25
@@ -90,13 +87,7 @@ class Curves(Hook):
 
 @dataclass
 class BestWeights(Hook):
-    """Keep the weights of the lowest validation loss, put them back at the end, stop when none comes for long.
-
-    Parameters
-    ----------
-    patience : int
-        Epochs without a lower loss before training stops.
-    """
+    """Keep the weights of the lowest validation loss, put them back at the end, stop when none comes for long."""
 
     patience: int
     epoch: int = 0
@@ -178,33 +169,9 @@ def train(
     AdamW, a one-cycle learning rate, label smoothing. What is validated and kept is the running mean of the weights
     over about the last epoch, which is steadier from epoch to epoch than the weights themselves.
 
-    Parameters
-    ----------
-    network : ResNet1D
-        On the device where it shall be trained; the tensors are brought there.
-    windows : sequence of Tensor
-        What ``network.classify`` takes: normalised signals ``(window, channel, time)``, measures ``(window, measure)``
-        and, with `rest`, the people's numbers ``(window,)``.
-    target : Tensor
-        The numbers of their states ``(window,)``.
-    validation : pair, or None
-        Windows and target of other people. Their loss is told to the hooks and touches nothing else here.
-    config : TrainingConfig
-        Constants.
-    generator : torch.Generator
-        Draws the order of the windows and the augmentation; initialisation and dropout follow :func:`seeded`.
-    hooks : sequence of Hook
-        Called after each epoch and at the end.
-    augment : callable, optional
-        Makes other windows of a batch (its normalised signals and its measures), by draws from the generator.
-    rest : RestWindows, optional
-        Windows at rest of all the people, also of those who validate. Each step compares with a few of them, windows
-        anew.
-
-    Returns
-    -------
-    ResNet1D
-        The network with the kept weights.
+    `windows` are what ``network.classify`` takes, `validation` the same and the target of other people, whose loss
+    reaches the hooks and nothing else. `augment` makes other windows of a batch. `rest` are windows at rest of all the
+    people, of which each step compares with a few, drawn anew.
     """
     device = next(network.parameters()).device
     windows, target = [part.to(device) for part in windows], target.to(device)

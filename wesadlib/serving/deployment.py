@@ -27,6 +27,8 @@ _OPTIONS = {
     "graceful_shutdown_timeout_s": 10.0,
     "graceful_shutdown_wait_loop_s": 0.1,
     "health_check_period_s": 2.0,
+    # A change of the bundle: replicas that answer stay until others have come up, or for good where these do not.
+    "max_surge_percent": 25,
     # Beside one replica a core there has to be room for the one that takes the place of another.
     "ray_actor_options": {"num_cpus": 0.5},
 }

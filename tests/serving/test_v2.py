@@ -152,6 +152,7 @@ def plain(change=lambda tensor: None):
         (plain(lambda tensor: tensor["data"][0].pop()), "wrist_eda: the data are finite numbers"),
         (plain(lambda tensor: tensor["data"][0].__setitem__(0, "1.0")), "wrist_eda: the data are finite numbers"),
         (plain(lambda tensor: tensor.update(parameters={"binary_data_size": 10**9})), "wrist_eda: the data are finite"),
+        (plain(lambda tensor: tensor.update(data=[[True] * 240] * 3)), "wrist_eda: the data are finite numbers"),
         (plain(lambda tensor: tensor.update(parameters={"binary_data_size": -1})), "wrist_eda: the data are finite"),
     ],
 )
@@ -170,3 +171,5 @@ def test_numbers_may_be_flat_or_nested_and_nothing_comes_after_the_last_tensor(c
     headers = {"inference-header-content-length": str(len(header))}
     response = client.post("/v2/models/logistic/infer", content=header + b"more", headers=headers)
     assert response.json() == {"error": "4 bytes come after the last tensor."}
+    response = client.post("/v2/models/logistic/infer", content=b"", headers={"inference-header-content-length": "x"})
+    assert response.status_code == 400 and "Inference-Header-Content-Length" in response.json()["error"]

@@ -1,5 +1,7 @@
 """A bundle that knows people at rest: the same answers as the model's own, from a few means."""
 
+import copy
+
 import minutes
 import numpy as np
 import pytest
@@ -94,3 +96,16 @@ def test_features_come_with_answers_and_not_with_refusals(folder, visitor):
     assert list(bundle.feature_names) == features["feature_name"].values.tolist()
     assert rejected.features is None and rejected.answer.status == "rejected"
     assert unusable.features is None and isinstance(unusable.answer, dict)
+
+
+def test_windows_and_models_that_do_not_belong_together_are_no_bundle(folder, visitor, tmp_path):
+    bundle, windows = load_bundle(folder), visitor[0]
+    if bundle.model.channels_:
+        with pytest.raises(InputError, match="the model reads the channels wrist_bvp, .* give the windows that it was"):
+            turned = windows.isel(channel=slice(None, None, -1))
+            save_bundle(bundle.model, tmp_path / "x", windows=turned, params=Params())
+    other = copy.copy(bundle.calibrated)
+    other.classes = ["stress", "baseline"]
+    with pytest.raises(InputError, match="a model of the same states, channels and features"):
+        save_bundle(bundle.model, tmp_path / "x", calibrated=other, windows=windows, params=Params())
+    assert not (tmp_path / "x").exists()

@@ -188,6 +188,15 @@ def test_the_loop_stops_where_a_hook_says_so():
     assert stop.ended == 2
 
 
+def test_label_smoothing_keeps_a_network_from_certainty():
+    sure = []
+    for smoothing in (0.0, 0.4):
+        options = {"epochs": 30, "batch_size": 8, "learning_rate": 0.1, "precision": "float32"}
+        network = run(TrainingConfig(**options, label_smoothing=smoothing)).eval()
+        sure.append(network.classify(*make_data()[0]).softmax(1).max(1)[0].mean().item())
+    assert sure[0] > 0.9 > 0.85 > sure[1]
+
+
 def test_label_smoothing_is_in_the_loss():
     (windows, target), network = make_data(), Linear()
     nn.init.zeros_(network.layer.weight)

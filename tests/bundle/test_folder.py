@@ -39,7 +39,7 @@ def test_the_configuration_says_what_the_model_needs(saved_bundle):
 def test_every_file_but_the_configuration_has_a_digest_and_none_is_a_pickle(saved_bundle):
     found = {path.relative_to(saved_bundle).as_posix() for path in saved_bundle.rglob("*") if path.is_file()}
     assert set(read_config(saved_bundle)["files"]) == found - {"config.json"}
-    assert {"MODEL_CARD.md", "reference.parquet"} < found
+    assert {"MODEL_CARD.md", "reference.csv"} < found
     assert not [name for name in found if name.endswith((".pkl", ".pickle", ".pt", ".joblib"))]
 
 
@@ -56,7 +56,7 @@ def test_the_reference_comes_back(saved_bundle):
     )
 
 
-@pytest.mark.parametrize("name", ["MODEL_CARD.md", "reference.parquet", "model/model.json", "weights"])
+@pytest.mark.parametrize("name", ["MODEL_CARD.md", "reference.csv", "model/model.json", "weights"])
 def test_a_changed_file_is_refused_by_name(copied, name):
     if name == "weights":
         name = max(read_config(copied)["files"], key=lambda file: (copied / file).stat().st_size)
@@ -73,8 +73,8 @@ def test_a_missing_and_an_added_file_are_refused_by_name(copied):
     with pytest.raises(InputError, match=r"more\.skops: not part of the bundle"):
         load_bundle(copied)
     (copied / "model" / "more.skops").unlink()
-    (copied / "reference.parquet").unlink()
-    with pytest.raises(InputError, match=r"reference\.parquet: missing"):
+    (copied / "reference.csv").unlink()
+    with pytest.raises(InputError, match=r"reference\.csv: missing"):
         load_bundle(copied)
 
 

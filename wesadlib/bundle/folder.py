@@ -1,7 +1,7 @@
 """A bundle on disk: written whole or not at all, and checked before anything of it is loaded.
 
 It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``calibrated/`` (the same of a model that
-uses a person's rest, where there is one), ``reference.parquet`` (what drift is measured against), ``example.msgpack``
+uses a person's rest, where there is one), ``reference.csv`` (what drift is measured against), ``example.msgpack``
 (some minutes of a person who does not exist) and ``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the
 SHA-256 of the configuration itself is the model's version.
 """
@@ -75,7 +75,7 @@ def save_bundle(
             calibrated.save(partial / "calibrated")
         (partial / EXAMPLE_FILE).write_bytes(make_example(names, float(windows.attrs["window_s"])))
         if drift_reference is not None:
-            drift_reference.to_parquet(partial / "reference.parquet", index=False)
+            drift_reference.to_csv(partial / "reference.csv", index=False)
         config = _describe(model, windows, params) | {
             "metrics": _records(metrics),
             "drift_threshold": drift_threshold,

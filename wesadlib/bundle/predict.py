@@ -59,8 +59,8 @@ class Bundle:
     @property
     def reference(self) -> pd.DataFrame | None:
         """What drift is measured against, or None where the bundle was saved without."""
-        path = self.folder / "reference.parquet"
-        return pd.read_parquet(path) if path.exists() else None
+        path = self.folder / "reference.csv"
+        return pd.read_csv(path, dtype={"subject": str}, float_precision="round_trip") if path.exists() else None
 
     @property
     def supports_rest(self) -> bool:

@@ -190,11 +190,6 @@ class Bundle:
         recording : Recording
         start_s : float
             Where the window starts, seconds from the recording's start.
-
-        Returns
-        -------
-        channels : dict of str to ndarray (time)
-        rates_hz : dict of str to float
         """
         for name in self.config["channels"]:
             if name not in recording.signals:
@@ -272,10 +267,6 @@ def load_bundle(folder: str | Path, threads: int = 1) -> Bundle:
     folder : path
     threads : int
         How many threads compute one call.
-
-    Returns
-    -------
-    Bundle
     """
     config = read_config(folder)
     folder = Path(folder).resolve()

@@ -2,8 +2,11 @@
 
 import errno
 import os
+import shlex
 import signal
 import sys
+from collections.abc import Sequence
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +24,14 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs.")
 console = Console()
+
+
+class Format(StrEnum):
+    """What simulated people can be written as."""
+
+    WESAD = "wesad"
+    E4 = "e4"
+    EMBRACEPLUS = "embraceplus"
 
 
 @app.command()
@@ -59,16 +70,70 @@ def book(
 
 
 @app.command()
-def check(root: Annotated[Path, typer.Argument(help="Folder that holds S2, S3, …")]) -> None:
-    """Check recordings: a table per subject, and a non-zero exit on a problem."""
-    from wesadlib.data import check_cohort
+def predict(
+    path: Annotated[
+        Path, typer.Argument(help="A recording (E4 zip, Avro, XDF, table, folder), or a folder of people.")
+    ],
+    bundle: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("outputs/demo/bundle"),
+    columns: Annotated[
+        str, typer.Option(help="Of a table: bvp=PPG,eda=GSR,…; of a folder of tables eda=file:GSR.")
+    ] = "",
+    units: Annotated[str, typer.Option(help="Units where they are not the device's own: temp=degF,….")] = "",
+    time: Annotated[str | None, typer.Option(help="Of a table: the column of times.")] = None,
+    rest: Annotated[str, typer.Option(help="When the person was at rest: 00:02:00-00:07:00, first:5 or tags.")] = "",
+    step: Annotated[float, typer.Option(help="Seconds from one answer to the next.")] = 5.0,
+    out: Annotated[Path | None, typer.Option(help="Folder to write; default: beside the input, NAME_wesad.")] = None,
+    force: Annotated[bool, typer.Option(help="Replace the answer to another question.")] = False,
+) -> None:
+    """Answer a recording: a table over time, a summary, a figure, and a page that says how far to trust it."""
+    from wesadlib.report.answers import INDEX, Question, answer_path
 
-    table, problems = check_cohort(root, progress=console.is_terminal)
+    command = shlex.join(["wesad", *sys.argv[1:]])
+    question = Question(bundle, step, rest, *_parse_columns(columns, units), time, command)
+    try:
+        folder, problems = answer_path(path, question, out, force=force, progress=console.is_terminal)
+    except KeyboardInterrupt:
+        print("wesad: interrupted; who was finished is kept, and not computed again.", file=sys.stderr)
+        raise typer.Exit(130) from None
+    page = folder / INDEX if (folder / INDEX).exists() else folder / "report.html"
+    console.print(f"The answer: {os.path.relpath(page)}", soft_wrap=True, highlight=False)
+    _report(problems)
+
+
+@app.command()
+def check(
+    path: Annotated[Path, typer.Argument(help="A recording of any format, a folder of people, or one with S2, S3, ….")],
+    columns: Annotated[str, typer.Option(help="Of a table: bvp=PPG,eda=GSR,….")] = "",
+    units: Annotated[str, typer.Option(help="Units where they are not the device's own: temp=degF,….")] = "",
+    time: Annotated[str | None, typer.Option(help="Of a table: the column of times.")] = None,
+) -> None:
+    """Check recordings, without a model: what they hold, whether they were worn; a non-zero exit on a problem."""
+    from wesadlib.data import check_cohort
+    from wesadlib.data.wesad import is_wesad
+
+    if path.is_dir() and any(is_wesad(entry) or entry.name == "S2" for entry in path.iterdir()):
+        table, problems = check_cohort(path, progress=console.is_terminal)
+    else:
+        from wesadlib.report.answers import Question, check_path
+
+        question = Question(Path(), 5.0, "", *_parse_columns(columns, units), time)
+        table, notes, problems = check_path(path, question, progress=console.is_terminal)
+        for note in notes:
+            console.print(note, soft_wrap=True, markup=False, highlight=False)
     console.print(table.to_string(index=False, float_format="%.1f"), soft_wrap=True, markup=False, highlight=False)
-    for problem in problems:
-        console.print(problem, style="red", soft_wrap=True, markup=False)
-    if problems:
-        raise typer.Exit(1)
+    _report(problems)
+
+
+@app.command()
+def glossary() -> None:
+    """Say what every key of summary.json and every column of the tables beside it means."""
+    from wesadlib.report.glossary import GLOSSARY
+
+    for name, meanings in GLOSSARY.items():
+        table = Table(name, "meaning")
+        for row in meanings.items():
+            table.add_row(*row)
+        console.print(table)
 
 
 @app.command()
@@ -79,8 +144,10 @@ def simulate(
     effect_size: Annotated[float, typer.Option(help="Factor on every response to stress.")] = 1.0,
     between_person_spread: Annotated[float, typer.Option(help="Factor on the spread between people.")] = 1.0,
     artefact_rate: Annotated[float, typer.Option(help="Factor on the rate of artefacts.")] = 1.0,
+    format_: Annotated[Format, typer.Option("--format", help="How a device or data set writes it.")] = Format.WESAD,
 ) -> None:
-    """Write recordings of simulated people in the data set's official layout."""
+    """Write recordings of simulated people in an official format."""
+    from wesadlib.data.exports import simulate_exports
     from wesadlib.data.simulate import simulate_cohort
 
     if root.exists():
@@ -90,7 +157,10 @@ def simulate(
         "between_person_spread": between_person_spread,
         "artefact_rate": artefact_rate,
     }
-    simulate_cohort(root, subjects, seed, **factors, progress=True)
+    if format_ is Format.WESAD:
+        simulate_cohort(root, subjects, seed, **factors, progress=True)
+    else:
+        simulate_exports(root, format_.value, subjects, seed, **factors, progress=True)
     console.print(f"{subjects} simulated people in {root}")
 
 
@@ -140,6 +210,24 @@ def list_params() -> None:
     for name, field in Params.model_fields.items():
         table.add_row(name, str(field.default), field.description)
     console.print(table)
+
+
+def _parse_columns(columns: str, units: str) -> tuple[dict[str, str], dict[str, str]]:
+    from wesadlib.data.table import parse_pairs
+
+    if units and not columns:
+        raise InputError("--units belongs to --columns, which says where the signals are.")
+    return (
+        parse_pairs(columns, "--columns") if columns else {},
+        parse_pairs(units, "--units") if units else {},
+    )
+
+
+def _report(problems: Sequence[str]) -> None:
+    for problem in problems:
+        console.print(problem, style="red", soft_wrap=True, markup=False)
+    if problems:
+        raise typer.Exit(1)
 
 
 def _parse_overrides(pairs: list[str]) -> dict[str, Any]:

@@ -31,7 +31,7 @@ _CHANNELS = {
 COUNTS_PER_G = 64
 #: A file of two days at 64 Hz has 0.1 GB; what claims or holds more than this is no recording.
 LARGEST_FILE = 512 << 20
-_NAME = re.compile(r"(?:^|.*_)(ACC|BVP|EDA|TEMP)\.csv$", re.IGNORECASE)
+CHANNEL_FILE = re.compile(r"(?:^|.*_)(ACC|BVP|EDA|TEMP)\.csv$", re.IGNORECASE)
 _TAGS = re.compile(r"(?:^|.*_)tags(?:_.*)?\.csv$", re.IGNORECASE)
 _SERIAL = re.compile(r"\d{10}_([A-Z]\d{5})")
 
@@ -48,7 +48,7 @@ class _File(NamedTuple):
 def is_e4(path: Path) -> bool:
     """Whether a path holds a session: a zip or a folder with ``BVP.csv`` or another channel in it, at any depth."""
     if path.is_dir():
-        return any(_NAME.match(file.name) for file in path.rglob("*.csv"))
+        return any(CHANNEL_FILE.match(file.name) for file in path.rglob("*.csv"))
     return path.is_file() and zipfile.is_zipfile(path)
 
 
@@ -75,7 +75,7 @@ def read_e4(path: str | Path) -> Recording:
     presses: list[float] = []
     notes: list[str] = []
     for file in files:
-        if match := _NAME.match(file.name):
+        if match := CHANNEL_FILE.match(file.name):
             for channel, stretch in _read_samples(file, match[1].upper(), notes):
                 channels.setdefault(channel, []).append(stretch)
         elif _TAGS.match(file.name):
@@ -83,7 +83,7 @@ def read_e4(path: str | Path) -> Recording:
     if "wrist_bvp" not in channels:
         raise InputError(f"{path}: no BVP.csv here; an export of an E4 has BVP, EDA, TEMP and ACC.")
     notes += [f"{name}.csv is not in the export" for name, (first, *_) in _CHANNELS.items() if first not in channels]
-    sessions = len({file.session for file in files if _NAME.match(file.name)})
+    sessions = len({file.session for file in files if CHANNEL_FILE.match(file.name)})
     notes.insert(0, f"{sessions} session{'s' * (sessions > 1)} of an E4")
     joined = join_stretches(str(path), channels)
     return Recording(
@@ -174,7 +174,7 @@ def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) 
 
 
 def _wanted(name: str) -> bool:
-    return bool(_NAME.match(name) or _TAGS.match(name))
+    return bool(CHANNEL_FILE.match(name) or _TAGS.match(name))
 
 
 def _refuse_two_devices(path: Path, files: list[_File]) -> None:

@@ -1,0 +1,246 @@
+"""A whole recording's answers: a window every few seconds, whoever it is and whatever recorded it."""
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.bundle.answer import Answer, Result
+from wesadlib.bundle.predict import Bundle
+from wesadlib.data import Recording
+from wesadlib.errors import InputError
+from wesadlib.features import describe_features
+from wesadlib.quality.recordings import MOST_UNWORN, list_starts, sensor_of, to_known_scale, unworn_share
+from wesadlib.quality.wear import assess_wear
+
+_BATCH = 128
+
+
+class RecordingAnswers(NamedTuple):
+    """What a bundle says of a recording.
+
+    Attributes
+    ----------
+    windows : DataFrame
+        A row a window: ``start_s end_s status`` (answered, abstained or rejected), ``state`` (empty unless answered),
+        ``p_<state>``, ``confidence`` (NaN where rejected), ``reasons`` (why rejected, worst first).
+    features : DataFrame
+        A row a window that was classified: ``start_s`` and a column a feature.
+    rest : dict or None
+        The person's rest that was used: ``start_s end_s windows``.
+    wear : DataFrame
+        From :func:`~wesadlib.quality.wear.assess_wear`.
+    notes : tuple of str
+        What was done that a reader has to know.
+    """
+
+    windows: pd.DataFrame
+    features: pd.DataFrame
+    rest: dict[str, float] | None
+    wear: pd.DataFrame
+    notes: tuple[str, ...]
+
+
+def predict_recording(
+    bundle: Bundle,
+    recording: Recording,
+    step_s: float = 5.0,
+    rest: tuple[float, float] | None = None,
+    *,
+    progress: Callable[[int, int], None] | None = None,
+) -> RecordingAnswers:
+    """Answer a whole recording, labelled or not.
+
+    A channel that the model does not read is neither needed nor able to spoil a window. A recording that lacks one that
+    it reads, or has it in another unit while a feature depends on the unit, is refused.
+
+    Parameters
+    ----------
+    bundle : Bundle
+    recording : Recording
+    step_s : float
+        From one window's start to the next, s.
+    rest : (float, float), optional
+        When the person was at rest, seconds from the start (:func:`read_rest`).
+    progress : callable, optional
+        Called with the windows done and those there are.
+
+    Returns
+    -------
+    RecordingAnswers
+    """
+    if not step_s > 0:
+        raise InputError(f"the step is {step_s:g} s; it has to be above 0.")
+    bundle = fit_to_recording(bundle, recording)
+    wear = assess_wear(recording)
+    notes = _note_units(bundle, recording)
+    recording = to_known_scale(recording)
+    values, facts = (None, None) if rest is None else _read_person_at_rest(bundle, recording, wear, rest)
+    starts = list_starts(recording, list(bundle.config["channels"]), bundle.config["window_s"], step_s)
+    if not len(starts):
+        raise InputError(
+            f"{recording.subject}: {recording.duration_s:.0f} s long, and one window takes "
+            f"{bundle.config['window_s']:g} s."
+        )
+    worn = unworn_share(wear, starts, bundle.config["window_s"]) <= MOST_UNWORN
+    results: dict[int, Result] = {}
+    judged = np.flatnonzero(worn)
+    for first in range(0, len(judged), _BATCH):
+        batch = judged[first : first + _BATCH]
+        cuts = [bundle.cut(recording, starts[k]) for k in batch]
+        results |= zip(batch.tolist(), bundle.classify(cuts, [values] * len(cuts)), strict=True)
+        if progress:
+            progress(first + len(batch), len(judged))
+    rows = [_row(results.get(k), bundle.config["states"]) for k in range(len(starts))]
+    windows = pd.DataFrame(rows)
+    windows.insert(0, "start_s", starts)
+    windows.insert(1, "end_s", starts + bundle.config["window_s"])
+    known = [k for k in range(len(starts)) if k in results and results[k].features is not None]
+    features = pd.DataFrame([results[k].features for k in known], columns=list(bundle.feature_names))
+    features.insert(0, "start_s", starts[known])
+    return RecordingAnswers(windows, features, facts, wear, notes)
+
+
+def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:
+    """The bundle with the channels that its model reads, all of which the recording has in a unit that suits."""
+    channels, model = bundle.config["channels"], bundle.model
+    needed = [name for name in channels if model.channels_ or _features_of(bundle, name)]
+    if absent := [name for name in needed if name not in recording.signals]:
+        raise InputError(
+            f"{recording.subject}: the recording has no {', '.join(absent)}, which the model `{model.name}` of "
+            f"{bundle.folder} reads; it was trained on the {bundle.config['device']} and needs such a device."
+        )
+    for name in needed:
+        unit, known = recording.signals[name].attrs["units"], channels[name]["units"]
+        if unit != known and (reason := _depends_on_unit(bundle, name)):
+            raise InputError(
+                f"{recording.subject}: {name} is in {unit} ({recording.device or 'another device'}), and the model "
+                f"`{model.name}` of {bundle.folder} knows it in {known} and reads {reason}; it was trained on another "
+                "device, and has no answer here."
+            )
+    if len(needed) == len(channels):
+        return bundle
+    return replace(bundle, config={**bundle.config, "channels": {name: channels[name] for name in needed}})
+
+
+def _features_of(bundle: Bundle, channel: str) -> list[str]:
+    return [name for name in bundle.model.feature_names_ if name.startswith(f"{sensor_of(channel)}_")]
+
+
+def _depends_on_unit(bundle: Bundle, channel: str) -> str:
+    """What the model reads that has the channel's own unit; empty where nothing has."""
+    if bundle.model.channels_:
+        return "the signal itself"
+    scaled = scaled_features(bundle)
+    return next((name for name in bundle.model.feature_names_ if scaled.get(name) == channel), "")
+
+
+def feature_units(bundle: Bundle) -> dict[str, str]:
+    """Unit of each feature that the bundle computes."""
+    return {name: unit.replace("{unit}", own) for name, unit, own, _ in _features(bundle)}
+
+
+def scaled_features(bundle: Bundle) -> dict[str, str]:
+    """Features whose unit is their channel's own, so that they follow its scale -> that channel."""
+    return {name: channel for name, unit, _, channel in _features(bundle) if "{unit}" in unit}
+
+
+def _features(bundle: Bundle) -> Iterator[tuple[str, str, str, str]]:
+    """Of each feature its name, its unit, that of its channel, and the channel."""
+    kinds = describe_features()
+    units = dict(zip(kinds["name"].str.partition("_")[2], kinds["unit"], strict=True))
+    channels = {name: facts["units"] for name, facts in bundle.config["channels"].items()}
+    channels |= {sensor_of(name): unit for name, unit in channels.items()}
+    for channel, own in channels.items():
+        for statistic, unit in units.items():
+            yield f"{channel}_{statistic}", unit, own, channel
+
+
+def _note_units(bundle: Bundle, recording: Recording) -> tuple[str, ...]:
+    units = {name: recording.signals[name].attrs["units"] for name in bundle.config["channels"]}
+    return tuple(
+        f"{name} is in {unit}, and the model knows it in {bundle.config['channels'][name]['units']}; nothing that it "
+        "reads depends on that"
+        for name, unit in units.items()
+        if unit != bundle.config["channels"][name]["units"]
+    )
+
+
+def _row(result: Result | None, states: Sequence[str]) -> dict[str, Any]:
+    shown = {"status": "rejected", "state": None} | dict.fromkeys([f"p_{state}" for state in states], np.nan)
+    shown |= {"confidence": np.nan, "reasons": "not worn"}
+    if result is None:
+        return shown
+    if not isinstance(answer := result.answer, Answer):
+        return shown | {"reasons": "; ".join(f"{name}: {problem}" for name, problem in answer.items())}
+    if answer.status == "rejected":
+        return shown | {"reasons": "; ".join(answer.reasons)}
+    shown |= {f"p_{state}": value for state, value in answer.probabilities.items()}
+    status = "abstained" if answer.abstained else "answered"
+    state = None if answer.abstained else answer.state
+    return shown | {"status": status, "state": state, "confidence": answer.confidence, "reasons": ""}
+
+
+def _read_person_at_rest(
+    bundle: Bundle, recording: Recording, wear: pd.DataFrame, rest: tuple[float, float]
+) -> tuple[np.ndarray, dict[str, float]]:
+    start_s, end_s = rest
+    window_s, span = bundle.config["window_s"], f"{format_time(start_s)} to {format_time(end_s)}"
+    if not 0 <= start_s < end_s <= recording.duration_s + 1:
+        raise InputError(
+            f"{recording.subject}: rest from {span} lies outside the recording, which ends at "
+            f"{format_time(recording.duration_s)}."
+        )
+    starts = list_starts(recording, list(bundle.config["channels"]), window_s, window_s / 2)
+    starts = starts[(starts >= start_s - 1e-6) & (starts + window_s <= end_s + 1)]
+    starts = starts[unworn_share(wear, starts, window_s) <= MOST_UNWORN]
+    try:
+        values = bundle.rest_values([bundle.cut(recording, start) for start in starts])
+    except InputError as error:
+        raise InputError(f"{recording.subject}: rest from {span} cannot be used: {error}") from None
+    return values, {"start_s": float(start_s), "end_s": float(end_s), "windows": len(starts)}
+
+
+def read_rest(text: str, recording: Recording) -> tuple[float, float]:
+    """When a person was at rest, seconds from the start.
+
+    Parameters
+    ----------
+    text : str
+        ``00:02:00-00:07:00`` from the start; ``first:5``, the first minutes; ``tags``, between the first two presses of
+        the device's button.
+    recording : Recording
+    """
+    if text == "tags":
+        if len(recording.marks_s) < 2:
+            raise InputError(
+                f"{recording.subject}: rest by tags needs two presses of the button, and there are "
+                f"{len(recording.marks_s)}; give it as 00:02:00-00:07:00."
+            )
+        return recording.marks_s[0], recording.marks_s[1]
+    if match := re.fullmatch(r"first:(\d+(?:\.\d+)?)", text):
+        return 0.0, 60 * float(match[1])
+    if match := re.fullmatch(r"([\d:.]+)-([\d:.]+)", text):
+        try:
+            start_s, end_s = (_seconds(part) for part in match.groups())
+        except ValueError:
+            pass
+        else:
+            return start_s, end_s
+    raise InputError(f"rest {text!r}: write 00:02:00-00:07:00, first:5 (minutes) or tags.")
+
+
+def _seconds(clock: str) -> float:
+    seconds = 0.0
+    for part in clock.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
+
+
+def format_time(seconds: float) -> str:
+    """Seconds as hours, minutes and seconds."""
+    whole = round(seconds)
+    return f"{whole // 3600:02d}:{whole // 60 % 60:02d}:{whole % 60:02d}"

@@ -1,0 +1,102 @@
+"""People of a folder: which of its entries are recordings, and which of these are one person's."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from wesadlib.data.e4 import CHANNEL_FILE
+from wesadlib.data.embraceplus import MAGIC
+from wesadlib.data.joining import Stretch, join_stretches
+from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.sources import READERS, open_recording
+from wesadlib.data.wesad import is_wesad
+from wesadlib.errors import InputError
+
+_FILES = (".zip", ".xdf")
+_TABLES = (".csv", ".tsv", ".parquet", ".pq")
+_PART = re.compile(r"(.+)_[a-d]")
+_E4_SESSION = re.compile(r"\d{10}_([A-Z]\d{5})")
+_DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
+
+
+def is_one_recording(path: Path) -> bool:
+    """Whether a path is one person's: a file, or a folder that holds channels or a person's files itself."""
+    if path.is_file() or is_wesad(path):
+        return True
+    return any(CHANNEL_FILE.match(file.name) or _is_avro(file) for file in path.iterdir() if file.is_file())
+
+
+def find_sessions(folder: Path, *, tables: bool = False, leave_out: Sequence[Path] = ()) -> dict[str, list[Path]]:
+    """Recordings of a folder of people: name -> the paths that are this person's, in the order of names.
+
+    Zips, XDF files, and folders with a recording in them; with `tables` CSV and Parquet files. ``S11_a`` and ``S11_b``
+    are one person, as are the sessions of one E4 by their maker's names; of folders that are called by dates, the
+    people are one level below.
+    """
+    entries = [path for path in sorted(folder.iterdir()) if not path.name.startswith(".") and path not in leave_out]
+    folders = [path for path in entries if path.is_dir()]
+    if folders and all(_DATE.fullmatch(path.name) for path in folders):
+        days = [find_sessions(path, tables=tables) for path in folders]
+        return {name: [path for day in days for path in day.get(name, ())] for name in sorted({*().union(*days)})}
+    people: dict[str, list[Path]] = {}
+    for path in entries:
+        if paths := _recordings_in(path, _TABLES if tables else _FILES):
+            people.setdefault(_person(path), []).extend(paths)
+    return people
+
+
+def open_sessions(paths: Sequence[Path], subject: str = "") -> Recording:
+    """One person's recordings as one, joined in time."""
+    recordings = [open_recording(path) for path in paths]
+    if len(recordings) == 1:
+        return replace(recordings[0], subject=subject or recordings[0].subject)
+    if undated := [path for path, recording in zip(paths, recordings, strict=True) if recording.start is None]:
+        raise InputError(
+            f"{undated[0]}: it does not say when it began, so it cannot be joined with {subject}'s others."
+        )
+    channels: dict[str, list[Stretch]] = {}
+    for recording in recordings:
+        for name, signal in recording.signals.items():
+            stretch = Stretch(recording.start.timestamp(), signal.attrs["rate_hz"], signal.values)
+            channels.setdefault(name, []).append(stretch)
+    joined = join_stretches(str(paths[0].parent), channels)
+    signals = make_signals(joined.samples, joined.rates_hz)
+    for name, signal in signals.items():
+        signal.attrs["units"] = next(other.signals[name] for other in recordings if name in other.signals).attrs[
+            "units"
+        ]
+    first = min(recordings, key=lambda recording: recording.start)
+    marks = [
+        (recording.start - first.start).total_seconds() + mark for recording in recordings for mark in recording.marks_s
+    ]
+    notes = [f"{path.name}: {note}" for path, one in zip(paths, recordings, strict=True) for note in one.notes]
+    return Recording(
+        subject=subject or first.subject,
+        signals=signals,
+        notes=(*notes, *joined.notes),
+        device=first.device,
+        start=first.start,
+        marks_s=tuple(sorted(marks)),
+    )
+
+
+def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:
+    if path.is_file():
+        return [path] if path.suffix.lower() in suffixes or _is_avro(path) else []
+    if any(reader.recognises(path) for reader in READERS):
+        return [path]
+    return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in suffixes)
+
+
+def _person(path: Path) -> str:
+    name = path.stem if path.is_file() else path.name
+    match = _E4_SESSION.fullmatch(name) or _PART.fullmatch(name)
+    return match[1] if match else name
+
+
+def _is_avro(path: Path) -> bool:
+    if path.suffix.lower() != ".avro":
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC

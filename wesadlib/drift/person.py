@@ -1,0 +1,100 @@
+"""How far one person lies from the people that a model has learnt from, the unit being the person."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from wesadlib.drift.alarm import feature_columns
+
+_SIGNALS = {
+    "bvp": "pulse",
+    "ecg": "ECG",
+    "eda": "skin conductance",
+    "emg": "EMG",
+    "resp": "respiration",
+    "temp": "temperature",
+    "acc": "movement",
+}
+#: Statistics that have plainer names than their own; of a level the signal's name is enough.
+_STATISTICS = {
+    "mean": "",
+    "log_level": "logarithm",
+    "sd": "variation",
+    "interquartile_range": "middle variation",
+    "magnitude_interquartile_range": "middle variation",
+    "magnitude_sd": "variation",
+    "magnitude_mean": "gravity and movement",
+    "heart_rate": "rate",
+    "regular_share": "regular beats",
+    "relative_phasic_sd": "quick changes",
+    "scr_rate": "responses a minute",
+    "peak_rate": "peaks a minute",
+}
+
+
+def compare_person(
+    reference: pd.DataFrame, features: pd.DataFrame, leave_out: Sequence[str] = (), units: Mapping[str, str] = {}
+) -> pd.DataFrame:
+    """Hold one person's mean of each feature against the means of the people of a reference.
+
+    Parameters
+    ----------
+    reference : DataFrame
+        From :func:`~wesadlib.drift.make_reference`.
+    features : DataFrame
+        A row a window of the person, a column a feature.
+    leave_out : sequence of str
+        Features that cannot be compared, as of a channel in another unit.
+    units : mapping of str to str
+        Feature -> its unit, where it has one.
+
+    Returns
+    -------
+    DataFrame
+        A row a feature, the strangest first: ``feature unit person lowest median highest``, the last three of the
+        people of the reference; ``people``, how many have the feature; ``place``, "lower" or "higher" where the person
+        lies outside all of them, else ""; ``distance``, from their median in their standard deviations.
+    """
+    names = [name for name in feature_columns(reference) if name in features and name not in leave_out]
+    people = reference.groupby("subject")[names].mean()
+    person = features[names].mean()
+    table = pd.DataFrame(
+        {
+            "unit": [units.get(name, "") for name in names],
+            "person": person,
+            "lowest": people.min(),
+            "median": people.median(),
+            "highest": people.max(),
+            "people": people.notna().sum(),
+            "place": "",
+            "distance": (person - people.median()) / people.std().where(lambda spread: spread > 0),
+        }
+    )
+    table.loc[person < table["lowest"], "place"] = "lower"
+    table.loc[person > table["highest"], "place"] = "higher"
+    order = pd.DataFrame({"inside": table["place"] == "", "near": -table["distance"].abs()})
+    table = table.loc[order.sort_values(["inside", "near"], kind="stable").index]
+    return table[table["person"].notna()].rename_axis("feature").reset_index()
+
+
+def describe_person(table: pd.DataFrame, most: int = 3) -> str:
+    """Say in a sentence where a person lies outside all people of the reference, by :func:`compare_person`."""
+    if table.empty:
+        return "Nothing of this person can be compared with the people whom the model has seen."
+    people, outside = int(table["people"].max()), table[table["place"] != ""]
+    if outside.empty:
+        return f"In everything compared this person lies among the {people} people whom the model has seen."
+    # The strangest of each sensor: what else is strange of it says the same again.
+    sensors = outside.groupby(outside["feature"].str.split("_").str[1], sort=False).head(1)
+    parts = [f"{describe_feature(row.feature)} {row.place}" for row in sensors.head(most).itertuples()]
+    return (
+        f"Unlike all {people} people whom the model has seen: {', '.join(parts)} ({len(outside)} of {len(table)} "
+        "readings lie outside theirs)."
+    )
+
+
+def describe_feature(feature: str) -> str:
+    """A feature's name in words: ``wrist_eda_sd`` reads "skin conductance (variation)"."""
+    _, signal, statistic = feature.split("_", 2)
+    words = _STATISTICS.get(statistic, statistic.replace("_", " "))
+    return f"{_SIGNALS.get(signal, signal)} ({words})" if words else _SIGNALS.get(signal, signal)

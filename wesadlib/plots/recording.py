@@ -1,0 +1,84 @@
+"""The figure of one person's recording: its signals, whether it was worn, what could be judged, and the answer."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, subplots
+
+_LABELS = {
+    "eda": "skin\nconductance, uS",
+    "heart_rate": "heart rate,\n1/min",
+    "temp": "temperature,\ndegC",
+    "acc": "movement,\nSD in g",
+}
+#: A hand may lie still in any minute; all else that is said of one is bad.
+_GOOD, _BAD = "#CFE3F1", "#D55E00"
+
+
+def plot_recording(
+    course: pd.DataFrame,
+    wear: pd.DataFrame,
+    windows: pd.DataFrame,
+    *,
+    state: str,
+    min_confidence: float,
+    rest: Mapping[str, float] | None = None,
+    marks_s: Sequence[float] = (),
+) -> Figure:
+    """Signals over the whole recording, its minutes sensor by sensor, and the probability of a state.
+
+    `course` is ``time_s`` and a column a sensor, `wear` and `windows` are those of the answers. A dot stands in the
+    middle of its window: filled where the model answers, hollow where it abstains, a grey tick below where it was
+    rejected. Rest is shaded, presses of the button are dotted.
+    """
+    names = [name for name in course if name != "time_s"]
+    figure, panels = subplots(
+        len(names) + 2, height=0.95 * len(names) + 3.3, sharex=True, height_ratios=[1] * len(names) + [0.9, 2.1]
+    )
+    minute = course["time_s"] / 60
+    for axes, name in zip(panels, names, strict=False):
+        axes.plot(minute, course[name], color="black", linewidth=0.8)
+        kind = name.partition("_")[2] if "heart_rate" not in name else "heart_rate"
+        axes.set_ylabel(_LABELS.get(kind, name), fontsize=8)
+        axes.locator_params(axis="y", nbins=3)
+        axes.margins(x=0)
+    _draw_minutes(panels[-2], wear)
+    _draw_answers(panels[-1], windows, state, min_confidence)
+    for axes in panels:
+        axes.tick_params(labelsize=8)
+        if rest:
+            axes.axvspan(rest["start_s"] / 60, rest["end_s"] / 60, color=STATE_COLORS["baseline"], alpha=0.15, lw=0)
+        for mark in marks_s:
+            axes.axvline(mark / 60, color=NEUTRAL, linewidth=0.7, linestyle=":")
+    panels[-1].set_xlabel("time from the start, min", fontsize=9)
+    figure.align_ylabels(panels)
+    return figure
+
+
+def _draw_minutes(axes: Axes, wear: pd.DataFrame) -> None:
+    sensors = [name for name in wear if name not in ("start_s", "worn")]
+    states = {"worn": wear["worn"], **{name: wear[name].isin(["good", "still"]) for name in sensors}}
+    begin = wear["start_s"] / 60
+    for row, good in enumerate(states.values()):
+        axes.barh(np.full(len(wear), row), 1, left=begin, align="center", height=0.8, color=np.where(good, _GOOD, _BAD))
+    axes.set_yticks(range(len(states)), [name.rpartition("_")[2] for name in states], fontsize=7)
+    axes.set_ylim(len(states) - 0.5, -0.5)
+    bare_rows(axes)
+
+
+def _draw_answers(axes: Axes, windows: pd.DataFrame, state: str, min_confidence: float) -> None:
+    middle, color = (windows["start_s"] + windows["end_s"]) / 120, color_of(state)
+    axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
+    axes.plot(middle, windows[f"p_{state}"], color=color, linewidth=0.8, alpha=0.5)
+    for status, face in (("answered", color), ("abstained", "white")):
+        part = windows["status"] == status
+        points = {"s": 9, "facecolor": face, "edgecolor": color, "linewidth": 0.6, "zorder": 3}
+        axes.scatter(middle[part], windows.loc[part, f"p_{state}"], **points)
+    rejected = middle[windows["status"] == "rejected"]
+    axes.plot(rejected, np.full(len(rejected), -0.06), "|", color=NEUTRAL, markersize=5)
+    axes.set(ylim=(-0.12, 1.05), yticks=[0, 0.5, 1])
+    axes.set_ylabel(f"probability\nof {state}", fontsize=8)

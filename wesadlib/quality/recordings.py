@@ -1,0 +1,176 @@
+"""A whole recording at a glance, without a model: what it holds, what is missing, what of it can be judged."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.data import DEVICE_CHANNELS, DEVICES, Recording
+from wesadlib.data.embraceplus import PULSE_SCALE
+from wesadlib.quality.assess import assess_arrays
+from wesadlib.quality.wear import MINUTE_S, assess_wear
+from wesadlib.signals import cut_window, windows_from_channels
+
+#: A window of which nobody wore the device for more than this share is not judged.
+MOST_UNWORN = 0.5
+#: Gaps shorter than this are not told one by one.
+LEAST_GAP_S = 1.0
+_SCALES = {"nW": PULSE_SCALE}
+
+
+def to_known_scale(recording: Recording) -> Recording:
+    """The same with a pulse in nW brought to the size of an E4's, by which quality's rules know it."""
+    signals = {
+        name: (signal * np.float32(_SCALES[signal.attrs["units"]])).assign_attrs(signal.attrs)
+        for name, signal in recording.signals.items()
+        if signal.attrs["units"] in _SCALES
+    }
+    return replace(recording, signals={**recording.signals, **signals})
+
+
+def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, Any]:
+    """What a recording holds, in plain values.
+
+    Parameters
+    ----------
+    recording : Recording
+    wear : DataFrame
+        From :func:`~wesadlib.quality.wear.assess_wear`.
+
+    Returns
+    -------
+    dict
+        ``device start duration_s channels gaps worn_share notes``; of each channel its ``units rate_hz missing_share``
+        and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s end_s``.
+    """
+    channels = {
+        name: {
+            "units": signal.attrs["units"],
+            "rate_hz": float(signal.attrs["rate_hz"]),
+            "missing_share": float(np.isnan(signal.values).mean()),
+            "states": {
+                state: float(share) for state, share in wear[sensor_of(name)].value_counts(normalize=True).items()
+            },
+        }
+        for name, signal in recording.signals.items()
+    }
+    return {
+        "device": recording.device or " and ".join(recording.devices),
+        "start": recording.start.isoformat() if recording.start else None,
+        "duration_s": recording.duration_s,
+        "channels": channels,
+        "gaps": find_gaps(recording).to_dict(orient="records"),
+        "worn_share": float(wear["worn"].mean()),
+        "notes": [*recording.notes, *recording.problems],
+    }
+
+
+def sensor_of(channel: str) -> str:
+    """A channel's sensor: the axes of an accelerometer are one."""
+    return f"{channel.partition('_acc_')[0]}_acc" if "_acc_" in channel else channel
+
+
+def find_gaps(recording: Recording) -> pd.DataFrame:
+    """Stretches without a sample, of at least :data:`LEAST_GAP_S`: ``channel start_s end_s``, a sensor at a time."""
+    rows = []
+    for sensor in dict.fromkeys(map(sensor_of, recording.signals)):
+        signal = next(signal for name, signal in recording.signals.items() if sensor_of(name) == sensor)
+        missing = np.concatenate([[False], np.isnan(signal.values), [False]])
+        edges = np.flatnonzero(missing[1:] != missing[:-1]).reshape(-1, 2) / signal.attrs["rate_hz"]
+        rows += [(sensor, float(start), float(end)) for start, end in edges if end - start >= LEAST_GAP_S]
+    return pd.DataFrame(rows, columns=["channel", "start_s", "end_s"])
+
+
+def list_starts(recording: Recording, channels: list[str], window_s: float, step_s: float) -> np.ndarray:
+    """Where windows start (window,) so that each of the channels fills it, s."""
+    lengths = [(len(recording.signals[name]), recording.signals[name].attrs["rate_hz"]) for name in channels]
+    starts = np.arange(max(int((recording.duration_s - window_s) / step_s + 1e-9) + 1, 0)) * step_s
+    whole = [np.round(starts * rate) + round(window_s * rate) <= length for length, rate in lengths]
+    return starts[np.all(whole, axis=0)]
+
+
+def unworn_share(wear: pd.DataFrame, starts: np.ndarray, window_s: float) -> np.ndarray:
+    """Share of each window (window,) in minutes in which nobody wore the device."""
+    begin = wear.loc[~wear["worn"], "start_s"].to_numpy()
+    overlap = np.minimum(starts[:, None] + window_s, begin + MINUTE_S) - np.maximum(starts[:, None], begin)
+    return np.clip(overlap, 0, None).sum(axis=1) / window_s
+
+
+def recording_course(recording: Recording, step_s: float = 5.0) -> pd.DataFrame:
+    """A recording on a coarse clock, to be drawn: ``time_s``, and of each slow sensor its mean, of movement its SD."""
+    steps = max(int(recording.duration_s // step_s), 1)
+    course = pd.DataFrame({"time_s": (np.arange(steps) + 0.5) * step_s})
+    for name, signal in recording.signals.items():
+        kind = name.split("_")[1]
+        if kind not in ("eda", "temp", "acc"):
+            continue
+        size = round(step_s * signal.attrs["rate_hz"])
+        values = np.full(steps * size, np.nan)
+        values[: min(len(signal), len(values))] = signal.values[: len(values)]
+        rows = pd.DataFrame(values.reshape(steps, size).T)
+        if kind == "acc":
+            course[sensor_of(name)] = np.hypot(course.get(sensor_of(name), 0.0), rows.std())
+        else:
+            course[name] = rows.mean()
+    return course
+
+
+def check_recording(
+    recording: Recording, *, window_s: float = 60.0, step_s: float = 30.0
+) -> tuple[dict[str, Any], list[str]]:
+    """What can be said of a recording without a model.
+
+    Parameters
+    ----------
+    recording : Recording
+    window_s, step_s : float
+        Length of a window, and from one's start to the next, s.
+
+    Returns
+    -------
+    summary : dict
+        As :func:`describe_recording`, with ``judged_share``, the share of windows that are worn and of good quality in
+        every channel of a device, and ``reasons``, why the others are not: reason -> number of windows.
+    problems : list of str
+        A sentence each.
+    """
+    wear = assess_wear(recording)
+    summary = describe_recording(recording, wear)
+    scaled, verdicts, reasons = to_known_scale(recording), [], []
+    for device in recording.devices:
+        channels = [name for name in DEVICE_CHANNELS[device] if name in recording.signals]
+        starts = list_starts(recording, channels, window_s, step_s)
+        if len(starts):
+            windows = windows_from_channels(
+                [cut_window(scaled, channels, s, window_s) for s in starts], window_s=window_s
+            )
+            assessment = assess_arrays(windows)
+            worn = unworn_share(wear, starts, window_s) <= MOST_UNWORN
+            verdicts.append(assessment.verdict & worn)
+            reasons += np.where(worn, assessment.reason, "not worn").tolist()
+    summary["judged_share"] = float(np.concatenate(verdicts).mean()) if verdicts else 0.0
+    summary["reasons"] = {str(k): int(n) for k, n in pd.Series(reasons, dtype=object).value_counts().items() if k}
+    return summary, [*recording.problems, *_problems(recording, summary, window_s)]
+
+
+def _problems(recording: Recording, summary: dict[str, Any], window_s: float) -> list[str]:
+    name = recording.subject
+    if recording.duration_s < window_s:
+        return [f"{name}: {recording.duration_s:.0f} s long, which is less than one window of {window_s:g} s."]
+    problems = [
+        f"{name}: no {device}_{DEVICES[device].beats}, so no beat can be found."
+        for device in recording.devices
+        if f"{device}_{DEVICES[device].beats}" not in recording.signals
+    ]
+    problems += [
+        f"{name}: {channel} is missing in {100 * facts['missing_share']:.0f} % of the recording."
+        for channel, facts in summary["channels"].items()
+        if facts["missing_share"] > 0.5
+    ]
+    if not summary["worn_share"]:
+        problems.append(f"{name}: nobody wore the device at any time.")
+    elif not summary["judged_share"]:
+        first = next(iter(summary["reasons"]), "")
+        problems.append(f"{name}: no window of it is of good quality, most often for {first}.")
+    return problems

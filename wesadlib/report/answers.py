@@ -1,0 +1,360 @@
+"""Recordings in, answers out: of one person or of a folder of people, the files that ``wesad predict`` writes."""
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+from tqdm.auto import tqdm
+
+from wesadlib import __version__
+from wesadlib.artefacts import digest, file_digest, replacing, write_json
+from wesadlib.data import Recording
+from wesadlib.data.sessions import find_sessions, is_one_recording, open_sessions
+from wesadlib.data.table import read_table
+from wesadlib.data.xdf import is_xdf, read_xdf
+from wesadlib.errors import InputError
+
+if TYPE_CHECKING:
+    from wesadlib.bundle.predict import Bundle
+    from wesadlib.bundle.recording import RecordingAnswers
+
+FILES = ("predictions.csv", "summary.json", "figure.png", "report.html")
+#: What a folder's answer holds beside a folder a person.
+TABLE, INDEX = "people.csv", "index.html"
+
+
+@dataclass(frozen=True)
+class Question:
+    """How recordings are to be read and answered, as the command line asks it."""
+
+    bundle: Path
+    step_s: float = 5.0
+    rest: str = ""
+    columns: Mapping[str, str] = field(default_factory=dict)
+    units: Mapping[str, str] = field(default_factory=dict)
+    time: str | None = None
+    command: str = ""
+
+    def key(self, paths: Sequence[Path]) -> str:
+        """Digest of all that an answer follows from, by which the same question is known again."""
+        try:
+            version = json.loads((self.bundle / "config.json").read_text(encoding="utf-8"))["version"]
+        except (OSError, ValueError, KeyError, TypeError):
+            version = ""
+        options = [self.step_s, self.rest, dict(self.columns), dict(self.units), self.time, __version__]
+        return digest([[file_digest(path) for path in paths], version, options])
+
+    def read(self, paths: Sequence[Path], subject: str = "") -> Recording:
+        """One person's recording."""
+        if self.columns and len(paths) == 1:
+            if is_xdf(paths[0]):
+                return read_xdf(paths[0], self.columns)
+            return read_table(paths[0], self.columns, units=self.units, time=self.time)
+        return open_sessions(paths, subject)
+
+
+def find_people(path: Path, question: Question, leave_out: Sequence[Path] = ()) -> dict[str, list[Path]] | None:
+    """The people of a folder: name -> paths; None where the path is one person's recording."""
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder.")
+    if is_one_recording(path) or any(":" in column for column in question.columns.values()):
+        return None
+    people = find_sessions(path, tables=bool(question.columns), leave_out=leave_out)
+    if not people:
+        raise InputError(f"{path}: no recording in it; give a zip, a file, or a folder of them.")
+    # A person's folder may lie in a folder.
+    return None if len(people) == 1 and all(one.is_dir() for (one,) in people.values()) else people
+
+
+def answer_path(
+    path: Path, question: Question, out: Path | None = None, *, force: bool = False, progress: bool = False
+) -> tuple[Path, list[str]]:
+    """Answer a recording, or every person of a folder.
+
+    Parameters
+    ----------
+    path : Path
+        A recording, or a folder of people.
+    question : Question
+    out : Path, optional
+        The folder to write; default: beside the input, ``<name>_wesad``.
+    force : bool
+        Replace answers to another question.
+    progress : bool
+        Show bars.
+
+    Returns
+    -------
+    out : Path
+    problems : list of str
+        Of a folder's people, why somebody has no answer.
+    """
+    path = path.absolute()
+    out = (out or path.parent / f"{path.stem if path.is_file() else path.name}_wesad").absolute()
+    people = find_people(path, question, (out,))
+    loaded: list[Bundle] = []
+
+    def bundle() -> "Bundle":
+        # Slow to import and to load: only where there is something to answer.
+        from wesadlib.bundle import load_bundle
+
+        if not loaded:
+            loaded.append(load_bundle(question.bundle))
+        return loaded[0]
+
+    if people is None:
+        answer_person([path], "", question, bundle, out, force=force, progress=progress)
+        return out, []
+    _refuse_foreign(out, [*people, TABLE, INDEX])
+    rows = []
+    try:
+        for name, paths in tqdm(people.items(), desc="people", unit="person", disable=not progress):
+            try:
+                summary = answer_person(paths, name, question, bundle, out / name, force=force)
+            except InputError as error:
+                summary = {"problem": str(error)}
+            rows.append({"person": name, **summary})
+    finally:
+        # Also where Ctrl-C ends it: who is finished stays.
+        if rows:
+            _write_people(out, path.name, rows, question)
+    return out, [row["problem"] for row in rows if "problem" in row]
+
+
+def answer_person(
+    paths: Sequence[Path],
+    subject: str,
+    question: Question,
+    bundle: "Callable[[], Bundle]",
+    out: Path,
+    *,
+    force: bool = False,
+    progress: bool = False,
+) -> dict[str, Any]:
+    """Answer one person's recording, write :data:`FILES`, whole or not at all, and return the summary.
+
+    Where they answer the same question already, nothing is computed.
+    """
+    key = question.key(paths)
+    if (kept := _kept_summary(out)) is not None:
+        if kept["key"] == key and all((out / name).is_file() for name in FILES):
+            return kept
+        if not force:
+            raise InputError(
+                f"{out}: it holds the answer to another question; --force replaces it, --out goes elsewhere."
+            )
+    _refuse_foreign(out, FILES)
+    from wesadlib import plots
+    from wesadlib.bundle.recording import predict_recording, read_rest
+    from wesadlib.plots.recording import plot_recording
+    from wesadlib.report.recording_report import render_recording
+
+    recording = question.read(paths, subject)
+    rest = read_rest(question.rest, recording) if question.rest else None
+    with tqdm(desc="windows", unit="window", disable=not progress, total=0) as bar:
+
+        def show(done: int, of: int) -> None:
+            bar.total, bar.n = of, done
+            bar.refresh()
+
+        answers = predict_recording(bundle(), recording, question.step_s, rest, progress=show)
+    summary = summarise(bundle(), recording, answers, question) | {
+        "path": ", ".join(map(str, paths)),
+        "command": question.command,
+        "key": key,
+    }
+    state = "stress" if "stress" in bundle().config["states"] else bundle().config["states"][-1]
+    plots.style()
+    figure = io.BytesIO()
+    plot_recording(
+        _course(recording, answers),
+        answers.wear,
+        answers.windows,
+        state=state,
+        min_confidence=summary["min_confidence"],
+        rest=answers.rest,
+        marks_s=recording.marks_s,
+    ).savefig(figure, format="png", dpi=130)
+    try:
+        with replacing(out) as partial:
+            partial.mkdir()
+            answers.windows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g")
+            write_json(partial / "summary.json", summary)
+            (partial / "figure.png").write_bytes(figure.getvalue())
+            page = render_recording(summary, figure.getvalue(), state)
+            (partial / "report.html").write_text(page, encoding="utf-8")
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); name another folder by --out.") from None
+    return summary
+
+
+def summarise(
+    bundle: "Bundle", recording: Recording, answers: "RecordingAnswers", question: Question
+) -> dict[str, Any]:
+    """What ``summary.json`` holds of a recording's answers; every key is in :mod:`wesadlib.report.glossary`."""
+    from wesadlib.bundle.recording import fit_to_recording
+    from wesadlib.quality.recordings import describe_recording
+
+    config, windows = bundle.config, answers.windows
+    counts = {name: int((windows["status"] == name).sum()) for name in ("answered", "abstained", "rejected")}
+    named = windows["state"].value_counts()
+    reasons = windows.loc[windows["status"] == "rejected", "reasons"].str.split(";").str[0].value_counts()
+    protocol = "rest_calibrated" if answers.rest else "cold_start"
+    summary = describe_recording(recording, answers.wear)
+    return summary | {
+        "subject": recording.subject,
+        "judged_share": 1 - counts["rejected"] / len(windows),
+        "window_s": config["window_s"],
+        "step_s": question.step_s,
+        "windows": len(windows),
+        **counts,
+        "states": {
+            state: {
+                "windows": int(named.get(state, 0)),
+                "share": float(named.get(state, 0) / max(counts["answered"], 1)),
+            }
+            for state in config["states"]
+        },
+        "reasons": {str(reason): int(count) for reason, count in reasons.items()},
+        "rest": answers.rest,
+        "protocol": protocol,
+        "min_confidence": config["min_confidence"],
+        "bundle": {
+            "path": str(bundle.folder),
+            "version": bundle.version,
+            "model": config["model"],
+            "device": config["device"],
+            "subjects": config["data"]["subjects"],
+            "simulated": config["data"]["simulated"],
+        },
+        "bundle_score": _score(config, protocol),
+        **_distance(fit_to_recording(bundle, recording), recording, answers),
+        "notes": [*summary["notes"], *answers.notes],
+        "wesadlib_version": __version__,
+    }
+
+
+def check_path(path: Path, question: Question, *, progress: bool = False) -> tuple[pd.DataFrame, list[str], list[str]]:
+    """Check a recording or a folder of people, without a model: a table, what readers did, and the problems.
+
+    Of one recording a row a channel, of a folder a row a person.
+    """
+    from wesadlib.quality.recordings import check_recording
+
+    people, rows, notes, problems = find_people(path, question), [], [], []
+    for name, paths in tqdm((people or {path.name: [path]}).items(), desc="checking", disable=not progress):
+        try:
+            summary, found = check_recording(question.read([one.absolute() for one in paths], name))
+        except InputError as error:
+            problems.append(str(error))
+            rows.append({"person": name})
+            continue
+        problems += found
+        reasons = ", ".join(f"{reason} ({count})" for reason, count in summary["reasons"].items())
+        facts = {name: summary[name] for name in ("device", "start")} | {"minutes": summary["duration_s"] / 60}
+        shares = {"worn, %": 100 * summary["worn_share"], "judged, %": 100 * summary["judged_share"]}
+        rows.append({"person": name, **facts, **shares, "not judged for": reasons})
+        if people is None:
+            rows = list(_channel_rows(summary))
+            line = ", ".join(
+                f"{key} {100 * value:.0f} %"
+                for key, value in (("worn", summary["worn_share"]), ("can be judged", summary["judged_share"]))
+            )
+            notes = [f"{name}: {facts['device']}, {facts['start'] or 'no date'}, {facts['minutes']:.1f} min, {line}"]
+            notes += [f"not judged: {reasons}"] * bool(reasons) + summary["notes"]
+    return pd.DataFrame(rows), notes, problems
+
+
+def _channel_rows(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    for name, facts in summary["channels"].items():
+        states = ", ".join(f"{state} {100 * share:.0f} %" for state, share in facts["states"].items())
+        missing = 100 * facts["missing_share"]
+        yield {
+            "channel": name,
+            "unit": facts["units"],
+            "Hz": facts["rate_hz"],
+            "missing, %": missing,
+            "minutes": states,
+        }
+
+
+def _score(config: Mapping[str, Any], protocol: str) -> dict[str, Any] | None:
+    rows = [row for row in config["metrics"] if row.get("protocol") == protocol and row.get("accuracy") is not None]
+    # Windows of poor quality are refused here, too.
+    rows = [row for row in rows if row.get("windows") == "accepted"] or rows
+    if not rows:
+        return None
+    scores = {name: rows[0].get(name) for name in ("accuracy", "accuracy_low", "accuracy_high")}
+    known = {name: rows[0]["accuracy"] if value is None else value for name, value in scores.items()}
+    return {**known, "windows": rows[0].get("n_windows"), "protocol": protocol}
+
+
+def _distance(bundle: "Bundle", recording: Recording, answers: "RecordingAnswers") -> dict[str, Any]:
+    from wesadlib.bundle.recording import feature_units, scaled_features
+    from wesadlib.drift.person import compare_person, describe_feature, describe_person
+
+    reference = bundle.reference
+    if reference is None or answers.features.empty:
+        return {"unlike_training": "How unlike the model's people this person is cannot be said.", "far_from_home": []}
+    known = {name: facts["units"] for name, facts in bundle.config["channels"].items()}
+    foreign = {name for name, unit in known.items() if recording.signals[name].attrs["units"] != unit}
+    leave_out = [name for name, channel in scaled_features(bundle).items() if channel in foreign]
+    table = compare_person(reference, answers.features, leave_out, feature_units(bundle))
+    rows = table.assign(name=table["feature"].map(describe_feature)).to_dict(orient="records")
+    rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
+    return {"unlike_training": describe_person(table), "far_from_home": rows}
+
+
+def _course(recording: Recording, answers: "RecordingAnswers") -> pd.DataFrame:
+    """What the figure draws of the signals: slow ones as they are, the heart's rate from the windows."""
+    from wesadlib.quality.recordings import recording_course
+
+    course = recording_course(recording)
+    for name in [name for name in answers.features if name.endswith("_heart_rate")]:
+        middle = answers.features["start_s"] + (answers.windows["end_s"] - answers.windows["start_s"]).iloc[0] / 2
+        rate = np.interp(course["time_s"], middle, answers.features[name]) if len(middle) else np.nan
+        near = (
+            np.abs(course["time_s"].to_numpy()[:, None] - middle.to_numpy()).min(axis=1) <= 10 if len(middle) else False
+        )
+        course.insert(2, name, np.where(near, rate, np.nan))
+    return course
+
+
+def _kept_summary(out: Path) -> dict[str, Any] | None:
+    try:
+        summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return summary if isinstance(summary, dict) and "key" in summary else None
+
+
+def _refuse_foreign(out: Path, allowed: Sequence[str]) -> None:
+    """A folder is replaced as a whole, so nothing else may lie in it."""
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out}: a file is there; name a folder by --out.")
+    foreign = [entry.name for entry in out.iterdir() if entry.name not in allowed] if out.is_dir() else []
+    if foreign:
+        raise InputError(f"{out}: it holds something else ({foreign[0]}); name a folder of its own by --out.")
+
+
+def _write_people(out: Path, folder: str, rows: Sequence[Mapping[str, Any]], question: Question) -> None:
+    from wesadlib.report.glossary import PEOPLE
+    from wesadlib.report.recording_report import render_people
+
+    states = list(dict.fromkeys(state for row in rows for state in row.get("states", ())))
+    people = []
+    for row in rows:
+        shares = {f"share_{state}": one["share"] for state, one in row.get("states", {}).items()}
+        people.append({name: row.get(name) for name in PEOPLE if "<" not in name} | shares)
+    order = [name for name in PEOPLE if "<" not in name]
+    order[order.index("unlike_training") : order.index("unlike_training")] = [f"share_{state}" for state in states]
+    out.mkdir(parents=True, exist_ok=True)
+    with replacing(out / TABLE) as partial:
+        pd.DataFrame(people).reindex(columns=order).to_csv(partial, index=False, float_format="%.6g")
+    with replacing(out / INDEX) as partial:
+        partial.write_text(render_people(folder, people, states, question.command), encoding="utf-8")

@@ -144,9 +144,9 @@ def apply_choice(predictions: pd.DataFrame, scored: pd.DataFrame) -> pd.DataFram
     choice = scored[scored["chosen"]].set_index("subject")["candidate"]
     columns = [name for name in predictions.columns if name.startswith("p_")]
     tables = []
-    for person, own in predictions.groupby("subject", sort=False):
+    for person, part in predictions.groupby("subject", sort=False):
         members = choice[person].split(AND)
-        parts = [own[own["model"] == name].set_index(["seed", "window"]).sort_index() for name in members]
+        parts = [part[part["model"] == name].set_index(["seed", "window"]).sort_index() for name in members]
         common = functools.reduce(pd.Index.intersection, [part.index for part in parts])
         mean = np.mean([part.loc[common, columns].to_numpy() for part in parts], axis=0)
         means = dict(zip(columns, mean.T, strict=True))

@@ -101,8 +101,12 @@ def _session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
     if not address:
         os.environ.update(CLOSED)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
-    import ray
-
+    try:
+        import ray
+    except ModuleNotFoundError:
+        raise InputError(
+            "folds side by side need Ray: `pip install 'wesadlib[serve]'`; or set `workers` to 0."
+        ) from None
     if ray.is_initialized():
         yield ray
         return

@@ -76,9 +76,9 @@ def score_with_intervals(
 def _reference(
     shortcut: str, model: str, broken: pd.DataFrame, audit: pd.DataFrame, predictions: pd.DataFrame
 ) -> pd.DataFrame:
-    own = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
-    if len(own):
-        return own
+    reference = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
+    if len(reference):
+        return reference
     cold = filter_predictions(predictions, task=broken["task"].iloc[0], protocol=ColdStart.name, model=model)
     if cold["seed"].isin(broken["seed"]).any():
         cold = cold[cold["seed"].isin(broken["seed"])]

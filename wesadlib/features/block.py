@@ -1,12 +1,15 @@
 """What every group of features is made of: a table of features, a block of windows as plain arrays, and their gaps."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 
-from wesadlib.signals.filters import bridge_gaps, mean_of_present
+from wesadlib.signals.filters import bridge_gaps
+
+#: Values (window,) of the features of a channel, by statistic; of several channels, by channel.
+Values = dict[str, np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -29,68 +32,30 @@ class Block:
     window_s: float
 
 
-@dataclass(frozen=True)
-class Feature:
-    """What a feature is, and how it is read.
-
-    Attributes
-    ----------
-    statistic : str
-        Second half of the feature's name; the first is the channel.
-    unit : str
-        Unit of the value; ``{unit}`` stands for the channel's own.
-    source : str
-        Publication or standard that the definition follows; empty for plain statistics.
-    definition : str
-        One phrase.
-    value : callable
-        Of what the group reads in a channel: values (window,); None where the feature does not exist for it.
-    """
+class Feature(NamedTuple):
+    """What a feature is: ``{unit}`` stands for the channel's own, the source is a publication or standard, if any."""
 
     statistic: str
     unit: str
-    source: str
     definition: str
-    value: Callable[[Any], np.ndarray | None]
+    source: str = ""
 
 
-class Group:
-    """Features that are read from the same channels.
+class Group(NamedTuple):
+    """Features that are read from the same channels, `applies_to` in words, by one function of a block."""
 
-    Parameters
-    ----------
-    name : str
-        As it appears in tables.
-    applies_to : str
-        Channels or beat sources, in words.
-    read : callable
-        Of a block: names of channels, and what their features are read from, the channels' windows one after another.
-    """
+    name: str
+    applies_to: str
+    features: tuple[Feature, ...]
+    read: Callable[[Block], dict[str, Values]]
 
-    def __init__(self, name: str, applies_to: str, read: Callable[[Block], Iterator[tuple[tuple[str, ...], Any]]]):
-        self.name, self.applies_to, self.read = name, applies_to, read
-        self.features: list[Feature] = []
-
-    def feature(self, unit: str, source: str = "") -> Callable[[Callable], Callable]:
-        """Make a function a feature: its name is the statistic's, its docstring the definition."""
-
-        def add(value: Callable) -> Callable:
-            definition = (value.__doc__ or "")[:1].lower() + (value.__doc__ or "")[1:].removesuffix(".")
-            self.features.append(Feature(value.__name__, unit, source, definition, value))
-            return value
-
-        return add
-
-    def extract(self, block: Block) -> dict[str, np.ndarray]:
+    def extract(self, block: Block) -> Values:
         """Values (window,) of every feature, named ``<channel>_<statistic>``."""
-        values: dict[str, np.ndarray] = {}
-        for channels, reading in self.read(block):
-            found = {feature.statistic: feature.value(reading) for feature in self.features}
-            for k, channel in enumerate(channels):
-                for statistic, value in found.items():
-                    if value is not None:
-                        values[f"{channel}_{statistic}"] = value.reshape(len(channels), -1)[k]
-        return values
+        return {
+            f"{channel}_{statistic}": value
+            for channel, values in self.read(block).items()
+            for statistic, value in values.items()
+        }
 
 
 def without_gaps(values: np.ndarray, rate_hz: float, max_gap_s: float, to_hz: float) -> tuple[np.ndarray, ...]:
@@ -118,8 +83,7 @@ def slope(values: np.ndarray, rate_hz: float) -> np.ndarray:
     """
     present = ~np.isnan(values)
     count = present.sum(axis=-1)
+    time = np.arange(values.shape[-1]) / rate_hz
+    time = (time - (present @ time / np.maximum(count, 1))[:, None]) * present
     enough = count >= max(2, values.shape[-1] / 2)
-    time = np.where(present, np.arange(values.shape[-1]) / rate_hz, np.nan)
-    time -= mean_of_present(time)[:, None]
-    away = values - mean_of_present(values.astype(np.float64))[:, None]
-    return np.where(enough, mean_of_present(time * away) / mean_of_present(time**2), np.nan)
+    return (time * np.where(present, values, 0)).sum(axis=-1) / np.where(enough, (time**2).sum(axis=-1), np.nan)

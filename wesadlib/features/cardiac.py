@@ -1,14 +1,12 @@
 """Heart rate and its variability from the beats found in a window, and the strength of the pulse (Task Force 1996)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import lru_cache
 
 import numpy as np
 from scipy.fft import rfft, rfftfreq
 from scipy.signal import detrend
 
-from wesadlib.features.block import Block, Group, stretches
+from wesadlib.features.block import Block, Feature, Group, Values, stretches
 from wesadlib.signals.filters import mean_of_present, median_of_present
 
 #: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
@@ -26,27 +24,6 @@ _TACHOGRAM_HZ = 4.0
 _BEAT_S = 2.0
 
 
-@dataclass(frozen=True)
-class Heart:
-    """Beats (window, beat) in s, plausible intervals in ms and the share that they cover, and the signal."""
-
-    beat_s: np.ndarray
-    interval: np.ndarray
-    covered: np.ndarray
-    window_s: float
-    samples: np.ndarray | None
-    rate_hz: float
-
-    def variability(self, value: np.ndarray) -> np.ndarray:
-        """A value (window,) where intervals cover enough for it, else NaN."""
-        return np.where(self.covered >= MIN_COVERED_VARIABILITY, value, np.nan)
-
-    @property
-    def difference(self) -> np.ndarray:
-        """Of two intervals, where they share a beat, that is, where neither was an artefact."""
-        return np.diff(self.interval, axis=-1)
-
-
 def normal_intervals(beat_s: np.ndarray) -> np.ndarray:
     """Intervals (window, beat - 1) in ms between neighbouring beats (window, beat), without missed and invented ones.
 
@@ -57,61 +34,54 @@ def normal_intervals(beat_s: np.ndarray) -> np.ndarray:
         return interval
     interval[(interval < PLAUSIBLE_MS[0]) | (interval > PLAUSIBLE_MS[1])] = np.nan
     half = NEIGHBOURS // 2
-    padded = np.pad(interval, ((0, 0), (half, half)), constant_values=np.nan)
-    local = median_of_present(np.lib.stride_tricks.sliding_window_view(padded, NEIGHBOURS, axis=-1))
+    padded = np.full((len(interval), interval.shape[-1] + 2 * half), np.nan)
+    padded[:, half:-half] = interval
+    around = np.arange(interval.shape[-1])[:, None] + np.arange(NEIGHBOURS)
+    local = median_of_present(padded[:, around])
     return np.where(np.abs(interval - local) <= MAX_DEVIATION * local, interval, np.nan)
 
 
-def _read(block: Block) -> Iterator[tuple[tuple[str], Heart]]:
+def _read(block: Block) -> dict[str, Values]:
+    values = {}
     for source, beat_s in block.beat_s.items():
         count = (~np.isnan(beat_s)).sum(axis=-1)
         beat_s = beat_s[:, : max(count.max(initial=0), 1)]
-        interval = normal_intervals(beat_s)
-        covered = np.where(count > 0, np.nansum(interval, axis=-1) / 1000 / block.window_s, np.nan)
-        yield (source,), Heart(beat_s, interval, covered, block.window_s, block.signal.get(source), block.rate_hz)
+        values[source] = _variability(beat_s, count, block.window_s)
+        if source in block.signal:
+            values[source]["pulse_amplitude"] = _amplitude(block.signal[source], block.rate_hz)
+    return values
 
 
-_TASK_FORCE = "Task Force 1996"
-CARDIAC = Group("cardiac", "beats of wrist_bvp, chest_ecg", _read)
+def _variability(beat_s: np.ndarray, count: np.ndarray, window_s: float) -> Values:
+    """Rate and variability of beats (window, beat), padded with NaN."""
+    interval = normal_intervals(beat_s)
+    # Of two intervals that share a beat: neither was an artefact.
+    difference = np.diff(interval, axis=-1)
+    present = ~np.isnan(interval)
+    covered = np.where(present, interval, 0).sum(axis=-1) / 1000 / window_s
+    mean = mean_of_present(interval)
+    enough = covered >= MIN_COVERED_VARIABILITY
+    variability = {
+        "sdnn": np.sqrt(mean_of_present((interval - mean[:, None]) ** 2)),
+        "rmssd": np.sqrt(mean_of_present(difference**2)),
+        "pnn50": mean_of_present(np.where(np.isnan(difference), np.nan, np.abs(difference) > 50)),
+    }
+    if window_s >= HF_SHORTEST_S:
+        variability["hf_power"] = _hf_power(beat_s[:, 1:], interval, enough, window_s)
+    return {
+        "heart_rate": np.where(covered >= MIN_COVERED_RATE, 60_000 / mean, np.nan),
+        **{name: np.where(enough, value, np.nan) for name, value in variability.items()},
+        "regular_share": np.where(count > 0, covered, np.nan),
+    }
 
 
-@CARDIAC.feature("1/min", _TASK_FORCE)
-def heart_rate(heart: Heart) -> np.ndarray:
-    """60 s over the mean interval between neighbouring beats."""
-    return np.where(heart.covered >= MIN_COVERED_RATE, 60_000 / mean_of_present(heart.interval), np.nan)
-
-
-@CARDIAC.feature("ms", _TASK_FORCE)
-def sdnn(heart: Heart) -> np.ndarray:
-    """Standard deviation of the intervals."""
-    away = heart.interval - mean_of_present(heart.interval)[:, None]
-    return heart.variability(np.sqrt(mean_of_present(away**2)))
-
-
-@CARDIAC.feature("ms", _TASK_FORCE)
-def rmssd(heart: Heart) -> np.ndarray:
-    """Root mean square of successive differences of intervals."""
-    return heart.variability(np.sqrt(mean_of_present(heart.difference**2)))
-
-
-@CARDIAC.feature("", _TASK_FORCE)
-def pnn50(heart: Heart) -> np.ndarray:
-    """Share of successive differences above 50 ms."""
-    large = np.where(np.isnan(heart.difference), np.nan, np.abs(heart.difference) > 50)
-    return heart.variability(mean_of_present(large))
-
-
-@CARDIAC.feature("ms²", _TASK_FORCE)
-def hf_power(heart: Heart) -> np.ndarray | None:
-    """Power of the intervals from 0.15 to 0.4 Hz; windows of 60 s and more."""
-    if heart.window_s < HF_SHORTEST_S:
-        return None
-    time = np.arange(0, heart.window_s, 1 / _TACHOGRAM_HZ)
-    tachogram = np.full((len(heart.interval), len(time)), np.nan)
-    for row in np.flatnonzero(heart.covered >= MIN_COVERED_VARIABILITY):
-        present = ~np.isnan(heart.interval[row])
-        # Each interval belongs to the beat that ends it.
-        tachogram[row] = np.interp(time, heart.beat_s[row, 1:][present], heart.interval[row, present])
+def _hf_power(time_s: np.ndarray, interval: np.ndarray, enough: np.ndarray, window_s: float) -> np.ndarray:
+    """Power (window,) of intervals (window, interval) that end at `time_s`, where there are enough."""
+    time = np.arange(0, window_s, 1 / _TACHOGRAM_HZ)
+    tachogram = np.full((len(interval), len(time)), np.nan)
+    for row in np.flatnonzero(enough):
+        present = ~np.isnan(interval[row])
+        tachogram[row] = np.interp(time, time_s[row, present], interval[row, present])
     return (np.abs(tachogram @ _band_spectrum(len(time))) ** 2).sum(axis=-1)
 
 
@@ -124,18 +94,30 @@ def _band_spectrum(samples: int) -> np.ndarray:
     return rfft(taper * detrend(np.eye(samples)))[:, inside] * np.sqrt(2 / samples / (taper**2).sum())
 
 
-@CARDIAC.feature("", "Malik 1989")
-def regular_share(heart: Heart) -> np.ndarray:
-    """Share of the window covered by plausible intervals; movement lowers it."""
-    return heart.covered
-
-
-@CARDIAC.feature("{unit}")
-def pulse_amplitude(heart: Heart) -> np.ndarray | None:
-    """Median over stretches of 2 s of the signal's largest minus smallest sample."""
-    if heart.samples is None:
-        return None
-    stretch = stretches(heart.samples, max(1, round(_BEAT_S * heart.rate_hz)))
+def _amplitude(samples: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Median height (window,) of stretches of samples (window, time); NaN where half of them have a gap."""
+    stretch = stretches(samples, max(1, round(_BEAT_S * rate_hz)))
     height = stretch.max(axis=-1).astype(np.float64) - stretch.min(axis=-1)
     complete = (~np.isnan(height)).sum(axis=-1)
     return np.where(complete >= max(1, height.shape[-1] / 2), median_of_present(height), np.nan)
+
+
+_TASK_FORCE = "Task Force 1996"
+CARDIAC = Group(
+    "cardiac",
+    "beats of wrist_bvp, chest_ecg",
+    (
+        Feature("heart_rate", "1/min", "60 s over the mean interval between neighbouring beats", _TASK_FORCE),
+        Feature("sdnn", "ms", "standard deviation of the intervals", _TASK_FORCE),
+        Feature("rmssd", "ms", "root mean square of successive differences of intervals", _TASK_FORCE),
+        Feature("pnn50", "", "share of successive differences above 50 ms", _TASK_FORCE),
+        Feature("hf_power", "ms²", "power of the intervals from 0.15 to 0.4 Hz; windows of 60 s and more", _TASK_FORCE),
+        Feature(
+            "regular_share", "", "share of the window covered by plausible intervals; movement lowers it", "Malik 1989"
+        ),
+        Feature(
+            "pulse_amplitude", "{unit}", "median over stretches of 2 s of the signal's largest minus smallest sample"
+        ),
+    ),
+    _read,
+)

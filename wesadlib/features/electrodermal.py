@@ -1,12 +1,9 @@
 """Skin conductance: tonic level, phasic activity and single responses (Boucsein 2012)."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Group, slope, without_gaps
+from wesadlib.features.block import Block, Feature, Group, Values, slope, without_gaps
 from wesadlib.signals.filters import zero_phase
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
@@ -22,18 +19,6 @@ MAX_GAP_S = 3.0
 _RATE_HZ = 5.0
 
 
-@dataclass(frozen=True)
-class Conductance:
-    """Of each window: mean level (NaN below 0), slope of the tonic and spread of the phasic part, responses."""
-
-    level: np.ndarray
-    rise: np.ndarray
-    spread: np.ndarray
-    count: np.ndarray
-    total: np.ndarray
-    minutes: float
-
-
 def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
     """Rise (response,) to each skin conductance response, a peak of sufficient prominence, from the trough before it.
 
@@ -43,66 +28,51 @@ def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
     return values[peak] - values[shape["left_bases"]]
 
 
-def _read(block: Block) -> Iterator[tuple[tuple[str], Conductance]]:
-    for channel, samples in block.signal.items():
-        if not channel.endswith("_eda"):
-            continue
-        values, readable, rate_hz = without_gaps(samples, block.rate_hz, MAX_GAP_S, _RATE_HZ)
-        tonic = zero_phase(values, rate_hz, "lowpass", CUTOFF_HZ)
-        rises = [responses(row, rate_hz) for row in zero_phase(values, rate_hz, "lowpass", _SMOOTH_HZ)]
-        level = values.mean(axis=-1)
-        columns = (
-            np.where(level > 0, level, np.nan),
-            slope(tonic, rate_hz),
-            (values - tonic).std(axis=-1),
-            [len(rise) for rise in rises],
-            [rise.sum() for rise in rises],
-        )
-        read = (np.where(readable, column, np.nan) for column in columns)
-        yield (channel,), Conductance(*read, values.shape[-1] / rate_hz / 60)
+def _read(block: Block) -> dict[str, Values]:
+    return {
+        channel: _conductance(samples, block.rate_hz)
+        for channel, samples in block.signal.items()
+        if channel.endswith("_eda")
+    }
+
+
+def _conductance(samples: np.ndarray, rate_hz: float) -> Values:
+    values, readable, rate_hz = without_gaps(samples, rate_hz, MAX_GAP_S, _RATE_HZ)
+    tonic, smooth = (zero_phase(values, rate_hz, "lowpass", cutoff_hz) for cutoff_hz in (CUTOFF_HZ, _SMOOTH_HZ))
+    rises = [responses(row, rate_hz) for row in smooth]
+    count, total = np.array([(len(rise), rise.sum()) for rise in rises], float).reshape(-1, 2).T
+    level = values.mean(axis=-1)
+    level[~(level > 0)] = np.nan
+    spread, minutes = (values - tonic).std(axis=-1), values.shape[1] / rate_hz / 60
+    features = {
+        "log_level": np.log(level),
+        "tonic_slope": 60 * slope(tonic, rate_hz),
+        "phasic_sd": spread,
+        "relative_phasic_sd": spread / level,
+        "scr_rate": count / minutes,
+        "scr_amplitude": total / np.where(count > 0, count, np.nan),
+        "scr_amplitude_sum": total / minutes,
+    }
+    return {name: np.where(readable, value, np.nan) for name, value in features.items()}
 
 
 _BOUCSEIN, _MAKOWSKI = "Boucsein 2012", "Makowski 2021"
-ELECTRODERMAL = Group("electrodermal", "skin conductance", _read)
-
-
-@ELECTRODERMAL.feature("ln uS", _BOUCSEIN)
-def log_level(skin: Conductance) -> np.ndarray:
-    """Natural logarithm of the mean level."""
-    return np.log(skin.level)
-
-
-@ELECTRODERMAL.feature("uS/min", _BOUCSEIN)
-def tonic_slope(skin: Conductance) -> np.ndarray:
-    """Slope of the tonic level."""
-    return 60 * skin.rise
-
-
-@ELECTRODERMAL.feature("uS", _MAKOWSKI)
-def phasic_sd(skin: Conductance) -> np.ndarray:
-    """Standard deviation of the phasic part, above 0.05 Hz."""
-    return skin.spread
-
-
-@ELECTRODERMAL.feature("", _MAKOWSKI)
-def relative_phasic_sd(skin: Conductance) -> np.ndarray:
-    """Phasic standard deviation over the mean level."""
-    return skin.spread / skin.level
-
-
-@ELECTRODERMAL.feature("1/min", _BOUCSEIN)
-def scr_rate(skin: Conductance) -> np.ndarray:
-    """Responses: peaks that stand out by at least 0.02 uS within 10 s on either side."""
-    return skin.count / skin.minutes
-
-
-@ELECTRODERMAL.feature("uS", _BOUCSEIN)
-def scr_amplitude(skin: Conductance) -> np.ndarray:
-    """Mean rise to a response's peak; NaN without a response."""
-    return skin.total / np.where(skin.count > 0, skin.count, np.nan)
-
-
-@ELECTRODERMAL.feature("uS/min", _BOUCSEIN)
-def scr_amplitude_sum(skin: Conductance) -> np.ndarray:
-    """Sum of the rises of all responses, per minute."""
-    return skin.total / skin.minutes
+ELECTRODERMAL = Group(
+    "electrodermal",
+    "skin conductance",
+    (
+        Feature("log_level", "ln uS", "natural logarithm of the mean level", _BOUCSEIN),
+        Feature("tonic_slope", "uS/min", "slope of the tonic level", _BOUCSEIN),
+        Feature("phasic_sd", "uS", "standard deviation of the phasic part, above 0.05 Hz", _MAKOWSKI),
+        Feature("relative_phasic_sd", "", "phasic standard deviation over the mean level", _MAKOWSKI),
+        Feature(
+            "scr_rate",
+            "1/min",
+            "responses: peaks that stand out by at least 0.02 uS within 10 s on either side",
+            _BOUCSEIN,
+        ),
+        Feature("scr_amplitude", "uS", "mean rise to a response's peak; NaN without a response", _BOUCSEIN),
+        Feature("scr_amplitude_sum", "uS/min", "sum of the rises of all responses, per minute", _BOUCSEIN),
+    ),
+    _read,
+)

@@ -1,137 +1,90 @@
 """Plain statistics of every channel: level, spread, dynamic range, shape and peaks; of a temperature its trend, too."""
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-
 import numpy as np
 
-from wesadlib.features import block as rows
-from wesadlib.features.block import Block, Group
+from wesadlib.features.block import Block, Feature, Group, Values, slope
 
 #: Least share of a window's samples from which a statistic is computed.
 MIN_PRESENT_SHARE = 0.5
+_LEVELS = np.array([0, 0.25, 0.75, 1])
 
 
-@dataclass(frozen=True)
-class Moments:
-    """Of rows (row, time) with gaps: what is present, in order and about its mean.
-
-    Attributes
-    ----------
-    values, ordered, centred : ndarray, (row, time)
-        Samples, NaN where missing; the same sorted, missing ones last; the same less their mean, 0 where missing.
-    count, mean, sd : ndarray, (row,)
-        Of the samples present; NaN where they are too few.
-    rate_hz : float
-        Sampling rate.
-    """
-
-    values: np.ndarray
-    ordered: np.ndarray
-    centred: np.ndarray
-    count: np.ndarray
-    mean: np.ndarray
-    sd: np.ndarray
-    rate_hz: float
-
-    @classmethod
-    def of(cls, values: np.ndarray, rate_hz: float) -> "Moments":
-        """Of rows (row, time), NaN where missing."""
-        missing, gaps = np.isnan(values), np.isnan(values.sum())
-        count = values.shape[-1] - missing.sum(axis=-1)
-        count = np.where(count >= max(1, MIN_PRESENT_SHARE * values.shape[-1]), count, np.nan)
-        samples = (np.where(missing, 0, values) if gaps else values).astype(np.float64)
-        mean = samples.sum(axis=-1) / count
-        centred = samples - mean[:, None]
-        if gaps:
-            centred[missing] = 0
-        sd = np.sqrt(np.einsum("rt,rt->r", centred, centred) / count)
-        ordered = np.sort(values, axis=-1)
-        moments = cls(values, ordered, centred, count, mean, sd, rate_hz)
-        # Rounding must not make a level of one value throughout vary.
-        smallest = moments.quantile(0)
-        still = smallest == moments.quantile(1)
-        mean[still], sd[still] = smallest[still], 0
-        return moments
-
-    @property
-    def varying(self) -> np.ndarray:
-        """Standard deviation, NaN where nothing varies."""
-        return np.where(self.sd > 0, self.sd, np.nan)
-
-    def quantile(self, level: float) -> np.ndarray:
-        """Quantile (row,) of what is present."""
-        position = level * (np.where(np.isnan(self.count), 1, self.count) - 1)
-        below, rows = np.floor(position).astype(int), np.arange(len(position))
-        low, high = (self.ordered[rows, at].astype(np.float64) for at in (below, np.ceil(position).astype(int)))
-        return np.where(np.isnan(self.count), np.nan, low + (position - below) * (high - low))
-
-
-def _read(block: Block) -> Iterator[tuple[tuple[str, ...], Moments]]:
-    if block.signal:
-        yield tuple(block.signal), Moments.of(np.concatenate(list(block.signal.values())), block.rate_hz)
-
-
-STATISTICS = Group("statistics", "every channel", _read)
-
-
-@STATISTICS.feature("{unit}")
-def mean(moments: Moments) -> np.ndarray:
-    """Mean level."""
-    return moments.mean
-
-
-@STATISTICS.feature("{unit}")
-def sd(moments: Moments) -> np.ndarray:
-    """Standard deviation."""
-    return moments.sd
-
-
-@STATISTICS.feature("{unit}")
-def dynamic_range(moments: Moments) -> np.ndarray:
-    """Largest minus smallest sample."""
-    return moments.quantile(1) - moments.quantile(0)
-
-
-@STATISTICS.feature("{unit}")
-def interquartile_range(moments: Moments) -> np.ndarray:
-    """Upper minus lower quartile."""
-    return moments.quantile(0.75) - moments.quantile(0.25)
-
-
-@STATISTICS.feature("")
-def skewness(moments: Moments) -> np.ndarray:
-    """Third standardised moment; above 0 where the long tail is upward."""
-    return np.einsum("rt,rt,rt->r", *[moments.centred] * 3) / moments.count / moments.varying**3
-
-
-@STATISTICS.feature("")
-def kurtosis(moments: Moments) -> np.ndarray:
-    """Fourth standardised moment less 3; above 0 where rare samples stand far out."""
-    square = moments.centred**2
-    return np.einsum("rt,rt->r", square, square) / moments.count / moments.varying**4 - 3
-
-
-@STATISTICS.feature("1/min")
-def peak_rate(moments: Moments) -> np.ndarray:
-    """Local maxima above the mean by more than one standard deviation; noise, where a channel is slow."""
-    inner = moments.values[:, 1:-1]
+def describe(values: np.ndarray, rate_hz: float) -> Values:
+    """Statistics of rows (row, time), NaN where samples are missing; NaN of a row of which less than half is there."""
+    samples = values.shape[-1]
+    missing = np.isnan(values)
+    gaps = missing.any()
+    count = samples - missing.sum(axis=-1).astype(float) if gaps else np.full(len(values), float(samples))
+    count[count < max(1, MIN_PRESENT_SHARE * samples)] = np.nan
+    whole = (np.where(missing, 0, values) if gaps else values).astype(np.float64)
+    mean = whole.sum(axis=-1) / count
+    centred = whole - mean[:, None]
+    if gaps:
+        centred[missing] = 0
+    square = centred**2
+    sd = np.sqrt(square.sum(axis=-1) / count)
+    smallest, lower, upper, largest = _quantiles(values, count)
+    # Rounding must not make a level of one value throughout vary.
+    still = smallest == largest
+    mean[still], sd[still] = smallest[still], 0
+    varying = np.where(sd > 0, sd, np.nan)
+    inner = values[:, 1:-1]
     # Beside a missing sample both comparisons fail.
-    peak = (inner > moments.values[:, :-2]) & (inner >= moments.values[:, 2:])
-    count = (peak & (moments.centred[:, 1:-1] > moments.sd[:, None])).sum(axis=-1)
-    return np.where(moments.sd > 0, count, np.nan) / moments.count * moments.rate_hz * 60
+    peak = (inner > values[:, :-2]) & (inner >= values[:, 2:]) & (centred[:, 1:-1] > sd[:, None])
+    return {
+        "mean": mean,
+        "sd": sd,
+        "dynamic_range": largest - smallest,
+        "interquartile_range": upper - lower,
+        "skewness": np.einsum("rt,rt->r", square, centred) / count / varying**3,
+        "kurtosis": np.einsum("rt,rt->r", square, square) / count / varying**4 - 3,
+        "peak_rate": np.where(sd > 0, peak.sum(axis=-1), np.nan) / count * rate_hz * 60,
+    }
 
 
-def _read_temperature(block: Block) -> Iterator[tuple[tuple[str], np.ndarray]]:
-    for channel, samples in block.signal.items():
-        if channel.endswith("_temp"):
-            yield (channel,), rows.slope(samples, block.rate_hz)
+def _quantiles(values: np.ndarray, count: np.ndarray) -> np.ndarray:
+    """Quantiles (level, row) of the `count` samples present, at 0, 1/4, 3/4 and 1."""
+    position = _LEVELS[:, None] * (np.where(np.isnan(count), 1, count) - 1)
+    around = np.stack([np.floor(position), np.ceil(position)]).astype(int)
+    # Missing samples come last.
+    ordered = np.partition(values, np.unique(around), axis=-1)
+    low, high = ordered[np.arange(len(values)), around].astype(np.float64)
+    return np.where(np.isnan(count), np.nan, low + (position - around[0]) * (high - low))
 
 
-THERMAL = Group("thermal", "temperature", _read_temperature)
+def _read(block: Block) -> dict[str, Values]:
+    channels = tuple(block.signal)
+    if not channels:
+        return {}
+    values = describe(np.concatenate([block.signal[channel] for channel in channels]), block.rate_hz)
+    by_channel = {name: value.reshape(len(channels), -1) for name, value in values.items()}
+    return {channel: {name: value[k] for name, value in by_channel.items()} for k, channel in enumerate(channels)}
 
 
-@THERMAL.feature("mdegC/s")
-def slope(rise: np.ndarray) -> np.ndarray:
-    """Slope of the least-squares line through the window."""
-    return 1000 * rise
+STATISTICS = Group(
+    "statistics",
+    "every channel",
+    (
+        Feature("mean", "{unit}", "mean level"),
+        Feature("sd", "{unit}", "standard deviation"),
+        Feature("dynamic_range", "{unit}", "largest minus smallest sample"),
+        Feature("interquartile_range", "{unit}", "upper minus lower quartile"),
+        Feature("skewness", "", "third standardised moment; above 0 where the long tail is upward"),
+        Feature("kurtosis", "", "fourth standardised moment less 3; above 0 where rare samples stand far out"),
+        Feature(
+            "peak_rate",
+            "1/min",
+            "local maxima above the mean by more than one standard deviation; noise, where a channel is slow",
+        ),
+    ),
+    _read,
+)
+
+
+def _read_temperature(block: Block) -> dict[str, Values]:
+    channels = [channel for channel in block.signal if channel.endswith("_temp")]
+    return {channel: {"slope": 1000 * slope(block.signal[channel], block.rate_hz)} for channel in channels}
+
+
+_SLOPE = Feature("slope", "mdegC/s", "slope of the least-squares line through the window")
+THERMAL = Group("thermal", "temperature", (_SLOPE,), _read_temperature)

@@ -10,7 +10,7 @@ import pandas as pd
 import xarray as xr
 
 from wesadlib.errors import InputError
-from wesadlib.quality.rules import RULES, Channel, read_thresholds, signal_of
+from wesadlib.quality.rules import RULES, read_thresholds, signal_of
 from wesadlib.signals import Windows
 
 
@@ -75,7 +75,8 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
     cutoffs = _cutoffs(names, tuple(read_thresholds(thresholds).items()), windows.window_s)
-    rule_score = np.concatenate([_scores(chunk) for chunk in windows.chunks()])
+    chunks = [np.stack([rule.score(chunk) for rule in RULES], axis=-1) for chunk in windows.chunks()]
+    rule_score = np.where(np.isnan(cutoffs), np.nan, np.concatenate(chunks)).astype(np.float32)
     margin = _rescale(rule_score, cutoffs)
     failures = _failures(margin)
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
@@ -92,17 +93,6 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
 def quality_only(assessed: xr.Dataset) -> xr.Dataset:
     """Keep what ``quality.nc`` holds: scores, verdicts and reasons, with the windows' coordinates and attributes."""
     return assessed[["rule_score", "quality", "verdict", "reason"]]
-
-
-def _scores(windows: Windows) -> np.ndarray:
-    """Scores (window, channel, rule), NaN where a rule is not asked of a channel or has nothing to read."""
-    rule_score = np.full((len(windows), len(windows.channels), len(RULES)), np.nan, np.float32)
-    for position in range(len(windows.channels)):
-        channel = Channel(windows, position)
-        for column, rule in enumerate(RULES):
-            if channel.signal in rule.thresholds:
-                rule_score[:, position, column] = rule.score(channel)
-    return rule_score
 
 
 @lru_cache(maxsize=8)

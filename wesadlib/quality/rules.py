@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 import numpy as np
@@ -41,69 +41,85 @@ NOISE_FLOORS: dict[str, float] = {"ecg": 0.1, "bvp": 4.0, "resp": 0.3}
 RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda": 20.0, "acc": 1.9}
 
 
-@dataclass(frozen=True)
-class Channel:
-    """One channel of windows: what the score of a rule reads."""
+class _Layout:
+    """Where the channels of a signal lie among these names, and what limits each of them has."""
 
-    windows: Windows
-    position: int
+    def __init__(self, names: tuple[str, ...]):
+        self.signals = [signal_of(name) for name in names]
+        self.device = np.array([name.split("_")[0] for name in names])
+        self.axes = {
+            device: [k for k, signal in enumerate(self.signals) if signal == "acc" and self.device[k] == device]
+            for device in dict.fromkeys(self.device.tolist())
+        }
 
-    @property
-    def signal(self) -> str:
-        """Such as ``acc`` of ``wrist_acc_x``."""
-        return signal_of(self.windows.channels[self.position])
-
-    @property
-    def values(self) -> np.ndarray:
-        """Samples (window, time)."""
-        return self.windows.signal[:, self.position]
-
-    @property
-    def axes(self) -> list[int]:
-        """Positions of the axes of acceleration of its device."""
-        device = self.windows.channels[self.position].split("_")[0]
-        return [k for k, name in enumerate(self.windows.channels) if name.startswith(f"{device}_acc")]
-
-    def raw(self, statistic: str) -> np.ndarray:
-        """One of the raw statistics, (window, channel)."""
-        return self.windows.raw_statistics[..., RAW_STATISTICS.index(statistic)].astype(np.float64)
+    def limits(self, of: Mapping[str, float | tuple[float, float]]) -> tuple[list[int], np.ndarray]:
+        """Positions of the channels that a table names, and their entries, one after another."""
+        at = [k for k, signal in enumerate(self.signals) if signal in of]
+        return at, np.array([of[self.signals[k]] for k in at], np.float32)
 
 
-def _completeness(channel: Channel) -> np.ndarray:
-    return 1 - channel.raw("missing_share")[:, channel.position]
+@lru_cache(maxsize=8)
+def _layout(names: tuple[str, ...]) -> _Layout:
+    return _Layout(names)
 
 
-def _flat_line(channel: Channel) -> np.ndarray:
-    windows, signal = channel.windows, channel.signal
-    # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
-    sensor = channel.axes if signal == "acc" else [channel.position]
-    flat_s = np.fmin.reduce(channel.raw("longest_flat_s")[:, sensor], axis=1)
-    if signal in NOISE_FLOORS:
-        flat_s = np.fmax(flat_s, scores.longest_quiet_s(channel.values, windows.rate_hz, NOISE_FLOORS[signal]))
+def _raw(windows: Windows, statistic: str) -> np.ndarray:
+    """One of the raw statistics, (window, channel)."""
+    return windows.raw_statistics[..., RAW_STATISTICS.index(statistic)].astype(np.float64)
+
+
+def _completeness(windows: Windows) -> np.ndarray:
+    return 1 - _raw(windows, "missing_share")
+
+
+def _flat_line(windows: Windows) -> np.ndarray:
+    layout, flat_s = _layout(windows.channels), _raw(windows, "longest_flat_s")
+    for axes in layout.axes.values():
+        # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
+        flat_s[:, axes] = np.fmin.reduce(flat_s[:, axes], axis=1, initial=np.nan)[:, None]
+    at, floors = layout.limits(NOISE_FLOORS)
+    quiet_s = scores.longest_quiet_s(windows.signal[:, at], windows.rate_hz, floors[:, None])
+    flat_s[:, at] = np.fmax(flat_s[:, at], quiet_s)
     return 1 - np.minimum(flat_s / windows.window_s, 1)
 
 
-def _range(channel: Channel) -> np.ndarray:
-    speed, over_s = SPEEDS.get(channel.signal, (np.inf, 1.0))
-    lag = max(round(over_s * channel.windows.rate_hz), 1)
-    return scores.in_range(channel.values, *RANGES[channel.signal], speed * over_s, lag)
+def _range(windows: Windows) -> np.ndarray:
+    layout, result = _layout(windows.channels), np.full(windows.signal.shape[:2], np.nan)
+    at, limits = layout.limits(RANGES)
+    values = windows.signal[:, at]
+    too_fast = np.zeros(values.shape, np.bool_)
+    for k, signal in enumerate(layout.signals[position] for position in at):
+        if signal in SPEEDS:
+            speed, over_s = SPEEDS[signal]
+            lag = max(round(over_s * windows.rate_hz), 1)
+            too_fast[:, k, lag:] = np.abs(values[:, k, lag:] - values[:, k, :-lag]) > speed * over_s
+    result[:, at] = scores.in_range(values, *limits.T[..., None], too_fast)
+    return result
 
 
-def _saturation(channel: Channel) -> np.ndarray:
-    return scores.off_rail(channel.raw("rail_share")[:, channel.position], channel.values, RAILS[channel.signal])
+def _saturation(windows: Windows) -> np.ndarray:
+    at, rails = _layout(windows.channels).limits(RAILS)
+    result = np.full(windows.signal.shape[:2], np.nan)
+    result[:, at] = scores.off_rail(_raw(windows, "rail_share")[:, at], windows.signal[:, at], rails[:, None])
+    return result
 
 
-def _motion(channel: Channel) -> np.ndarray | float:
-    windows = channel.windows
-    return scores.stillness(windows.signal[:, channel.axes], windows.rate_hz) if channel.axes else np.nan
+def _motion(windows: Windows) -> np.ndarray:
+    layout, result = _layout(windows.channels), np.full(windows.signal.shape[:2], np.nan)
+    for device, axes in layout.axes.items():
+        if axes:
+            result[:, layout.device == device] = scores.stillness(windows.signal[:, axes], windows.rate_hz)[:, None]
+    return result
 
 
-def _beats(channel: Channel) -> np.ndarray | float:
-    windows, name = channel.windows, channel.windows.channels[channel.position]
-    if name not in windows.beat_sources:
-        return np.nan
-    beat_s = windows.beat_s[:, windows.beat_sources.index(name)]
-    return scores.beat_plausibility(beat_s, channel.values, windows.rate_hz, windows.window_s)
+def _beats(windows: Windows) -> np.ndarray:
+    result = np.full(windows.signal.shape[:2], np.nan)
+    for k, source in enumerate(windows.beat_sources):
+        if source in windows.channels:
+            at = windows.channels.index(source)
+            values = windows.beat_s[:, k], windows.signal[:, at], windows.rate_hz, windows.window_s
+            result[:, at] = scores.beat_plausibility(*values)
+    return result
 
 
 @dataclass(frozen=True)
@@ -121,14 +137,14 @@ class Rule:
     source : str
         Key in the book's references, or "own".
     score : callable
-        Of a :class:`Channel`: scores (window,), NaN where nothing can be read.
+        Of :class:`Windows`: scores (window, channel), NaN where nothing can be read.
     """
 
     name: str
     definition: str
     thresholds: Mapping[str, str]
     source: str
-    score: Callable[[Channel], np.ndarray | float]
+    score: Callable[[Windows], np.ndarray]
 
 
 def _same(threshold: str, *signals: str) -> dict[str, str]:
@@ -192,13 +208,18 @@ THRESHOLDS: tuple[str, ...] = tuple(dict.fromkeys(name for rule in RULES for nam
 
 def read_thresholds(thresholds: Any = None) -> dict[str, float]:
     """Gather the cut-offs as plain values, from whatever holds the names in :data:`THRESHOLDS`; None: the defaults."""
-    thresholds = Params() if thresholds is None else thresholds
+    thresholds = _defaults() if thresholds is None else thresholds
     if not isinstance(thresholds, Mapping):
         return {name: float(getattr(thresholds, name)) for name in THRESHOLDS}
     missing = [name for name in THRESHOLDS if name not in thresholds]
     if missing:
         raise InputError(f"quality thresholds: `{missing[0]}` is missing; all of {', '.join(THRESHOLDS)} are needed.")
     return {name: float(thresholds[name]) for name in THRESHOLDS}
+
+
+@cache
+def _defaults() -> Params:
+    return Params()
 
 
 def describe_rules(thresholds: Any = None) -> pd.DataFrame:

@@ -34,37 +34,35 @@ def stillness(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
     return (spread < STILL_G).sum(axis=1) / np.where(recorded > 0, recorded, np.nan)
 
 
-def longest_quiet_s(values: np.ndarray, rate_hz: float, floor: float) -> np.ndarray:
-    """Longest stretch (window,) of seconds in each of which the signal's range stays below `floor`, in s.
+def longest_quiet_s(values: np.ndarray, rate_hz: float, floor: float | np.ndarray) -> np.ndarray:
+    """Longest stretch (…) of seconds in each of which the range of values (…, time) stays below `floor`, in s.
 
-    A second of `values` (window, time) with a missing sample is not quiet. 0 below :data:`LEAST_QUIET_S`, because a
-    heart rests between beats and a chest between breaths.
+    A second with a missing sample is not quiet. 0 below :data:`LEAST_QUIET_S`, because a heart rests between beats and
+    a chest between breaths.
     """
     second = max(round(rate_hz), 2)
-    whole = values.shape[1] // second
-    seconds = values[:, : whole * second].reshape(len(values), whole, second)
-    quiet = seconds.max(axis=2) - seconds.min(axis=2) < floor
+    whole = values.shape[-1] // second
+    seconds = values[..., : whole * second].reshape(*values.shape[:-1], whole, second)
+    quiet = seconds.max(axis=-1) - seconds.min(axis=-1) < floor
     position = np.arange(1, whole + 1)
-    longest = (position - np.maximum.accumulate(np.where(quiet, 0, position), axis=1)).max(axis=1, initial=0)
+    longest = (position - np.maximum.accumulate(np.where(quiet, 0, position), axis=-1)).max(axis=-1, initial=0)
     longest_s = longest * second / rate_hz
     return np.where(longest_s >= LEAST_QUIET_S, longest_s, 0.0)
 
 
-def in_range(values: np.ndarray, low: float, high: float, fastest: float = np.inf, lag: int = 1) -> np.ndarray:
-    """Share (window,) of the samples present that lie in [`low`, `high`] and do not end too fast a change.
+def in_range(values: np.ndarray, low: np.ndarray, high: np.ndarray, too_fast: np.ndarray) -> np.ndarray:
+    """Share (…) of the samples present of values (…, time) that lie in [`low`, `high`] and did not move `too_fast`.
 
-    Of `values` (window, time); `fastest` is the largest change over `lag` samples. NaN where all are missing.
+    NaN where all are missing.
     """
-    present = (~np.isnan(values)).sum(axis=1)
-    possible = (values >= low) & (values <= high)
-    if np.isfinite(fastest):
-        possible[:, lag:] &= ~(np.abs(values[:, lag:] - values[:, :-lag]) > fastest)
-    return possible.sum(axis=1) / np.where(present > 0, present, np.nan)
+    present = (~np.isnan(values)).sum(axis=-1)
+    possible = ((values >= low) & (values <= high) & ~too_fast).sum(axis=-1)
+    return possible / np.where(present > 0, present, np.nan)
 
 
-def off_rail(rail_share: np.ndarray, values: np.ndarray, rail: float) -> np.ndarray:
-    """What `rail_share` (window,) of native samples leaves, where `values` (window, time) reach `rail`, else 1."""
-    return np.where((np.abs(values) >= rail).any(axis=1), 1 - rail_share, 1.0)
+def off_rail(rail_share: np.ndarray, values: np.ndarray, rail: float | np.ndarray) -> np.ndarray:
+    """What `rail_share` (…) of native samples leaves, where values (…, time) reach `rail`, else 1."""
+    return np.where((np.abs(values) >= rail).any(axis=-1), 1 - rail_share, 1.0)
 
 
 def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, window_s: float) -> np.ndarray:

@@ -8,7 +8,6 @@ from the autocorrelation of that, and peaks at least 0.65 of a period apart.
 from functools import lru_cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft
 from scipy.ndimage import uniform_filter1d
 from scipy.signal import find_peaks
@@ -92,16 +91,17 @@ def find_beats_of_rows(values: np.ndarray, rate_hz: float, source: str) -> np.nd
     strength, moves = _steepness(whole, filtered, rate_hz, ecg)
     moves &= (~missing).sum(axis=1) >= 2 * rate_hz
     distance = np.maximum(_REFRACTORY * _periods(strength, rate_hz) * rate_hz, 1)
-    beats = []
-    for row in range(len(values)):
-        peaks = np.empty(0, int)
-        if moves[row]:
-            peaks, _ = find_peaks(strength[row], distance=distance[row], prominence=_PROMINENCE[source])
-            peaks = peaks[~missing[row, peaks]]
-        beats.append(_crests(filtered[row], peaks, rate_hz) if ecg else _refine(strength[row], peaks))
-    padded = np.full((len(values), max(map(len, beats), default=0)), np.nan)
-    for row, times in zip(padded, beats, strict=True):
-        row[: len(times)] = times / rate_hz
+    peaks = [
+        find_peaks(one, distance=apart, prominence=_PROMINENCE[source])[0] if moving else np.empty(0, int)
+        for one, apart, moving in zip(strength, distance, moves, strict=True)
+    ]
+    row, peak = np.repeat(np.arange(len(peaks)), list(map(len, peaks))), np.concatenate([*peaks, np.empty(0, int)])
+    present = ~missing[row, peak]
+    row, peak = row[present], peak[present]
+    row, time = _crests(filtered, row, peak, rate_hz) if ecg else (row, _refine(strength, row, peak))
+    count = np.bincount(row, minlength=len(values))
+    padded = np.full((len(values), count.max(initial=0)), np.nan)
+    padded[row, np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)] = time / rate_hz
     return padded
 
 
@@ -125,18 +125,19 @@ def _periods(strength: np.ndarray, rate_hz: float) -> np.ndarray:
     coarse = np.minimum(strength[:, ::step], 3.0)
     coarse -= coarse.mean(axis=1, keepdims=True)
     length = min(round(_SEGMENT_S * rate_hz / step), coarse.shape[1])
-    segments = sliding_window_view(coarse, length, axis=1)[:, :: length // 2]
+    weights, taper = _scoring(length, rate_hz / step)
+    starts = np.arange(0, coarse.shape[1] - length + 1, length // 2)
     # Twice as long, with zeros, so that no lag wraps around.
-    spectrum = rfft(segments * np.hanning(length), 2 * length)
+    spectrum = rfft(coarse[:, starts[:, None] + np.arange(length)] * taper, 2 * length)
     power = spectrum.real**2 + spectrum.imag**2
     # The autocorrelation's value at lag 0 is the mean of the two-sided power.
     power /= (2 * power.sum(axis=2) - power[..., 0] - power[..., -1])[..., None] / (2 * length) + 1e-12
-    return _PERIODS_S[(power.sum(axis=1) @ _scoring(length, rate_hz / step)).argmax(axis=1)]
+    return _PERIODS_S[(power.sum(axis=1) @ weights).argmax(axis=1)]
 
 
 @lru_cache(maxsize=32)
-def _scoring(length: int, rate_hz: float) -> np.ndarray:
-    """Weights (frequency, period) that turn power into each period's score, by way of the autocorrelation."""
+def _scoring(length: int, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Weights (frequency, period) that turn power into each period's score, by way of the autocorrelation; a taper."""
     lag = np.arange(length) / rate_hz
     weights = np.zeros((length, len(_PERIODS_S)))
     for multiple, share in ((1, 1.0), (2, 0.5), (0.5, -0.5)):
@@ -145,26 +146,27 @@ def _scoring(length: int, rate_hz: float) -> np.ndarray:
         column = np.arange(len(_PERIODS_S))
         weights[below, column] += share * (below + 1 - position)
         weights[below + 1, column] += share * (position - below)
-    return np.fft.irfft(np.eye(length + 1))[:, :length] @ weights
+    return np.fft.irfft(np.eye(length + 1))[:, :length] @ weights, np.hanning(length)
 
 
-def _crests(filtered: np.ndarray, beats: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Time R waves: the largest rise within 60 ms, or the largest fall where electrodes are plainly swapped."""
-    if not len(beats):
-        return np.empty(0)
+def _crests(filtered: np.ndarray, row: np.ndarray, peak: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and times of R waves: the largest rise within 60 ms, or the largest fall where electrodes are swapped."""
     reach = max(round(0.06 * rate_hz), 1)
-    around = np.clip(beats[:, None] + np.arange(-reach, reach + 1), 0, len(filtered) - 1)
-    shape = filtered[around]
-    swapped = np.median(-shape.min(axis=1)) > _SWAPPED * np.median(shape.max(axis=1))
-    side = -1 if swapped else 1
-    crest = around[np.arange(len(beats)), (side * shape).argmax(axis=1)]
-    return _refine(side * filtered, np.unique(crest))
+    around = np.clip(peak[:, None] + np.arange(-reach, reach + 1), 0, filtered.shape[1] - 1)
+    shape = filtered[row[:, None], around]
+    side = np.ones((len(filtered), 1))
+    for k in np.unique(row):
+        if np.median(-shape[row == k].min(axis=1)) > _SWAPPED * np.median(shape[row == k].max(axis=1)):
+            side[k] = -1
+    crest = around[np.arange(len(peak)), (side[row] * shape).argmax(axis=1)]
+    row, crest = np.unique(np.stack([row, crest]), axis=1)
+    return row, _refine(side * filtered, row, crest)
 
 
-def _refine(values: np.ndarray, peaks: np.ndarray) -> np.ndarray:
-    """Vertex of the parabola through each peak and its neighbours, in samples."""
-    inside = np.clip(peaks, 1, len(values) - 2)
-    before, at, after = values[inside - 1], values[inside], values[inside + 1]
+def _refine(values: np.ndarray, row: np.ndarray, peak: np.ndarray) -> np.ndarray:
+    """Vertex of the parabola through each peak of rows (row, time) and its neighbours, in samples."""
+    inside = np.clip(peak, 1, values.shape[1] - 2)
+    before, at, after = values[row, inside - 1], values[row, inside], values[row, inside + 1]
     bend = before - 2 * at + after
     shift = np.where(bend < 0, (before - after) / np.where(bend < 0, 2 * bend, 1.0), 0.0)
     return inside + np.clip(shift, -1, 1)

@@ -3,27 +3,27 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import butter, sosfilt, sosfilt_zi
+from scipy.signal import butter, lfilter, lfilter_zi
 
 
 def zero_phase(values: np.ndarray, rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> np.ndarray:
     """Butterworth filter of second order over rows (row, time) without gaps, forward and backward: without delay.
 
-    What :func:`scipy.signal.sosfiltfilt` gives, without computing anew for each call what belongs to the design.
+    What :func:`scipy.signal.filtfilt` gives, without computing anew for each call what belongs to the design.
     """
-    sections, start = _design(rate_hz, kind, cutoff_hz)
-    pad = min(3 * (2 * len(sections) + 1), values.shape[-1] - 1)
+    numerator, denominator, state = _design(rate_hz, kind, cutoff_hz)
+    pad = min(3 * len(denominator), values.shape[-1] - 1)
     filtered = _odd_extension(np.asarray(values, np.float64), pad)
     for _ in range(2):
-        filtered = sosfilt(sections, filtered, zi=start * filtered[:, :1])[0][:, ::-1]
+        filtered = lfilter(numerator, denominator, filtered, zi=state * filtered[:, :1])[0][:, ::-1]
     return filtered[:, pad : pad + values.shape[-1]]
 
 
 @lru_cache(maxsize=64)
-def _design(rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> tuple[np.ndarray, np.ndarray]:
-    """Sections, and the state (section, row, state) that a constant level leaves."""
-    sections = butter(2, cutoff_hz, kind, fs=rate_hz, output="sos")
-    return sections, sosfilt_zi(sections)[:, None]
+def _design(rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> tuple[np.ndarray, ...]:
+    """Numerator, denominator, and the state that a constant level leaves."""
+    design = butter(2, cutoff_hz, kind, fs=rate_hz)
+    return *design, lfilter_zi(*design)
 
 
 def _odd_extension(values: np.ndarray, pad: int) -> np.ndarray:
@@ -66,7 +66,7 @@ def median_of_present(values: np.ndarray) -> np.ndarray:
     if not values.shape[-1]:
         return np.full(values.shape[:-1], np.nan)
     # Sorting puts NaN last, so that the middle is looked up for all rows at once, which numpy's nanmedian does not.
-    ordered = np.sort(values, axis=-1)
-    count = np.isfinite(ordered).sum(axis=-1)
-    middle = np.stack([np.maximum(count - 1, 0) // 2, np.minimum(count // 2, values.shape[-1] - 1)], axis=-1)
-    return np.take_along_axis(ordered, middle, axis=-1).mean(axis=-1)
+    ordered = np.sort(values, axis=-1).reshape(-1, values.shape[-1])
+    last, row = (~np.isnan(ordered)).sum(axis=-1) - 1, np.arange(len(ordered))
+    middle = (ordered[row, np.maximum(last, 0) // 2] + ordered[row, (last + 1) // 2]) / 2
+    return middle.reshape(values.shape[:-1])

@@ -39,28 +39,18 @@ def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     >>> raw_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
     [[0.125, 1.0, 0.5]]
     """
-    result = np.zeros((len(values), len(RAW_STATISTICS)))
     missing = np.isnan(values)
-    result[:, 0] = missing.mean(axis=1)
     equal = values[:, 1:] == values[:, :-1]
-    some = np.flatnonzero(equal.any(axis=1))
-    if len(some):
-        result[some, 1], result[some, 2] = _runs(values[some], equal[some], rate_hz)
+    step = np.arange(1, values.shape[1], dtype=np.int32)
+    # Equal neighbours up to each sample since the last change: a run of k samples is k - 1 of them.
+    run = step - np.maximum.accumulate(np.where(equal, 0, step), axis=1)
+    longest = run.max(axis=1)
+    low, high = np.fmin.reduce(values, axis=1, keepdims=True), np.fmax.reduce(values, axis=1, keepdims=True)
+    rail = (run >= _RAIL_RUN - 1) & ((values[:, 1:] == low) | (values[:, 1:] == high))
+    rail[:, :-1] &= ~equal[:, 1:]
+    result = np.empty((len(values), len(RAW_STATISTICS)))
+    result[:, 0] = missing.mean(axis=1)
+    result[:, 1] = np.where(longest > 0, longest + 1, 0) / rate_hz
+    result[:, 2] = ((run + 1) * rail).sum(axis=1) / values.shape[1]
     result[missing.all(axis=1), 1:] = np.nan
     return result
-
-
-def _runs(values: np.ndarray, equal: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Longest run of each row, in seconds, and the share of its samples that are in runs at a rail."""
-    rows, samples = values.shape
-    # A run of k equal samples is k - 1 equal neighbours, between two changes; a row ends with a neighbour unlike it.
-    padded = np.zeros(rows * samples + 1, np.bool_)
-    padded[1:].reshape(rows, samples)[:, :-1] = equal
-    change = np.flatnonzero(padded[1:] != padded[:-1])
-    start, length = change[::2], change[1::2] - change[::2] + 1
-    row = start // samples
-    longest = np.maximum.reduceat(length, np.searchsorted(row, np.arange(rows)))
-    level = values.reshape(-1)[start]
-    low, high = np.fmin.reduce(values, axis=1), np.fmax.reduce(values, axis=1)
-    at_rail = (length >= _RAIL_RUN) & ((level == low[row]) | (level == high[row]))
-    return longest / rate_hz, np.bincount(row, length * at_rail, rows) / samples

@@ -1,7 +1,6 @@
 """Any rates to one rate, anti-aliased, each row by itself: a sparse matrix for a pair of rates and a length."""
 
 from functools import lru_cache
-from itertools import pairwise
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -55,9 +54,9 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
     """
     native = values.shape[1]
     columns = np.ascontiguousarray(bridge_gaps(values).T, np.float64)
-    parts = -(-samples * (2 * int(_reach(rate_hz, to_rate_hz)) + 2) // _MOST_WEIGHTS)
-    edges = np.linspace(0, samples, parts + 1).astype(int).tolist()
-    matrices = [_operator(rate_hz, to_rate_hz, native, *part) for part in pairwise(edges)]
+    step = max(_MOST_WEIGHTS // (2 * int(_reach(rate_hz, to_rate_hz)) + 2), 1)
+    parts = [(first, min(first + step, samples)) for first in range(0, samples, step)]
+    matrices = [_operator(rate_hz, to_rate_hz, native, *part) for part in parts]
     result = np.concatenate([matrix @ columns for matrix in matrices]).T.astype(np.float32)
     missing = np.isnan(values)
     if missing.any():

@@ -18,7 +18,7 @@ from wesadlib.signals.resample import harmonise
 Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
 
 # Windows that are worked on at a time: copies of more would not stay in a core's cache.
-_CHUNK = 32
+_CHUNK = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,19 +172,19 @@ def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:
     alike: dict[tuple[float, int], list[int]] = {}
     for k, name in enumerate(result.channels):
         alike.setdefault((float(rates_hz[name]), len(channels[name])), []).append(k)
-    for (rate_hz, _), positions in alike.items():
+    for (rate_hz, samples), positions in alike.items():
         names = [result.channels[k] for k in positions]
-        native = np.array([[window[name] for name in names] for window, _ in windows])
+        native = np.concatenate([window[name] for window, _ in windows for name in names], dtype=np.float64)
+        native = native.reshape(len(windows) * len(names), samples)
         if np.isinf(native).any():
-            name = names[int(np.isinf(native).any(axis=(0, 2)).argmax())]
+            name = names[int(np.isinf(native).any(axis=1).argmax()) % len(names)]
             raise InputError(f"{name}: a sample is infinite; a missing one is NaN.")
-        at, flat = np.ix_(rows, positions), native.reshape(-1, native.shape[-1])
-        result.signal[at] = harmonise(flat, rate_hz, result.rate_hz, result.signal.shape[-1]).reshape(
-            *native.shape[:2], -1
-        )
-        result.raw_statistics[at] = raw_statistics(flat, rate_hz).reshape(*native.shape[:2], -1)
+        at, shape = np.ix_(rows, positions), (len(windows), len(names), -1)
+        result.signal[at] = harmonise(native, rate_hz, result.rate_hz, result.signal.shape[-1]).reshape(shape)
+        result.raw_statistics[at] = raw_statistics(native, rate_hz).reshape(shape)
         for source in set(names).intersection(result.beat_sources):
-            beats = find_beats_of_rows(native[:, names.index(source)], rate_hz, source)[:, : result.beat_s.shape[-1]]
+            beats = find_beats_of_rows(native[names.index(source) :: len(names)], rate_hz, source)
+            beats = beats[:, : result.beat_s.shape[-1]]
             result.beat_s[rows, result.beat_sources.index(source), : beats.shape[1]] = beats
 
 

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from wesadlib.quality import assess_quality, count_accepted, count_reasons, pick_examples, sweep_cutoff
+from wesadlib.quality import assess_quality
+from wesadlib.quality.coverage import count_accepted, count_reasons, pick_examples, sweep_cutoff
 
 
 @pytest.fixture

@@ -123,14 +123,16 @@ def test_a_second_is_quiet_only_below_the_floor_and_without_a_hole():
 def test_in_range_counts_the_possible_among_the_present(values, fastest, lag):
     with np.errstate(invalid="ignore"):
         expected = by_window(lambda one: one_in_range(one, LOW, HIGH, fastest, lag), values)
-    np.testing.assert_allclose(in_range(values, LOW, HIGH, fastest, lag), expected)
+        too_fast = np.zeros(values.shape, bool)
+        too_fast[:, lag:] = np.abs(values[:, lag:] - values[:, :-lag]) > fastest
+    np.testing.assert_allclose(in_range(values, LOW, HIGH, too_fast), expected)
 
 
 def test_a_sample_on_a_limit_is_in_range():
     on = np.array([[LOW, HIGH]], np.float32)
-    assert in_range(on, LOW, HIGH).tolist() == [1]
+    assert in_range(on, LOW, HIGH, False).tolist() == [1]
     beyond = np.nextafter(on, np.array([-np.inf, np.inf], np.float32))
-    assert in_range(beyond, LOW, HIGH).tolist() == [0]
+    assert in_range(beyond, LOW, HIGH, False).tolist() == [0]
 
 
 @pytest.mark.parametrize("seed", range(40))

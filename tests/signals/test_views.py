@@ -5,7 +5,8 @@ import pytest
 from signal_toys import make_recording, native_minutes
 
 from wesadlib.data import CHANNELS
-from wesadlib.signals import cut_window, power_spectrum, resampling_loss, windowed_trend
+from wesadlib.signals import cut_window
+from wesadlib.signals.views import power_spectrum, resampling_loss, windowed_trend
 
 
 def test_a_course_tells_heart_rate_and_skin_conductance_whatever_the_labels():

@@ -28,21 +28,7 @@ _Inject = Callable[[np.ndarray, float, str, float, Generator], np.ndarray]
 
 @dataclass(frozen=True)
 class Fault:
-    """A way in which a recording goes wrong.
-
-    Attributes
-    ----------
-    name : str
-        As it appears in tables.
-    strength : str
-        What a strength of 1 means; 0 changes nothing.
-    signals : tuple of str
-        The signals that it befalls.
-    whole_device : bool
-        Whether it befalls all of them at once.
-    inject : callable
-        ``(values (window, time), rate_hz, signal, strength, generator) -> values``.
-    """
+    """A way in which signals go wrong, of `whole_device` at once or of one: a strength of 1 is what is said, 0 none."""
 
     name: str
     strength: str
@@ -145,26 +131,7 @@ def inject_fault(
     strength: float,
     generator: Generator,
 ) -> dict[str, np.ndarray]:
-    """Put a fault into native samples.
-
-    Parameters
-    ----------
-    fault : str
-        One of :data:`FAULTS`.
-    channels : mapping of str to ndarray (window, time)
-        Native samples of the channels to befall; those that the fault cannot befall come back as they are.
-    rates_hz : mapping of str to float
-        Their rates.
-    strength : float
-        0 changes nothing, 1 is the fault's full strength.
-    generator : numpy Generator
-        Where and how.
-
-    Returns
-    -------
-    dict of str to ndarray (window, time)
-        Copies.
-    """
+    """Put a fault into native samples (window, time) of the channels that it can befall; copies of all come back."""
     if not 0 <= strength <= 1:
         raise InputError(f"strength {strength}: a fault's strength is between 0 and 1.")
     befallen = {name for names in sensors_of(fault, list(channels)).values() for name in names}
@@ -178,18 +145,9 @@ def inject_fault(
 
 
 def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4, seed: int = 0) -> np.ndarray:
-    """Positions of accepted windows to try faults on, in turn from each of the people who have most of them.
+    """Positions of `n` accepted windows to try faults on, in turn from each of the people who have most of them.
 
-    Parameters
-    ----------
-    assessed : Dataset
-        From :func:`~wesadlib.quality.assess_quality`.
-    n : int
-        How many; fewer where there are fewer.
-    people : int
-        At most so many, because each one's recording has to be loaded.
-    seed : int
-        Which windows of a person.
+    From at most so many `people`, because each one's recording has to be loaded.
     """
     good = np.flatnonzero(assessed["verdict"].values)
     subjects = assessed["subject"].values[good]
@@ -212,25 +170,10 @@ def try_faults(
 ) -> pd.DataFrame:
     """Befall good windows with every fault, on every sensor, at every strength, and ask the rules.
 
-    Parameters
-    ----------
-    cuts : sequence of (channels, rates_hz)
-        Native samples of good windows at the same rates, from :func:`~wesadlib.signals.cut_windows`.
-    rate_hz, window_s : float
-        Of the windows that are made of them.
-    thresholds : Params, mapping or None
-        As in :func:`~wesadlib.quality.assess_quality`.
-    strengths : sequence of float
-        In [0, 1].
-    seed : int
-        Where and how the faults strike.
-
-    Returns
-    -------
-    DataFrame
-        A row a fault, sensor, strength and window: ``fault sensor strength window caught reason change``; `change` is
-        how far the harmonised signal moved, RMS in SDs of the good window, the largest of the sensor's channels, NaN
-        where nothing of a channel is left.
+    `cuts` are native samples at the same rates, from :func:`~wesadlib.signals.cut_windows`; the other values are those
+    of the windows. A row a fault, sensor, strength and window: ``fault sensor strength window caught reason change``;
+    `change` is how far the harmonised signal moved, RMS in SDs of the good window, the largest of the sensor's
+    channels, NaN where nothing of a channel is left.
     """
     good, rates_hz = windows_from_channels(cuts, rate_hz=rate_hz, window_s=window_s), cuts[0][1]
     native = {name: np.stack([channels[name] for channels, _ in cuts]) for name in good.channels}
@@ -241,17 +184,9 @@ def try_faults(
             for strength in strengths:
                 changed = inject_fault(fault, {name: native[name] for name in names}, rates_hz, strength, generator)
                 bad = _replace(good, changed, rates_hz)
-                assessment = assess_arrays(bad, thresholds)
-                columns = {
-                    "fault": fault,
-                    "sensor": sensor,
-                    "strength": float(strength),
-                    "window": np.arange(len(bad)),
-                    "caught": ~assessment.verdict,
-                    "reason": assessment.reason,
-                    "change": _change(good, bad, names),
-                }
-                tables.append(pd.DataFrame(columns))
+                assessment, change = assess_arrays(bad, thresholds), _change(good, bad, names)
+                table = pd.DataFrame({"caught": ~assessment.verdict, "reason": assessment.reason, "change": change})
+                tables.append(table.assign(fault=fault, sensor=sensor, strength=float(strength), window=table.index))
     return pd.concat(tables, ignore_index=True)
 
 

@@ -12,22 +12,10 @@ from wesadlib.signals.windows import cut_window, windows_from_channels
 
 
 def windowed_trend(recording: Recording, device: str, *, window_s: float = 60.0, hop_s: float = 30.0) -> pd.DataFrame:
-    """Skin conductance and heart rate through a whole recording, whatever its labels say.
+    """Skin conductance and heart rate through a whole recording, whatever its labels say: a row a sliding stretch.
 
-    Parameters
-    ----------
-    recording : Recording
-        With the EDA and the beat source of `device`.
-    device : str
-        ``wrist`` or ``chest``.
-    window_s, hop_s : float
-        Length of the sliding stretch, and from one's start to the next.
-
-    Returns
-    -------
-    DataFrame
-        A row a stretch: ``subject``, ``time_s`` (its middle), ``eda`` (mean, uS), ``heart_rate`` (60 s over the median
-        interval between beats; NaN where beats fill less than half of the stretch).
+    Columns ``subject``, ``time_s`` (the stretch's middle), ``eda`` (mean, uS), ``heart_rate`` (60 s over the median
+    interval between beats; NaN where beats fill less than half of the stretch).
     """
     source = next(name for name in BEAT_SOURCES if name.startswith(device))
     rows = []
@@ -43,24 +31,12 @@ def windowed_trend(recording: Recording, device: str, *, window_s: float = 60.0,
 def resampling_loss(
     channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], source: str, *, rate_hz: float, window_s: float
 ) -> dict[str, float]:
-    """What the beats of one window lose on the way to the common rate.
+    """What the beats of one window, from :func:`~wesadlib.signals.cut_window`, lose on the way to the common rate.
 
-    Parameters
-    ----------
-    channels, rates_hz : mapping
-        The window's native samples and their rates, from :func:`cut_window`.
-    source : str
-        Its beat source.
-    rate_hz, window_s : float
-        Common rate, and length of the window.
-
-    Returns
-    -------
-    dict
-        ``height_kept``, the height of a beat (largest less smallest sample within 0.3 s) after harmonising as a share
-        of that before, median over beats; ``power_lost``, the share of the native power above 0.5 Hz that lies above
-        half the common rate; ``interval_error_ms``, the root mean square error of the intervals if each beat were timed
-        to the nearest sample of the window. NaN where the source has gaps or fewer than three beats.
+    ``height_kept``, the height of a beat (largest less smallest sample within 0.3 s) after harmonising as a share of
+    that before, median over beats; ``power_lost``, the share of the native power above 0.5 Hz that lies above half the
+    common rate; ``interval_error_ms``, the root mean square error of the intervals if each beat were timed to the
+    nearest sample of the window. NaN where the source has gaps or fewer than three beats.
     """
     native, native_hz = np.asarray(channels[source], np.float64), rates_hz[source]
     window = windows_from_channels([({source: native}, rates_hz)], rate_hz=rate_hz, window_s=window_s)
@@ -80,15 +56,7 @@ def resampling_loss(
 
 
 def power_spectrum(values: np.ndarray, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
-    """Power density of native samples (time,) by Welch's method, in stretches of 4 s.
-
-    Returns
-    -------
-    frequency : ndarray (frequency,)
-        Hz.
-    power : ndarray (frequency,)
-        In the square of the unit of `values` per Hz.
-    """
+    """Frequencies in Hz and power density of native samples (time,) by Welch's method, in stretches of 4 s."""
     return welch(values, rate_hz, nperseg=min(round(4 * rate_hz), len(values)))
 
 

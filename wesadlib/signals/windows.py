@@ -62,10 +62,7 @@ class Windows:
 
     @classmethod
     def from_dataset(cls, windows: xr.Dataset) -> "Windows":
-        """Arrays of windows that hold ``signal``, ``beat_s`` and the attribute ``rate_hz``.
-
-        The raw statistics are NaN where the Dataset has none, `window_s` what the samples last where it is not said.
-        """
+        """Arrays of a Dataset; raw statistics are NaN, and `window_s` what the samples last, where it has none."""
 
         def values(name: str, *dims: str) -> np.ndarray:
             return windows.variables[name].transpose(*dims).values
@@ -232,7 +229,33 @@ def make_windows(
         raise InputError(f"device {device!r} is unknown; there are {', '.join(DEVICE_CHANNELS)}.")
     parts = []
     for k in tqdm(range(len(cohort)), desc="windows", unit="person", disable=not progress):
-        parts.append(_subject_windows(cohort[k], cohort, device, rate_hz, window_s, hop_s, min_purity))
+        recording = cohort[k]
+        where = f"{cohort.root}/{recording.subject}"
+        for name in DEVICE_CHANNELS[device]:
+            if name not in recording.signals:
+                raise InputError(
+                    f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}, so leave "
+                    f"{recording.subject} out of `subjects`, or model the other `device`."
+                )
+        start_s, state, purity = label_windows(recording.labels, recording.duration_s, window_s=window_s, hop_s=hop_s)
+        kept = np.isin(state, cohort.states) & (purity >= min_purity)
+        if not kept.any():
+            raise InputError(
+                f"{where}: no window of {window_s:g} s in {', '.join(cohort.states)} with a purity of {min_purity:g} "
+                f"or more; leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
+            )
+        cuts = [cut_window(recording, DEVICE_CHANNELS[device], start, window_s) for start in start_s[kept]]
+        part = windows_from_channels(cuts, rate_hz=rate_hz, window_s=window_s).to_dataset()
+        parts.append(
+            part.assign_coords(
+                subject=("window", np.full(len(cuts), recording.subject)),
+                label=("window", state[kept]),
+                purity=("window", purity[kept]),
+                start_s=("window", start_s[kept], {"units": "s"}),
+            )
+        )
+        # The next recording is loaded when this one is gone.
+        del recording, cuts
     windows = xr.concat(parts, "window", data_vars="minimal", coords="minimal", compat="override", join="override")
     units = [CHANNELS[name][0] for name in DEVICE_CHANNELS[device]]
     return windows.assign_coords(units=("channel", units)).assign_attrs(
@@ -243,39 +266,6 @@ def make_windows(
         device=device,
         simulated=int(cohort.simulated),
         description=cohort.description,
-    )
-
-
-def _subject_windows(
-    recording: Recording,
-    cohort: Cohort,
-    device: str,
-    rate_hz: float,
-    window_s: float,
-    hop_s: float,
-    min_purity: float,
-) -> xr.Dataset:
-    channels, where = DEVICE_CHANNELS[device], f"{cohort.root}/{recording.subject}"
-    for name in channels:
-        if name not in recording.signals:
-            raise InputError(
-                f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}, so leave "
-                f"{recording.subject} out of `subjects`, or model the other `device`."
-            )
-    start_s, state, purity = label_windows(recording.labels, recording.duration_s, window_s=window_s, hop_s=hop_s)
-    kept = np.isin(state, cohort.states) & (purity >= min_purity)
-    if not kept.any():
-        raise InputError(
-            f"{where}: no window of {window_s:g} s in {', '.join(cohort.states)} with a purity of {min_purity:g} or "
-            f"more; leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
-        )
-    cuts = [cut_window(recording, channels, start, window_s) for start in start_s[kept]]
-    windows = windows_from_channels(cuts, rate_hz=rate_hz, window_s=window_s).to_dataset()
-    return windows.assign_coords(
-        subject=("window", np.full(len(cuts), recording.subject)),
-        label=("window", state[kept]),
-        purity=("window", purity[kept]),
-        start_s=("window", start_s[kept], {"units": "s"}),
     )
 
 

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from threadpoolctl import ThreadpoolController
 
 from wesadlib.bundle.answer import Answer, Result, make_answer
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
@@ -41,15 +40,12 @@ class Bundle:
         The fitted model.
     calibrated : Model or None
         The same, fitted with people's rest: it answers where a person's is known.
-    threads : int
-        How many threads compute one call.
     """
 
     folder: Path
     config: dict[str, Any]
     model: Model
     calibrated: Model | None = None
-    threads: int = 1
 
     @property
     def version(self) -> str:
@@ -80,10 +76,6 @@ class Bundle:
     @cached_property
     def _feature_columns(self) -> list[int]:
         return positions(self.model.feature_names_, self.feature_names, "feature")
-
-    @cached_property
-    def _threadpools(self) -> ThreadpoolController:
-        return ThreadpoolController()
 
     def predict(self, windows: xr.Dataset) -> list[Answer]:
         """Assess the quality of windows and classify those that pass.
@@ -179,8 +171,7 @@ class Bundle:
                 f"{len(good)} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
             )
         at_rest = harmonised.take(good)
-        with self._threadpools.limit(limits=self.threads):
-            return self.calibrated.rest_values(at_rest.signal, feature_values(at_rest)[0][:, self._feature_columns])
+        return self.calibrated.rest_values(at_rest.signal, feature_values(at_rest)[0][:, self._feature_columns])
 
     def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
@@ -251,27 +242,19 @@ class Bundle:
     def _predict_proba(self, signal: np.ndarray, values: np.ndarray, rests: Sequence[np.ndarray | None]) -> np.ndarray:
         known = np.array([rest is not None for rest in rests])
         values, probabilities = values[:, self._feature_columns], np.empty((len(values), len(self.config["states"])))
-        with self._threadpools.limit(limits=self.threads):
-            for model, rows in ((self.model, ~known), (self.calibrated, known)):
-                if rows.any():
-                    rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
-                    probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
+        for model, rows in ((self.model, ~known), (self.calibrated, known)):
+            if rows.any():
+                rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
+                probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
         return probabilities
 
 
-def load_bundle(folder: str | Path, threads: int = 1) -> Bundle:
-    """Check a bundle's digests and load it.
-
-    Parameters
-    ----------
-    folder : path
-    threads : int
-        How many threads compute one call.
-    """
+def load_bundle(folder: str | Path) -> Bundle:
+    """Check a bundle's digests and load it."""
     config = read_config(folder)
     folder = Path(folder).resolve()
     calibrated = load_model(folder / "calibrated") if config["rest"] else None
-    bundle = Bundle(folder, config, load_model(folder / "model"), calibrated, threads)
+    bundle = Bundle(folder, config, load_model(folder / "model"), calibrated)
     # What cannot be computed here is said now, not when somebody asks.
     _ = bundle._feature_columns
     return bundle

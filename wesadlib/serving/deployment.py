@@ -56,7 +56,7 @@ class Server:
 
         given = Settings(**settings)
         self._token = read_secret(given.token_variable)
-        bundle = load_bundle(given.bundle, threads=given.threads)
+        bundle = load_bundle(given.bundle)
         # Batches are what is computed at the same time; within one, threads would only wait for each other.
         threadpool_limits(1)
         drift = Drift(bundle, given, reach_drift_store(given))

@@ -1,5 +1,7 @@
 """Native minutes and small bundles, for the tests of the bundle and of the server."""
 
+import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +16,7 @@ from wesadlib.params import Params
 from wesadlib.quality import assess_quality
 from wesadlib.signals import make_windows
 
+START = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
 RATES_HZ = {name: CHANNELS[name][1] for name in DEVICE_CHANNELS["wrist"]}
 
 
@@ -70,10 +73,18 @@ def wrist_windows(people: int = 6, first: int = 100) -> xr.Dataset:
     return make_windows(ToyCohort(wrist_recording(first + k) for k in range(people)), device="wrist")
 
 
-def save_small_bundle(name: str, folder: Path, people: int = 6, rested: bool = False, **keywords) -> Path:
-    """Fit a model on :func:`wrist_windows`, and where asked one with everybody's rest, and save it."""
+def save_small_bundle(
+    name: str, folder: Path, people: int = 6, rested: bool = False, without: str = "", **keywords
+) -> Path:
+    """Fit a model on :func:`wrist_windows`, and where asked one with everybody's rest, and save it.
+
+    `without`: a pattern of features that the model shall not read.
+    """
     params = Params(device="wrist", width=2, epochs=2, rest_minutes=1.5)
     windows = extract_features(assess_quality(wrist_windows(people), params))
+    if without:
+        names = windows["feature_name"].values.astype(str)
+        windows = windows.sel(feature_name=[name for name in names if not re.fullmatch(without, name)])
     people = windows["subject"].values
     last = people == people[-1]
     examples = models.Examples.from_dataset(windows)

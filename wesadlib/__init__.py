@@ -18,6 +18,7 @@ _HOME = {
     "score": "evaluation",
     "save_bundle": "bundle",
     "load_bundle": "bundle",
+    "predict_recording": "bundle",
 }
 __all__ = ["__version__", *_HOME]
 

@@ -109,9 +109,9 @@ def check(
 ) -> None:
     """Check recordings, without a model: what they hold, whether they were worn; a non-zero exit on a problem."""
     from wesadlib.data import check_cohort
-    from wesadlib.data.wesad import is_wesad
+    from wesadlib.data.wesad import is_cohort
 
-    if path.is_dir() and any(is_wesad(entry) or entry.name == "S2" for entry in path.iterdir()):
+    if is_cohort(path):
         table, problems = check_cohort(path, progress=console.is_terminal)
     else:
         from wesadlib.report.answers import Question, check_path

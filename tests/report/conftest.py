@@ -1,16 +1,20 @@
-"""A bundle that answers wrists, and one made person's recording."""
+"""Bundles that answer wrists, and one made person's recording."""
 
 import sys
 from dataclasses import replace
-from datetime import UTC, datetime
 
 import minutes
+import numpy as np
 import pytest
 
 from wesadlib import cli
+from wesadlib.data import make_signals
 from wesadlib.data.e4 import write_e4
 from wesadlib.drift import make_reference
 from wesadlib.features import extract_features
+
+#: Features of a wrist that follow the scale of its pulse.
+SCALED = r"wrist_bvp_(mean|sd|dynamic_range|interquartile_range|pulse_amplitude)"
 
 
 @pytest.fixture
@@ -41,10 +45,22 @@ def own_bundle(tmp_path_factory):
 
 
 @pytest.fixture(scope="session")
+def free_bundle(tmp_path_factory):
+    """The folder of one that reads nothing of a temperature, and of a pulse nothing that follows its scale."""
+    folder = tmp_path_factory.mktemp("free") / "bundle"
+    return minutes.save_small_bundle("logistic", folder, without=f"wrist_temp_.*|{SCALED}")
+
+
+@pytest.fixture(scope="session")
 def person():
-    """Four minutes of somebody, with two presses of the button."""
-    start = datetime(2024, 2, 3, 4, 5, 6, tzinfo=UTC)
-    return replace(minutes.wrist_recording(3), start=start, marks_s=(5.0, 110.0))
+    """Four minutes of somebody as an E4 can hold them, with two presses of the button."""
+    recording = minutes.wrist_recording(3)
+    steps = {"wrist_bvp": 0.01, "wrist_eda": 1e-6, "wrist_temp": 0.01}
+    samples = {
+        name: np.round(signal.values.astype(float) / steps.get(name, 1 / 64)) * steps.get(name, 1 / 64)
+        for name, signal in recording.signals.items()
+    }
+    return replace(recording, signals=make_signals(samples), start=minutes.START, marks_s=(5.0, 110.0))
 
 
 @pytest.fixture(scope="session")

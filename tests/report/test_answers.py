@@ -2,17 +2,63 @@
 
 import json
 import re
+import shutil
+import subprocess
+import sys
+import zipfile
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
+from xdf_file import write_xdf
 
-from wesadlib.report.glossary import PREDICTIONS, SUMMARY
+from wesadlib import bundle as bundles
+from wesadlib.bundle import recording as of_bundle
+from wesadlib.data.e4 import write_e4
+from wesadlib.data.embraceplus import write_embraceplus
+from wesadlib.data.pickles import save_arrays
+from wesadlib.report.glossary import GLOSSARY, PEOPLE, PREDICTIONS, SUMMARY
 
 FILES = ["figure.png", "predictions.csv", "report.html", "summary.json"]
+COLUMNS = "bvp=BVP,eda=EDA,temp=TEMP,acc_x=ACC_X,acc_y=ACC_Y,acc_z=ACC_Z"
 
 
 def answer(path):
     return json.loads((path / "summary.json").read_text()), pd.read_csv(path / "predictions.csv")
+
+
+def write_pickle(person, folder):
+    values = {name.removeprefix("wrist_"): signal.values for name, signal in person.signals.items()}
+    acceleration = np.stack([values[f"acc_{axis}"] for axis in "xyz"], axis=1) * 64
+    wrist = {name.upper(): values[name][:, None] for name in ("bvp", "eda", "temp")} | {"ACC": acceleration}
+    folder.mkdir()
+    label = np.zeros(round(person.duration_s * 700), np.int8)
+    save_arrays(folder / f"{folder.name}.pkl", {"subject": folder.name, "signal": {"wrist": wrist}, "label": label})
+    return folder
+
+
+def write_csv(person, path):
+    start_s = person.start.timestamp()
+    columns = [
+        pd.Series(signal.values.astype(float), start_s + np.arange(len(signal)) / signal.attrs["rate_hz"], name=name)
+        for name, signal in person.signals.items()
+    ]
+    table = pd.concat(columns, axis=1).rename(columns=lambda name: name.removeprefix("wrist_").upper())
+    table.rename_axis("time").to_csv(path)
+    return path
+
+
+def write_streams(person, path):
+    write_xdf(
+        path,
+        [
+            (name, name, [name.removeprefix("wrist_").upper()], signal.attrs["rate_hz"],
+             np.arange(len(signal)) / signal.attrs["rate_hz"], signal.values[:, None])
+            for name, signal in person.signals.items()
+        ],
+    )  # fmt: skip
+    return path
 
 
 def test_an_e4_zip_is_answered_with_a_table_a_summary_a_figure_and_a_page(wesad, e4, own_bundle, tmp_path):
@@ -22,15 +68,255 @@ def test_an_e4_zip_is_answered_with_a_table_a_summary_a_figure_and_a_page(wesad,
     assert sorted(path.name for path in out.iterdir()) == FILES
     summary, windows = answer(out)
     assert set(summary) == set(SUMMARY)
-    named = {re.sub("^p_.*", "p_<state>", name) for name in windows}
-    assert named == set(PREDICTIONS)
+    assert {re.sub("^p_.*", "p_<state>", name) for name in windows} == set(PREDICTIONS)
     assert summary["windows"] == len(windows) == 10
-    assert summary["answered"] + summary["abstained"] + summary["rejected"] == summary["windows"]
-    assert np.allclose(windows["start_s"], 20 * np.arange(10)) and np.allclose(
-        windows["end_s"], windows["start_s"] + 60
-    )
+    counts = windows["status"].value_counts()
+    assert all(summary[name] == counts.get(name, 0) for name in ("answered", "abstained", "rejected"))
+    assert np.allclose(windows["start_s"], 20 * np.arange(10))
+    assert np.allclose(windows["end_s"], windows["start_s"] + 60)
     judged = windows[windows["status"] != "rejected"]
-    assert np.allclose(judged.filter(like="p_").sum(axis=1), 1, atol=1e-5)
-    page = (out / "report.html").read_text()
-    assert not re.search(r"<script|https?://|<link|url\(", page) and 'src="data:image/png;base64,' in page
-    assert page.index("How far to trust this") < page.index("data:image/png")
+    assert len(judged) and np.allclose(judged.filter(like="p_").sum(axis=1), 1, atol=1e-5)
+    assert (windows["state"].notna() == (windows["status"] == "answered")).all()
+    assert summary["bundle_score"]["accuracy"] == 0.8 and summary["rest"] is None
+
+
+def test_the_page_asks_nothing_of_anybody_and_says_first_how_far_to_trust_it(wesad, e4, own_bundle, tmp_path):
+    status, _, error = wesad("predict", e4, "--bundle", own_bundle, "--out", tmp_path / "a", "--rest", "tags")
+    assert (status, error) == (0, "")
+    page = (tmp_path / "a" / "report.html").read_text()
+    assert not re.search(r"<script|https?:|<link|url\(|@import", page)
+    assert re.findall(r'(?:src|href)="([^"]{22})', page) == ["data:image/png;base64,"]
+    marks = [
+        "How far to trust this",
+        "simulated",
+        "data:image/png",
+        "<h2>The model",
+        "What not to conclude",
+        "wesad predict",
+    ]
+    assert [page.index(mark) for mark in marks] == sorted(page.index(mark) for mark in marks)
+    assert "0:00:05 to 0:01:50" in page and "rest_calibrated" in page
+    assert (tmp_path / "a" / "report.html").stat().st_size < 2e6
+
+
+@pytest.mark.parametrize("form", ["WESAD", "CSV", "XDF"])
+def test_one_person_is_answered_alike_in_every_format(wesad, person, e4, own_bundle, tmp_path, form):
+    options = ["--bundle", own_bundle, "--step", 20]
+    wesad("predict", e4, *options, "--out", tmp_path / "e4")
+    if form == "WESAD":
+        path = write_pickle(person, tmp_path / "S5")
+    elif form == "CSV":
+        path, options = write_csv(person, tmp_path / "anna.csv"), [*options, "--columns", COLUMNS]
+    else:
+        path = write_streams(person, tmp_path / "anna.xdf")
+    status, _, error = wesad("predict", path, *options, "--out", tmp_path / "other")
+    assert (status, error) == (0, "")
+    first, second = (answer(tmp_path / name)[1] for name in ("e4", "other"))
+    assert second[["start_s", "status", "state"]].equals(first[["start_s", "status", "state"]])
+    # Times of a table go through decimal text.
+    assert np.allclose(second.filter(like="p_"), first.filter(like="p_"), atol=2e-3, equal_nan=True)
+
+
+def test_another_device_is_refused_or_answered_alike_by_whether_the_model_depends_on_its_scale(
+    wesad, person, e4, own_bundle, free_bundle, tmp_path
+):
+    folder = write_embraceplus(person, tmp_path / "anna")
+    status, _, error = wesad("predict", folder, "--bundle", own_bundle, "--out", tmp_path / "out")
+    assert status == 1 and error.count("\n") == 1 and not (tmp_path / "out").exists()
+    assert "wrist_bvp is in nW (EmbracePlus)" in error and "reads wrist_bvp_mean" in error
+    for path, name in ((folder, "plus"), (e4, "e4")):
+        assert wesad("predict", path, "--bundle", free_bundle, "--out", tmp_path / name, "--step", 20)[0] == 0
+    (summary, plus), (_, first) = answer(tmp_path / "plus"), answer(tmp_path / "e4")
+    assert any("wrist_bvp is in nW" in note for note in summary["notes"])
+    both = (plus["status"] != "rejected") & (first["status"] != "rejected")
+    assert both.sum() >= 8
+    assert ((plus["p_stress"] > 0.5) == (first["p_stress"] > 0.5))[both].all()
+
+
+def test_a_channel_that_is_missing_costs_only_the_models_that_read_it(wesad, e4, own_bundle, free_bundle, tmp_path):
+    path = tmp_path / "cold.zip"
+    with zipfile.ZipFile(path, "w") as copy, zipfile.ZipFile(e4) as given:
+        for name in given.namelist():
+            if name != "TEMP.csv":
+                copy.writestr(name, given.read(name))
+    status, _, error = wesad("predict", path, "--bundle", own_bundle)
+    assert status == 1 and "cold: the recording has no wrist_temp, which the model `logistic`" in error
+    assert wesad("predict", path, "--bundle", free_bundle)[0] == 0
+    assert answer(tmp_path / "cold_wesad")[0]["judged_share"] > 0
+
+
+def test_minutes_in_which_nobody_wears_the_device_are_not_judged(wesad, person, own_bundle, tmp_path):
+    signals = dict(person.signals)
+    for name, value in (("wrist_eda", 0.01), ("wrist_temp", 22.0), *((f"wrist_acc_{axis}", 0.5) for axis in "xyz")):
+        signals[name] = signals[name].copy()
+        signals[name][signals[name]["time"] >= 120] = value
+    path = write_e4(replace(person, signals=signals), tmp_path / "off.zip")
+    assert wesad("predict", path, "--bundle", own_bundle, "--step", 30)[0] == 0
+    summary, windows = answer(tmp_path / "off_wesad")
+    assert summary["worn_share"] == 0.5
+    off = windows["start_s"] >= 120
+    assert (windows.loc[off, "reasons"] == "not worn").all() and (windows.loc[off, "status"] == "rejected").all()
+    assert (windows.loc[windows["start_s"] < 60, "reasons"] != "not worn").all()
+    assert summary["judged_share"] == pytest.approx((windows["status"] != "rejected").mean())
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--rest", "first:9"], "rest from 00:00:00 to 00:09:00 lies outside the recording, which ends at 00:04:00"),
+        (["--rest", "00:00:00-00:00:40"], "0 of 0 windows at rest are of good quality; at least 2 are needed"),
+        (["--rest", "soon"], "rest 'soon': write 00:02:00-00:07:00, first:5 (minutes) or tags"),
+        (["--step", "0"], "the step is 0 s"),
+        (["--bundle", "nowhere"], "nowhere: no model here"),
+        (["--columns", "bvp=PPG"], "anna.zip: not a table"),
+        (["--columns", "bvp"], "--columns 'bvp': write signal=column"),
+        (["--units", "temp=degF"], "--units belongs to --columns"),
+        (["--out", "anna.zip/inside"], "anna.zip is no folder to write in"),
+        (["--out", "full"], "it holds something else (thesis.txt)"),
+        (["--out", "asked"], "it holds the answer to another question; --force replaces it"),
+    ],
+)
+def test_what_cannot_be_answered_is_one_sentence_and_leaves_nothing(
+    wesad, e4, own_bundle, tmp_path, monkeypatch, options, sentence
+):
+    shutil.copy(e4, tmp_path / "anna.zip")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "thesis.txt").write_text("mine")
+    (tmp_path / "asked").mkdir()
+    (tmp_path / "asked" / "summary.json").write_text('{"key": "another"}')
+    before = sorted(tmp_path.rglob("*"))
+    status, out, error = wesad("predict", "anna.zip", "--bundle", own_bundle, *options)
+    assert (status, out) == (1, "") and error.startswith("wesad: ") and error.count("\n") == 1
+    assert sentence in error, error
+    assert sorted(tmp_path.rglob("*")) == before
+
+
+def test_a_recording_that_is_none_or_too_short_is_told(wesad, person, own_bundle, tmp_path):
+    (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    (tmp_path / "empty").mkdir()
+    write_e4(person.between(0, 40), tmp_path / "short.zip")
+    for name, sentence in [
+        ("broken.zip", "broken.zip"),
+        ("empty", "no recording in it"),
+        ("absent.zip", "no such file or folder"),
+        ("short.zip", "short: 40 s long, and one window takes 60 s"),
+    ]:
+        status, _, error = wesad("predict", tmp_path / name, "--bundle", own_bundle)
+        assert status == 1 and sentence in error and error.count("\n") == 1, error
+    assert wesad("check", tmp_path / "short.zip")[0] == 1
+
+
+@pytest.fixture
+def folder(person, e4, tmp_path):
+    """Three people: one in two sessions, one whole, one broken."""
+    folder = tmp_path / "people"
+    folder.mkdir()
+    write_e4(person.between(0, 110), folder / "bea_a.zip")
+    later = replace(person.between(120, 240), start=person.start + pd.Timedelta(seconds=120).to_pytimedelta())
+    write_e4(replace(later, subject="bea"), folder / "bea_b.zip")
+    write_e4(replace(person.between(0, 110), start=person.start), folder / "bea_a.zip")
+    shutil.copy(e4, folder / "carl.zip")
+    (folder / "anna.zip").write_bytes(b"PK no zip")
+    (folder / "readme.txt").write_text("no person")
+    return folder
+
+
+def test_a_folder_of_people_gives_a_table_and_an_index_and_one_bad_person_stops_nobody(wesad, folder, own_bundle):
+    status, out, error = wesad("predict", folder, "--bundle", own_bundle, "--step", 20)
+    assert status == 1 and "anna.zip" in out and error == ""
+    answers = folder.parent / "people_wesad"
+    assert sorted(path.name for path in answers.iterdir()) == ["bea", "carl", "index.html", "people.csv"]
+    table = pd.read_csv(answers / "people.csv").set_index("person")
+    assert {re.sub("^share_.*", "share_<state>", name) for name in table.reset_index()} == set(PEOPLE)
+    assert table.index.tolist() == ["anna", "bea", "carl"]
+    assert "anna.zip" in table.loc["anna", "problem"] and table["problem"].isna().tolist() == [False, True, True]
+    assert table.loc["bea", "duration_s"] == pytest.approx(240, abs=1)
+    gaps = answer(answers / "bea")[0]["gaps"]
+    assert gaps and all(gap["end_s"] - gap["start_s"] == pytest.approx(10, abs=0.1) for gap in gaps)
+    page = (answers / "index.html").read_text()
+    assert 'href="carl/report.html"' in page and 'href="anna' not in page and "<script" not in page
+
+
+def test_the_same_question_again_computes_nothing(wesad, folder, own_bundle, monkeypatch):
+    wesad("predict", folder, "--bundle", own_bundle, "--step", 30)
+    (folder / "anna.zip").unlink()
+    monkeypatch.setattr(bundles, "load_bundle", None)
+    monkeypatch.setattr(of_bundle, "predict_recording", None)
+    assert wesad("predict", folder, "--bundle", own_bundle, "--step", 30)[0] == 0
+    status, out, _ = wesad("predict", folder, "--bundle", own_bundle, "--step", 40)
+    assert status == 1 and out.count("it holds the answer to another question") == 2
+
+
+def test_another_question_with_force_replaces_the_answer(wesad, e4, own_bundle, tmp_path):
+    for step in (30, 60):
+        assert wesad("predict", e4, "--bundle", own_bundle, "--out", tmp_path / "a", "--step", step, "--force")[0] == 0
+        assert answer(tmp_path / "a")[0]["step_s"] == step
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == FILES
+
+
+def test_who_is_finished_stays_when_it_is_interrupted(wesad, folder, own_bundle, monkeypatch):
+    whole, calls = of_bundle.predict_recording, []
+
+    def interrupted(*arguments, **options):
+        calls.append(1)
+        if len(calls) > 1:
+            raise KeyboardInterrupt
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(of_bundle, "predict_recording", interrupted)
+    status, _, error = wesad("predict", folder, "--bundle", own_bundle, "--step", 30)
+    assert status == 130 and "interrupted" in error
+    answers = folder.parent / "people_wesad"
+    assert sorted(path.name for path in answers.iterdir()) == ["bea", "index.html", "people.csv"]
+    assert sorted(path.name for path in (answers / "bea").iterdir()) == FILES
+
+
+def test_a_name_that_looks_like_markup_stays_a_name(wesad, e4, own_bundle, tmp_path):
+    shutil.copy(e4, tmp_path / "<b>&.zip")
+    assert wesad("predict", tmp_path / "<b>&.zip", "--bundle", own_bundle, "--step", 60)[0] == 0
+    page = (tmp_path / "<b>&_wesad" / "report.html").read_text()
+    assert "<b>&." not in page and "<h1>&lt;b&gt;&amp;</h1>" in page
+
+
+def test_check_says_what_a_recording_holds_without_a_model(wesad, e4, folder):
+    status, out, _ = wesad("check", e4)
+    assert status == 0
+    for text in ("E4, 2024-02-03T04:05:06+00:00, 4.0 min, worn 100 %", "wrist_temp", "degC", "1 session of an E4"):
+        assert text in out, out
+    status, out, _ = wesad("check", folder)
+    assert status == 1 and "anna.zip" in out and "carl" in out
+
+
+def test_the_glossary_lists_every_name(wesad):
+    status, out, _ = wesad("glossary")
+    assert status == 0
+    assert all(name[:10] in out for names in GLOSSARY.values() for name in names)
+
+
+@pytest.mark.parametrize(("form", "path"), [("e4", "S2.zip"), ("embraceplus", "S2")])
+def test_simulated_people_are_written_in_a_devices_format(wesad, tmp_path, form, path):
+    assert wesad("simulate", tmp_path / "made", "--subjects", 1, "--format", form)[0] == 0
+    status, out, _ = wesad("check", tmp_path / "made" / path)
+    assert status == 0 and "worn 100 %" in out
+    assert wesad("simulate", tmp_path / "made", "--format", form)[0] == 1
+
+
+LIGHT = """
+import sys
+HEAVY = ("torch", "ray", "fastapi", "papermill", "nbformat", "pyarrow", "pyxdf", "h5netcdf", "IPython", "psutil")
+class Refuse:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in HEAVY:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name.split(".")[0])
+sys.meta_path.insert(0, Refuse())
+from wesadlib.cli import main
+main()
+"""
+
+
+def test_a_light_install_answers(e4, own_bundle, tmp_path):
+    arguments = ["predict", e4, "--bundle", own_bundle, "--out", tmp_path / "a", "--rest", "first:2"]
+    done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert sorted(path.name for path in (tmp_path / "a").iterdir()) == FILES

@@ -4,5 +4,17 @@ from wesadlib.bundle.answer import Answer, Result
 from wesadlib.bundle.card import model_card
 from wesadlib.bundle.folder import read_config, save_bundle
 from wesadlib.bundle.predict import Bundle, load_bundle
+from wesadlib.bundle.recording import RecordingAnswers, predict_recording, read_rest
 
-__all__ = ["Answer", "Bundle", "Result", "load_bundle", "model_card", "read_config", "save_bundle"]
+__all__ = [
+    "Answer",
+    "Bundle",
+    "RecordingAnswers",
+    "Result",
+    "load_bundle",
+    "model_card",
+    "predict_recording",
+    "read_config",
+    "read_rest",
+    "save_bundle",
+]

@@ -13,7 +13,7 @@ from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.features import describe_features
-from wesadlib.quality.recordings import MOST_UNWORN, list_starts, sensor_of, to_known_scale, unworn_share
+from wesadlib.quality.recordings import MOST_UNWORN, list_starts, of_device, sensor_of, to_known_scale, unworn_share
 from wesadlib.quality.wear import assess_wear
 
 _BATCH = 128
@@ -75,6 +75,7 @@ def predict_recording(
     if not step_s > 0:
         raise InputError(f"the step is {step_s:g} s; it has to be above 0.")
     bundle = fit_to_recording(bundle, recording)
+    recording = of_device(recording, bundle.config["device"])
     wear = assess_wear(recording)
     notes = _note_units(bundle, recording)
     recording = to_known_scale(recording)
@@ -194,8 +195,7 @@ def _read_person_at_rest(
             f"{recording.subject}: rest from {span} lies outside the recording, which ends at "
             f"{format_time(recording.duration_s)}."
         )
-    starts = list_starts(recording, list(bundle.config["channels"]), window_s, window_s / 2)
-    starts = starts[(starts >= start_s - 1e-6) & (starts + window_s <= end_s + 1)]
+    starts = list_starts(recording, list(bundle.config["channels"]), window_s, window_s / 2, start_s, end_s)
     starts = starts[unworn_share(wear, starts, window_s) <= MOST_UNWORN]
     try:
         values = bundle.rest_values([bundle.cut(recording, start) for start in starts])

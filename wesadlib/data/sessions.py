@@ -38,7 +38,7 @@ def find_sessions(folder: Path, *, tables: bool = False, leave_out: Sequence[Pat
     folders = [path for path in entries if path.is_dir()]
     if folders and all(_DATE.fullmatch(path.name) for path in folders):
         days = [find_sessions(path, tables=tables) for path in folders]
-        return {name: [path for day in days for path in day.get(name, ())] for name in sorted({*().union(*days)})}
+        return {name: [path for day in days for path in day.get(name, ())] for name in sorted(set().union(*days))}
     people: dict[str, list[Path]] = {}
     for path in entries:
         if paths := _recordings_in(path, _TABLES if tables else _FILES):
@@ -84,6 +84,8 @@ def open_sessions(paths: Sequence[Path], subject: str = "") -> Recording:
 def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:
     if path.is_file():
         return [path] if path.suffix.lower() in suffixes or _is_avro(path) else []
+    if suffixes == _TABLES:
+        return []
     if any(reader.recognises(path) for reader in READERS):
         return [path]
     return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in suffixes)

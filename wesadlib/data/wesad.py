@@ -106,6 +106,12 @@ def is_wesad(path: Path) -> bool:
     return (path / f"{path.name}.pkl").is_file()
 
 
+def is_cohort(path: Path) -> bool:
+    """Whether `path` holds people in this layout, be it without their pickles."""
+    folders = [entry for entry in path.iterdir() if entry.is_dir()] if path.is_dir() else []
+    return any(is_wesad(entry) or (re.fullmatch(r"S\d+", entry.name) and not any(entry.iterdir())) for entry in folders)
+
+
 def read_wesad(folder: Path) -> Recording:
     """Load one person's folder.
 

@@ -8,9 +8,12 @@ from wesadlib.drift.alarm import (
     people_for,
     report,
 )
+from wesadlib.drift.person import compare_person, describe_person
 
 __all__ = [
     "LEAST_WINDOWS",
+    "compare_person",
+    "describe_person",
     "describe_threshold",
     "find_threshold",
     "make_reference",

@@ -74,7 +74,7 @@ def compare_person(
     table.loc[person > table["highest"], "place"] = "higher"
     order = pd.DataFrame({"inside": table["place"] == "", "near": -table["distance"].abs()})
     table = table.loc[order.sort_values(["inside", "near"], kind="stable").index]
-    return table[table["person"].notna()].rename_axis("feature").reset_index()
+    return table[table["person"].notna() & (table["people"] > 0)].rename_axis("feature").reset_index()
 
 
 def describe_person(table: pd.DataFrame, most: int = 3) -> str:

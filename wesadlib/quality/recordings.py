@@ -1,12 +1,13 @@
 """A whole recording at a glance, without a model: what it holds, what is missing, what of it can be judged."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wesadlib.data import DEVICE_CHANNELS, DEVICES, Recording
+from wesadlib.data import DEVICES, Recording
 from wesadlib.data.embraceplus import PULSE_SCALE
 from wesadlib.quality.assess import assess_arrays
 from wesadlib.quality.wear import MINUTE_S, assess_wear
@@ -27,6 +28,12 @@ def to_known_scale(recording: Recording) -> Recording:
         if signal.attrs["units"] in _SCALES
     }
     return replace(recording, signals={**recording.signals, **signals})
+
+
+def of_device(recording: Recording, device: str) -> Recording:
+    """The same with the signals of one device alone."""
+    signals = {name: signal for name, signal in recording.signals.items() if name.startswith(f"{device}_")}
+    return replace(recording, signals=signals)
 
 
 def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, Any]:
@@ -82,12 +89,20 @@ def find_gaps(recording: Recording) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["channel", "start_s", "end_s"])
 
 
-def list_starts(recording: Recording, channels: list[str], window_s: float, step_s: float) -> np.ndarray:
-    """Where windows start (window,) so that each of the channels fills it, s."""
+def list_starts(
+    recording: Recording,
+    channels: Sequence[str],
+    window_s: float,
+    step_s: float,
+    begin_s: float = 0.0,
+    end_s: float = np.inf,
+) -> np.ndarray:
+    """Where windows between `begin_s` and `end_s` start (window,) so that each of the channels fills it, s."""
+    last_s = min(recording.duration_s, end_s) - window_s
+    starts = begin_s + np.arange(max(int((last_s - begin_s) / step_s + 1e-9) + 1, 0)) * step_s
     lengths = [(len(recording.signals[name]), recording.signals[name].attrs["rate_hz"]) for name in channels]
-    starts = np.arange(max(int((recording.duration_s - window_s) / step_s + 1e-9) + 1, 0)) * step_s
     whole = [np.round(starts * rate) + round(window_s * rate) <= length for length, rate in lengths]
-    return starts[np.all(whole, axis=0)]
+    return starts[np.all(whole, axis=0)] if last_s >= begin_s else np.empty(0)
 
 
 def unworn_share(wear: pd.DataFrame, starts: np.ndarray, window_s: float) -> np.ndarray:
@@ -135,22 +150,26 @@ def check_recording(
     problems : list of str
         A sentence each.
     """
-    wear = assess_wear(recording)
-    summary = describe_recording(recording, wear)
-    scaled, verdicts, reasons = to_known_scale(recording), [], []
+    summaries, verdicts, reasons = [], [np.empty(0, bool)], []
     for device in recording.devices:
-        channels = [name for name in DEVICE_CHANNELS[device] if name in recording.signals]
-        starts = list_starts(recording, channels, window_s, step_s)
+        part = of_device(recording, device)
+        wear, channels = assess_wear(part), list(part.signals)
+        summaries.append(describe_recording(part, wear))
+        starts = list_starts(part, channels, window_s, step_s)
         if len(starts):
-            windows = windows_from_channels(
-                [cut_window(scaled, channels, s, window_s) for s in starts], window_s=window_s
-            )
-            assessment = assess_arrays(windows)
-            worn = unworn_share(wear, starts, window_s) <= MOST_UNWORN
+            scaled, worn = to_known_scale(part), unworn_share(wear, starts, window_s) <= MOST_UNWORN
+            cuts = [cut_window(scaled, channels, start, window_s) for start in starts]
+            assessment = assess_arrays(windows_from_channels(cuts, window_s=window_s))
             verdicts.append(assessment.verdict & worn)
             reasons += np.where(worn, assessment.reason, "not worn").tolist()
-    summary["judged_share"] = float(np.concatenate(verdicts).mean()) if verdicts else 0.0
-    summary["reasons"] = {str(k): int(n) for k, n in pd.Series(reasons, dtype=object).value_counts().items() if k}
+    judged = np.concatenate(verdicts)
+    summary = summaries[0] | {
+        "channels": {name: facts for one in summaries for name, facts in one["channels"].items()},
+        "gaps": [gap for one in summaries for gap in one["gaps"]],
+        "worn_share": float(np.mean([one["worn_share"] for one in summaries])),
+        "judged_share": float(judged.mean()) if len(judged) else 0.0,
+        "reasons": {str(name): int(n) for name, n in pd.Series(reasons, dtype=object).value_counts().items() if name},
+    }
     return summary, [*recording.problems, *_problems(recording, summary, window_s)]
 
 

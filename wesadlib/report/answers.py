@@ -2,8 +2,11 @@
 
 import io
 import json
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -94,31 +97,34 @@ def answer_path(
     problems : list of str
         Of a folder's people, why somebody has no answer.
     """
-    path = path.absolute()
-    out = (out or path.parent / f"{path.stem if path.is_file() else path.name}_wesad").absolute()
+    path = Path(os.path.abspath(path))
+    out = Path(os.path.abspath(out or path.parent / f"{path.stem if path.is_file() else path.name}_wesad"))
     people = find_people(path, question, (out,))
-    loaded: list[Bundle] = []
-
-    def bundle() -> "Bundle":
-        # Slow to import and to load: only where there is something to answer.
-        from wesadlib.bundle import load_bundle
-
-        if not loaded:
-            loaded.append(load_bundle(question.bundle))
-        return loaded[0]
-
+    _refuse_place(out, FILES if people is None else [*people, TABLE, INDEX])
+    # Slow to import and to load: only where there is something to answer.
+    load = cache(lambda: _load(question.bundle))
+    rows: list[dict[str, Any]] = []
     if people is None:
-        answer_person([path], "", question, bundle, out, force=force, progress=progress)
+        key = question.key([path])
+        if _kept_answer(out, key, force) is None:
+            answer_person([path], "", question, load(), out, key, progress=progress)
         return out, []
-    _refuse_foreign(out, [*people, TABLE, INDEX])
-    rows = []
     try:
         for name, paths in tqdm(people.items(), desc="people", unit="person", disable=not progress):
+            key = question.key(paths)
             try:
-                summary = answer_person(paths, name, question, bundle, out / name, force=force)
+                summary = _kept_answer(out / name, key, force)
             except InputError as error:
-                summary = {"problem": str(error)}
-            rows.append({"person": name, **summary})
+                rows.append({"person": name, "problem": str(error)})
+                continue
+            # What is wrong with the model is wrong for everybody, and no person's problem.
+            model = load() if summary is None else None
+            try:
+                rows.append(
+                    {"person": name, **(summary or answer_person(paths, name, question, model, out / name, key))}
+                )
+            except InputError as error:
+                rows.append({"person": name, "problem": str(error)})
     finally:
         # Also where Ctrl-C ends it: who is finished stays.
         if rows:
@@ -130,67 +136,52 @@ def answer_person(
     paths: Sequence[Path],
     subject: str,
     question: Question,
-    bundle: "Callable[[], Bundle]",
+    bundle: "Bundle",
     out: Path,
+    key: str,
     *,
-    force: bool = False,
     progress: bool = False,
 ) -> dict[str, Any]:
-    """Answer one person's recording, write :data:`FILES`, whole or not at all, and return the summary.
-
-    Where they answer the same question already, nothing is computed.
-    """
-    key = question.key(paths)
-    if (kept := _kept_summary(out)) is not None:
-        if kept["key"] == key and all((out / name).is_file() for name in FILES):
-            return kept
-        if not force:
-            raise InputError(
-                f"{out}: it holds the answer to another question; --force replaces it, --out goes elsewhere."
-            )
-    _refuse_foreign(out, FILES)
+    """Answer one person's recording, write :data:`FILES`, whole or not at all, and return the summary."""
     from wesadlib import plots
     from wesadlib.bundle.recording import predict_recording, read_rest
     from wesadlib.plots.recording import plot_recording
+    from wesadlib.quality.recordings import of_device
     from wesadlib.report.recording_report import render_recording
 
-    recording = question.read(paths, subject)
+    recording = of_device(question.read(paths, subject), bundle.config["device"])
     rest = read_rest(question.rest, recording) if question.rest else None
-    with tqdm(desc="windows", unit="window", disable=not progress, total=0) as bar:
+    with tqdm(desc="windows", unit="window", disable=not progress) as bar:
 
         def show(done: int, of: int) -> None:
             bar.total, bar.n = of, done
             bar.refresh()
 
-        answers = predict_recording(bundle(), recording, question.step_s, rest, progress=show)
-    summary = summarise(bundle(), recording, answers, question) | {
-        "path": ", ".join(map(str, paths)),
-        "command": question.command,
-        "key": key,
-    }
-    state = "stress" if "stress" in bundle().config["states"] else bundle().config["states"][-1]
+        answers = predict_recording(bundle, recording, question.step_s, rest, progress=show)
+    origin = {"path": ", ".join(map(str, paths)), "command": question.command, "key": key}
+    summary = summarise(bundle, recording, answers, question) | origin
+    states = bundle.config["states"]
+    state = "stress" if "stress" in states else states[-1]
     plots.style()
-    figure = io.BytesIO()
-    plot_recording(
-        _course(recording, answers),
-        answers.wear,
-        answers.windows,
-        state=state,
-        min_confidence=summary["min_confidence"],
-        rest=answers.rest,
-        marks_s=recording.marks_s,
-    ).savefig(figure, format="png", dpi=130)
-    try:
-        with replacing(out) as partial:
-            partial.mkdir()
-            answers.windows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g")
-            write_json(partial / "summary.json", summary)
-            (partial / "figure.png").write_bytes(figure.getvalue())
-            page = render_recording(summary, figure.getvalue(), state)
-            (partial / "report.html").write_text(page, encoding="utf-8")
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
-        raise InputError(f"{out}: cannot be written ({error.strerror}); name another folder by --out.") from None
+    figure, drawn = io.BytesIO(), {"state": state, "min_confidence": summary["min_confidence"], "rest": answers.rest}
+    course = _course(recording, answers)
+    plot_recording(course, answers.wear, answers.windows, marks_s=recording.marks_s, **drawn).savefig(figure, dpi=130)
+    with _writing(out), replacing(out) as partial:
+        partial.mkdir()
+        answers.windows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g")
+        write_json(partial / "summary.json", summary)
+        (partial / "figure.png").write_bytes(figure.getvalue())
+        page = render_recording(summary, figure.getvalue(), state)
+        (partial / "report.html").write_text(page, encoding="utf-8")
     return summary
+
+
+def _load(folder: Path) -> "Bundle":
+    from wesadlib.bundle import load_bundle
+
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no model here; `make book` makes the one of the demo, --bundle names another.")
+    return load_bundle(folder)
 
 
 def summarise(
@@ -325,21 +316,38 @@ def _course(recording: Recording, answers: "RecordingAnswers") -> pd.DataFrame:
     return course
 
 
-def _kept_summary(out: Path) -> dict[str, Any] | None:
+def _kept_answer(out: Path, key: str, force: bool) -> dict[str, Any] | None:
+    """The summary of an answer that lies there already, to this very question; one to another is refused."""
     try:
         summary = json.loads((out / "summary.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
+        summary = None
+    if not isinstance(summary, dict) or "key" not in summary:
+        _refuse_place(out, FILES if force else ())
         return None
-    return summary if isinstance(summary, dict) and "key" in summary else None
+    if summary["key"] == key and all((out / name).is_file() for name in FILES):
+        return summary
+    if not force:
+        raise InputError(f"{out}: it holds the answer to another question; --force replaces it, --out goes elsewhere.")
+    _refuse_place(out, FILES)
+    return None
 
 
-def _refuse_foreign(out: Path, allowed: Sequence[str]) -> None:
-    """A folder is replaced as a whole, so nothing else may lie in it."""
-    if out.exists() and not out.is_dir():
-        raise InputError(f"{out}: a file is there; name a folder by --out.")
-    foreign = [entry.name for entry in out.iterdir() if entry.name not in allowed] if out.is_dir() else []
-    if foreign:
+def _refuse_place(out: Path, allowed: Sequence[str]) -> None:
+    """A folder is replaced as a whole, so nothing else may lie in it; and it has to be writable."""
+    if out.is_dir() and (foreign := [entry.name for entry in out.iterdir() if entry.name not in allowed]):
         raise InputError(f"{out}: it holds something else ({foreign[0]}); name a folder of its own by --out.")
+    above = next(folder for folder in (out, *out.parents) if folder.exists())
+    if not above.is_dir() or not os.access(above, os.W_OK):
+        raise InputError(f"{out}: cannot be written, because {above} is no folder to write in; name another by --out.")
+
+
+@contextmanager
+def _writing(out: Path) -> Iterator[None]:
+    try:
+        yield
+    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+        raise InputError(f"{out}: cannot be written ({error.strerror}); name another folder by --out.") from None
 
 
 def _write_people(out: Path, folder: str, rows: Sequence[Mapping[str, Any]], question: Question) -> None:
@@ -353,8 +361,7 @@ def _write_people(out: Path, folder: str, rows: Sequence[Mapping[str, Any]], que
         people.append({name: row.get(name) for name in PEOPLE if "<" not in name} | shares)
     order = [name for name in PEOPLE if "<" not in name]
     order[order.index("unlike_training") : order.index("unlike_training")] = [f"share_{state}" for state in states]
-    out.mkdir(parents=True, exist_ok=True)
-    with replacing(out / TABLE) as partial:
+    with _writing(out), replacing(out / TABLE) as partial:
         pd.DataFrame(people).reindex(columns=order).to_csv(partial, index=False, float_format="%.6g")
-    with replacing(out / INDEX) as partial:
+    with _writing(out), replacing(out / INDEX) as partial:
         partial.write_text(render_people(folder, people, states, question.command), encoding="utf-8")

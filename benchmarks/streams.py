@@ -15,7 +15,7 @@ import uvloop
 import websockets
 
 from wesadlib.serving import wire
-from wesadlib.serving.stream_messages import Samples, write_samples
+from wesadlib.serving.wire import Chunk, write_samples
 
 HOP_S, WINDOW_S, LATE_S = 5.0, 60.0, 0.5
 #: Predictions still awaited so long after the last is due count as missing.
@@ -72,7 +72,7 @@ class Frames:
         def samples(begin_s: float, end_s: float) -> bytes:
             spans = {name: (round(begin_s * rate), round(end_s * rate)) for name, rate in rates_hz.items()}
             parts = {name: np.arange(*span) % len(channels[name]) for name, span in spans.items()}
-            return write_samples({n: Samples(spans[n][0], channels[n][part]) for n, part in parts.items()}, "binary")
+            return write_samples({n: Chunk(spans[n][0], channels[n][part]) for n, part in parts.items()}, "binary")
 
         self.window = samples(0, WINDOW_S)
         self.seconds = [samples(WINDOW_S + second, WINDOW_S + second + 1) for second in range(int(seconds))]

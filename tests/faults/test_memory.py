@@ -62,9 +62,9 @@ def elsewhere(port):
 
 def dropped_stream(port):
     """A stream of more than a minute, left without a word."""
-    from wesadlib.serving.stream_messages import Samples, write_samples
+    from wesadlib.serving.wire import Chunk, write_samples
 
-    signals = {name: Samples(0, values.astype(np.float32)) for name, values in people.WINDOWS[0][0].items()}
+    signals = {name: Chunk(0, values.astype(np.float32)) for name, values in people.WINDOWS[0][0].items()}
     with suppress(WebSocketException):
         stream = websockets.sync.client.connect(
             f"ws://127.0.0.1:{port}/stream", proxy=None, compression=None, legacy=True

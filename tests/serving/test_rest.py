@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 
 from wesadlib.bundle import load_bundle
 from wesadlib.serving.app import make_app
-from wesadlib.serving.rest import RestSigner
+from wesadlib.serving.service import RestSigner
 from wesadlib.serving.wire import read, write, write_window, write_windows
 
 REST = [(minutes.wrist_signals(seed=seed, arousal=0.01 * seed), RATES) for seed in (11, 12)]

@@ -17,8 +17,7 @@ from services import make_service
 
 from wesadlib.serving.app import make_app
 from wesadlib.serving.stream import Streams
-from wesadlib.serving.stream_messages import Samples, write_samples
-from wesadlib.serving.wire import read, write
+from wesadlib.serving.wire import Chunk, read, write, write_samples
 
 RECORDING = minutes.wrist_recording(5, duration_s=150.0)
 SIGNALS = {name: RECORDING.signals[name].to_numpy() for name in RATES}
@@ -30,7 +29,7 @@ def start(**fields):
 
 def samples(begin_s, end_s, form="binary"):
     spans = {name: (round(begin_s * rate), round(end_s * rate)) for name, rate in RATES.items()}
-    return read(write_samples({n: Samples(a, SIGNALS[n][a:b]) for n, (a, b) in spans.items()}, form), form)
+    return read(write_samples({n: Chunk(a, SIGNALS[n][a:b]) for n, (a, b) in spans.items()}, form), form)
 
 
 class Line:

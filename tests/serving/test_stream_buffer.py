@@ -8,8 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.serving.stream_buffer import MAX_GAP_S, StreamBuffer
-from wesadlib.serving.stream_messages import Samples
-from wesadlib.serving.wire import BodyError
+from wesadlib.serving.wire import BodyError, Chunk
 
 RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0, "wrist_acc_x": 7.3}
 
@@ -56,7 +55,7 @@ def test_windows_are_those_of_the_recording_however_it_is_cut(data, hop_s, begin
         for name, rate in RATES.items():
             stop = min(round(time_s * rate), len(signals[name]))
             if stop > sent[name]:
-                chunk[name] = Samples(sent[name], signals[name][sent[name] : stop])
+                chunk[name] = Chunk(sent[name], signals[name][sent[name] : stop])
                 sent[name] = stop
         if chunk:
             buffer.add(chunk)
@@ -72,13 +71,13 @@ def test_windows_are_those_of_the_recording_however_it_is_cut(data, hop_s, begin
 
 def test_a_gap_is_missing_samples_and_a_night_costs_nothing():
     buffer = StreamBuffer({"wrist_eda": 4.0}, window_s=10.0, hop_s=5.0)
-    buffer.add({"wrist_eda": Samples(0, np.ones(60, np.float32))})
+    buffer.add({"wrist_eda": Chunk(0, np.ones(60, np.float32))})
     buffer_windows = drain(buffer)
-    buffer.add({"wrist_eda": Samples(64, np.ones(16, np.float32))})
+    buffer.add({"wrist_eda": Chunk(64, np.ones(16, np.float32))})
     buffer_windows += drain(buffer)
     assert [int(np.isnan(window.channels["wrist_eda"]).sum()) for window in buffer_windows] == [0, 0, 4]
     night = 8 * 3600 * 4
-    buffer.add({"wrist_eda": Samples(night, np.ones(80, np.float32))})
+    buffer.add({"wrist_eda": Chunk(night, np.ones(80, np.float32))})
     after = drain(buffer)
     assert len(after) < 8
     assert all(not np.isnan(window.channels["wrist_eda"]).all() for window in after)
@@ -87,14 +86,12 @@ def test_a_gap_is_missing_samples_and_a_night_costs_nothing():
 
 def test_a_channel_that_lags_is_waited_for_and_then_is_missing():
     buffer = StreamBuffer({"wrist_bvp": 64.0, "wrist_eda": 4.0}, window_s=10.0, hop_s=5.0, lag_s=2.0)
-    buffer.add(
-        {"wrist_bvp": Samples(0, np.ones(11 * 64, np.float32)), "wrist_eda": Samples(0, np.ones(36, np.float32))}
-    )
+    buffer.add({"wrist_bvp": Chunk(0, np.ones(11 * 64, np.float32)), "wrist_eda": Chunk(0, np.ones(36, np.float32))})
     assert buffer.due() == []
-    buffer.add({"wrist_bvp": Samples(11 * 64, np.ones(64, np.float32))})
+    buffer.add({"wrist_bvp": Chunk(11 * 64, np.ones(64, np.float32))})
     (window,) = drain(buffer)
     assert np.isnan(window.channels["wrist_eda"]).sum() == 4
-    buffer.add({"wrist_eda": Samples(36, np.ones(24, np.float32)), "wrist_bvp": Samples(768, np.ones(192, np.float32))})
+    buffer.add({"wrist_eda": Chunk(36, np.ones(24, np.float32)), "wrist_bvp": Chunk(768, np.ones(192, np.float32))})
     (later,) = drain(buffer)
     assert not np.isnan(later.channels["wrist_eda"]).any()
 
@@ -102,10 +99,10 @@ def test_a_channel_that_lags_is_waited_for_and_then_is_missing():
 @pytest.mark.parametrize(
     ("channels", "name", "detail"),
     [
-        ({"wrist_eda": Samples(3, np.ones(2, np.float32))}, "channels.wrist_eda", "does not go back: sample 4"),
-        ({"wrist_hum": Samples(0, np.ones(2, np.float32))}, "channels.wrist_hum", "unknown channel"),
+        ({"wrist_eda": Chunk(3, np.ones(2, np.float32))}, "channels.wrist_eda", "does not go back: sample 4"),
+        ({"wrist_hum": Chunk(0, np.ones(2, np.float32))}, "channels.wrist_hum", "unknown channel"),
         (
-            {"wrist_eda": Samples(round(MAX_GAP_S * 4) + 5, np.ones(2, np.float32))},
+            {"wrist_eda": Chunk(round(MAX_GAP_S * 4) + 5, np.ones(2, np.float32))},
             "channels.wrist_eda",
             "further ahead than a gap may be",
         ),
@@ -113,11 +110,11 @@ def test_a_channel_that_lags_is_waited_for_and_then_is_missing():
 )
 def test_what_does_not_go_on_with_the_stream_is_refused_whole(channels, name, detail):
     buffer = StreamBuffer({"wrist_bvp": 64.0, "wrist_eda": 4.0}, window_s=10.0, hop_s=5.0)
-    buffer.add({"wrist_eda": Samples(0, np.ones(4, np.float32))})
+    buffer.add({"wrist_eda": Chunk(0, np.ones(4, np.float32))})
     drain(buffer)
     before = buffer.next
     with pytest.raises(BodyError) as refused:
-        buffer.add({"wrist_bvp": Samples(0, np.ones(64, np.float32)), **channels})
+        buffer.add({"wrist_bvp": Chunk(0, np.ones(64, np.float32)), **channels})
     (item,) = refused.value.items
     assert item.name == name and detail in item.detail
     assert buffer.next == before
@@ -128,8 +125,8 @@ def test_memory_is_bounded_however_long_a_stream_goes_on(chunk):
     buffer = StreamBuffer({"wrist_bvp": 64.0, "wrist_eda": 4.0}, window_s=60.0, hop_s=5.0)
     tracemalloc.start()
     for step in range(0, 4 * 600, chunk):
-        channels = {"wrist_eda": Samples(step, np.zeros(chunk, np.float32))}
-        buffer.add(channels | {"wrist_bvp": Samples(16 * step, np.zeros(16 * chunk, np.float32))})
+        channels = {"wrist_eda": Chunk(step, np.zeros(chunk, np.float32))}
+        buffer.add(channels | {"wrist_bvp": Chunk(16 * step, np.zeros(16 * chunk, np.float32))})
         drain(buffer)
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
@@ -150,14 +147,14 @@ def test_a_stream_is_taken_up_where_a_window_starts_and_by_samples_that_join():
     assert [item.name for item in refused.value.items] == ["start_s"]
     buffer = StreamBuffer({"wrist_eda": 4.0, "wrist_temp": 4.0}, start_s=10.0, **keywords)
     assert buffer.next == {"wrist_eda": 40, "wrist_temp": 40}
-    late = {name: Samples(first, np.zeros(4, np.float32)) for name, first in (("wrist_eda", 80), ("wrist_temp", 90))}
+    late = {name: Chunk(first, np.zeros(4, np.float32)) for name, first in (("wrist_eda", 80), ("wrist_temp", 90))}
     with pytest.raises(BodyError, match="do not join the stream: it goes on at 10 s, they at 20 s"):
         buffer.add(late)
     with pytest.raises(BodyError) as refused:
-        buffer.add(late | {"wrist_eda": Samples(0, np.zeros(4, np.float32))})
+        buffer.add(late | {"wrist_eda": Chunk(0, np.zeros(4, np.float32))})
     assert "does not go back: sample 40 comes next, not 0" in refused.value.items[0].detail
     # One of them joins; what is then jumped over is a gap like any other.
-    buffer.add(late | {"wrist_eda": Samples(79, np.zeros(1, np.float32))})
+    buffer.add(late | {"wrist_eda": Chunk(79, np.zeros(1, np.float32))})
     assert [np.isnan(window.channels["wrist_temp"]).all() for window in drain(buffer)] == [True]
 
 

@@ -12,7 +12,7 @@ from websockets.exceptions import ConnectionClosed
 
 from wesadlib.errors import InputError
 from wesadlib.serving import AsyncClient, Client, RequestRefused, StreamLost, stream_client
-from wesadlib.serving.stream_messages import Samples
+from wesadlib.serving.wire import Chunk
 
 
 @pytest.fixture(autouse=True)
@@ -232,7 +232,7 @@ def test_a_server_that_is_not_there_is_told_after_the_time_to_try():
 
 
 def chunks_of(channels, first=0):
-    samples = {name: Samples(first, np.asarray(values, np.float32)) for name, values in channels.items()}
+    samples = {name: Chunk(first, np.asarray(values, np.float32)) for name, values in channels.items()}
     return list(stream_client._cut_at_gaps(samples, RATES))
 
 

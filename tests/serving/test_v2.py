@@ -14,7 +14,7 @@ from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
 from wesadlib.serving.app import make_app
-from wesadlib.serving.rest import RestSigner
+from wesadlib.serving.service import RestSigner
 
 MINUTES = [
     {name: np.float32(values) for name, values in signals.items()}

@@ -3,26 +3,29 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager, suppress
+from datetime import UTC, datetime, timedelta
 from functools import cache, partial
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
+from starlette.exceptions import HTTPException
 
 from wesadlib import __version__
-from wesadlib.serving import stream_messages as messages
-from wesadlib.serving import v2
+from wesadlib.errors import InputError
+from wesadlib.serving import schemas, v2, wire
 from wesadlib.serving.drift_store import drift_router
 from wesadlib.serving.guard import Guard
 from wesadlib.serving.metrics import MetricsMiddleware, metrics_router
 from wesadlib.serving.page import page_router
-from wesadlib.serving.problems import handle_problems
-from wesadlib.serving.routes import about_router, predict_router
-from wesadlib.serving.schemas import Batch, PackedBatch, Problem
-from wesadlib.serving.service import Service
+from wesadlib.serving.problems import body_problem, handle_problems, respond, unusable
+from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, PersonId, Problem, RestAnswer
+from wesadlib.serving.service import REST_HEADER, Service
 from wesadlib.serving.stream import Streams, stream_router
+from wesadlib.serving.wire import BodyError, Form, Samples
 
 #: What any request may be refused with.
 _REFUSALS = {
@@ -36,16 +39,21 @@ _REFUSALS = {
 }
 #: Bodies and messages that are read by hand, so that FastAPI does not know their models.
 _MODELS = (
-    Batch,
-    PackedBatch,
+    schemas.Batch,
+    schemas.PackedBatch,
     v2.InferenceRequest,
-    messages.Start,
-    messages.SamplesMessage,
-    messages.PackedSamplesMessage,
-    messages.End,
-    messages.Ready,
-    messages.StreamPrediction,
+    schemas.Start,
+    schemas.SamplesMessage,
+    schemas.PackedSamplesMessage,
+    schemas.End,
+    schemas.Ready,
+    schemas.StreamPrediction,
 )
+#: Bytes of a body in MessagePack that is read beside the event loop: a window of the chest is smaller.
+_LARGE = 2**21
+
+Person = Annotated[PersonId | None, Query()]
+RestToken = Annotated[str | None, Header(alias=REST_HEADER, description="the person's rest, from `POST /rest`")]
 
 
 def make_app(service: Service, token: str | None = None) -> FastAPI:
@@ -76,12 +84,6 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name.removeprefix("get_"),
     )
     handle_problems(app)
-
-    @app.get("/docs", include_in_schema=False)
-    async def docs() -> HTMLResponse:
-        # It fetches its script from another host; /openapi.json, beside it whatever comes before, needs none.
-        return get_swagger_ui_html(openapi_url="openapi.json", title=app.title)
-
     for router in (
         about_router(service),
         predict_router(service),
@@ -99,11 +101,135 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
     return app
 
 
+def predict_router(service: Service) -> APIRouter:
+    """Make the routes that take windows."""
+    router = APIRouter()
+
+    @router.post("/predict", **_take(Answer, schemas.Window, schemas.PackedWindow))
+    async def predict(request: Request, person: Person = None, wesad_rest: RestToken = None) -> Response:
+        """Answer one window: a state with probabilities, or `rejected` with the reasons where its quality is poor."""
+        form, window = await _read(service, request, wire.read_window)
+        (result,) = await service.answer([window], rest=wesad_rest, person=person)
+        return _respond(result, form) if isinstance(result, Answer) else respond(unusable(result))
+
+    @router.post("/predict/batch", **_take(Answers, schemas.Batch, schemas.PackedBatch))
+    async def predict_batch(request: Request, person: Person = None, wesad_rest: RestToken = None) -> Response:
+        """Answer many windows in their order, each by itself: one that cannot be used has a problem in its place."""
+        form, windows = await _read(service, request, wire.read_windows, service.settings.max_windows)
+        usable = [window for window in windows if not isinstance(window, BodyError)]
+        results = iter(await service.answer(usable, rest=wesad_rest, person=person))
+        parts = [body_problem(part) if isinstance(part, BodyError) else next(results) for part in windows]
+        parts = [unusable(part) if isinstance(part, dict) else part for part in parts]
+        return _respond(Answers.model_construct(results=parts), form)
+
+    @router.post("/rest", name="rest", **_take(RestAnswer, schemas.Batch, schemas.PackedBatch))
+    async def make_rest(request: Request) -> Response:
+        """Take a person's minutes at rest, as a batch, and give a token by which later calls are calibrated.
+
+        The token holds a few means over the windows, signed and dated; the server keeps nothing.
+        """
+        form, windows = await _read(service, request, wire.read_windows, service.settings.max_windows)
+        response = _respond(await _sign_rest(service, windows), form)
+        response.headers["cache-control"] = "no-store"
+        return response
+
+    return router
+
+
+def about_router(service: Service) -> APIRouter:
+    """Make the routes that say what is served."""
+    router = APIRouter()
+
+    @router.get("/health")
+    async def health() -> Health:
+        """Say that the server answers."""
+        return Health(model_version=service.bundle.version)
+
+    @router.get("/ready")
+    async def ready() -> Health:
+        """Say that the model is loaded and has answered its own example."""
+        service.require_ready()
+        return Health(model_version=service.bundle.version)
+
+    @router.get("/model")
+    async def model() -> ModelDescription:
+        """Describe the served model: channels, units, window, states, thresholds, scores with their protocol."""
+        return ModelDescription(**{name: value for name, value in service.bundle.config.items() if name != "files"})
+
+    @router.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        # It fetches its script from another host; /openapi.json, beside it whatever comes before, needs none.
+        return get_swagger_ui_html(openapi_url="openapi.json", title="wesadlib")
+
+    return router
+
+
+async def _sign_rest(service: Service, windows: list[Samples | BodyError]) -> RestAnswer:
+    bundle, signer = service.bundle, service.signer
+    if not bundle.supports_rest:
+        raise HTTPException(409, "This model does not use a person's rest.")
+    reasons = {row: str(window) for row, window in enumerate(windows) if isinstance(window, BodyError)}
+    readable = [row for row in range(len(windows)) if row not in reasons]
+    for row, answer in zip(readable, await service.answer([windows[row] for row in readable]), strict=True):
+        if not isinstance(answer, Answer):
+            reasons[row] = "; ".join(f"{name}: {problem}" for name, problem in answer.items())
+        elif answer.status == "rejected":
+            reasons[row] = "; ".join(answer.reasons)
+    usable = [windows[row] for row in readable if row not in reasons]
+    try:
+        values = await service.in_thread(bundle.rest_values, usable)
+    except InputError as error:
+        items = [schemas.ProblemItem(name=f"windows.{row}", detail=reasons[row]) for row in sorted(reasons)]
+        raise BodyError(str(error), items) from None
+    expires = (datetime.now(UTC) + timedelta(hours=signer.age_h)).isoformat(timespec="seconds")
+    token = signer.sign(values, bundle.version)
+    return RestAnswer(token=token, windows=len(usable), expires=expires, model_version=bundle.version)
+
+
+async def _read(service: Service, request: Request, read: Any, *arguments: Any) -> tuple[Form, Any]:
+    form = _form(request)
+    body = await request.body()
+    if form == "binary" and len(body) < _LARGE:
+        return form, read(body, form, *arguments)
+    return form, await service.in_thread(read, body, form, *arguments)
+
+
+def _form(request: Request) -> Form:
+    content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    encoding = request.headers.get("content-encoding", "identity").strip().lower()
+    for form, name in wire.CONTENT_TYPES.items():
+        if content_type == name and encoding == "identity":
+            return form
+    allowed = " or ".join(f"`content-type: {name}`" for name in wire.CONTENT_TYPES.values())
+    raise HTTPException(415, f"Windows are sent as JSON or MessagePack, uncompressed: say so with {allowed}.")
+
+
+def _respond(answer: BaseModel, form: Form) -> Response:
+    content = answer.model_dump_json() if form == "json" else wire.write(answer.model_dump(), form)
+    return Response(content, media_type=wire.CONTENT_TYPES[form])
+
+
+def _take(answer: type[BaseModel], *models: type[BaseModel]) -> dict[str, Any]:
+    """Say of a route, whose body is read by hand, which models the body has in which form, and what may be refused."""
+    body = {
+        name: {"schema": _refer(model), "example": model.model_config["json_schema_extra"]["examples"][0]}
+        for name, model in zip(wire.CONTENT_TYPES.values(), models, strict=True)
+    }
+    answered = {"model": answer, "content": {wire.CONTENT_TYPES["binary"]: {"schema": _refer(answer)}}}
+    return {
+        "responses": {200: answered} | {status: {"model": Problem} for status in (409, 413, 415, 422, 499)},
+        "openapi_extra": {"requestBody": {"required": True, "content": body}},
+    }
+
+
+def _refer(model: type[BaseModel]) -> dict[str, str]:
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
+
+
 def _describe(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     description = openapi()
-    _, definitions = models_json_schema(
-        [(model, "validation") for model in _MODELS], ref_template="#/components/schemas/{model}"
-    )
+    named = [(model, "validation") for model in _MODELS]
+    _, definitions = models_json_schema(named, ref_template="#/components/schemas/{model}")
     components = description["components"]
     components["schemas"] |= definitions["$defs"]
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}

@@ -17,17 +17,7 @@ ASK_AGAIN = (429, 502, 503)
 
 
 class RequestRefused(Exception):
-    """The server answered with an error.
-
-    Attributes
-    ----------
-    status : int
-        HTTP status.
-    problem : Problem
-        What the server says is wrong, name by name.
-    retry_after_s : float or None
-        When it says that it may be asked again.
-    """
+    """The server answered with an error: `status`, `problem` with all that is wrong, and `retry_after_s`, or None."""
 
     def __init__(self, status: int, problem: Problem, retry_after_s: float | None = None):
         items = "; ".join(f"{item.name}: {item.detail}" for item in problem.errors)

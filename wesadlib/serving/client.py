@@ -8,7 +8,7 @@ from collections.abc import Callable, Coroutine, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from ssl import SSLContext
-from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 from anyio.from_thread import start_blocking_portal
@@ -18,13 +18,18 @@ from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.serving import wire
 from wesadlib.serving.calls import check, retries, trust
-from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, Problem
+from wesadlib.serving.schemas import (
+    Answer,
+    Answers,
+    DriftReport,
+    Health,
+    ModelDescription,
+    Problem,
+    RestAnswer,
+    StreamPrediction,
+)
 from wesadlib.serving.settings import is_loopback
 from wesadlib.serving.stream_client import AsyncStream, Stream
-from wesadlib.serving.stream_messages import StreamPrediction
-
-if TYPE_CHECKING:
-    from wesadlib.serving.schemas import DriftReport, RestAnswer
 
 #: One window, as `predict` takes it: samples of each channel, and its rate.
 Window = tuple[Mapping[str, Any], Mapping[str, float]]
@@ -116,27 +121,12 @@ class AsyncClient:
         rest: str | None = None,
         person: str | None = None,
     ) -> list[Answer | Problem]:
-        """Answer many windows at once.
-
-        Parameters
-        ----------
-        windows : sequence of (channels, rates_hz)
-            Each as :meth:`predict` takes it.
-        form, rest, person
-            Of all windows, as :meth:`predict` takes them.
-
-        Returns
-        -------
-        list of Answer or Problem
-            One for each window, in order; a problem in place of a window that cannot be used.
-        """
+        """Answer many windows, each as :meth:`predict` takes it; one that cannot be used has a problem in its place."""
         body = wire.write_windows(windows, form)
         return Answers(**await self._post("/predict/batch", body, form, rest, person)).results
 
-    async def rest(self, windows: Sequence[Window], *, form: wire.Form = "binary") -> "RestAnswer":
+    async def rest(self, windows: Sequence[Window], *, form: wire.Form = "binary") -> RestAnswer:
         """Send a person's minutes at rest; the `token` of what comes back is the `rest` of later calls."""
-        from wesadlib.serving.schemas import RestAnswer
-
         return RestAnswer(**await self._post("/rest", wire.write_windows(windows, form), form))
 
     def stream(
@@ -150,14 +140,7 @@ class AsyncClient:
     ) -> AsyncStream:
         """Open a stream: a context manager that samples are sent to as they come, and predictions are read from.
 
-        Parameters
-        ----------
-        rates_hz : mapping of str to float
-            Native rate of each channel that the model uses.
-        hop_s : float
-            From one window's start to the next, s.
-        rest, person, form
-            As in :meth:`predict`.
+        Windows begin `hop_s` seconds apart; the rest is as in :meth:`predict`.
 
         Examples
         --------
@@ -180,18 +163,10 @@ class AsyncClient:
         rest: str | None = None,
         person: str | None = None,
     ) -> list[StreamPrediction]:
-        """Stream a recording, and gather what is said of it.
+        """Stream a recording, `chunk_s` seconds at once, and gather what is said of it.
 
-        Parameters
-        ----------
-        recording : Recording
-            With the channels that the model uses.
-        speed : float, optional
-            Seconds of the recording in a second; None: as fast as it is answered.
-        chunk_s : float
-            How much is sent at once, s.
-        hop_s, rest, person
-            As in :meth:`stream`.
+        `speed` is how many seconds of it are sent in a second, None as many as are answered; the rest is as in
+        :meth:`stream`.
         """
         names = list((await self.model()).channels)
         if absent := [name for name in names if name not in recording.signals]:
@@ -202,19 +177,15 @@ class AsyncClient:
         async with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
             begun = time.monotonic()
             for k in range(chunks):
-                due_s = (k + 1) * chunk_s / speed if speed else 0.0
-                await asyncio.sleep(begun + due_s - time.monotonic())
-                spans = {
-                    n: (round(k * chunk_s * rate), round((k + 1) * chunk_s * rate)) for n, rate in rates_hz.items()
-                }
-                await stream.send({name: signals[name][slice(*span)] for name, span in spans.items()})
+                await asyncio.sleep(begun + (k + 1) * chunk_s / speed - time.monotonic() if speed else 0)
+                begin_s, end_s = k * chunk_s, (k + 1) * chunk_s
+                parts = {n: signals[n][round(begin_s * rate) : round(end_s * rate)] for n, rate in rates_hz.items()}
+                await stream.send(parts)
             await stream.end()
             return [prediction async for prediction in stream]
 
-    async def drift(self) -> "DriftReport":
+    async def drift(self) -> DriftReport:
         """Ask whether the people of late look like those that the model was trained on."""
-        from wesadlib.serving.schemas import DriftReport
-
         return DriftReport(**await self._get("/drift"))
 
     async def metrics(self) -> str:
@@ -226,7 +197,7 @@ class AsyncClient:
         return Health(**await self._get("/health", retry_s=0))
 
     async def ready(self) -> Health:
-        """Ask, once, whether the model is loaded and has answered; :class:`RequestRefused` (503) where it has not."""
+        """Ask, once, whether the model has answered its example; :class:`RequestRefused` (503) where it has not."""
         return Health(**await self._get("/ready", retry_s=0))
 
     async def model(self) -> ModelDescription:
@@ -247,8 +218,9 @@ class AsyncClient:
         self, path: str, body: bytes, form: wire.Form, rest: str | None = None, person: str | None = None
     ) -> dict[str, Any]:
         headers = {"content-type": wire.CONTENT_TYPES[form]} | ({"wesad-rest": rest} if rest else {})
-        parameters = {name: value for name, value in {"person": person}.items() if value}
-        response = await self._send("POST", path, content=body, headers=headers, params=parameters)
+        response = await self._send(
+            "POST", path, content=body, headers=headers, params={"person": person} if person else {}
+        )
         binary = response.headers["content-type"] == wire.CONTENT_TYPES["binary"]
         return wire.read(response.content, "binary" if binary else "json")
 

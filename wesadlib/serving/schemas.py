@@ -1,14 +1,17 @@
-"""What travels over HTTP: requests, answers and errors, as OpenAPI shows them."""
+"""What travels: requests, answers and errors over HTTP, as OpenAPI shows them, and the messages of a stream.
+
+Over `WS /stream` a client starts, sends samples and ends (:class:`Start`, :class:`SamplesMessage`, :class:`End`), in
+JSON (text frames) or MessagePack (binary frames). The server answers, in the form of the start message, with
+:class:`Ready`, a :class:`StreamPrediction` a window, and at last with an end or with a problem. A stream that dropped
+is started again with `start_s`, anywhere: the server keeps nothing of it.
+"""
 
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, ValidationInfo, field_validator
-from pydantic_core import PydanticCustomError
+from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, WithJsonSchema
 
 #: The answer to a window is the bundle's own, so that server and book cannot differ.
 from wesadlib.bundle import Answer
-
-__all__ = ["Answer", "Answers", "Batch", "Health", "ModelDescription", "Problem", "ProblemItem", "RestAnswer", "Window"]
 
 #: Largest sample either way. Signals are float32 inside: a larger number could become infinite on the way.
 MAX_SAMPLE = 1e9
@@ -16,10 +19,11 @@ MAX_SAMPLE = 1e9
 MAX_RATE_HZ, MAX_SAMPLES = 100_000, 6_000_000
 #: Most channels of a window, and windows of a batch.
 MAX_CHANNELS, MAX_WINDOWS = 64, 256
-#: Longest signed rest, characters.
-MAX_TOKEN = 8192
+#: Longest signed rest, characters; longest stream, s: no clock that is right counts further.
+MAX_TOKEN, MAX_STREAM_S = 8192, 366 * 86_400.0
 
-Sample = Annotated[float, Field(ge=-MAX_SAMPLE, le=MAX_SAMPLE, allow_inf_nan=False)]
+#: Its bounds are checked where samples are arrays, in both forms alike.
+Sample = Annotated[float, WithJsonSchema({"type": "number", "minimum": -MAX_SAMPLE, "maximum": MAX_SAMPLE})]
 RateHz = Annotated[float, Field(gt=0, le=MAX_RATE_HZ, allow_inf_nan=False, description="samples a second")]
 Name = Annotated[str, StringConstraints(max_length=100)]
 PersonId = Annotated[
@@ -34,6 +38,8 @@ Channels = Annotated[
     Field(max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"),
 ]
 Windows = Annotated[list[_Item], Field(max_length=MAX_WINDOWS)]
+
+First = Annotated[int, Field(ge=0, le=2**53, description="index of the first sample since the stream's start")]
 
 _TEMPERATURE = [33.1, 33.2, 33.2, 33.1]
 _WINDOW = {"channels": {"wrist_temp": {"rate_hz": 4, "samples": _TEMPERATURE}}}
@@ -78,14 +84,6 @@ class PackedSamples(Strict):
         max_length=8 * MAX_SAMPLES,
         description="the numbers that JSON has here, one after the other; MessagePack's own type `bin`",
     )
-
-    @field_validator("samples")
-    @classmethod
-    def _whole(cls, samples: bytes, info: ValidationInfo) -> bytes:
-        size = int(info.data.get("dtype", "<f4")[-1])
-        if len(samples) % size:
-            raise PydanticCustomError("cut", f"{len(samples)} bytes are no whole number of samples of {size} bytes")
-        return samples
 
 
 class PackedChannel(PackedSamples):
@@ -198,3 +196,87 @@ class DriftReport(BaseModel):
     alarm: bool | None = Field(description="whether there is drift; null where it cannot be judged")
     note: str = Field(description="the verdict, or why there is none, in a sentence")
     table: list[DriftFeature] = Field(description="a row a feature, worst first")
+
+
+class StreamChannel(Strict):
+    """One channel of a stream."""
+
+    rate_hz: RateHz
+
+
+class Start(Strict):
+    """The first message of a client."""
+
+    type: Literal["start"] = "start"
+    channels: Channels[StreamChannel] = Field(description="every channel that the model uses, at any rate")
+    hop_s: float = Field(default=5.0, gt=0, le=3600, description="from one window's start to the next, s")
+    person: PersonId | None = None
+    rest: str | None = Field(default=None, max_length=MAX_TOKEN, description="the person's rest, from `POST /rest`")
+    start_s: float = Field(
+        default=0.0,
+        ge=0,
+        le=MAX_STREAM_S,
+        description="of a stream that dropped: start of the first window that is still wanted, a whole number of hops; "
+        "the samples that the server's `next` names are then sent again",
+    )
+
+
+class SamplesOfChannel(Strict):
+    """Samples of one channel that follow each other, in JSON."""
+
+    first: First
+    samples: SampleList
+
+
+class PackedSamplesOfChannel(PackedSamples):
+    """Samples of one channel that follow each other, in MessagePack."""
+
+    first: First
+
+
+class SamplesMessage(Strict):
+    """Samples as they come, of some channels or of all."""
+
+    type: Literal["samples"] = "samples"
+    channels: Channels[SamplesOfChannel]
+
+
+class PackedSamplesMessage(Strict):
+    """:class:`SamplesMessage` in MessagePack."""
+
+    type: Literal["samples"] = "samples"
+    channels: Channels[PackedSamplesOfChannel]
+
+
+class End(Strict):
+    """There is nothing more to come; the server says the same when it has answered what was due, and closes."""
+
+    type: Literal["end"] = "end"
+
+
+class Ready(BaseModel):
+    """The server's first message."""
+
+    type: Literal["ready"] = "ready"
+    model_version: str
+    window_s: float
+    hop_s: float
+    samples_per_s: int = Field(description="samples a second, over all channels, that it takes for long")
+    next: dict[str, int] = Field(description="index of the sample that comes next, by channel")
+
+
+class StreamPrediction(BaseModel):
+    """What is said of one window of a stream.
+
+    Window k covers the time from k times `hop_s`, for `window_s`. It is answered when every channel has reached its
+    end, or when the channel that is furthest ahead is the server's `lag_s` past it: what has not come by then is
+    missing. A window without any sample, inside a gap, is not answered.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    type: Literal["prediction"] = "prediction"
+    start_s: float = Field(description="seconds from the stream's start")
+    end_s: float
+    answer: Answer
+    latency_ms: float = Field(description="from reading the message that made the window complete to sending this")

@@ -1,22 +1,28 @@
-"""What every route asks: answers to windows, by the bundle of the moment, many calls at a time."""
+"""What every route asks: answers to windows, by one bundle, many calls at a time; and people's rest, as a value."""
 
 import asyncio
 import gc
+import secrets
 from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from hashlib import sha256
 from typing import Any, NamedTuple, TypeVar
 
+import msgpack
 import numpy as np
+from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from starlette.exceptions import HTTPException
 
 from wesadlib.bundle import Answer, Bundle
 from wesadlib.serving.drift_store import Drift
 from wesadlib.serving.metrics import Metrics
-from wesadlib.serving.rest import RestSigner
+from wesadlib.serving.schemas import MAX_TOKEN
 from wesadlib.serving.settings import Settings
 from wesadlib.serving.wire import Samples, attempt
 
+#: In which later calls bring a person's rest.
+REST_HEADER = "Wesad-Rest"
 T = TypeVar("T")
 
 
@@ -25,6 +31,36 @@ class Busy(HTTPException):
 
     def __init__(self, waiting: int):
         super().__init__(503, f"{waiting} windows are waiting already; ask again later.", {"retry-after": "1"})
+
+
+class RestSigner:
+    """Sign people's rest, and read what was signed with the same key, by default a random one, at most so long ago."""
+
+    def __init__(self, key: str | None = None, age_h: float = 24.0):
+        self.age_h = age_h
+        options = {"key_derivation": "hmac", "digest_method": sha256}
+        self._serializer = URLSafeTimedSerializer(
+            key or secrets.token_hex(32), "wesad rest", msgpack, signer_kwargs=options
+        )
+
+    def sign(self, values: np.ndarray, model_version: str) -> str:
+        """Sign a person's rest (value,), for the model that it was made by."""
+        return self._serializer.dumps([model_version, np.asarray(values, "<f4").tobytes()]).decode()
+
+    def read(self, token: str, model_version: str) -> np.ndarray:
+        """Read a signed rest; raises HTTPException 401 or 409 with a sentence where it cannot be used."""
+        again = "send the minutes at rest again."
+        try:
+            if len(token) > MAX_TOKEN:
+                raise BadData("too long")
+            version, values = self._serializer.loads(token, max_age=self.age_h * 3600)
+        except SignatureExpired:
+            raise HTTPException(401, f"This rest is older than {self.age_h:g} h; {again}") from None
+        except BadData:
+            raise HTTPException(401, f"This rest was not signed by this server, or was altered; {again}") from None
+        if version != model_version:
+            raise HTTPException(409, f"This rest was made for another model version; {again}")
+        return np.frombuffer(values, "<f4")
 
 
 class _Call(NamedTuple):
@@ -104,12 +140,6 @@ class Batcher:
                 (future.set_exception if isinstance(result, Exception) else future.set_result)(result)
 
 
-def example_window(bundle: Bundle) -> Samples:
-    """The first window of a bundle's own example."""
-    window_s = bundle.config["window_s"]
-    return Samples(*bundle.example().windows(window_s, window_s)[0])
-
-
 class Service:
     """A bundle that answers, with what is counted beside it; `rest_key` signs people's rest, alike in all replicas."""
 
@@ -136,7 +166,8 @@ class Service:
 
     async def warm_up(self) -> None:
         """Answer the bundle's own example, so that the first request meets nothing for the first time."""
-        await self._batcher(_Call([example_window(self.bundle)], None))
+        window_s = self.bundle.config["window_s"]
+        await self._batcher(_Call([Samples(*self.bundle.example().windows(window_s, window_s)[0])], None))
         # What was imported stays: to look through it for garbage again and again would hold up answers by 0.1 s.
         gc.collect()
         gc.freeze()
@@ -160,6 +191,11 @@ class Service:
         self.metrics.answered(results)
         self.drift.add(results, **origin)
         return [result.answer for result in results]
+
+    def require_ready(self) -> None:
+        """Raise HTTPException 503 while the model has not answered its own example."""
+        if not self.ready:
+            raise HTTPException(503, "The model is not ready yet; ask again.", {"retry-after": "1"})
 
     async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
         """Call what would hold up the event loop."""

@@ -1,4 +1,4 @@
-"""The route ``WS /stream``: samples as they come, and a prediction every hop; see :mod:`.stream_messages`."""
+"""The route ``WS /stream``: samples as they come, and a prediction every hop; see :mod:`.schemas`."""
 
 import asyncio
 import logging
@@ -15,11 +15,10 @@ from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, 
 from wesadlib.bundle import Answer
 from wesadlib.serving import wire
 from wesadlib.serving.problems import describe_error, make_problem, unusable
-from wesadlib.serving.schemas import Problem, ProblemItem
+from wesadlib.serving.schemas import End, Problem, ProblemItem, Ready, Start, StreamPrediction
 from wesadlib.serving.service import Busy, Service
 from wesadlib.serving.stream_buffer import StreamBuffer, StreamWindow
-from wesadlib.serving.stream_messages import End, Ready, Start, StreamPrediction, problem_message, read_message
-from wesadlib.serving.wire import BodyError, Form
+from wesadlib.serving.wire import BodyError, Form, read_message
 
 #: What a client may name beside its token, where it can send that as a subprotocol only.
 SUBPROTOCOL = "wesad"
@@ -238,4 +237,5 @@ def _close_reason(error: Exception) -> tuple[int, dict[str, Any]]:
         _logger.error("a stream failed: %s", type(error).__name__)
         problem = make_problem(500, "The server failed at this stream.")
     code = {413: 1009, 500: 1011, 503: 1013}.get(problem.status, 1008)
-    return code, problem_message(problem)
+    # Its own `type`, the kind of problem, gives way to the message's.
+    return code, problem.model_dump() | {"type": "problem"}

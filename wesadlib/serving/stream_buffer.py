@@ -9,9 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wesadlib.serving.schemas import ProblemItem
-from wesadlib.serving.stream_messages import MAX_STREAM_S, Samples
-from wesadlib.serving.wire import BodyError
+from wesadlib.serving.schemas import MAX_STREAM_S, ProblemItem
+from wesadlib.serving.wire import BodyError, Chunk
 
 #: Longest gap in a channel, s: a night without the device is one, a clock that is wrong is not.
 MAX_GAP_S = 7 * 86_400.0
@@ -40,7 +39,7 @@ class StreamBuffer:
     Examples
     --------
     >>> buffer = StreamBuffer({"wrist_temp": 4.0}, window_s=1.0, hop_s=0.5)
-    >>> buffer.add({"wrist_temp": Samples(0, np.arange(7, dtype=np.float32))})
+    >>> buffer.add({"wrist_temp": Chunk(0, np.arange(7, dtype=np.float32))})
     >>> for window in buffer.due(8):
     ...     print(window.start_s, window.channels["wrist_temp"])
     0.0 [0. 1. 2. 3.]
@@ -68,7 +67,7 @@ class StreamBuffer:
         """Index of the sample that comes next, by channel."""
         return {name: track.stop for name, track in self._tracks.items()}
 
-    def add(self, channels: Mapping[str, Samples]) -> None:
+    def add(self, channels: Mapping[str, Chunk]) -> None:
         """Take samples, of all channels or of some; afterwards :meth:`due` is to be asked until nothing is.
 
         Raises :class:`BodyError` when a channel is unknown, goes back or jumps too far, or when the first samples of a
@@ -122,7 +121,7 @@ class StreamBuffer:
             duration = f"{self.window_s + self.lag_s:g} s"
             raise BodyError(f"A stream has at most {MAX_HELD} samples in {duration}, not {held}.")
 
-    def _fault(self, name: str, chunk: Samples) -> str:
+    def _fault(self, name: str, chunk: Chunk) -> str:
         if name not in self._tracks:
             return f"unknown channel, this stream has {', '.join(self._tracks)}"
         stop, rate = self._tracks[name].stop, self.rates_hz[name]
@@ -152,16 +151,16 @@ class _Track:
     def __init__(self, rate_hz: float, width: int, stop: int):
         self.rate_hz, self.width = rate_hz, width
         self.stop = stop  # index after the last sample that has come
-        self._chunks: list[Samples] = []
+        self._chunks: list[Chunk] = []
 
     def start(self, start_s: float) -> int:
         """Index of the first sample of a window, rounded as windows of recordings are."""
         return round(start_s * self.rate_hz)
 
-    def add(self, chunk: Samples) -> None:
+    def add(self, chunk: Chunk) -> None:
         last = self._chunks[-1] if self._chunks else None
         if last and last.stop == chunk.first and len(last.values) < _JOINED:
-            self._chunks[-1] = Samples(last.first, np.concatenate([last.values, chunk.values]))
+            self._chunks[-1] = Chunk(last.first, np.concatenate([last.values, chunk.values]))
         else:
             self._chunks.append(chunk)
         self.stop = chunk.stop
@@ -184,7 +183,7 @@ class _Track:
         """Drop what comes before a window."""
         first = self.start(start_s)
         self._chunks = [
-            Samples(begin, chunk.values[begin - chunk.first :])
+            Chunk(begin, chunk.values[begin - chunk.first :])
             for chunk in self._chunks
             if (begin := max(first, chunk.first)) < chunk.stop
         ]

@@ -19,8 +19,8 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from wesadlib.errors import InputError
 from wesadlib.serving import wire
 from wesadlib.serving.calls import ASK_AGAIN, RequestRefused, asks_again, check, retries
-from wesadlib.serving.schemas import Problem
-from wesadlib.serving.stream_messages import Ready, Samples, StreamPrediction, write_samples
+from wesadlib.serving.schemas import Problem, Ready, StreamPrediction
+from wesadlib.serving.wire import Chunk, write_samples
 
 #: What says that a connection broke, or none came about.
 _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
@@ -61,7 +61,8 @@ class AsyncStream:
     ):
         if form not in wire.CONTENT_TYPES:
             raise InputError(f"form {form!r} is unknown; it is one of {', '.join(wire.CONTENT_TYPES)}.")
-        self._url = f"ws{url.removeprefix('http').rstrip('/')}/stream"
+        # A scheme may be written in any case.
+        self._url = f"ws{str(httpx.URL(url)).removeprefix('http').rstrip('/')}/stream"
         self._rates_hz = {name: float(rate) for name, rate in rates_hz.items()}
         self._hop_s, self._form, self._retry_s = float(hop_s), form, retry_s
         channels = {name: {"rate_hz": rate} for name, rate in self._rates_hz.items()}
@@ -78,7 +79,7 @@ class AsyncStream:
             "proxy": http["trust_env"] or None,
             "ssl": http["verify"] if self._url.startswith("wss") else None,
         }
-        self._kept: deque[dict[str, Samples]] = deque()
+        self._kept: deque[dict[str, Chunk]] = deque()
         self._next = dict.fromkeys(self._rates_hz, 0)
         self._answered = 0
         self._samples_per_s = math.inf
@@ -106,7 +107,7 @@ class AsyncStream:
         for name, values in channels.items():
             if name not in self._rates_hz:
                 raise InputError(f"{name}: this stream has the channels {', '.join(self._rates_hz)}.")
-            samples[name] = Samples((first or {}).get(name, self._next[name]), np.asarray(values, np.float32))
+            samples[name] = Chunk((first or {}).get(name, self._next[name]), np.asarray(values, np.float32))
             if samples[name].values.ndim != 1:
                 raise InputError(f"{name}: samples are an array (time), not one of shape {np.shape(values)}.")
         async with self._sending:
@@ -180,7 +181,7 @@ class AsyncStream:
     async def _send(self, body: bytes) -> None:
         await self._connection.send(body.decode() if self._form == "json" else body)
 
-    async def _write(self, chunks: Iterable[dict[str, Samples]]) -> None:
+    async def _write(self, chunks: Iterable[dict[str, Chunk]]) -> None:
         # Where the connection breaks, the reader opens another and sends again what was kept.
         with suppress(ConnectionClosed):
             for chunk in chunks:
@@ -258,14 +259,14 @@ class Stream:
         self._portal.call(self._stream.__aexit__)
 
 
-def _from(chunk: Mapping[str, Samples], first: Mapping[str, int]) -> dict[str, Samples]:
+def _from(chunk: Mapping[str, Chunk], first: Mapping[str, int]) -> dict[str, Chunk]:
     """What of a chunk lies at these indices or after."""
     begins = {name: max(samples.first, first.get(name, 0)) for name, samples in chunk.items()}
-    parts = {name: Samples(begins[name], s.values[begins[name] - s.first :]) for name, s in chunk.items()}
+    parts = {name: Chunk(begins[name], s.values[begins[name] - s.first :]) for name, s in chunk.items()}
     return {name: samples for name, samples in parts.items() if len(samples.values)}
 
 
-def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Samples]]:
+def _cut_at_gaps(arrays: Mapping[str, Chunk], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Chunk]]:
     """Cut samples into stretches of time in each of which a channel has all of its samples or none.
 
     Channels are not cut one by one: one that ran ahead of the others would make the server go on without them.
@@ -280,9 +281,7 @@ def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -
         spans = {name: np.searchsorted(time, bounds) for name, time in times.items()}
         full = {name: span for name, span in spans.items() if span[0] < span[1] and not missing[name][span[0]]}
         if full:
-            yield {
-                n: Samples(arrays[n].first + int(span[0]), arrays[n].values[slice(*span)]) for n, span in full.items()
-            }
+            yield {n: Chunk(arrays[n].first + int(span[0]), arrays[n].values[slice(*span)]) for n, span in full.items()}
 
 
 def _is_passing(error: BaseException) -> bool:

@@ -6,6 +6,7 @@ Inputs are the model's channels, each a tensor (window, sample) at its native ra
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,10 +17,8 @@ from starlette.exceptions import HTTPException
 
 from wesadlib import __version__
 from wesadlib.bundle import Answer
-from wesadlib.serving.rest import HEADER
-from wesadlib.serving.routes import require_ready
 from wesadlib.serving.schemas import MAX_SAMPLE
-from wesadlib.serving.service import Service
+from wesadlib.serving.service import REST_HEADER, Service
 from wesadlib.serving.wire import Samples
 
 _DTYPES = {"FP32": "<f4", "FP64": "<f8"}
@@ -59,26 +58,17 @@ class InferenceResponse(BaseModel):
     model_name: str
     model_version: str
     id: str | None = None
-    parameters: dict[str, Any] = {}
     outputs: list[Tensor]
 
 
-class TensorMetadata(BaseModel):
-    """What a tensor has to be; -1 stands for any number of windows."""
-
-    name: str
-    datatype: str
-    shape: list[int]
-
-
 class ModelMetadata(BaseModel):
-    """The served model."""
+    """The served model; in a shape -1 stands for any number of windows."""
 
     name: str
     versions: list[str]
     platform: str
-    inputs: list[TensorMetadata]
-    outputs: list[TensorMetadata]
+    inputs: list[dict[str, Any]]
+    outputs: list[dict[str, Any]]
 
 
 class InferenceError(BaseModel):
@@ -93,9 +83,9 @@ def inference_router(service: Service) -> APIRouter:
     router = APIRouter(prefix="/v2", responses={status: {"model": InferenceError} for status in statuses})
 
     def require_model(name: str, version: str | None) -> None:
-        config = service.bundle.config
-        if name != config["model"]:
-            raise HTTPException(404, f"There is no model of this name here; this server has `{config['model']}`.")
+        model = service.bundle.config["model"]
+        if name != model:
+            raise HTTPException(404, f"There is no model of this name here; this server has `{model}`.")
         if version not in (None, service.bundle.version):
             raise HTTPException(404, f"There is no such version of this model here, but {service.bundle.version}.")
 
@@ -112,7 +102,7 @@ def inference_router(service: Service) -> APIRouter:
     @router.get("/health/ready", name="v2_ready")
     async def ready() -> dict[str, bool]:
         """Say that the model has answered its own example."""
-        require_ready(service)
+        service.require_ready()
         return {"ready": True}
 
     async def metadata(name: str, version: str | None = None) -> ModelMetadata:
@@ -123,25 +113,26 @@ def inference_router(service: Service) -> APIRouter:
     async def model_ready(name: str, version: str | None = None) -> dict[str, bool]:
         """Say that the model has answered its own example."""
         require_model(name, version)
-        require_ready(service)
-        return {"ready": True}
+        return await ready()
 
     async def infer(
         request: Request,
         name: str,
         version: str | None = None,
         length: Annotated[int | None, Header(alias=_LENGTH, ge=0)] = None,
-        wesad_rest: Annotated[str | None, Header(alias=HEADER)] = None,
+        wesad_rest: Annotated[str | None, Header(alias=REST_HEADER)] = None,
     ) -> Response:
         """Answer windows: a tensor (window, sample) a channel, as JSON or with the binary extension."""
         require_model(name, version)
         if request.headers.get("content-encoding", "identity") != "identity":
             raise HTTPException(415, "A request is sent uncompressed.")
-        body = await request.body()
-        asked, windows = await service.in_thread(read_request, body, length, service.bundle.config)
+        asked, windows = await service.in_thread(read_request, await request.body(), length, service.bundle.config)
         if len(windows) > service.settings.max_windows:
             raise HTTPException(400, f"A request has at most {service.settings.max_windows} windows.")
-        results = await service.answer(windows, rest=_rest(asked, wesad_rest))
+        rest = asked.parameters.get("rest", wesad_rest)
+        if not isinstance(rest, str | None):
+            raise HTTPException(400, "parameters.rest: a token from `POST /rest` is needed.")
+        results = await service.answer(windows, rest=rest)
         if faults := [result for result in results if not isinstance(result, Answer)]:
             raise HTTPException(400, "; ".join(f"{name}: {detail}" for name, detail in faults[0].items()) + ".")
         return write_response(asked, results, service.bundle.config)
@@ -157,21 +148,14 @@ def inference_router(service: Service) -> APIRouter:
 
 def describe_model(config: dict[str, Any]) -> ModelMetadata:
     """Describe a bundle's model by its configuration."""
-    window_s, states = config["window_s"], len(config["states"])
-    shapes = {"probabilities": [-1, states]}
-    return ModelMetadata(
-        name=config["model"],
-        versions=[config["version"]],
-        platform="wesadlib",
-        inputs=[
-            TensorMetadata(name=name, datatype="FP32", shape=[-1, round(channel["rate_hz"] * window_s)])
-            for name, channel in config["channels"].items()
-        ],
-        outputs=[
-            TensorMetadata(name=name, datatype=datatype, shape=shapes.get(name, [-1]))
-            for name, datatype in _OUTPUTS.items()
-        ],
-    )
+    shapes = {"probabilities": [-1, len(config["states"])]}
+    inputs = [
+        {"name": name, "datatype": "FP32", "shape": [-1, round(channel["rate_hz"] * config["window_s"])]}
+        for name, channel in config["channels"].items()
+    ]
+    outputs = [{"name": name, "datatype": kind, "shape": shapes.get(name, [-1])} for name, kind in _OUTPUTS.items()]
+    named = {"name": config["model"], "versions": [config["version"]], "platform": "wesadlib"}
+    return ModelMetadata(**named, inputs=inputs, outputs=outputs)
 
 
 def read_request(body: bytes, length: int | None, config: dict[str, Any]) -> tuple[InferenceRequest, list[Samples]]:
@@ -183,66 +167,49 @@ def read_request(body: bytes, length: int | None, config: dict[str, Any]) -> tup
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         place = ".".join(map(str, first["loc"])) or "the request"
         raise HTTPException(400, f"{place}: {first['msg']}.") from None
-    channels = _read_tensors(request.inputs, binary, [*config["channels"]])
     rates_hz = {name: float(channel["rate_hz"]) for name, channel in config["channels"].items()}
+    if sorted(tensor.name for tensor in request.inputs) != sorted(rates_hz):
+        raise HTTPException(400, f"inputs: this model has {', '.join(rates_hz)}, each once.")
     for output in request.outputs or []:
         if output.name not in _OUTPUTS or "classification" in output.parameters:
             raise HTTPException(400, f"outputs: this model has {', '.join(_OUTPUTS)}, and no classification of them.")
-    count = {len(values) for values in channels.values()}
-    if len(count) != 1:
-        raise HTTPException(400, "inputs: all tensors have the same number of windows as their first dimension.")
-    return request, [
-        Samples({name: values[row] for name, values in channels.items()}, rates_hz) for row in range(*count)
-    ]
-
-
-def _read_tensors(inputs: Sequence[Tensor], binary: bytes, wanted: Sequence[str]) -> dict[str, np.ndarray]:
-    if sorted(tensor.name for tensor in inputs) != sorted(wanted):
-        raise HTTPException(400, f"inputs: this model has {', '.join(wanted)}, each once.")
-    tensors = {}
-    for tensor in inputs:
-        size = tensor.parameters.get("binary_data_size")
+    channels = {}
+    for tensor in request.inputs:
+        data, size = tensor.data, tensor.parameters.get("binary_data_size")
         if isinstance(size, int):
-            tensors[tensor.name] = _read_tensor(tensor, binary[:size] if 0 <= size <= len(binary) else None)
-            binary = binary[size:]
-        else:
-            tensors[tensor.name] = _read_tensor(tensor, tensor.data)
+            data, binary = (binary[:size], binary[size:]) if 0 <= size <= len(binary) else (None, binary)
+        channels[tensor.name] = _read_tensor(tensor, data)
     if binary:
         raise HTTPException(400, f"{len(binary)} bytes come after the last tensor.")
-    return tensors
+    rows = {len(values) for values in channels.values()}
+    if len(rows) != 1:
+        raise HTTPException(400, "inputs: all tensors have the same number of windows as their first dimension.")
+    windows = [{name: values[row] for name, values in channels.items()} for row in range(*rows)]
+    return request, [Samples(window, rates_hz) for window in windows]
 
 
 def _read_tensor(tensor: Tensor, data: bytes | list | None) -> np.ndarray:
-    def refuse(detail: str) -> HTTPException:
-        return HTTPException(400, f"{tensor.name}: {detail}.")
-
-    if tensor.datatype not in _DTYPES:
-        raise refuse(f"the datatype is one of {', '.join(_DTYPES)}")
-    if len(tensor.shape) != 2:
-        raise refuse("the shape is [windows, samples]")
-    dtype, count = _DTYPES[tensor.datatype], math.prod(tensor.shape)
-    try:
-        values = np.frombuffer(data, dtype) if isinstance(data, bytes) else np.asarray(data)
+    dtype, fault = _DTYPES.get(tensor.datatype), ""
+    values = np.empty(0, object)
+    if dtype is None:
+        fault = f"the datatype is one of {', '.join(_DTYPES)}"
+    elif len(tensor.shape) != 2:
+        fault = "the shape is [windows, samples]"
+    else:
+        with suppress(ValueError, OverflowError):
+            values = np.frombuffer(data, dtype) if isinstance(data, bytes) else np.asarray(data)
         if values.dtype.kind not in "fiu" or not (np.abs(values) <= MAX_SAMPLE).all():
-            raise ValueError
-    except (ValueError, TypeError, OverflowError):
-        detail = f"the data are finite numbers of at most {MAX_SAMPLE:g} either way, in JSON or as {tensor.datatype}"
-        raise refuse(detail) from None
-    if values.size != count:
-        raise refuse(f"the shape says {count} numbers, the data hold {values.size}")
+            fault = f"the data are finite numbers of at most {MAX_SAMPLE:g} either way, in JSON or as {tensor.datatype}"
+        elif values.size != math.prod(tensor.shape):
+            fault = f"the shape says {math.prod(tensor.shape)} numbers, the data hold {values.size}"
+    if fault:
+        raise HTTPException(400, f"{tensor.name}: {fault}.")
     return values.astype(dtype, copy=False).reshape(tensor.shape)
-
-
-def _rest(request: InferenceRequest, header: str | None) -> str | None:
-    rest = request.parameters.get("rest", header)
-    if rest is None or isinstance(rest, str):
-        return rest
-    raise HTTPException(400, "parameters.rest: a token from `POST /rest` is needed.")
 
 
 def write_response(request: InferenceRequest, answers: Sequence[Answer], config: dict[str, Any]) -> Response:
     """Write answers, in JSON or, as far as the request asks for that, with the binary extension."""
-    states, rows = config["states"], len(answers)
+    states = config["states"]
     unknown = dict.fromkeys(states, math.nan)
     values = {
         "probabilities": [(answer.probabilities or unknown)[state] for answer in answers for state in states],
@@ -251,24 +218,21 @@ def write_response(request: InferenceRequest, answers: Sequence[Answer], config:
         "abstained": [answer.abstained for answer in answers],
     }
     everything = bool(request.parameters.get("binary_data_output"))
-    asked = request.outputs or [RequestedOutput(name=name) for name in _OUTPUTS]
     outputs, parts = [], []
-    for output in asked:
-        name, data = output.name, values[output.name]
-        tensor = {"name": name, "datatype": _OUTPUTS[name]}
-        tensor["shape"] = [rows, len(states)] if name == "probabilities" else [rows]
+    for output in request.outputs or [RequestedOutput(name=name) for name in _OUTPUTS]:
+        data, shape = values[output.name], [len(answers), *([len(states)] if output.name == "probabilities" else [])]
+        outputs.append({"name": output.name, "datatype": _OUTPUTS[output.name], "shape": shape})
         if output.parameters.get("binary_data", everything):
-            parts.append(_to_bytes(data, _OUTPUTS[name]))
-            tensor["parameters"] = {"binary_data_size": len(parts[-1])}
+            parts.append(_to_bytes(data, _OUTPUTS[output.name]))
+            outputs[-1]["parameters"] = {"binary_data_size": len(parts[-1])}
         else:
-            tensor["data"] = data
-        outputs.append(tensor)
+            outputs[-1]["data"] = data
     answer = {"model_name": config["model"], "model_version": config["version"], "outputs": outputs}
     header = to_json(answer | ({} if request.id is None else {"id": request.id}), inf_nan_mode="null")
     if not parts:
         return Response(header, media_type="application/json")
-    content = b"".join([header, *parts])
-    return Response(content, media_type="application/octet-stream", headers={_LENGTH: str(len(header))})
+    headers = {_LENGTH: str(len(header))}
+    return Response(b"".join([header, *parts]), media_type="application/octet-stream", headers=headers)
 
 
 def _to_bytes(values: Sequence[Any], datatype: str) -> bytes:

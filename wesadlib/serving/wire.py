@@ -19,9 +19,12 @@ from wesadlib.serving.schemas import (
     MAX_SAMPLE,
     MAX_SAMPLES,
     MAX_WINDOWS,
-    PackedSamples,
+    End,
+    PackedSamplesMessage,
     PackedWindow,
     ProblemItem,
+    SamplesMessage,
+    Start,
     Window,
 )
 
@@ -52,6 +55,18 @@ class Samples(NamedTuple):
 
     channels: dict[str, np.ndarray]
     rates_hz: dict[str, float]
+
+
+class Chunk(NamedTuple):
+    """Samples of one channel of a stream: index of the first since the stream's start, and values (time,), float32."""
+
+    first: int
+    values: np.ndarray
+
+    @property
+    def stop(self) -> int:
+        """Index after the last."""
+        return self.first + len(self.values)
 
 
 def read_window(body: bytes, form: Form) -> Samples:
@@ -98,18 +113,46 @@ def validate(value: Any, model: type[M], sentence: str) -> M:
         raise BodyError(sentence, items) from None
 
 
-def unpack(channels: Mapping[str, PackedSamples], sentence: str) -> dict[str, np.ndarray]:
-    """Turn bytes into arrays; raises :class:`BodyError` with this sentence where a sample is no finite number."""
-    arrays = {name: np.frombuffer(channel.samples, channel.dtype) for name, channel in channels.items()}
-    items = []
-    for name, values in arrays.items():
-        usable = np.abs(values) <= MAX_SAMPLE
+def to_arrays(channels: Mapping[str, Any], sentence: str) -> dict[str, np.ndarray]:
+    """Samples as arrays; raises :class:`BodyError` with this sentence where bytes are cut or a sample is not finite."""
+    arrays, items = {}, []
+    for name, channel in channels.items():
+        try:
+            packed = isinstance(channel.samples, bytes)
+            values = np.frombuffer(channel.samples, channel.dtype) if packed else np.array(channel.samples, float)
+        except ValueError:
+            detail = f"{len(channel.samples)} bytes are no whole number of samples of {channel.dtype[-1]} bytes"
+            items.append(ProblemItem(name=_place(("channels", name, "samples")), detail=detail))
+            continue
+        arrays[name], usable = values, np.abs(values) <= MAX_SAMPLE
         if not usable.all():
             detail = f"a sample is a finite number of at most {MAX_SAMPLE:g} either way"
             items.append(ProblemItem(name=_place(("channels", name, "samples", usable.argmin())), detail=detail))
     if items:
         raise BodyError(sentence, items)
     return arrays
+
+
+def read_message(body: bytes, form: Form) -> Start | End | dict[str, Chunk]:
+    """Read a client's message over a stream, that of samples as channel name to chunk."""
+    value = read(body, form)
+    kind = value.get("type") if isinstance(value, dict) else None
+    samples = SamplesMessage if form == "json" else PackedSamplesMessage
+    models = {"start": Start, "samples": samples, "end": End}
+    if not isinstance(kind, str) or kind not in models:
+        raise BodyError("A message is an object whose `type` is start, samples or end.")
+    sentence = f"This message of a stream is not as one of the type {kind} has to be."
+    message = validate(value, models[kind], sentence)
+    if kind != "samples":
+        return message
+    arrays = to_arrays(message.channels, sentence)
+    return {name: Chunk(message.channels[name].first, array.astype(np.float32)) for name, array in arrays.items()}
+
+
+def write_samples(channels: Mapping[str, Chunk], form: Form) -> bytes:
+    """Write a message of samples."""
+    parts = {name: {"first": first} | _pack(values, form) for name, (first, values) in channels.items()}
+    return write({"type": "samples", "channels": parts}, form)
 
 
 def write(value: Any, form: Form) -> bytes:
@@ -167,9 +210,7 @@ def _unpack(body: bytes) -> Any:
 def _to_samples(window: Any, form: Form) -> Samples:
     valid = validate(window, Window if form == "json" else PackedWindow, _NO_WINDOW)
     rates_hz = {name: channel.rate_hz for name, channel in valid.channels.items()}
-    if form == "binary":
-        return Samples(unpack(valid.channels, _NO_WINDOW), rates_hz)
-    return Samples({name: np.array(channel.samples, float) for name, channel in valid.channels.items()}, rates_hz)
+    return Samples(to_arrays(valid.channels, _NO_WINDOW), rates_hz)
 
 
 def _describe(channels: Mapping[str, Any], rates_hz: Mapping[str, float], form: Form) -> dict[str, Any]:
@@ -177,10 +218,10 @@ def _describe(channels: Mapping[str, Any], rates_hz: Mapping[str, float], form: 
         raise InputError(f"form {form!r} is unknown; it is one of {', '.join(CONTENT_TYPES)}.")
     if absent := [name for name in channels if name not in rates_hz]:
         raise InputError(f"{absent[0]}: a rate in Hz is needed.")
-    return {"channels": {name: {"rate_hz": float(rates_hz[name])} | pack(channels[name], form) for name in channels}}
+    return {"channels": {name: {"rate_hz": float(rates_hz[name])} | _pack(channels[name], form) for name in channels}}
 
 
-def pack(values: Any, form: Form) -> dict[str, Any]:
+def _pack(values: Any, form: Form) -> dict[str, Any]:
     """Describe samples (time): a list in JSON, bytes and their type in binary."""
     if form == "json":
         return {"samples": np.asarray(values, float).tolist()}

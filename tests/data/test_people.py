@@ -12,9 +12,9 @@ from sklearn.model_selection import GroupKFold, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from wesadlib.data.people import TABLE, draw_person, subject_name
+from wesadlib.data.people import TABLE, draw_person
 from wesadlib.data.quest import STAI_ITEMS, score_stai
-from wesadlib.data.trajectories import MARGIN_S, TRAJECTORY_RATE_HZ, Trajectory, make_trajectory
+from wesadlib.data.trajectories import TRAJECTORY_RATE_HZ, Trajectory, make_trajectory
 
 # Seconds from the middle of a window.
 TIME_S = (np.arange(60 * TRAJECTORY_RATE_HZ) - (60 * TRAJECTORY_RATE_HZ - 1) / 2) / TRAJECTORY_RATE_HZ
@@ -58,7 +58,7 @@ def minutes(trajectory: Trajectory) -> pd.DataFrame:
     for block in trajectory.blocks:
         if block.state not in ("baseline", "stress"):
             continue
-        for start_s in range(block.start_s + MARGIN_S, block.end_s - MARGIN_S - 59, 30):
+        for start_s in range(block.label_s[0], block.label_s[1] - 59, 30):
             window = {
                 name: values[start_s * TRAJECTORY_RATE_HZ : (start_s + 60) * TRAJECTORY_RATE_HZ]
                 for name, values in trajectory.values.items()
@@ -196,7 +196,7 @@ def test_without_effect_there_is_nothing_to_detect(effect_size, low, high):
 
 
 def test_names_follow_the_official_numbering():
-    names = [subject_name(index) for index in range(16)]
+    names = [draw_person(0, index).subject for index in range(16)]
     assert names == [f"S{number}" for number in (*range(2, 12), *range(13, 19))]
 
 

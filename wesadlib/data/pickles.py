@@ -17,35 +17,25 @@ def _encode_latin1(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
-def _no_bytes() -> bytes:
-    # How protocol 2 stores the bytes of an empty array.
-    return b""
-
-
 # Objects rather than import paths: numpy's old paths warn when they are imported, and one day will be gone.
-_PERMITTED: dict[tuple[str, str], Any] = {
-    ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("_codecs", "encode"): _encode_latin1,
-    ("__builtin__", "bytes"): _no_bytes,
-    **{
-        (f"numpy.{core}.{module}", name): getattr(home, name)
-        for core in ("core", "_core")
-        for module, home, names in (
-            ("multiarray", multiarray, ("_reconstruct", "scalar")),
-            ("numeric", numeric, ("_frombuffer",)),
-        )
-        for name in names
-    },
+_PERMITTED: dict[str, Any] = {
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "_codecs.encode": _encode_latin1,
+    # How protocol 2 stores the bytes of an empty array.
+    "__builtin__.bytes": lambda: b"",
 }
+for _core in ("numpy.core", "numpy._core"):
+    _PERMITTED[f"{_core}.multiarray._reconstruct"] = multiarray._reconstruct
+    _PERMITTED[f"{_core}.multiarray.scalar"] = multiarray.scalar
+    _PERMITTED[f"{_core}.numeric._frombuffer"] = numeric._frombuffer
 
 
 class _ArrayUnpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
-        try:
-            return _PERMITTED[module, name]
-        except KeyError:
-            raise _Refused(f"{module}.{name}") from None
+        if f"{module}.{name}" not in _PERMITTED:
+            raise _Refused(f"{module}.{name}")
+        return _PERMITTED[f"{module}.{name}"]
 
 
 class _Refused(Exception):
@@ -53,23 +43,9 @@ class _Refused(Exception):
 
 
 def load_arrays(path: str | Path) -> Any:
-    """Load a pickle of plain containers, strings, numbers and numpy arrays.
+    """Load a pickle of plain containers, strings, numbers and numpy arrays, of any protocol, Python and numpy.
 
-    Parameters
-    ----------
-    path : path
-        A pickle of any protocol, written by Python 2 or 3 and by any numpy.
-
-    Returns
-    -------
-    object
-        What was pickled.
-
-    Raises
-    ------
-    InputError
-        When the file is missing, truncated or no pickle, or names anything but what numpy arrays are rebuilt
-        from; the name is in the message, and nothing of it has run.
+    What names anything but what numpy arrays are rebuilt from is refused by that name before anything of it has run.
     """
     path = Path(path)
     try:

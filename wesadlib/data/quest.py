@@ -1,6 +1,8 @@
 """What a WESAD person's two text files say: the protocol's times, the questionnaires, and the readme."""
 
+import itertools
 import re
+from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +27,7 @@ _QUESTIONNAIRES: dict[str, tuple[tuple[str, ...], int]] = {
 
 _README_NUMBERS = {"age": "age_years", "height (cm)": "height_cm", "weight (kg)": "weight_kg"}
 _README_WORDS = {"gender": "gender", "dominant hand": "dominant_hand"}
-_README_QUESTIONS = {
+README_QUESTIONS = {
     "did you drink coffee today": "coffee_today",
     "did you drink coffee within the last hour": "coffee_last_hour",
     "did you do any sports today": "sports_today",
@@ -35,7 +37,7 @@ _README_QUESTIONS = {
 }
 
 #: What a readme says of a person.
-PERSON_FIELDS = (*_README_NUMBERS.values(), *_README_WORDS.values(), *_README_QUESTIONS.values(), "notes")
+PERSON_FIELDS = (*_README_NUMBERS.values(), *_README_WORDS.values(), *README_QUESTIONS.values(), "notes")
 
 
 def parse_minutes(text: str) -> float:
@@ -54,28 +56,25 @@ def parse_minutes(text: str) -> float:
 
 
 def read_quest(path: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read the protocol and the questionnaires of ``SX_quest.csv``.
+    """Read the protocol and the questionnaires of ``SX_quest.csv``, as a recording holds them.
 
-    The protocol has a row a condition in the order of time: ``condition`` (a state's name, or ``reading``), ``start_s``
-    and ``end_s`` **from the start of the chest device's own recording**, which is not the pickle's, and ``name`` as the
-    file writes it. Of the questionnaires, ``panas``, ``stai`` and ``dim`` have a row a condition (meditation comes
-    twice), ``sssq`` one, asked after stress; NaN where an item was not asked or not answered.
+    The protocol's times count **from the start of the chest device's own recording**, which is not the pickle's; a
+    condition is a state's name, or ``reading``. Of the questionnaires ``sssq`` was asked after stress alone; NaN where an
+    item was not asked or not answered.
     """
-    lines: dict[str, list[list[str]]] = {}
+    lines = defaultdict(list)
     for line in _read_lines(path):
         key, *cells = (cell.strip() for cell in line.split(";"))
         if key.startswith("#"):
-            lines.setdefault(key.lstrip("# ").lower(), []).append(cells)
+            lines[key.lstrip("# ").lower()].append(cells)
     for key in ("order", "start", "end"):
-        if len(lines.get(key, [])) != 1:
+        if len(lines[key]) != 1:
             raise InputError(f"{path}: it needs one line `# {key.upper()}` with the conditions' names or times.")
-    order = _read_order(*(lines[key][0] for key in ("order", "start", "end")), path)
+    order = _read_order(*lines["order"], *lines["start"], *lines["end"], path)
     # Questionnaires follow the order of the line, the protocol is told in the order of time.
-    asked = [condition for condition in order["condition"] if condition != "reading"]
-    questionnaires = {
-        name: _read_answers(lines.get(name, []), name, ["stress"] if name == "sssq" else asked, path)
-        for name in _QUESTIONNAIRES
-    }
+    asked = {name: order.loc[order["condition"] != "reading", "condition"].tolist() for name in _QUESTIONNAIRES}
+    asked["sssq"] = ["stress"]
+    questionnaires = {name: _read_answers(lines[name], name, asked[name], path) for name in _QUESTIONNAIRES}
     return order.sort_values("start_s", ignore_index=True), questionnaires
 
 
@@ -88,17 +87,16 @@ def _read_lines(path: Path) -> list[str]:
 
 def _read_order(names: list[str], starts: list[str], ends: list[str], path: Path) -> pd.DataFrame:
     rows = []
-    for position, name in enumerate(names):
+    for name, start, end in itertools.zip_longest(names, starts[: len(names)], ends[: len(names)], fillvalue=""):
         if not name:
             continue
         try:
-            start_s, end_s = (parse_minutes(cells[position]) for cells in (starts, ends))
-        except (ValueError, IndexError) as error:
+            start_s, end_s = parse_minutes(start), parse_minutes(end)
+        except ValueError as error:
             raise InputError(f"{path}: the times of `{name}` cannot be read ({error}).") from None
         if end_s <= start_s:
             raise InputError(f"{path}: `{name}` ends before it starts.")
-        word = name.lower().split()[0]
-        condition = "reading" if name.lower().endswith("read") else _CONDITIONS.get(word)
+        condition = "reading" if name.lower().endswith("read") else _CONDITIONS.get(name.lower().split()[0])
         if condition is None:
             raise InputError(f"{path}: unknown condition `{name}`; known are Base, TSST, Fun, Medi and readings.")
         rows.append((condition, start_s, end_s, name))
@@ -158,11 +156,11 @@ def read_readme(path: Path) -> dict[str, Any]:
 
 def _readme_entry(line: str, path: Path) -> dict[str, Any]:
     question, separator, answer = (part.strip().lower() for part in line.partition("?" if "?" in line else ":"))
-    if separator == "?" and question in _README_QUESTIONS and answer in ("yes", "no"):
-        return {_README_QUESTIONS[question]: answer == "yes"}
+    if separator == "?" and question in README_QUESTIONS and answer in ("yes", "no"):
+        return {README_QUESTIONS[question]: answer == "yes"}
     if separator == ":" and question in _README_WORDS and answer:
         return {_README_WORDS[question]: answer}
     if separator == ":" and question in _README_NUMBERS and re.fullmatch(r"\d+(\.\d+)?", answer):
         return {_README_NUMBERS[question]: float(answer)}
-    expected = ", ".join(f"`{entry}`" for entry in (*_README_NUMBERS, *_README_WORDS, *_README_QUESTIONS))
+    expected = ", ".join(f"`{entry}`" for entry in (*_README_NUMBERS, *_README_WORDS, *README_QUESTIONS))
     raise InputError(f"{path}: the line `{line}` is not understood; expected are {expected}.")

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from wesadlib.artefacts import digest, file_digest, project_root
 from wesadlib.data.e4 import is_e4, read_e4
@@ -14,21 +14,13 @@ from wesadlib.data.xdf import is_xdf, read_xdf
 from wesadlib.errors import InputError
 
 
-class Reader(NamedTuple):
-    """A format of recordings: what is looked for, whether a path is one, and how it is read."""
-
-    looks_for: str
-    recognises: Callable[[Path], bool]
-    read: Callable[[Path], Recording]
-
-
-#: Formats, in the order in which they are tried.
-READERS: tuple[Reader, ...] = (
-    Reader("a person's folder of WESAD (S2, with S2.pkl in it)", is_wesad, read_wesad),
-    Reader("an export of an Empatica E4 (a zip or folder with BVP.csv in it)", is_e4, read_e4),
-    Reader("files of an Empatica EmbracePlus (.avro)", is_embraceplus, read_embraceplus),
-    Reader("a file of the Lab Streaming Layer (.xdf)", is_xdf, read_xdf),
-)
+#: Formats in the order in which they are tried: what is looked for -> whether a path is one, and what reads it.
+READERS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Recording]]] = {
+    "a person's folder of WESAD (S2, with S2.pkl in it)": (is_wesad, read_wesad),
+    "an export of an Empatica E4 (a zip or folder with BVP.csv in it)": (is_e4, read_e4),
+    "files of an Empatica EmbracePlus (.avro)": (is_embraceplus, read_embraceplus),
+    "a file of the Lab Streaming Layer (.xdf)": (is_xdf, read_xdf),
+}
 
 #: Data sets: the parameter `source` -> what opens the folder, of which <SOURCE>_ROOT in the environment is the name.
 COHORTS: dict[str, Callable[[str, Sequence[str]], Cohort]] = {"wesad": open_wesad}
@@ -53,10 +45,10 @@ def open_recording(path: str | Path) -> Recording:
     path = Path(path).absolute()
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
-    for reader in READERS:
-        if reader.recognises(path):
-            return reader.read(path)
-    raise InputError(f"{path} is no recording; looked for {', '.join(reader.looks_for for reader in READERS)}.")
+    for recognises, read in READERS.values():
+        if recognises(path):
+            return read(path)
+    raise InputError(f"{path} is no recording; looked for {', '.join(READERS)}.")
 
 
 def open_cohort(params: Any) -> Cohort:
@@ -86,13 +78,8 @@ def open_cohort(params: Any) -> Cohort:
 
 
 def _simulated_folder(params: Any) -> Path:
-    knobs = {
-        "n_subjects": params.simulated_subjects,
-        "seed": params.simulation_seed,
-        "effect_size": params.effect_size,
-        "between_person_spread": params.between_person_spread,
-        "artefact_rate": params.artefact_rate,
-    }
+    knobs = {name: getattr(params, name) for name in ("effect_size", "between_person_spread", "artefact_rate")}
+    knobs |= {"n_subjects": params.simulated_subjects, "seed": params.simulation_seed}
     # The simulator's source belongs to the key: people drawn by an older one are other people.
     source = {module: file_digest(Path(__file__).with_name(f"{module}.py")) for module in SIMULATOR_MODULES}
     folder = project_root() / "outputs" / "cohorts" / digest({**knobs, "source": source})[:16]

@@ -5,17 +5,16 @@ These trajectories are what the waveforms of both devices follow. They are cheap
 """
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 from scipy.signal import fftconvolve, lfilter
 
 from wesadlib.data.people import TABLE, Person
+from wesadlib.data.wesad import LABEL_MARGIN_S
 
 #: Rate of every trajectory, Hz.
 TRAJECTORY_RATE_HZ = 4
-
-#: Seconds that a labelled block leaves out at either end of its condition.
-MARGIN_S = 10
 
 # state -> its name in the protocol, its label code, and the least and largest length of its label, s
 _CONDITIONS = {
@@ -24,6 +23,7 @@ _CONDITIONS = {
     "amusement": ("Fun", 3, 115, 130),
     "meditation": ("Medi", 4, 40, 50),
 }
+_MARGIN_S = int(LABEL_MARGIN_S)
 _RISE_S = 20
 # Skin recovers slowly after a condition, heart and movement at once.
 _RECOVERY_S = 60
@@ -35,9 +35,8 @@ _NOISE_SD = 1.5
 _DRIFT_SD = 0.013
 
 
-@dataclass(frozen=True)
-class Block:
-    """One condition of the protocol, in seconds from the recording's start, margins included."""
+class Block(NamedTuple):
+    """One condition of the protocol, in seconds from the recording's start; its label is shorter at both ends."""
 
     state: str
     name: str
@@ -45,23 +44,21 @@ class Block:
     start_s: int
     end_s: int
 
+    @property
+    def label_s(self) -> tuple[int, int]:
+        """Where its label begins and ends, s."""
+        return self.start_s + _MARGIN_S, self.end_s - _MARGIN_S
+
 
 @dataclass(frozen=True)
 class Trajectory:
     """One person over the protocol.
 
-    Attributes
-    ----------
-    blocks : tuple of Block
-        The conditions in order of time.
-    duration_s : int
-        Length of the recording.
-    values : dict of str to ndarray
-        Rows of the table, and ``wrist_eda_uS`` and ``chest_eda_uS``, which include skin responses; each
-        ``(time)`` at :data:`TRAJECTORY_RATE_HZ`.
+    `values` are the rows of the table, and ``wrist_eda_uS`` and ``chest_eda_uS``, which include skin responses; each
+    ``(time)`` at :data:`TRAJECTORY_RATE_HZ`.
     """
 
-    blocks: tuple[Block, ...]
+    blocks: list[Block]
     duration_s: int
     values: dict[str, np.ndarray]
 
@@ -81,14 +78,13 @@ def make_trajectory(person: Person, generator: np.random.Generator) -> Trajector
         level = np.full(len(time_s), person.levels[name])
         recovery_s = _RECOVERY_S if name in _SLOW else _RISE_S
         for block in blocks[1:]:
-            begin, end = block.start_s + MARGIN_S, block.end_s - MARGIN_S
+            begin, end = block.label_s
             weight = np.interp(time_s, [begin - _RISE_S, begin, end, end + recovery_s], [0, 1, 1, 0])
             level += person.responses[block.state][name] * weight
         if row.drifts:
             # The drier a skin, the larger its drifts are beside its level.
             share = row.within * np.exp(-0.35 * (np.interp(middles_s, time_s, level) - row.baseline))
-            slopes = _DRIFT_SD * share * generator.normal(size=len(blocks))
-            values[name] = level + _through(blocks, slopes, time_s)
+            values[name] = level + _lines(blocks, _DRIFT_SD * share * generator.normal(size=len(blocks)), time_s)
             continue
         noise = row.within * _NOISE_SD * smooth_noise(generator, len(time_s), _TAU_S)
         if row.level == "positive":
@@ -99,7 +95,7 @@ def make_trajectory(person: Person, generator: np.random.Generator) -> Trajector
             values[name] = level + noise - _block_means(noise, blocks)
     # The wrist's temperature runs through each block with the slope that was drawn.
     slopes = np.interp(middles_s, time_s, values["wrist_temperature_slope"]) / 1000
-    values["wrist_temperature"] += _through(blocks, slopes, time_s)
+    values["wrist_temperature"] += _lines(blocks, slopes, time_s)
     # Whatever the knobs say, these stay what a body can do.
     values["heart_rate"] = np.clip(values["heart_rate"], 42, 170)
     values["respiration_rate"] = np.clip(values["respiration_rate"], 6, 30)
@@ -108,28 +104,27 @@ def make_trajectory(person: Person, generator: np.random.Generator) -> Trajector
     return Trajectory(blocks, duration_s, values)
 
 
-def _draw_protocol(person: Person, generator: np.random.Generator) -> tuple[tuple[Block, ...], int]:
-    middle = ["stress", "meditation", "amusement"] if person.stress_first else ["amusement", "meditation", "stress"]
-    blocks, now_s, meditations = [], int(generator.integers(8, 14)), 0
-    for state in ["baseline", *middle, "meditation"]:
+def _draw_protocol(person: Person, generator: np.random.Generator) -> tuple[list[Block], int]:
+    middle = ["stress", "meditation", "amusement"]
+    blocks, now_s = [], int(generator.integers(8, 14))
+    for state in ["baseline", *(middle if person.stress_first else middle[::-1]), "meditation"]:
         name, code, least_s, most_s = _CONDITIONS[state]
         if state == "meditation":
-            meditations += 1
-            name = f"{name} {meditations}"
-        end_s = now_s + int(generator.integers(least_s, most_s)) + 2 * MARGIN_S
+            name += f" {1 + sum(block.state == state for block in blocks)}"
+        end_s = now_s + int(generator.integers(least_s, most_s)) + 2 * _MARGIN_S
         blocks.append(Block(state, name, code, now_s, end_s))
         now_s = end_s + int(generator.integers(16, 22))
-    return tuple(blocks), now_s
+    return blocks, now_s
 
 
-def _block_means(values: np.ndarray, blocks: tuple[Block, ...]) -> np.ndarray:
+def _block_means(values: np.ndarray, blocks: list[Block]) -> np.ndarray:
     """Mean of each block (time,), so that what a person does within a state leaves its level as it was drawn."""
-    edges = [block.start_s * TRAJECTORY_RATE_HZ for block in blocks]
-    lengths = np.diff([0, *edges[1:], len(values)])
-    return np.repeat(np.add.reduceat(values, [0, *edges[1:]]) / lengths, lengths)
+    edges = [0, *(block.start_s * TRAJECTORY_RATE_HZ for block in blocks[1:])]
+    lengths = np.diff([*edges, len(values)])
+    return np.repeat(np.add.reduceat(values, edges) / lengths, lengths)
 
 
-def _through(blocks: tuple[Block, ...], slopes: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+def _lines(blocks: list[Block], slopes: np.ndarray, time_s: np.ndarray) -> np.ndarray:
     """Straight lines (time,) of zero mean through each block, with its slope (block,), and from block to block."""
     knots_s = np.array([(block.start_s, block.end_s) for block in blocks])
     rises = np.outer(slopes * np.diff(knots_s).ravel() / 2, [-1, 1])

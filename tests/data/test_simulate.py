@@ -226,7 +226,7 @@ def test_other_peoples_files_are_not_replaced(tmp_path):
 
 
 def test_an_earlier_cohort_is_replaced_whole_and_an_interrupted_one_leaves_nothing(tmp_path, monkeypatch):
-    monkeypatch.setattr("wesadlib.data.simulate.make_signals", lambda *_: {})
+    monkeypatch.setattr("wesadlib.data.simulate.simulate_signals", lambda *_: {})
     for people in (3, 1):
         simulate_cohort(tmp_path / "cohort", people, 0)
     assert sorted(path.name for path in (tmp_path / "cohort").iterdir()) == ["S2", "SIMULATED.json"]
@@ -235,7 +235,7 @@ def test_an_earlier_cohort_is_replaced_whole_and_an_interrupted_one_leaves_nothi
     def fail(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("wesadlib.data.simulate._readme", fail)
+    monkeypatch.setattr("wesadlib.data.simulate._quest", fail)
     with pytest.raises(KeyboardInterrupt):
         simulate_cohort(tmp_path / "other", 1, 0)
     assert [path.name for path in tmp_path.iterdir()] == ["cohort"]

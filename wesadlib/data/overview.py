@@ -1,8 +1,7 @@
 """A look at every recording: what is there, what is wrong with it, and what is known beside the signals."""
 
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 from tqdm.auto import tqdm
@@ -15,12 +14,11 @@ from wesadlib.errors import InputError
 #: What was reported after each condition; see :func:`describe_cohort`.
 REPORTS = ("stai", "arousal", "valence")
 
-_BLOCK_STATES = tuple(dict.fromkeys(LABELS.values()))
-_REPORT_STATES = tuple(state for state in _BLOCK_STATES if state not in ("transient", "ignored"))
+_STATES = tuple(dict.fromkeys(LABELS.values()))
+_REPORT_STATES = tuple(state for state in _STATES if state not in ("transient", "ignored"))
 
 
-@dataclass(frozen=True)
-class CohortOverview:
+class CohortOverview(NamedTuple):
     """What is known of a cohort without looking at its signals.
 
     Attributes
@@ -31,9 +29,8 @@ class CohortOverview:
     blocks : DataFrame
         A row a labelled block: ``subject``, ``state``, ``start_s``, ``end_s``; transients left out.
     reports : DataFrame
-        A row a person and state, in the order of the labels' codes: ``subject``, ``state``, ``stai`` (6 calm to 24
-        anxious), ``arousal`` and ``valence`` (1 to 9), NaN where they were not asked; meditation, which comes twice, as
-        the mean of the answers.
+        A row a person and state: ``subject``, ``state``, ``stai`` (6 calm to 24 anxious), ``arousal`` and ``valence``
+        (1 to 9), NaN where they were not asked; meditation, which comes twice, as the mean of the answers.
     """
 
     people: pd.DataFrame
@@ -57,19 +54,13 @@ def describe_cohort(
     """
     people, blocks, reports = [], [], []
     for recording in tqdm(cohort, desc="people", unit="person", disable=not progress, total=len(cohort)):
-        report = _reports(recording)
-        people.append(
-            {
-                "subject": recording.subject,
-                **dict.fromkeys(PERSON_FIELDS),
-                **recording.person,
-                **_summarise(recording, cohort.states, window_s, hop_s),
-                **{f"{name}_{state}": report.loc[state, name] for name in REPORTS for state in _REPORT_STATES},
-            }
-        )
-        labels = recording.labels
-        blocks.append(labels[labels["state"].isin(_REPORT_STATES)].assign(subject=recording.subject))
-        reports.append(report.reset_index().assign(subject=recording.subject))
+        subject, labels, report = {"subject": recording.subject}, recording.labels, _reports(recording)
+        person = dict.fromkeys(PERSON_FIELDS) | recording.person
+        summary = _summarise(recording, cohort.states, window_s, hop_s)
+        asked = {f"{name}_{state}": report.loc[state, name] for name in REPORTS for state in _REPORT_STATES}
+        people.append(subject | person | summary | asked)
+        blocks.append(labels[labels["state"].isin(_REPORT_STATES)].assign(**subject))
+        reports.append(report.reset_index().assign(**subject))
     return CohortOverview(
         people=pd.DataFrame(people),
         blocks=pd.concat(blocks, ignore_index=True)[["subject", "state", "start_s", "end_s"]],
@@ -78,11 +69,10 @@ def describe_cohort(
 
 
 def _reports(recording: Recording) -> pd.DataFrame:
-    answers = recording.questionnaires
-    if not answers:
-        return pd.DataFrame(float("nan"), index=pd.Index(_REPORT_STATES, name="state"), columns=list(REPORTS))
-    asked = pd.concat([score_stai(answers["stai"]), answers["dim"]], axis=1)
-    return asked.groupby(level=0).mean().reindex(_REPORT_STATES).rename_axis("state")[list(REPORTS)]
+    asked = pd.DataFrame(columns=list(REPORTS), dtype=float)
+    if answers := recording.questionnaires:
+        asked = pd.concat([score_stai(answers["stai"]), answers["dim"]], axis=1).groupby(level=0).mean()
+    return asked.reindex(_REPORT_STATES).rename_axis("state")[list(REPORTS)]
 
 
 def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFrame, list[str]]:
@@ -137,6 +127,6 @@ def _summarise(
         "duration_s": recording.duration_s,
         "devices": " ".join(recording.devices),
         "channels": len(recording.signals),
-        **{f"minutes_{name}": float(minutes.get(name, 0.0)) for name in _BLOCK_STATES},
+        **{f"minutes_{name}": float(minutes.get(name, 0.0)) for name in dict.fromkeys((*_STATES, *states))},
         **{f"windows_{name}": int((state == name).sum()) for name in states},
     }

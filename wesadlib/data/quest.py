@@ -59,8 +59,8 @@ def read_quest(path: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
     """Read the protocol and the questionnaires of ``SX_quest.csv``, as a recording holds them.
 
     The protocol's times count **from the start of the chest device's own recording**, which is not the pickle's; a
-    condition is a state's name, or ``reading``. Of the questionnaires ``sssq`` was asked after stress alone; NaN where an
-    item was not asked or not answered.
+    condition is a state's name, or ``reading``. Of the questionnaires ``sssq`` was asked after stress alone; NaN where
+    an item was not asked or not answered.
     """
     lines = defaultdict(list)
     for line in _read_lines(path):

@@ -130,13 +130,9 @@ def label_windows(
 
     Returns
     -------
-    start_s : ndarray (window,)
-        Seconds from the recording's start.
-    state : ndarray (window,)
-        The state of most of the window; of several with as much, the one that the recording has first; empty where
-        most of it has no label.
-    purity : ndarray (window,)
-        Its share of the window.
+    start_s, state, purity : ndarray (window,)
+        Start, s; the state of most of the window (of several with as much, the one that the recording has first; empty
+        where most has no label); its share.
 
     Examples
     --------
@@ -214,19 +210,7 @@ class Cohort(Sequence[Recording]):
         return replace(self, subjects=[subject for subject in self.subjects if subject in subjects])
 
     def manifest(self, *, progress: bool = False) -> dict[str, Any]:
-        """Size and SHA-256 of each file, and one digest over them all; every file is read whole for it.
-
-        Parameters
-        ----------
-        progress : bool
-            Show a progress bar.
-
-        Returns
-        -------
-        dict
-            ``digest`` (over relative paths and SHA-256 of the files: it says which data, not where they lie),
-            ``simulated``, ``subjects``, ``files``: a list of ``path`` (relative to the root), ``bytes`` and ``sha256``.
-        """
+        """Digest over paths and SHA-256 of the files, which are read whole; simulated, subjects, and these files."""
         paths = [path for subject in self.subjects for path in self.files(subject)]
         files = []
         for path in tqdm(paths, desc="hashing", unit="file", disable=not progress):

@@ -86,7 +86,7 @@ def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:
         return [path] if path.suffix.lower() in suffixes or _is_avro(path) else []
     if suffixes == _TABLES:
         return []
-    if any(reader.recognises(path) for reader in READERS):
+    if any(recognises(path) for recognises, _ in READERS.values()):
         return [path]
     return sorted(file for file in path.iterdir() if file.is_file() and file.suffix.lower() in suffixes)
 

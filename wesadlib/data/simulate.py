@@ -34,8 +34,8 @@ def simulate_cohort(
 
     `root`, which is returned, is written whole or not at all; an earlier simulated cohort there is replaced. A person
     takes about 25 MB. Three factors: `effect_size` on every response to stress (0 leaves nothing to detect),
-    `between_person_spread` on the spread of levels and of responses (0 makes everybody alike), `artefact_rate` on motion
-    bursts, drifting electrodes and detached sensors (0 is a clean recording).
+    `between_person_spread` on the spread of levels and of responses (0 makes everybody alike), `artefact_rate` on
+    motion bursts, drifting electrodes and detached sensors (0 is a clean recording).
     """
     root = Path(root)
     knobs = {

@@ -13,7 +13,6 @@ from wesadlib.data.wesad import is_wesad, open_wesad, read_wesad
 from wesadlib.data.xdf import is_xdf, read_xdf
 from wesadlib.errors import InputError
 
-
 #: Formats in the order in which they are tried: what is looked for -> whether a path is one, and what reads it.
 READERS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Recording]]] = {
     "a person's folder of WESAD (S2, with S2.pkl in it)": (is_wesad, read_wesad),

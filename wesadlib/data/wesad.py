@@ -5,7 +5,6 @@ Layout and units: Schmidt et al., *Introducing WESAD*, ICMI 2018, doi 10.1145/32
 
 import re
 from collections.abc import Callable, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -46,16 +45,7 @@ _PROTOCOL_TOLERANCE_S = 5.0
 # Keys of each device in the pickle; our channels are called so too.
 _KEYS = {"chest": ("ACC", "ECG", "EMG", "EDA", "Temp", "Resp"), "wrist": ("ACC", "BVP", "EDA", "TEMP")}
 
-# The wrist's acceleration is stored in 1/64 g, the chest's in g.
-_SCALE = {("wrist", "ACC"): np.float32(1 / 64)}
-
 _REMEDY = "repair the file, or leave the subject out of `subjects`"
-
-
-def subject_files(root: Path, subject: str) -> list[Path]:
-    """Files of a subject that are read, of those that exist: the pickle, the questionnaires, the readme."""
-    paths = (root / subject / f"{subject}{suffix}" for suffix in (".pkl", "_quest.csv", "_readme.txt"))
-    return [path for path in paths if path.is_file()]
 
 
 def find_cohort(root: str | Path) -> Cohort:
@@ -70,7 +60,11 @@ def find_cohort(root: str | Path) -> Cohort:
         root=root,
         subjects=sorted(names, key=lambda name: int(name[1:])),
         load=lambda subject: read_wesad(root / subject),
-        files=partial(subject_files, root),
+        files=lambda subject: [
+            path
+            for suffix in (".pkl", "_quest.csv", "_readme.txt")
+            if (path := root / subject / f"{subject}{suffix}").is_file()
+        ],
         description="recordings of the WESAD data set (Schmidt et al., 2018)",
         states=STATES,
         simulated=(root / SIMULATED_MARKER).is_file(),
@@ -122,9 +116,8 @@ def read_wesad(folder: Path) -> Recording:
     path = folder / f"{subject}.pkl"
     codes, signal = _check_content(load_arrays(path), subject, path)
     samples: dict[str, np.ndarray] = {}
-    for device in DEVICE_CHANNELS:
-        if device in signal:
-            samples |= _device_samples(signal.pop(device), device, len(codes), path)
+    for device in [device for device in _KEYS if device in signal]:
+        samples |= _device_samples(signal.pop(device), device, len(codes), path)
     if not samples:
         raise InputError(f"{path} holds neither `chest` nor `wrist`.")
     labels = label_blocks(codes, LABEL_RATE_HZ)
@@ -133,15 +126,7 @@ def read_wesad(folder: Path) -> Recording:
     if problem:
         problems.append(f"{folder}: {problem}")
     person = _read_text(read_readme, folder / f"{subject}_readme.txt", {}, problems)
-    return Recording(
-        subject=subject,
-        signals=make_signals(samples),
-        labels=labels,
-        person=person,
-        protocol=protocol,
-        questionnaires=questionnaires,
-        problems=tuple(problems),
-    )
+    return Recording(subject, make_signals(samples), labels, person, protocol, questionnaires, problems=tuple(problems))
 
 
 def _read_text(read: Callable[[Path], Any], path: Path, otherwise: Any, problems: list[str]) -> Any:
@@ -165,11 +150,10 @@ def label_blocks(codes: np.ndarray, rate_hz: float) -> pd.DataFrame:
 def align_protocol(order: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, str]:
     """The protocol in the recording's own seconds, and what is wrong with it.
 
-    quest.csv counts from the start of the chest device, and the recording was cropped afterwards. The crop is found
-    from the labels: the k-th labelled block of a state belongs to the k-th condition of that state (both in the order
-    of time, since one person's meditations are named in reverse) and begins :data:`LABEL_MARGIN_S` after it. `attrs` of
-    the protocol hold ``crop_s``, the median over blocks of what was cropped, and ``crop_error_s``, how far a block is
-    from it at most. Where no block can be matched, both are NaN, and so are the times.
+    quest.csv counts from the start of the chest device, and the recording was cropped afterwards. How much is found
+    from the labels: the k-th block of a state belongs to its k-th condition (in the order of time, since one person's
+    meditations are named in reverse) and begins :data:`LABEL_MARGIN_S` after it. `attrs` hold ``crop_s``, the median
+    over blocks, and ``crop_error_s``, how far a block is from it at most; NaN, as all times, where none can be matched.
     """
     if order.empty:
         return order, ""
@@ -220,7 +204,8 @@ def _device_samples(values: Any, device: str, n_labels: int, path: Path) -> dict
         array = values.pop(key)
         _check_array(array, f"{device} {key}", len(channels), n_labels, CHANNELS[channels[0]][1], path)
         for column, channel in zip(array.T, channels, strict=True):
-            samples[channel] = column.astype(np.float32) * _SCALE.get((device, key), np.float32(1))
+            # The wrist's acceleration is stored in 1/64 g, the chest's in g.
+            samples[channel] = column.astype(np.float32) / np.float32(64 if (device, key) == ("wrist", "ACC") else 1)
             if np.isnan(samples[channel]).all():
                 raise InputError(f"{path}: {channel} holds nothing but NaN; {_REMEDY}.")
             if np.isinf(samples[channel]).any():

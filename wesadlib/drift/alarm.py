@@ -19,7 +19,6 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.statistics import holm
 
 STATISTIC = "largest Kolmogorov-Smirnov distance over the features, each person weighing the same"
-SPLITS = 500
 
 #: Statistics that drift is judged on: level, spread and the main reading of each sensor. Tails and the posture of
 #: single axes are left out, which differ between any two groups of healthy people.
@@ -57,15 +56,11 @@ def make_reference(windows: xr.Dataset, features: Sequence[str] | None = None) -
     if features is None:
         features = [name for name in table if _is_judged(name) and table[name].isna().mean() < _MOST_MISSING]
         if not features:
-            raise InputError(
-                "these windows hold no feature that drift is judged on and that can be read in most of them."
-            )
+            raise InputError("these windows hold no feature that drift is judged on and that most of them have.")
     if absent := [name for name in features if name not in table]:
         raise InputError(f"feature {absent[0]} of the drift reference is not among those of these windows.")
-    result = table[list(features)].reset_index(drop=True).rename_axis(columns=None)
-    result.insert(0, "subject", windows["subject"].values.astype(str))
-    result.insert(1, "start_s", windows["start_s"].values.astype(float))
-    return result
+    keys = {"subject": windows["subject"].values.astype(str), "start_s": windows["start_s"].values.astype(float)}
+    return pd.DataFrame(keys | {name: table[name].values for name in features})
 
 
 def _is_judged(feature: str) -> bool:
@@ -75,17 +70,10 @@ def _is_judged(feature: str) -> bool:
 
 
 def people_for(people: int, false_alarm_rate: float) -> int:
-    """How many people a cohort needs for a threshold on batches of `people`.
+    """How many people a cohort needs for a threshold on batches of `people` and a claimed rate in (0, 1).
 
     The people left must outnumber the batch. With `k` healthy batches to learn from, the largest of them is exceeded by
     another with probability ``1 / (k + 1)``, and no smaller rate of false alarms can be claimed.
-
-    Parameters
-    ----------
-    people : int
-        In a batch.
-    false_alarm_rate : float
-        Claimed, in (0, 1).
     """
     needed = 2 * people + 1
     while comb(needed, people) + 1 < 1 / false_alarm_rate - 1e-9:
@@ -93,9 +81,7 @@ def people_for(people: int, false_alarm_rate: float) -> int:
     return needed
 
 
-def find_threshold(
-    reference: pd.DataFrame, *, people: int, false_alarm_rate: float, splits: int = SPLITS, seed: int = 0
-) -> dict[str, Any]:
+def find_threshold(reference: pd.DataFrame, *, people: int, false_alarm_rate: float) -> dict[str, Any]:
     """Find the statistic above which a batch of `people` raises the alarm.
 
     Parameters
@@ -107,8 +93,6 @@ def find_threshold(
         alarms.
     false_alarm_rate : float
         Share of healthy batches that may raise it, in (0, 1).
-    splits, seed : int
-        At most so many batches of the cohort's own people, and which.
 
     Returns
     -------
@@ -118,10 +102,8 @@ def find_threshold(
         it takes.
     """
     distributions = person_distributions(reference, make_grid(reference))
-    null = null_distribution(distributions, people, splits, np.random.default_rng(seed))
-    threshold = quantile_of_null(null, false_alarm_rate)
-    n = reference["subject"].nunique()
-    note = ""
+    null = null_distribution(distributions, people, 500, np.random.default_rng(0))
+    threshold, n, note = quantile_of_null(null, false_alarm_rate), len(distributions), ""
     if threshold is None:
         note = (
             f"The alarm is not available: {n} people are not enough to know what {100 * false_alarm_rate:g} % of "
@@ -175,15 +157,14 @@ def report(reference: pd.DataFrame, current: pd.DataFrame | xr.Dataset, threshol
     if absent := [name for name in reference if name not in current]:
         raise InputError(f"feature {absent[0]} of the drift reference is not in the batch.")
     current = current[list(reference.columns)]
-    people, needed = current["subject"].nunique(), int(threshold["people"])
+    people, needed, limit = current["subject"].nunique(), int(threshold["people"]), threshold["threshold"]
     if people < needed:
         raise InputError(f"the batch has {people} people; this alarm is for batches of at least {needed}.")
     grid = make_grid(reference)
-    distance = distances(person_distributions(current, grid), person_distributions(reference, grid))
     table = compare_windows(reference, current)
-    table.insert(1, "distance", distance)
+    table.insert(1, "distance", distances(person_distributions(current, grid), person_distributions(reference, grid)))
     table = table.sort_values("distance", ascending=False, ignore_index=True)
-    statistic, limit = float(distance.max()), threshold["threshold"]
+    statistic = float(table["distance"][0])
     alarm = None if limit is None else bool(statistic > limit)
     note = threshold["note"] or (
         f"{'Drift' if alarm else 'No drift'}: the largest distance, {statistic:.2f} ({table['feature'][0]}), is "
@@ -213,28 +194,21 @@ def make_grid(reference: pd.DataFrame) -> np.ndarray:
 
 
 def person_distributions(table: pd.DataFrame, grid: np.ndarray, least: int = LEAST_WINDOWS) -> np.ndarray:
-    """Each person's distribution (person, feature, point) of each feature, people in the order of the table."""
-    features = feature_columns(table)
-    distributions = []
-    for person, rows in table.groupby("subject", sort=False):
-        if len(rows) < least:
-            raise InputError(f"{person} has {len(rows)} windows; drift is judged on people with at least {least}.")
-        distributions.append(cumulative(rows[features].to_numpy(float), grid))
-    return np.stack(distributions)
-
-
-def cumulative(values: np.ndarray, grid: np.ndarray) -> np.ndarray:
-    """Share (feature, point) of the windows in `values` (window, feature) below each point, then at or below it.
+    """Each person's distribution (person, feature, point): the share of windows below each point, then at or below it.
 
     Both, so that two distributions without a value in common differ by 1 wherever these lie. A missing reading lies
     above all points, so a sensor that can no longer be read changes the distribution.
     """
-    ordered = np.sort(values, axis=0)
-    counts = [
-        np.concatenate([np.searchsorted(column, points, side) for side in ("left", "right")])
-        for column, points in zip(ordered.T, grid, strict=True)
-    ]
-    return np.array(counts) / len(values)
+    distributions = []
+    for person, rows in table.groupby("subject", sort=False)[feature_columns(table)]:
+        if len(rows) < least:
+            raise InputError(f"{person} has {len(rows)} windows; drift is judged on people with at least {least}.")
+        counts = [
+            np.concatenate([np.searchsorted(values, points, side) for side in ("left", "right")])
+            for values, points in zip(np.sort(rows.to_numpy(float), axis=0).T, grid, strict=True)
+        ]
+        distributions.append(np.array(counts) / len(rows))
+    return np.stack(distributions)
 
 
 def distances(batch: np.ndarray, rest: np.ndarray) -> np.ndarray:
@@ -257,11 +231,7 @@ def choose_batches(n: int, people: int, most: int, generator: np.random.Generato
 def null_distribution(
     distributions: np.ndarray, people: int, splits: int, generator: np.random.Generator
 ) -> np.ndarray:
-    """The statistic of healthy batches, ascending: of people left out of the cohort, against the rest of it.
-
-    Of at most so many `splits` of the distributions (person, feature, point); of none where the people left would not
-    outnumber the batch.
-    """
+    """The statistic of at most `splits` batches against the rest of the cohort; none where the rest is not larger."""
     n = len(distributions)
     if n < 2 * people + 1:
         return np.empty(0)

@@ -18,7 +18,7 @@ EXAMPLE_FILE = "example.msgpack"
 EXAMPLE_S = 240.0
 
 # Of a person whose every window is of good quality on both devices.
-_SEED = 5
+_SEED = 12
 
 
 class Example(NamedTuple):

@@ -28,6 +28,7 @@ _MADE = {
     "31_reliability": ("abstention.parquet",),
     "32_drift": ("drift_reference.parquet", "drift_threshold.json"),
     "41_deployment": ("../bundle", "latency.parquet"),
+    "42_your_own": ("your_own",),
 }
 
 #: artefact -> (file under ``outputs/<run>/artefacts/``, chapter that makes it)

@@ -129,6 +129,7 @@ class Params(BaseModel):
 
     served_model: str = _deployment("resnet", "the model that goes into the bundle")
     requests: int = _deployment(40, "requests that the chapter sends to measure latency", ge=5, le=10_000)
+    own_recording: str = _deployment("", "path of a recording of your own, for the chapter on these; empty: none")
     stream_minutes: float = _deployment(6.0, "minutes of a recording that the chapter streams", ge=2, le=120)
 
     @field_validator("classes")

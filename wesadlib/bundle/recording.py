@@ -2,8 +2,8 @@
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import replace
-from typing import Any, NamedTuple
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -13,13 +13,22 @@ from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.features import describe_features
-from wesadlib.quality.recordings import MOST_UNWORN, list_starts, of_device, sensor_of, to_known_scale, unworn_share
+from wesadlib.quality.recordings import (
+    MOST_UNWORN,
+    list_starts,
+    of_device,
+    recording_course,
+    sensor_of,
+    to_known_scale,
+    unworn_share,
+)
 from wesadlib.quality.wear import assess_wear
 
 _BATCH = 128
 
 
-class RecordingAnswers(NamedTuple):
+@dataclass(frozen=True)
+class RecordingAnswers:
     """What a bundle says of a recording.
 
     Attributes
@@ -103,6 +112,17 @@ def predict_recording(
     features = pd.DataFrame([results[k].features for k in known], columns=list(bundle.feature_names))
     features.insert(0, "start_s", starts[known])
     return RecordingAnswers(windows, features, facts, wear, notes)
+
+
+def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame:
+    """Signals on a coarse clock, to be drawn: ``time_s``, slow sensors as they are, the heart's rate from windows."""
+    course, middle = recording_course(recording), answers.windows[["start_s", "end_s"]].mean(axis=1)
+    for name in [name for name in answers.features if name.endswith("_heart_rate")]:
+        rate = answers.features.set_index("start_s")[name].reindex(answers.windows["start_s"]).to_numpy()
+        # Drawn where there is a window near, and no line through those that were not judged.
+        near = np.abs(course["time_s"].to_numpy()[:, None] - middle.to_numpy()).argmin(axis=1)
+        course.insert(1, name, rate[near])
+    return course
 
 
 def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:

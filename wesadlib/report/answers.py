@@ -10,7 +10,6 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 from tqdm.auto import tqdm
 
@@ -144,7 +143,7 @@ def answer_person(
 ) -> dict[str, Any]:
     """Answer one person's recording, write :data:`FILES`, whole or not at all, and return the summary."""
     from wesadlib import plots
-    from wesadlib.bundle.recording import predict_recording, read_rest
+    from wesadlib.bundle.recording import draw_course, predict_recording, read_rest
     from wesadlib.plots.recording import plot_recording
     from wesadlib.quality.recordings import of_device
     from wesadlib.report.recording_report import render_recording
@@ -164,7 +163,7 @@ def answer_person(
     state = "stress" if "stress" in states else states[-1]
     plots.style()
     figure, drawn = io.BytesIO(), {"state": state, "min_confidence": summary["min_confidence"], "rest": answers.rest}
-    course = _course(recording, answers)
+    course = draw_course(recording, answers)
     plot_recording(course, answers.wear, answers.windows, marks_s=recording.marks_s, **drawn).savefig(figure, dpi=130)
     with _writing(out), replacing(out) as partial:
         partial.mkdir()
@@ -299,21 +298,6 @@ def _distance(bundle: "Bundle", recording: Recording, answers: "RecordingAnswers
     rows = table.assign(name=table["feature"].map(describe_feature)).to_dict(orient="records")
     rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
     return {"unlike_training": describe_person(table), "far_from_home": rows}
-
-
-def _course(recording: Recording, answers: "RecordingAnswers") -> pd.DataFrame:
-    """What the figure draws of the signals: slow ones as they are, the heart's rate from the windows."""
-    from wesadlib.quality.recordings import recording_course
-
-    course = recording_course(recording)
-    for name in [name for name in answers.features if name.endswith("_heart_rate")]:
-        middle = answers.features["start_s"] + (answers.windows["end_s"] - answers.windows["start_s"]).iloc[0] / 2
-        rate = np.interp(course["time_s"], middle, answers.features[name]) if len(middle) else np.nan
-        near = (
-            np.abs(course["time_s"].to_numpy()[:, None] - middle.to_numpy()).min(axis=1) <= 10 if len(middle) else False
-        )
-        course.insert(2, name, np.where(near, rate, np.nan))
-    return course
 
 
 def _kept_answer(out: Path, key: str, force: bool) -> dict[str, Any] | None:

@@ -320,3 +320,49 @@ def test_a_light_install_answers(e4, own_bundle, tmp_path):
     done = subprocess.run([sys.executable, "-c", LIGHT, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr[-2000:]
     assert sorted(path.name for path in (tmp_path / "a").iterdir()) == FILES
+
+
+def test_a_recording_is_answered_as_its_windows_are(person, own_bundle):
+    bundle = bundles.load_bundle(own_bundle)
+    rows = bundles.predict_recording(bundle, person, step_s=17.0).windows
+    for row in rows.itertuples():
+        alone = bundle.predict_window(*bundle.cut(person, row.start_s))
+        assert row.status == (
+            "rejected" if alone.status == "rejected" else "abstained" if alone.abstained else "answered"
+        )
+        if alone.status == "ok":
+            assert row.p_stress == pytest.approx(alone.probabilities["stress"], abs=1e-6)
+            assert row.confidence == pytest.approx(alone.confidence, abs=1e-6)
+        else:
+            assert row.reasons == "; ".join(alone.reasons)
+
+
+def test_rest_is_that_of_the_interval_and_changes_the_answer(person, own_bundle):
+    bundle = bundles.load_bundle(own_bundle)
+    cold, early, late = (
+        bundles.predict_recording(bundle, person, 20.0, rest).windows["p_stress"]
+        for rest in (None, (0, 120), (120, 240))
+    )
+    value = bundle.rest_values([bundle.cut(person, start) for start in (0.0, 30.0, 60.0)])
+    alone = bundle.predict_window(*bundle.cut(person, 40.0), rest=value)
+    assert early[2] == pytest.approx(alone.probabilities["stress"], abs=1e-6)
+    assert np.nanmax(abs(early - late)) > 0.01 and np.nanmax(abs(early - cold)) > 0.01
+
+
+@pytest.mark.browser
+def test_the_page_needs_no_network_fits_a_phone_and_prints_on_two_pages(
+    wesad, person, own_bundle, tmp_path, browser_path
+):
+    from playwright.sync_api import sync_playwright
+
+    path = write_e4(person, tmp_path / f"{'a long name ' * 6}.zip")
+    assert wesad("predict", path, "--bundle", own_bundle, "--out", tmp_path / "a", "--step", 20)[0] == 0
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=browser_path) as browser:
+        page = browser.new_context(offline=True, viewport={"width": 420, "height": 800}).new_page()
+        requests = []
+        page.on("request", lambda request: requests.append(request.url))
+        page.goto((tmp_path / "a" / "report.html").as_uri())
+        assert [url for url in requests if not url.startswith(("file:", "data:"))] == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 420
+        printed = page.pdf(prefer_css_page_size=True)
+    assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2

@@ -1,0 +1,47 @@
+"""Real exports of an E4, from the zip to the page."""
+
+import json
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from wesadlib.quality.recordings import check_recording
+from wesadlib.report.answers import Question
+
+pytestmark = pytest.mark.real
+
+
+@pytest.fixture
+def shared(repository):
+    folder = Path(os.environ.get("RECORDINGS_ROOT", repository.parent / "shared"))
+    if not (folder / "stress-predict").is_dir():
+        pytest.skip("no real exports beside the checkout")
+    return folder
+
+
+def test_an_hour_is_answered_in_seconds_with_little_memory(shared, own_bundle, tmp_path):
+    path = shared / "stress-predict" / "Raw_data" / "S03.zip"
+    command = [sys.executable, "-c", "from wesadlib.cli import main; main()", "predict", path, "--bundle", own_bundle]
+    subprocess.run([*command, "--out", tmp_path / "a"], check=True, capture_output=True)
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # Of the processor, as the clock depends on who else is at work.
+    assert used.ru_utime + used.ru_stime < 20 and used.ru_maxrss < 1e6
+    summary = json.loads((tmp_path / "a" / "summary.json").read_text())
+    windows = pd.read_csv(tmp_path / "a" / "predictions.csv")
+    assert summary["duration_s"] == pytest.approx(3320, abs=1)
+    assert len(windows) == 653 and summary["judged_share"] > 0.95 and summary["worn_share"] > 0.95
+
+
+def test_two_sessions_of_one_person_are_one_recording_with_a_gap(shared):
+    parts = [shared / "hongn-2025" / "Wearable_Dataset" / "AEROBIC" / f"S11_{part}.zip" for part in "ab"]
+    alone = [Question(parts[0]).read([part]) for part in parts]
+    joined = Question(parts[0]).read(parts, "S11")
+    expected = (alone[1].start - alone[0].start).total_seconds() + alone[1].duration_s
+    assert joined.duration_s == pytest.approx(expected, abs=2)
+    summary, _ = check_recording(joined)
+    assert max(gap["end_s"] - gap["start_s"] for gap in summary["gaps"]) > 1

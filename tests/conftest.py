@@ -1,12 +1,17 @@
 """Fixtures that several folders of tests share."""
 
 import os
+import secrets
 import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 import xarray as xr
+
+# Ray reads these once, where it is imported: nothing that a test starts answers whoever lacks this token.
+os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
 
 REPOSITORY = Path(__file__).resolve().parents[1]
 BESIDE = REPOSITORY.parent / "shared" / "wesad"

@@ -46,24 +46,6 @@ def test_an_error_is_one_sentence_on_standard_error_and_exit_status_one(wesad, t
         assert error.startswith("wesad: ") and error.count("\n") == 1 and expected in error, error
 
 
-@pytest.mark.parametrize(
-    ("command", "extra", "package", "user"),
-    [
-        (("book", "params/smoke.yaml"), "book", "papermill", "wesadlib.report"),
-        (("serve", "bundle"), "serve", "httpx", "wesadlib.serving"),
-    ],
-)
-def test_an_extra_that_is_not_installed_is_named_with_the_command_that_installs_it(
-    wesad, monkeypatch, command, extra, package, user
-):
-    for name in [name for name in sys.modules if name.startswith(user)]:
-        monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setitem(sys.modules, package, None)
-    status, _, error = wesad(*command)
-    assert status == 1 and error.count("\n") == 1
-    assert f"wesad {command[0]} needs {package}" in error and f"'.[{extra}]'" in error
-
-
 def test_a_module_of_our_own_that_is_missing_is_no_lack_of_an_extra():
     with pytest.raises(ModuleNotFoundError), needs("book", "wesad book"):
         import wesadlib.no_such_module  # noqa: F401

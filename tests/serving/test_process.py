@@ -1,5 +1,7 @@
 """What Ray is told through the environment, without Ray."""
 
+import sys
+
 import pytest
 
 from wesadlib.serving.process import make_switches
@@ -19,7 +21,7 @@ def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_sa
 )
 def test_haproxy_stands_only_where_it_reaches_the_replica(host, haproxy, monkeypatch):
     assert ("RAY_SERVE_ENABLE_HA_PROXY" in make_switches("/tmp/wesad-here", host)) is haproxy
-    monkeypatch.setattr("wesadlib.serving.process.find_spec", lambda name: None)
+    monkeypatch.setattr(sys.modules[make_switches.__module__], "find_spec", lambda name: None)
     assert "RAY_SERVE_ENABLE_HA_PROXY" not in make_switches("/tmp/wesad-here", host)
 
 

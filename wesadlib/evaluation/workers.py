@@ -4,6 +4,7 @@ import logging
 import os
 import secrets
 import socket
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -98,6 +99,8 @@ def _session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
     # A session that is open already is used and left open; what is started here is shut down here.
     for name, value in RAY_ENVIRONMENT.items():
         os.environ.setdefault(name, value)
+    # Ray reads them once, where it is imported.
+    late = not address and "ray" in sys.modules and os.environ.get("RAY_AUTH_MODE") != CLOSED["RAY_AUTH_MODE"]
     if not address:
         os.environ.update(CLOSED)
         os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -110,6 +113,10 @@ def _session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
     if ray.is_initialized():
         yield ray
         return
+    if late:
+        raise InputError(
+            "Ray was imported before its ports could be closed: set RAY_AUTH_MODE=token before, or start it."
+        )
     here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(4 * nbytes, 400 << 20)}
     try:
         if address not in ("", "auto"):

@@ -1,0 +1,76 @@
+"""What a bundle says of one window."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class Answer(BaseModel):
+    """What a bundle says of one window: a state, or why the window was refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    status: Literal["ok", "rejected"] = Field(
+        description="ok: the window was classified; rejected: its quality was too poor"
+    )
+    state: str | None = Field(description="the most probable state; null where the window is rejected")
+    probabilities: dict[str, float] | None = Field(description="probability of each state; null where rejected")
+    confidence: float | None = Field(description="probability of the most probable state; null where rejected")
+    abstained: bool = Field(description="true where the confidence is below the bundle's `min_confidence`")
+    quality: dict[str, float | None] = Field(
+        description="quality of each channel by its worst rule, 0 to 1; a window is refused below 0.5"
+    )
+    reasons: list[str] = Field(
+        description="why the window is rejected: channels and rules, worst first; empty where it is not"
+    )
+    protocol: Literal["cold_start", "rest_calibrated"] = Field(
+        description="rest_calibrated: the person's rest was known, and the model that uses it was asked"
+    )
+    model_version: str = Field(description="SHA-256 of the bundle's configuration")
+
+
+class Result(NamedTuple):
+    """One window's result, with what it was computed from.
+
+    Attributes
+    ----------
+    answer : Answer or dict of str to str
+        The answer, or what is wrong with the window: channel name to problem.
+    features : ndarray (feature_name,) or None
+        Features of a window that was classified, named by :attr:`wesadlib.bundle.Bundle.feature_names`.
+    """
+
+    answer: Answer | dict[str, str]
+    features: np.ndarray | None = None
+
+
+def make_answer(
+    config: Mapping[str, Any],
+    quality: np.ndarray,
+    reasons: Sequence[str],
+    probability: np.ndarray | None,
+    calibrated: bool,
+) -> Answer:
+    """Answer by the quality of each channel and the probability of each state, None where quality refused."""
+    scores = zip(config["channels"], quality.tolist(), strict=True)
+    fields = {
+        "quality": {name: None if math.isnan(score) else score for name, score in scores},
+        "protocol": "rest_calibrated" if calibrated else "cold_start",
+        "model_version": config["version"],
+    }
+    if probability is None:
+        unknown = dict.fromkeys(("state", "probabilities", "confidence"))
+        return Answer(status="rejected", **unknown, abstained=False, reasons=reasons, **fields)
+    states, values, best = config["states"], probability.tolist(), int(probability.argmax())
+    return Answer(
+        status="ok",
+        state=states[best],
+        probabilities=dict(zip(states, values, strict=True)),
+        confidence=values[best],
+        abstained=values[best] < config["min_confidence"],
+        reasons=[],
+        **fields,
+    )

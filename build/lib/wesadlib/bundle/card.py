@@ -1,0 +1,72 @@
+"""The model card of a bundle: ``card.md``, filled in from the bundle's configuration and from nothing else."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+#: Columns of the table of scores that a reader of the card needs, and how each is headed there.
+SCORES = {
+    "task": "task",
+    "protocol": "protocol",
+    "windows": "windows",
+    "n_windows": "number",
+    "coverage": "coverage",
+    "accuracy": "accuracy",
+    "accuracy_low": "from",
+    "accuracy_high": "to",
+    "balanced_accuracy": "balanced",
+    "roc_auc": "ROC AUC",
+    "ece": "ECE",
+}
+SIMULATED = (
+    "**Trained and scored on simulated people.** Its numbers say that the software works, and nothing about real "
+    "people."
+)
+REST = (
+    "\n\nA second model of the same kind answers where the person's rest is known; it was trained with the first "
+    "{minutes:g} minutes of everybody's {state} beside the windows to be told apart."
+)
+
+
+def model_card(config: Mapping[str, Any]) -> str:
+    """Describe a bundle for the people who decide whether to use it.
+
+    Parameters
+    ----------
+    config : mapping
+        A bundle's configuration, as :func:`wesadlib.bundle.save_bundle` writes it.
+
+    Returns
+    -------
+    str
+        Markdown: what the model is for and not for, its data, its scores with their protocol, its limits.
+    """
+    data, metrics = config["data"], config["metrics"]
+    channels = [(name, one["units"], f"{one['rate_hz']:g}") for name, one in config["channels"].items()]
+    columns = [name for name in SCORES if any(name in row for row in metrics)]
+    scores = [[_cell(row.get(name)) for name in columns] for row in metrics]
+    untested = "None were stored with this bundle: treat it as untested."
+    values = {
+        "provenance": SIMULATED
+        if data["simulated"]
+        else "Trained and scored on real recordings, made in one laboratory.",
+        "states": ", ".join(config["states"]),
+        "rest": REST.format(**config["rest"]) if config["rest"] else "",
+        "channels": _table(["channel", "unit", "trained at, Hz"], channels),
+        "people": f"{data['subjects']} {'simulated people' if data['simulated'] else 'people of the WESAD data set'}",
+        "windows": ", ".join(f"{count} {state}" for state, count in data["windows"].items()),
+        "digest": data["digest"],
+        "scores": _table([SCORES[name] for name in columns], scores) if metrics else untested,
+        "thresholds": ", ".join(f"`{name}` {value:g}" for name, value in config["quality"].items()),
+    }
+    return Path(__file__).with_name("card.md").read_text(encoding="utf-8").format(**config | values)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return "not defined"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(line)} |" for line in [head, ["---"] * len(head), *rows])

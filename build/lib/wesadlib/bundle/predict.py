@@ -1,0 +1,305 @@
+"""A bundle in memory, and the one path from a window to an answer: quality, features, probabilities."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from threadpoolctl import ThreadpoolController
+
+from wesadlib.bundle.answer import Answer, Result, make_answer
+from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
+from wesadlib.bundle.folder import read_config
+from wesadlib.data import Recording
+from wesadlib.errors import InputError
+from wesadlib.features import feature_values
+from wesadlib.models import Model
+from wesadlib.models import load as load_model
+from wesadlib.models.base import positions
+from wesadlib.quality import assess_arrays
+from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
+
+#: Least number of good windows from which a person's rest is taken.
+LEAST_REST = 2
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A loaded bundle.
+
+    Attributes
+    ----------
+    folder : Path
+    config : dict
+        ``config.json``.
+    model : Model
+        The fitted model.
+    calibrated : Model or None
+        The same, fitted with people's rest: it answers where a person's is known.
+    threads : int
+        How many threads compute one call.
+    """
+
+    folder: Path
+    config: dict[str, Any]
+    model: Model
+    calibrated: Model | None = None
+    threads: int = 1
+
+    @property
+    def version(self) -> str:
+        """The model's version: SHA-256 of the configuration."""
+        return self.config["version"]
+
+    @property
+    def reference(self) -> pd.DataFrame | None:
+        """What drift is measured against, or None where the bundle was saved without."""
+        path = self.folder / "reference.csv"
+        return pd.read_csv(path, dtype={"subject": str}, float_precision="round_trip") if path.exists() else None
+
+    @property
+    def supports_rest(self) -> bool:
+        """Whether a person's rest can be used."""
+        return self.calibrated is not None
+
+    def example(self) -> Example:
+        """Some minutes of a person who does not exist, from rest to stress."""
+        return read_example(self.folder / EXAMPLE_FILE)
+
+    @cached_property
+    def feature_names(self) -> tuple[str, ...]:
+        """Names of the features that are computed of a window."""
+        window_s = self.config["window_s"]
+        return tuple(feature_values(self._harmonise(self.example().windows(window_s, window_s)[:1]))[1])
+
+    @cached_property
+    def _feature_columns(self) -> list[int]:
+        return positions(self.model.feature_names_, self.feature_names, "feature")
+
+    @cached_property
+    def _threadpools(self) -> ThreadpoolController:
+        return ThreadpoolController()
+
+    def predict(self, windows: xr.Dataset) -> list[Answer]:
+        """Assess the quality of windows and classify those that pass.
+
+        Parameters
+        ----------
+        windows : xarray.Dataset
+            As :func:`wesadlib.make_windows` makes them, ``signal`` being ``(window, channel, time)``; quality and
+            features that are already there are computed again, with the bundle's own thresholds.
+
+        Returns
+        -------
+        list of Answer
+            One for each window, in order.
+        """
+        self._check_cut(windows)
+        arrays = Windows.from_dataset(windows)
+        return [result.answer for result in self._answer(arrays, [None] * len(arrays))]
+
+    def predict_window(
+        self, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], rest: np.ndarray | None = None
+    ) -> Answer:
+        """Answer one window given at native rates.
+
+        Parameters
+        ----------
+        channels : mapping of str to ndarray (time)
+            Exactly the bundle's channels, in the units that the configuration names; NaN where a sample is missing.
+        rates_hz : mapping of str to float
+            Sampling rate of each.
+        rest : ndarray (value,), optional
+            The person's rest, from :meth:`rest_values`.
+        """
+        (answer,) = self.predict_windows([(channels, rates_hz)], [rest])
+        if isinstance(answer, Answer):
+            return answer
+        raise InputError("; ".join(f"{name}: {problem}" for name, problem in answer.items()) + ".")
+
+    def predict_windows(
+        self, windows: Sequence[Channels], rests: Sequence[np.ndarray | None] | None = None
+    ) -> list[Answer | dict[str, str]]:
+        """The answers of :meth:`classify`, without the features."""
+        return [result.answer for result in self.classify(windows, rests)]
+
+    def classify(self, windows: Sequence[Channels], rests: Sequence[np.ndarray | None] | None = None) -> list[Result]:
+        """Answer many windows at once, each by itself: one that cannot be used spoils no other.
+
+        Parameters
+        ----------
+        windows : sequence of (channels, rates_hz)
+            Each as :meth:`predict_window` takes it.
+        rests : sequence of ndarray (value,) or None, optional
+            The rest of each window's person, None where it is not known.
+
+        Returns
+        -------
+        list of Result
+            One for each window, in order; what :meth:`problems` says of it in place of an answer where it says
+            anything.
+        """
+        rests = [None] * len(windows) if rests is None else list(rests)
+        if any(rest is not None for rest in rests):
+            self._require_support()
+        results = [Result(self.problems(*window)) for window in windows]
+        usable = [k for k, result in enumerate(results) if not result.answer]
+        if usable:
+            harmonised = self._harmonise([windows[k] for k in usable])
+            for k, result in zip(usable, self._answer(harmonised, [rests[k] for k in usable]), strict=True):
+                results[k] = result
+        return results
+
+    def rest_values(self, windows: Sequence[Channels]) -> np.ndarray:
+        """A person's rest as a value: means over the windows, from which no window can be read back.
+
+        Parameters
+        ----------
+        windows : sequence of (channels, rates_hz)
+            The person's windows at rest; those of poor quality are left out.
+
+        Returns
+        -------
+        ndarray (value,)
+            float32.
+        """
+        self._require_support()
+        for k, window in enumerate(windows):
+            for name, problem in self.problems(*window).items():
+                raise InputError(f"window {k}: {name}: {problem}.")
+        harmonised = self._harmonise(windows) if windows else None
+        good = [] if harmonised is None else np.flatnonzero(assess_arrays(harmonised, self.config["quality"]).verdict)
+        if len(good) < LEAST_REST:
+            raise InputError(
+                f"{len(good)} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
+            )
+        at_rest = harmonised.take(good)
+        with self._threadpools.limit(limits=self.threads):
+            return self.calibrated.rest_values(at_rest.signal, feature_values(at_rest)[0][:, self._feature_columns])
+
+    def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+        """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
+
+        Parameters
+        ----------
+        recording : Recording
+        start_s : float
+            Where the window starts, seconds from the recording's start.
+
+        Returns
+        -------
+        channels : dict of str to ndarray (time)
+        rates_hz : dict of str to float
+        """
+        for name in self.config["channels"]:
+            if name not in recording.signals:
+                raise InputError(f"{recording.subject}: the recording has no channel {name}, which the bundle needs.")
+        return cut_window(recording, list(self.config["channels"]), start_s, self.config["window_s"])
+
+    def problems(self, channels: Mapping[str, Any], rates_hz: Mapping[str, float]) -> dict[str, str]:
+        """What keeps one window from being used: channel name to problem, empty where nothing does."""
+        wanted, window_s = list(self.config["channels"]), self.config["window_s"]
+        problems = {
+            name: f"unknown channel, this model uses {', '.join(wanted)}" for name in channels if name not in wanted
+        }
+        for name in wanted:
+            if name not in channels:
+                problems[name] = "missing channel"
+            elif problem := _problem(channels[name], rates_hz.get(name, math.nan), window_s):
+                problems[name] = problem
+        return problems
+
+    def _require_support(self) -> None:
+        if not self.supports_rest:
+            raise InputError(f"the model `{self.config['model']}` was saved without one that uses a person's rest.")
+
+    def _check_cut(self, windows: xr.Dataset) -> None:
+        wanted, names = list(self.config["channels"]), [str(name) for name in windows["channel"].values]
+        if names != wanted:
+            raise InputError(
+                f"these windows have the channels {', '.join(names)}; the bundle needs {', '.join(wanted)}."
+            )
+        samples = round(self.config["window_s"] * self.config["rate_hz"])
+        if windows.sizes["time"] != samples:
+            raise InputError(
+                f"these windows have {windows.sizes['time']} samples; the bundle needs {samples}, that is "
+                f"{self.config['window_s']:g} s at {self.config['rate_hz']:g} Hz."
+            )
+
+    def _harmonise(self, windows: Sequence[Channels]) -> Windows:
+        """Bring windows of the bundle's channels, in whichever order, to the common rate."""
+        ordered = [tuple({name: part[name] for name in self.config["channels"]} for part in one) for one in windows]
+        return windows_from_channels(ordered, rate_hz=self.config["rate_hz"], window_s=self.config["window_s"])
+
+    def _answer(self, windows: Windows, rests: Sequence[np.ndarray | None]) -> list[Result]:
+        """Results of windows at the common rate: quality, features and probabilities of those that pass, words."""
+        quality = assess_arrays(windows, self.config["quality"])
+        good = np.flatnonzero(quality.verdict)
+        features: list[np.ndarray | None] = [None] * len(windows)
+        probabilities = list(features)
+        if len(good):
+            passed = windows.take(good)
+            values = feature_values(passed)[0]
+            probability = self._predict_proba(passed.signal, values, [rests[k] for k in good])
+            for k, *row in zip(good, values, probability, strict=True):
+                features[k], probabilities[k] = row
+        return [
+            Result(make_answer(self.config, *parts, rest is not None), row)
+            for *parts, rest, row in zip(quality.quality, quality.reasons, probabilities, rests, features, strict=True)
+        ]
+
+    def _predict_proba(self, signal: np.ndarray, values: np.ndarray, rests: Sequence[np.ndarray | None]) -> np.ndarray:
+        known = np.array([rest is not None for rest in rests])
+        values, probabilities = values[:, self._feature_columns], np.empty((len(values), len(self.config["states"])))
+        with self._threadpools.limit(limits=self.threads):
+            for model, rows in ((self.model, ~known), (self.calibrated, known)):
+                if rows.any():
+                    rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
+                    probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
+        return probabilities
+
+
+def load_bundle(folder: str | Path, threads: int = 1) -> Bundle:
+    """Check a bundle's digests and load it.
+
+    Parameters
+    ----------
+    folder : path
+    threads : int
+        How many threads compute one call.
+
+    Returns
+    -------
+    Bundle
+    """
+    config = read_config(folder)
+    folder = Path(folder).resolve()
+    calibrated = load_model(folder / "calibrated") if config["rest"] else None
+    bundle = Bundle(folder, config, load_model(folder / "model"), calibrated, threads)
+    # What cannot be computed here is said now, not when somebody asks.
+    _ = bundle._feature_columns
+    return bundle
+
+
+def _problem(samples: Any, rate_hz: float, window_s: float) -> str:
+    if not 0 < rate_hz <= 1e5:
+        return f"rate_hz must be above 0 and at most 100000, not {rate_hz:g}"
+    try:
+        values = np.asarray(samples)
+    except ValueError:
+        values = np.empty((0, 0))
+    if values.ndim != 1 or (values.size and values.dtype.kind not in "fiu"):
+        return "samples must be one row of numbers"
+    expected = round(rate_hz * window_s)
+    if len(values) != expected:
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples, not {len(values)}"
+    if expected < 2:
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples; at least 2 are needed"
+    if np.isinf(values).any():
+        return "a sample is infinite; a missing one is NaN"
+    return ""

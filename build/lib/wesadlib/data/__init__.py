@@ -1,0 +1,29 @@
+"""Files on disk become recordings."""
+
+from wesadlib.data.devices import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS, DEVICES
+from wesadlib.data.overview import REPORTS, CohortOverview, check_cohort, describe_cohort
+from wesadlib.data.quest import score_stai
+from wesadlib.data.recording import Cohort, Recording, label_windows, make_signals
+from wesadlib.data.sources import describe_source, open_cohort, open_recording
+from wesadlib.data.wesad import STATES, open_wesad
+
+__all__ = [
+    "BEAT_SOURCES",
+    "CHANNELS",
+    "DEVICES",
+    "DEVICE_CHANNELS",
+    "REPORTS",
+    "STATES",
+    "Cohort",
+    "CohortOverview",
+    "Recording",
+    "check_cohort",
+    "describe_cohort",
+    "describe_source",
+    "label_windows",
+    "make_signals",
+    "open_cohort",
+    "open_recording",
+    "open_wesad",
+    "score_stai",
+]

@@ -1,0 +1,49 @@
+"""The one table of devices: their channels, with unit and rate, and which of these gives beats."""
+
+from typing import NamedTuple
+
+
+class Device(NamedTuple):
+    """What a device records: signal -> (unit, rate in Hz), in the order in which windows hold them."""
+
+    signals: dict[str, tuple[str, float]]
+    beats: str
+
+
+DEVICES: dict[str, Device] = {
+    # RespiBAN Professional, at the chest.
+    "chest": Device(
+        {
+            "ecg": ("mV", 700.0),
+            "eda": ("uS", 700.0),
+            "emg": ("mV", 700.0),
+            "resp": ("percent", 700.0),
+            "temp": ("degC", 700.0),
+            **{f"acc_{axis}": ("g", 700.0) for axis in "xyz"},
+        },
+        beats="ecg",
+    ),
+    # Empatica E4, at the wrist.
+    "wrist": Device(
+        {
+            "bvp": ("a.u.", 64.0),
+            "eda": ("uS", 4.0),
+            "temp": ("degC", 4.0),
+            **{f"acc_{axis}": ("g", 32.0) for axis in "xyz"},
+        },
+        beats="bvp",
+    ),
+}
+
+#: Device -> its channels, in the order in which windows hold them.
+DEVICE_CHANNELS: dict[str, tuple[str, ...]] = {
+    name: tuple(f"{name}_{signal}" for signal in device.signals) for name, device in DEVICES.items()
+}
+
+#: Channel -> (unit, rate in Hz).
+CHANNELS: dict[str, tuple[str, float]] = {
+    f"{name}_{signal}": facts for name, device in DEVICES.items() for signal, facts in device.signals.items()
+}
+
+#: Channels that beats are found in, one a device.
+BEAT_SOURCES: tuple[str, ...] = tuple(f"{name}_{device.beats}" for name, device in DEVICES.items())

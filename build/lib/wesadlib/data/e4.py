@@ -1,0 +1,276 @@
+"""Recordings of an Empatica E4: the zip that its maker's site exports, the same as a folder, or a zip of such zips.
+
+A session holds ``BVP.csv EDA.csv TEMP.csv ACC.csv tags.csv``: the first line of each is the start (Unix seconds, or a
+date and time in UTC), the second the rate in Hz (both once a column in ``ACC.csv``), then a sample a line, of
+acceleration in 1/64 g.
+"""
+
+import io
+import re
+import zipfile
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.artefacts import replacing
+from wesadlib.data.joining import Stretch, join_stretches
+from wesadlib.data.recording import Recording, make_signals
+from wesadlib.errors import InputError
+
+_CHANNELS = {
+    "BVP": ("wrist_bvp",),
+    "EDA": ("wrist_eda",),
+    "TEMP": ("wrist_temp",),
+    "ACC": ("wrist_acc_x", "wrist_acc_y", "wrist_acc_z"),
+}
+#: Counts of the accelerometer in one g.
+COUNTS_PER_G = 64
+#: A file of two days at 64 Hz has 0.1 GB; what claims or holds more than this is no recording.
+LARGEST_FILE = 512 << 20
+_NAME = re.compile(r"(?:^|.*_)(ACC|BVP|EDA|TEMP)\.csv$", re.IGNORECASE)
+_TAGS = re.compile(r"(?:^|.*_)tags(?:_.*)?\.csv$", re.IGNORECASE)
+_SERIAL = re.compile(r"\d{10}_([A-Z]\d{5})")
+
+
+class _File(NamedTuple):
+    """A file of an export: the session it belongs to, its name, where errors find it, and what it holds."""
+
+    session: str
+    name: str
+    where: str
+    content: bytes
+
+
+def is_e4(path: Path) -> bool:
+    """Whether a path holds a session: a zip or a folder with ``BVP.csv`` or another channel in it, at any depth."""
+    if path.is_dir():
+        return any(_NAME.match(file.name) for file in path.rglob("*.csv"))
+    return path.is_file() and zipfile.is_zipfile(path)
+
+
+def read_e4(path: str | Path) -> Recording:
+    """Read one person's recording, of one session or of several, which are joined in time.
+
+    Parameters
+    ----------
+    path : path
+        A zip or a folder.
+
+    Returns
+    -------
+    Recording
+        Channels ``wrist_bvp`` (a.u.), ``wrist_eda`` (uS), ``wrist_temp`` (degC), ``wrist_acc_x/y/z`` (g), NaN between
+        sessions; button presses in ``marks_s``.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path}: no such file or folder.")
+    files = list(_files(path))
+    _refuse_two_devices(path, files)
+    channels: dict[str, list[Stretch]] = {}
+    presses: list[float] = []
+    notes: list[str] = []
+    for file in files:
+        if match := _NAME.match(file.name):
+            for channel, stretch in _read_samples(file, match[1].upper(), notes):
+                channels.setdefault(channel, []).append(stretch)
+        elif _TAGS.match(file.name):
+            presses += _read_tags(file)
+    if "wrist_bvp" not in channels:
+        raise InputError(f"{path}: no BVP.csv here; an export of an E4 has BVP, EDA, TEMP and ACC.")
+    notes += [f"{name}.csv is not in the export" for name, (first, *_) in _CHANNELS.items() if first not in channels]
+    sessions = len({file.session for file in files if _NAME.match(file.name)})
+    notes.insert(0, f"{sessions} session{'s' * (sessions > 1)} of an E4")
+    joined = join_stretches(str(path), channels)
+    return Recording(
+        subject=path.stem if path.is_file() else path.name,
+        signals=make_signals(joined.samples, joined.rates_hz),
+        device="E4",
+        start=datetime.fromtimestamp(joined.start_s, UTC),
+        marks_s=tuple(time - joined.start_s for time in sorted(presses)),
+        notes=(*notes, *joined.notes),
+    )
+
+
+def write_e4(recording: Recording, path: str | Path) -> Path:
+    """Write the wrist of a recording as the zip that the maker's site exports; what is missing cannot be written.
+
+    Parameters
+    ----------
+    recording : Recording
+        Rounded to what the format holds: acceleration to 1/64 g, conductance to 1e-6 uS, the rest to 0.01.
+    path : path
+        The zip; replaced where it is there.
+    """
+    start_s = recording.start.timestamp() if recording.start else 0.0
+    decimals = {"BVP": 2, "EDA": 6, "TEMP": 2, "ACC": 0}
+    with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, channels in _CHANNELS.items():
+            signals = [recording.signals[channel] for channel in channels]
+            values = np.stack([signal.values for signal in signals], axis=1) * (COUNTS_PER_G if name == "ACC" else 1)
+            if np.isnan(values).any():
+                raise InputError(f"{recording.subject}: {channels[0]} has missing samples, which an E4 cannot tell.")
+            header = np.full((2, len(channels)), [[start_s], [signals[0].attrs["rate_hz"]]])
+            text = io.StringIO()
+            np.savetxt(text, header, fmt="%.6f", delimiter=", ")
+            np.savetxt(text, values, fmt=f"%.{decimals[name]}f", delimiter=",")
+            archive.writestr(f"{name}.csv", text.getvalue())
+        archive.writestr("tags.csv", "".join(f"{start_s + mark:.2f}\n" for mark in recording.marks_s))
+    return Path(path)
+
+
+def _files(path: Path) -> Iterator[_File]:
+    if path.is_file():
+        yield from _members(path.read_bytes(), str(path), 2)
+        return
+    for file in sorted(path.rglob("*")):
+        if "__MACOSX" in file.parts or file.name.startswith("._") or not file.is_file():
+            continue
+        if _wanted(file.name):
+            if file.stat().st_size > LARGEST_FILE:
+                raise InputError(f"{file}: larger than any recording of an E4 ({LARGEST_FILE >> 20} MiB).")
+            yield _File(str(file.parent), file.name, str(file), file.read_bytes())
+        elif file.suffix.lower() == ".zip":
+            yield from _members(file.read_bytes(), str(file), 1)
+
+
+def _members(content: bytes, where: str, depth: int) -> Iterator[_File]:
+    """Files of a zip and of the zips in it, read in memory and never written anywhere."""
+    try:
+        archive = zipfile.ZipFile(io.BytesIO(content))
+    except zipfile.BadZipFile:
+        raise InputError(f"{where}: not a whole zip; export or copy it again.") from None
+    with archive:
+        for member in archive.infolist():
+            inside = PurePosixPath(member.filename.replace("\\", "/"))
+            if inside.is_absolute() or ".." in inside.parts:
+                raise InputError(f"{where}: it has a file {member.filename!r} outside itself; do not trust this zip.")
+            if "__MACOSX" in inside.parts or inside.name.startswith("._") or member.is_dir():
+                continue
+            nested = inside.suffix.lower() == ".zip"
+            if nested and depth > 1:
+                yield from _members(_read_member(archive, member, where), f"{where}/{inside}", depth - 1)
+            elif _wanted(inside.name):
+                content = _read_member(archive, member, where)
+                yield _File(f"{where}/{inside.parent}", inside.name, f"{where}/{inside}", content)
+
+
+def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:
+    if member.flag_bits & 1:
+        raise InputError(f"{where}: {member.filename} is locked by a password; export it without one.")
+    try:
+        with archive.open(member) as opened:
+            # What a zip says of a size is not to be believed.
+            content = opened.read(LARGEST_FILE + 1)
+    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
+        raise InputError(f"{where}: {member.filename} cannot be read ({error}); copy the zip again.") from None
+    if len(content) > LARGEST_FILE:
+        raise InputError(f"{where}: {member.filename} is no recording: over {LARGEST_FILE >> 20} MiB.")
+    return content
+
+
+def _wanted(name: str) -> bool:
+    return bool(_NAME.match(name) or _TAGS.match(name))
+
+
+def _refuse_two_devices(path: Path, files: list[_File]) -> None:
+    serials = sorted(
+        {serial for file in files for serial in _SERIAL.findall(file.where.removeprefix(str(path.parent)))}
+    )
+    if len(serials) > 1:
+        raise InputError(f"{path}: sessions of the devices {' and '.join(serials)}; give those of one at a time.")
+
+
+def _read_samples(file: _File, kind: str, notes: list[str]) -> Iterator[tuple[str, Stretch]]:
+    columns = _CHANNELS[kind]
+    lines = _decode(file).split("\n", 2)
+    cells = [[cell.strip() for cell in line.split(",")] for line in lines[:2]]
+    start_s, rate_hz = _read_header(file, cells, len(columns))
+    values = _read_numbers(file, lines[2] if len(lines) > 2 else "", len(columns), notes)
+    if not len(values):
+        notes.append(f"{file.name}: no sample")
+        return
+    if kind == "ACC":
+        values = values / COUNTS_PER_G
+    for column, channel in enumerate(columns):
+        yield channel, Stretch(start_s, rate_hz, np.ascontiguousarray(values[:, column], np.float32))
+
+
+def _decode(file: _File) -> str:
+    try:
+        text = file.content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        raise InputError(f"{file.where}: not plain text; export it again.") from None
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def _read_header(file: _File, cells: list[list[str]], columns: int) -> tuple[float, float]:
+    try:
+        (start,), (rate,) = ({*row} for row in cells)
+        if any(len(row) not in (1, columns) for row in cells):
+            raise ValueError
+        start_s, rate_hz = _read_time(start), float(rate)
+    except (ValueError, TypeError):
+        raise InputError(
+            f"{file.where}: the first two lines are {', '.join(cells[0])!r} and {', '.join(cells[-1])!r}, not the "
+            "start (Unix seconds, or a date and time) and the rate in Hz."
+        ) from None
+    if not 0 < rate_hz <= 1000 or not np.isfinite(start_s):
+        raise InputError(f"{file.where}: the second line says {rate_hz:g} Hz, which is no rate of this device.")
+    return start_s, rate_hz
+
+
+def _read_time(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        moment = datetime.fromisoformat(text)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _read_numbers(file: _File, text: str, columns: int, notes: list[str]) -> np.ndarray:
+    text = text.rstrip("\n")
+    head, _, last = text.rpartition("\n")
+    if last.count(",") < columns - 1 and head:
+        notes.append(f"{file.name}: the last line was cut off, and is left out")
+        text = head
+    if not text:
+        return np.empty((0, columns))
+    if text.count(",") != (columns - 1) * (text.count("\n") + 1):
+        raise _bad_line(file, text, columns)
+    try:
+        values = pd.read_csv(io.StringIO(text), header=None, names=range(columns), dtype=np.float64).to_numpy()
+    except (ValueError, pd.errors.ParserError):
+        raise _bad_line(file, text, columns) from None
+    if not np.isfinite(values).all():
+        raise _bad_line(file, text, columns)
+    return values
+
+
+def _bad_line(file: _File, text: str, columns: int) -> InputError:
+    for number, line in enumerate(text.split("\n"), start=3):
+        cells = line.split(",")
+        if len(cells) == 2 * columns or ";" in line:
+            return InputError(f"{file.where}: line {number} is {line!r}: a decimal comma; save it with decimal points.")
+        try:
+            good = len(cells) == columns and np.isfinite([float(cell) for cell in cells]).all()
+        except ValueError:
+            good = False
+        if not good:
+            return InputError(f"{file.where}: line {number} is {line[:40]!r}, and has to be {columns} number(s).")
+    return InputError(f"{file.where}: not a table of numbers; export it again.")
+
+
+def _read_tags(file: _File) -> list[float]:
+    times = []
+    for number, line in enumerate(_decode(file).split("\n"), start=1):
+        if line.strip():
+            try:
+                times.append(_read_time(line.strip()))
+            except ValueError:
+                raise InputError(f"{file.where}: line {number} is {line[:40]!r}, no time of a press.") from None
+    return times

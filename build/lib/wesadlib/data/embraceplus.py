@@ -1,0 +1,246 @@
+"""Recordings of an Empatica EmbracePlus: a file, or a folder of files, in Avro.
+
+A file is one record: ``timezone``, ``enrollment`` (who it is, which is not kept) and ``rawData``, in which each sensor
+has ``timestampStart`` (microseconds UTC, 0 where it was off), ``samplingFrequency`` and its samples: schema 6 of the
+maker's description of its raw data files.
+"""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from wesadlib.artefacts import replacing
+from wesadlib.data.joining import Stretch, join_stretches
+from wesadlib.data.recording import Recording, make_signals
+from wesadlib.errors import InputError
+
+#: sensor of the file -> (field of its samples, our channel)
+_SENSORS = {
+    "bvp": ("values", "wrist_bvp"),
+    "eda": ("values", "wrist_eda"),
+    "temperature": ("values", "wrist_temp"),
+}
+_AXES = {axis: f"wrist_acc_{axis}" for axis in "xyz"}
+_LIMITS = ("physicalMin", "physicalMax", "digitalMin", "digitalMax")
+#: The scale of its pulse is its own, about a thousandth of the E4's.
+UNITS = {"wrist_bvp": "nW"}
+#: What the pulse of an E4 is divided by when one is written, so that it is of this device's size.
+PULSE_SCALE = 1000.0
+_RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0, "wrist_temp": 1.0, **dict.fromkeys(_AXES.values(), 64.0)}
+#: What an Avro file starts with.
+MAGIC = b"Obj\x01"
+
+
+def is_embraceplus(path: Path) -> bool:
+    """Whether a path is an Avro file, or a folder that holds some."""
+    return bool(find_files(path))
+
+
+def find_files(path: Path) -> list[Path]:
+    """Avro files at or below a path, told by their content."""
+    candidates = sorted(path.rglob("*")) if path.is_dir() else [path]
+    return [file for file in candidates if file.is_file() and _starts_as_avro(file)]
+
+
+def read_embraceplus(path: str | Path) -> Recording:
+    """Read the recording of one person from an Avro file, or from all that a folder holds.
+
+    Parameters
+    ----------
+    path : path
+
+    Returns
+    -------
+    Recording
+        Channels ``wrist_bvp`` (nW), ``wrist_eda`` (uS), ``wrist_temp`` (degC) and ``wrist_acc_x/y/z`` (g) at the rates
+        that the device counted, such as 63.9999 Hz; NaN in gaps between files. Nothing of the person's identity.
+    """
+    path = Path(path)
+    files = find_files(path)
+    if not files:
+        raise InputError(f"{path}: no Avro file here; an EmbracePlus writes files that end in .avro.")
+    records = [_read_record(file) for file in files]
+    serials = {record.get("deviceSn") for record in records}
+    if len(serials) > 1:
+        raise InputError(f"{path}: files of {len(serials)} devices; give those of one device at a time.")
+    channels: dict[str, list[Stretch]] = {}
+    notes = [f"{len(files)} file{'s' * (len(files) > 1)} of an EmbracePlus"]
+    for file, record in zip(files, records, strict=True):
+        for channel, stretch in _stretches(file, record["rawData"]).items():
+            channels.setdefault(channel, []).append(stretch)
+    absent = [channel for _, channel in _SENSORS.values() if channel not in channels]
+    notes += [f"{channel}: the sensor was off" for channel in absent]
+    if not channels:
+        raise InputError(f"{path}: every sensor was off; there is nothing to read.")
+    joined = join_stretches(str(path), channels)
+    start = datetime.fromtimestamp(joined.start_s, UTC)
+    signals = make_signals(joined.samples, joined.rates_hz)
+    for channel, unit in UNITS.items():
+        if channel in signals:
+            signals[channel].attrs["units"] = unit
+    return Recording(
+        subject=path.stem,
+        signals=signals,
+        device="EmbracePlus",
+        start=start,
+        marks_s=_marks(records, joined.start_s),
+        notes=(*notes, *joined.notes),
+    )
+
+
+def read_systolic_peaks(path: str | Path) -> np.ndarray:
+    """Beats that the device itself found, seconds since the Unix epoch (beat,)."""
+    peaks = [
+        _read_record(file)["rawData"].get("systolicPeaks", {}).get("peaksTimeNanos", ())
+        for file in find_files(Path(path))
+    ]
+    return np.sort(np.concatenate([np.asarray(part, np.int64) for part in peaks])) / 1e9
+
+
+def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float = 900.0) -> Path:
+    """Write the wrist of a recording as the device does: a folder of Avro files, `file_s` each.
+
+    Acceleration is interpolated to the device's 64 Hz and rounded to its counts, temperature averaged to its 1 Hz, and
+    the pulse divided by :data:`PULSE_SCALE`.
+    """
+    import fastavro
+
+    start_s = recording.start.timestamp() if recording.start else 0.0
+    channels = {name: _as_recorded(name, signal) for name, signal in recording.signals.items() if name in _RATES}
+    schema = fastavro.parse_schema(_SCHEMA)
+    with replacing(folder) as partial:
+        partial.mkdir()
+        for begin_s in np.arange(0, recording.duration_s, file_s):
+            raw = {
+                sensor: _write_sensor(channels, channel, start_s, begin_s, file_s)
+                for sensor, (_, channel) in _SENSORS.items()
+            }
+            axes = {axis: _write_sensor(channels, channel, start_s, begin_s, file_s) for axis, channel in _AXES.items()}
+            raw["accelerometer"] = {
+                **{name: axes["x"][name] for name in ("timestampStart", "samplingFrequency")},
+                "imuParams": dict(zip(_LIMITS, (-16, 16, -32768, 32768), strict=True)),
+                **{axis: [round(value * 2048) for value in content["values"]] for axis, content in axes.items()},
+            }
+            marks = [mark for mark in recording.marks_s if begin_s <= mark < begin_s + file_s]
+            raw["tags"] = {"tagsTimeMicros": [round((start_s + mark) * 1e6) for mark in marks]}
+            record = {"timezone": 0, "deviceSn": "0000000000", "deviceModel": "EMBRACEPLUS", "rawData": raw}
+            with open(partial / f"{recording.subject}_{round(start_s + begin_s)}.avro", "wb") as file:
+                fastavro.writer(file, schema, [record], codec="deflate")
+    return Path(folder)
+
+
+def _as_recorded(name: str, signal: xr.DataArray) -> tuple[np.ndarray, float]:
+    values, rate_hz, wanted_hz = signal.values.astype(float), signal.attrs["rate_hz"], _RATES[name]
+    if name == "wrist_bvp":
+        values = values / PULSE_SCALE
+    if wanted_hz < rate_hz:
+        factor = round(rate_hz / wanted_hz)
+        return values[: len(values) // factor * factor].reshape(-1, factor).mean(axis=1), wanted_hz
+    time = np.arange(round(len(values) * wanted_hz / rate_hz)) / wanted_hz
+    return np.interp(time, np.arange(len(values)) / rate_hz, values), wanted_hz
+
+
+def _write_sensor(
+    channels: Mapping[str, tuple[np.ndarray, float]], channel: str, start_s: float, begin_s: float, file_s: float
+) -> dict[str, Any]:
+    if channel not in channels:
+        return {"timestampStart": 0, "samplingFrequency": 0.0, "values": []}
+    values, rate_hz = channels[channel]
+    part = values[round(begin_s * rate_hz) : round((begin_s + file_s) * rate_hz)]
+    return {"timestampStart": round((start_s + begin_s) * 1e6), "samplingFrequency": rate_hz, "values": part.tolist()}
+
+
+def _starts_as_avro(file: Path) -> bool:
+    with open(file, "rb") as opened:
+        return opened.read(len(MAGIC)) == MAGIC
+
+
+def _read_record(file: Path) -> Mapping[str, Any]:
+    import fastavro
+
+    try:
+        with open(file, "rb") as opened:
+            records = list(fastavro.reader(opened))
+    except Exception as error:
+        # fastavro raises what it meets: EOFError, ValueError, KeyError, struct.error …
+        raise InputError(f"{file}: not a whole Avro file ({type(error).__name__}); copy it again.") from None
+    if len(records) != 1 or not isinstance(records[0], dict) or not isinstance(records[0].get("rawData"), dict):
+        raise InputError(f"{file}: an Avro file of another maker: an EmbracePlus's holds one record with `rawData`.")
+    return records[0]
+
+
+def _stretches(file: Path, raw: Mapping[str, Any]) -> dict[str, Stretch]:
+    stretches = {}
+    for sensor, (field, channel) in _SENSORS.items():
+        content = raw.get(sensor) or {}
+        if _recorded(content, content.get(field, ())):
+            stretches[channel] = _stretch(file, sensor, content, np.asarray(content[field], np.float32))
+    content = raw.get("accelerometer") or {}
+    if _recorded(content, content.get("x", ())):
+        scale, offset = _scale(file, content.get("imuParams") or {})
+        for axis, channel in _AXES.items():
+            digital = np.asarray(content[axis], np.float64)
+            stretches[channel] = _stretch(file, "accelerometer", content, digital * scale + offset)
+    return stretches
+
+
+def _recorded(content: Mapping[str, Any], values: Sequence[float]) -> bool:
+    return bool(content.get("timestampStart")) and len(values) > 0
+
+
+def _stretch(file: Path, sensor: str, content: Mapping[str, Any], values: np.ndarray) -> Stretch:
+    rate_hz = float(content.get("samplingFrequency") or 0)
+    if not 0 < rate_hz < 1000:
+        raise InputError(f"{file}: {sensor} has samples at {rate_hz:g} Hz; the file is damaged, so copy it again.")
+    return Stretch(content["timestampStart"] / 1e6, rate_hz, values.astype(np.float32))
+
+
+def _scale(file: Path, parameters: Mapping[str, Any]) -> tuple[float, float]:
+    """From counts to g, (factor, offset), by whatever the schema's version gives for it."""
+    if all(name in parameters for name in _LIMITS):
+        low, high, lowest, highest = (float(parameters[name]) for name in _LIMITS)
+        if highest > lowest and high > low:
+            factor = (high - low) / (highest - lowest)
+            return factor, low - lowest * factor
+    if parameters.get("conversionFactor"):
+        return float(parameters["conversionFactor"]), 0.0
+    raise InputError(f"{file}: `imuParams` does not tell how counts of the accelerometer become g.")
+
+
+def _marks(records: Sequence[Mapping[str, Any]], start_s: float) -> tuple[float, ...]:
+    times = [time for record in records for time in record["rawData"].get("tags", {}).get("tagsTimeMicros", ())]
+    return tuple(time / 1e6 - start_s for time in sorted(times))
+
+
+def _record(name: str, **fields: Any) -> dict[str, Any]:
+    return {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
+
+
+def _array(kind: str) -> dict[str, str]:
+    return {"type": "array", "items": kind}
+
+
+_CLOCK = {"timestampStart": "long", "samplingFrequency": "float"}
+_SCHEMA = _record(
+    "RawFile",
+    timezone="int",
+    deviceSn="string",
+    deviceModel="string",
+    rawData=_record(
+        "RawData",
+        accelerometer=_record(
+            "Accelerometer",
+            **_CLOCK,
+            imuParams=_record(
+                "ImuParams", **dict.fromkeys(("physicalMin", "physicalMax", "digitalMin", "digitalMax"), "int")
+            ),
+            **dict.fromkeys("xyz", _array("int")),
+        ),
+        **{name: _record(name.capitalize(), **_CLOCK, values=_array("float")) for name in _SENSORS},
+        tags=_record("Tags", tagsTimeMicros=_array("long")),
+    ),
+)

@@ -1,0 +1,171 @@
+"""Stretches of samples, each with a clock of its own, become channels on one clock; a gap stays a gap."""
+
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from wesadlib.errors import InputError
+
+#: Overlaps and differences of rate up to these are a clock's jitter, and no second recording.
+LARGEST_OVERLAP_S = 2.0
+LARGEST_RATE_DIFFERENCE = 1e-3
+#: Channels that start or end further apart than this are told of.
+LEAST_EDGE_S = 1.0
+#: Samples further from a regular clock than this share of the time between two (RMS) are not resampled but refused.
+LARGEST_JITTER = 0.5
+#: Sessions further apart than this are no recording of one day.
+LARGEST_GAP_S = 24 * 3600.0
+
+
+class Stretch(NamedTuple):
+    """Samples of a channel that follow each other without a gap: Unix time of the first, rate in Hz, values (time,)."""
+
+    start_s: float
+    rate_hz: float
+    values: np.ndarray
+
+    @property
+    def end_s(self) -> float:
+        """Unix time at which the last sample ends."""
+        return self.start_s + len(self.values) / self.rate_hz
+
+
+class Joined(NamedTuple):
+    """Channels on one clock: Unix time of its zero, values (time,) and rate of each channel, and what was done."""
+
+    start_s: float
+    samples: dict[str, np.ndarray]
+    rates_hz: dict[str, float]
+    notes: tuple[str, ...]
+
+
+def join_stretches(where: str, channels: Mapping[str, Sequence[Stretch]]) -> Joined:
+    """Put stretches on one clock, which starts with the earliest sample and ends with the last of any channel.
+
+    Parameters
+    ----------
+    where : str
+        The path that errors name.
+    channels : mapping of str to sequence of Stretch
+        Of each channel at least one stretch, in any order.
+
+    Returns
+    -------
+    Joined
+        Every channel of the same length in seconds, NaN where it has no sample, each sample at most half a sample's
+        time from where its clock has it; notes name gaps, overlaps, and channels that start or end apart.
+    """
+    ordered = {name: sorted(stretches) for name, stretches in channels.items()}
+    start_s = min(stretches[0].start_s for stretches in ordered.values())
+    end_s = max(stretch.end_s for stretches in ordered.values() for stretch in stretches)
+    notes = _note_edges(ordered, start_s, end_s)
+    samples, rates_hz = {}, {}
+    for name, stretches in ordered.items():
+        rates_hz[name] = _rate(where, name, stretches)
+        notes += _check_order(where, name, stretches)
+        samples[name] = _place(stretches, rates_hz[name], start_s, end_s)
+    return Joined(start_s, samples, rates_hz, tuple(dict.fromkeys(notes)))
+
+
+def _rate(where: str, name: str, stretches: Sequence[Stretch]) -> float:
+    rates = np.array([stretch.rate_hz for stretch in stretches])
+    rate_hz = float(np.average(rates, weights=[len(stretch.values) for stretch in stretches]))
+    if np.abs(rates / rate_hz - 1).max() > LARGEST_RATE_DIFFERENCE:
+        raise InputError(
+            f"{where}: {name} comes at {rates.min():g} and at {rates.max():g} Hz; give these one at a time."
+        )
+    return rate_hz
+
+
+def _check_order(where: str, name: str, stretches: Sequence[Stretch]) -> list[str]:
+    notes = []
+    for before, after in itertools.pairwise(stretches):
+        gap_s = after.start_s - before.end_s
+        if gap_s > LARGEST_GAP_S:
+            raise InputError(
+                f"{where}: {name} has a gap of {gap_s / 3600:.0f} h; give recordings that lie days apart one at a time."
+            )
+        if gap_s < -LARGEST_OVERLAP_S:
+            raise InputError(
+                f"{where}: {name} has two recordings at the same time for {-gap_s:.0f} s; give one of them, "
+                "or one person's at a time."
+            )
+        if gap_s > 1.5 / after.rate_hz:
+            notes.append(f"{name.split('_')[0]}: a gap of {gap_s:.1f} s, left missing")
+        elif gap_s < -1.5 / after.rate_hz:
+            notes.append(f"{name}: {-gap_s:.1f} s recorded twice, kept once")
+    return notes
+
+
+def _place(stretches: Sequence[Stretch], rate_hz: float, start_s: float, end_s: float) -> np.ndarray:
+    values = np.full(max(round((end_s - start_s) * rate_hz), 1), np.nan, np.float32)
+    for stretch in reversed(stretches):
+        first = min(round((stretch.start_s - start_s) * rate_hz), max(len(values) - len(stretch.values), 0))
+        part = stretch.values[: len(values) - first]
+        values[first : first + len(part)] = part
+    return values
+
+
+def _note_edges(ordered: Mapping[str, Sequence[Stretch]], start_s: float, end_s: float) -> list[str]:
+    notes = []
+    for name, stretches in ordered.items():
+        # The three axes of an accelerometer are one sensor.
+        sensor = name.partition("_acc")[0] + "_acc" if "_acc_" in name else name
+        late_s, early_s = stretches[0].start_s - start_s, end_s - stretches[-1].end_s
+        if late_s > LEAST_EDGE_S:
+            notes.append(f"{sensor} starts {late_s:.1f} s after the first channel")
+        if early_s > LEAST_EDGE_S:
+            notes.append(f"{sensor} ends {early_s:.1f} s before the last channel")
+    return notes
+
+
+def split_stretches(where: str, name: str, time_s: np.ndarray, values: np.ndarray) -> tuple[list[Stretch], list[str]]:
+    """Stretches of samples that each came with a time of its own, on regular clocks.
+
+    Parameters
+    ----------
+    where, name : str
+        The path and channel that errors name.
+    time_s : ndarray (time,)
+        Unix time, or seconds from any start, never falling.
+    values : ndarray (time,)
+        NaN where there is none.
+
+    Returns
+    -------
+    stretches : list of Stretch
+        Parted where the time to the next sample is more than three times the median; within, interpolated linearly
+        where a clock is not regular.
+    notes : list of str
+        Rate and jitter.
+    """
+    present = np.isfinite(values) & np.isfinite(time_s)
+    time_s, values = time_s[present], values[present]
+    if len(values) < 2:
+        raise InputError(f"{where}: {name} has {len(values)} sample(s); there is nothing to read.")
+    steps = np.diff(time_s)
+    if (steps < 0).any():
+        row = int(np.argmax(steps < 0)) + 1
+        raise InputError(f"{where}: {name}'s clock runs back at its sample {row + 1}; sort the rows.")
+    step_s = float(np.median(steps))
+    if step_s <= 0:
+        raise InputError(f"{where}: most samples of {name} share their time with the one before.")
+    edges = [0, *(np.flatnonzero(steps > 3 * step_s) + 1).tolist(), len(values)]
+    lengths = np.array([time_s[stop - 1] - time_s[start] for start, stop in itertools.pairwise(edges)])
+    counts = np.diff(edges) - 1
+    rate_hz = float(counts.sum() / lengths.sum()) if lengths.sum() > 0 else 1 / step_s
+    stretches, deviations = [], []
+    for start, stop in itertools.pairwise(edges):
+        clock = time_s[start] + np.arange(round((time_s[stop - 1] - time_s[start]) * rate_hz) + 1) / rate_hz
+        stretches.append(Stretch(float(clock[0]), rate_hz, np.interp(clock, time_s[start:stop], values[start:stop])))
+        regular = np.linspace(time_s[start], time_s[stop - 1], stop - start)
+        deviations.append(time_s[start:stop] - regular)
+    jitter = float(np.sqrt(np.mean(np.concatenate(deviations) ** 2)) * rate_hz)
+    if jitter > LARGEST_JITTER:
+        raise InputError(
+            f"{where}: {name} comes irregularly, {jitter:.1f} samples off a regular clock of {rate_hz:.4g} Hz (RMS); "
+            f"at most {LARGEST_JITTER:g} can be read."
+        )
+    return stretches, [f"{name}: {rate_hz:.6g} Hz, samples {jitter:.2f} of a step off a regular clock (RMS)"]

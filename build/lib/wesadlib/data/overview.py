@@ -1,0 +1,142 @@
+"""A look at every recording: what is there, what is wrong with it, and what is known beside the signals."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from tqdm.auto import tqdm
+
+from wesadlib.data.quest import PERSON_FIELDS, score_stai
+from wesadlib.data.recording import Cohort, Recording, label_windows
+from wesadlib.data.wesad import LABELS, find_cohort
+from wesadlib.errors import InputError
+
+#: What was reported after each condition; see :func:`describe_cohort`.
+REPORTS = ("stai", "arousal", "valence")
+
+_BLOCK_STATES = tuple(dict.fromkeys(LABELS.values()))
+_REPORT_STATES = tuple(state for state in _BLOCK_STATES if state not in ("transient", "ignored"))
+
+
+@dataclass(frozen=True)
+class CohortOverview:
+    """What is known of a cohort without looking at its signals.
+
+    Attributes
+    ----------
+    people : DataFrame
+        A row a subject: ``subject``, what is known of the person, ``duration_s``, ``devices``, ``channels`` (their
+        number), ``minutes_<state>``, ``windows_<state>``, and ``<report>_<state>``, NaN where it was not asked.
+    blocks : DataFrame
+        A row a labelled block: ``subject``, ``state``, ``start_s``, ``end_s``; transients left out.
+    reports : DataFrame
+        A row a person and state, in the order of the labels' codes: ``subject``, ``state``, ``stai`` (6 calm to 24
+        anxious), ``arousal`` and ``valence`` (1 to 9), NaN where they were not asked; meditation, which comes twice, as
+        the mean of the answers.
+    """
+
+    people: pd.DataFrame
+    blocks: pd.DataFrame
+    reports: pd.DataFrame
+
+
+def describe_cohort(
+    cohort: Cohort, *, window_s: float = 60.0, hop_s: float = 30.0, progress: bool = False
+) -> CohortOverview:
+    """Load each recording once and put together what is known of it beside its signals.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Recordings, of which one at a time is in memory.
+    window_s, hop_s : float
+        Length of a window, and from one's start to the next, s.
+    progress : bool
+        Show a progress bar.
+    """
+    people, blocks, reports = [], [], []
+    for recording in tqdm(cohort, desc="people", unit="person", disable=not progress, total=len(cohort)):
+        report = _reports(recording)
+        people.append(
+            {
+                "subject": recording.subject,
+                **dict.fromkeys(PERSON_FIELDS),
+                **recording.person,
+                **_summarise(recording, cohort.states, window_s, hop_s),
+                **{f"{name}_{state}": report.loc[state, name] for name in REPORTS for state in _REPORT_STATES},
+            }
+        )
+        labels = recording.labels
+        blocks.append(labels[labels["state"].isin(_REPORT_STATES)].assign(subject=recording.subject))
+        reports.append(report.reset_index().assign(subject=recording.subject))
+    return CohortOverview(
+        people=pd.DataFrame(people),
+        blocks=pd.concat(blocks, ignore_index=True)[["subject", "state", "start_s", "end_s"]],
+        reports=pd.concat(reports, ignore_index=True)[["subject", "state", *REPORTS]],
+    )
+
+
+def _reports(recording: Recording) -> pd.DataFrame:
+    answers = recording.questionnaires
+    if not answers:
+        return pd.DataFrame(float("nan"), index=pd.Index(_REPORT_STATES, name="state"), columns=list(REPORTS))
+    asked = pd.concat([score_stai(answers["stai"]), answers["dim"]], axis=1)
+    return asked.groupby(level=0).mean().reindex(_REPORT_STATES).rename_axis("state")[list(REPORTS)]
+
+
+def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFrame, list[str]]:
+    """Load every recording of a folder, one at a time, and say what it holds.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``S2``, ``S3``, ….
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    table : DataFrame
+        A row a subject: ``subject``, ``duration_s``, ``devices``, ``channels`` (their number), ``minutes_<state>``,
+        ``windows_<state>`` (60 s every 30 s, label by majority), ``problems``. NaN where a recording cannot be loaded.
+    problems : list of str
+        A sentence each; empty when all is well.
+    """
+    rows, problems = [], []
+    cohort = find_cohort(root)
+    for subject in tqdm(cohort.subjects, desc="checking", unit="subject", disable=not progress):
+        row: dict[str, Any] = {"subject": subject}
+        try:
+            recording = cohort[subject]
+        except InputError as error:
+            sentences = [str(error)]
+        else:
+            row |= _summarise(recording, cohort.states)
+            sentences = [
+                f"{cohort.root / subject}: no window of class {state}; its labels hold less than a window of it, so "
+                f"leave {subject} out of `subjects`, or the class out of `classes`."
+                for state in cohort.states
+                if not row[f"windows_{state}"]
+            ]
+            sentences += recording.problems
+        rows.append({**row, "problems": " ".join(sentences)})
+        problems += sentences
+    table = pd.DataFrame(rows)
+    counts = [name for name in table.columns if name.startswith("windows_") or name == "channels"]
+    return table.astype(dict.fromkeys(counts, "Int64")), problems
+
+
+def _summarise(
+    recording: Recording, states: tuple[str, ...], window_s: float = 60.0, hop_s: float = 30.0
+) -> dict[str, Any]:
+    labels = recording.labels
+    minutes = (labels["end_s"] - labels["start_s"]).groupby(labels["state"]).sum() / 60
+    _, state, _ = label_windows(labels, recording.duration_s, window_s=window_s, hop_s=hop_s)
+    return {
+        "duration_s": recording.duration_s,
+        "devices": " ".join(recording.devices),
+        "channels": len(recording.signals),
+        **{f"minutes_{name}": float(minutes.get(name, 0.0)) for name in _BLOCK_STATES},
+        **{f"windows_{name}": int((state == name).sum()) for name in states},
+    }

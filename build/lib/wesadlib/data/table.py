@@ -1,0 +1,191 @@
+"""Recordings in tables: CSV or Parquet of any device, by a map of columns and units.
+
+One table, whose columns may come at different rates (empty cells where one has no sample), or a folder of tables.
+"""
+
+import csv
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.data.devices import CHANNELS, DEVICE_CHANNELS
+from wesadlib.data.joining import Stretch, join_stretches, split_stretches
+from wesadlib.data.recording import Recording, make_signals
+from wesadlib.errors import InputError
+
+#: Names that a column of times goes by, where none is named.
+TIME_COLUMNS = ("time", "timestamp", "time_s", "t", "seconds", "datetime", "date", "unix", "time (s)", "time_ms")
+#: unit -> (unit of the table of devices, function to it)
+_CONVERSIONS = {
+    "degF": ("degC", lambda values: (values - 32) / 1.8),
+    "K": ("degC", lambda values: values - 273.15),
+    "nS": ("uS", lambda values: values / 1000),
+    "S": ("uS", lambda values: values * 1e6),
+    "kOhm": ("uS", lambda values: 1000 / values),
+    "m/s2": ("g", lambda values: values / 9.80665),
+    "1/64 g": ("g", lambda values: values / 64),
+    "mg": ("g", lambda values: values / 1000),
+    "V": ("mV", lambda values: values * 1000),
+    "uV": ("mV", lambda values: values / 1000),
+}
+#: unit -> what it is when its median lies outside: (lowest, highest, likely unit)
+_EXPECTED = {"degC": (-10, 45, "degF"), "uS": (-1, 100, "nS or kOhm"), "g": (0.0, 4.0, "m/s2 or 1/64 g")}
+
+
+def parse_pairs(text: str, what: str) -> dict[str, str]:
+    """A map that is written ``bvp=PPG,eda=GSR``."""
+    pairs = dict(pair.partition("=")[::2] for pair in next(csv.reader([text])) if pair)
+    if not pairs or not all(name.strip() and value.strip() for name, value in pairs.items()):
+        raise InputError(f"{what} {text!r}: write signal=column, several parted by commas.")
+    return {name.strip(): value.strip() for name, value in pairs.items()}
+
+
+def read_table(
+    path: str | Path,
+    columns: Mapping[str, str],
+    *,
+    units: Mapping[str, str] | None = None,
+    time: str | None = None,
+    time_unit: str = "s",
+    device: str = "wrist",
+) -> Recording:
+    """Read a recording from a table, or from several in a folder.
+
+    Parameters
+    ----------
+    path : path
+        A ``.csv``, ``.tsv`` or ``.parquet`` file, or the folder that holds several.
+    columns : mapping of str to str
+        Signal (``bvp``) or channel (``wrist_bvp``) -> its column; in a folder ``file:column``.
+    units : mapping of str to str, optional
+        Signal or channel -> unit, where it is not the device's own.
+    time : str, optional
+        Column of times; default: the first of :data:`TIME_COLUMNS` that is there.
+    time_unit : str
+        ``s`` or ``ms``, of times that are numbers from the recording's start; Unix times and dates are told by sight.
+    device : str
+        Whose channels they are.
+
+    Returns
+    -------
+    Recording
+    """
+    path = Path(path)
+    units = {_channel(path, name, device): unit for name, unit in (units or {}).items()}
+    chosen = {_channel(path, name, device): column for name, column in columns.items()}
+    tables: dict[Path, pd.DataFrame] = {}
+    channels: dict[str, list[Stretch]] = {}
+    notes: list[str] = []
+    for channel, place in chosen.items():
+        file, column = (path / place.partition(":")[0], place.partition(":")[2]) if path.is_dir() else (path, place)
+        if file not in tables:
+            tables[file] = _load(file)
+        table = tables[file]
+        time_s = _times(file, table, time, time_unit)
+        values = _numbers(file, table, column)
+        stretches, remarks = split_stretches(str(file), channel, time_s, _convert(file, channel, values, units, notes))
+        channels[channel] = stretches
+        notes += remarks
+    _check_gravity(path, channels)
+    joined = join_stretches(str(path), channels)
+    return Recording(
+        subject=path.stem if path.is_file() else path.name,
+        signals=make_signals(joined.samples, joined.rates_hz),
+        device=f"table, read as {device}",
+        start=datetime.fromtimestamp(joined.start_s, UTC) if joined.start_s > 1e8 else None,
+        notes=(*notes, *joined.notes),
+    )
+
+
+def _channel(path: Path, name: str, device: str) -> str:
+    channel = name if name in CHANNELS else f"{device}_{name}"
+    if channel not in CHANNELS:
+        signals = ", ".join(channel.removeprefix(f"{device}_") for channel in DEVICE_CHANNELS[device])
+        raise InputError(f"{path}: unknown signal {name!r}; the {device} has {signals}.")
+    return channel
+
+
+def _load(file: Path) -> pd.DataFrame:
+    if not file.is_file():
+        raise InputError(f"{file}: no such file.")
+    try:
+        if file.suffix.lower() in (".parquet", ".pq"):
+            return pd.read_parquet(file)
+        return pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")
+    except ImportError:
+        raise InputError(f"{file}: Parquet needs the package pyarrow; `pip install pyarrow`, or give a CSV.") from None
+    except (ValueError, OSError, csv.Error, pd.errors.ParserError) as error:
+        raise InputError(f"{file}: not a table ({str(error).splitlines()[0]}).") from None
+
+
+def _column(file: Path, table: pd.DataFrame, column: str) -> pd.Series:
+    if column not in table:
+        raise InputError(f"{file}: no column {column!r}; there are {', '.join(map(repr, map(str, table)))}.")
+    return table[column]
+
+
+def _numbers(file: Path, table: pd.DataFrame, column: str) -> np.ndarray:
+    cells = _column(file, table, column)
+    values = pd.to_numeric(cells, errors="coerce")
+    if (wrong := values.isna() & cells.notna()).any():
+        row = int(np.argmax(wrong.to_numpy()))
+        raise InputError(f"{file}: row {row + 2}, column {column!r} is {str(cells.iloc[row])[:40]!r}, not a number.")
+    return values.to_numpy(np.float64)
+
+
+def _times(file: Path, table: pd.DataFrame, column: str | None, unit: str) -> np.ndarray:
+    if column is None:
+        lower = {str(name).strip().lower(): name for name in table}
+        column = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
+        if column is None:
+            raise InputError(f"{file}: no column of times ({', '.join(map(str, table))}); name it by `--time`.")
+    cells = _column(file, table, column)
+    if cells.dtype.kind in "iuf":
+        values = cells.to_numpy(np.float64)
+        # Unix time in seconds is of the order of 1e9, in milli-, micro- and nanoseconds of 1e12, 1e15 and 1e18.
+        power = int(np.log10(max(abs(np.nanmedian(values)), 1)) / 3) - 3 if np.nanmedian(np.abs(values)) > 1e8 else 0
+        return values / 1000.0 ** max(power, 0) / (1000.0 if unit == "ms" and power == 0 else 1.0)
+    try:
+        return pd.to_datetime(cells, utc=True).astype("int64").to_numpy() / 1e9
+    except (ValueError, TypeError):
+        raise InputError(f"{file}: column {column!r} is {str(cells.iloc[0])[:40]!r}, no number or date.") from None
+
+
+def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, str], notes: list[str]) -> np.ndarray:
+    target, unit = CHANNELS[channel][0], units.get(channel)
+    if unit in (None, target):
+        _check_range(file, channel, values, target)
+        if unit is None:
+            notes.append(f"{channel}: taken to be in {target}, as nothing else was said")
+        return values
+    if unit not in _CONVERSIONS or _CONVERSIONS[unit][0] != target:
+        known = [target, *(name for name, (to, _) in _CONVERSIONS.items() if to == target)]
+        raise InputError(f"{file}: {channel} cannot be in {unit!r}; the units are {', '.join(known)}.")
+    notes.append(f"{channel}: converted from {unit} to {target}")
+    return _CONVERSIONS[unit][1](values)
+
+
+def _check_range(file: Path, channel: str, values: np.ndarray, unit: str) -> None:
+    if unit not in _EXPECTED or "_acc_" in channel or not np.isfinite(values).any():
+        return
+    low, high, guess = _EXPECTED[unit]
+    if not low <= (median := float(np.nanmedian(values))) <= high:
+        raise InputError(
+            f"{file}: {channel} is {median:.4g} in the middle, which is no {unit}: perhaps {guess}; say its unit."
+        )
+
+
+def _check_gravity(path: Path, channels: Mapping[str, list[Stretch]]) -> None:
+    axes = [np.concatenate([part.values for part in channels[name]]) for name in channels if "_acc_" in name]
+    if len(axes) != 3 or len({len(axis) for axis in axes}) != 1:
+        return
+    magnitude = float(np.median(np.sqrt(sum(axis**2 for axis in axes))))
+    if not 0.7 < magnitude < 1.5:
+        guess = "m/s2" if 7 < magnitude < 15 else "1/64 g" if 45 < magnitude < 96 else "mg" if magnitude > 700 else ""
+        raise InputError(
+            f"{path}: acceleration has a magnitude of {magnitude:.3g} in the middle, and a still wrist shows 1 g"
+            f"{f': perhaps {guess}' if guess else ''}; say its unit."
+        )

@@ -1,0 +1,236 @@
+"""WESAD's official layout: one folder a person, opened lazily.
+
+Layout and units: Schmidt et al., *Introducing WESAD*, ICMI 2018, doi 10.1145/3242969.3242985, and its readme.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.data.devices import CHANNELS, DEVICE_CHANNELS
+from wesadlib.data.pickles import load_arrays
+from wesadlib.data.quest import read_quest, read_readme
+from wesadlib.data.recording import Cohort, Recording, make_signals
+from wesadlib.errors import InputError
+
+#: Label code -> state; 5, 6 and 7 are known and to be ignored: the readings between the conditions.
+LABELS: dict[int, str] = {
+    0: "transient",
+    1: "baseline",
+    2: "stress",
+    3: "amusement",
+    4: "meditation",
+    **dict.fromkeys((5, 6, 7), "ignored"),
+}
+
+#: The states that windows are made of.
+STATES: tuple[str, ...] = ("baseline", "stress", "amusement")
+
+#: Rate of the labels, Hz.
+LABEL_RATE_HZ = 700.0
+
+#: Seconds that a labelled block leaves out at either end of its condition.
+LABEL_MARGIN_S = 10.0
+
+#: Name of the file that marks a folder of simulated people; it holds the knobs.
+SIMULATED_MARKER = "SIMULATED.json"
+
+# Largest disagreement of the protocol's times and the labels that is no problem, s.
+_PROTOCOL_TOLERANCE_S = 5.0
+
+# Keys of each device in the pickle; our channels are called so too.
+_KEYS = {"chest": ("ACC", "ECG", "EMG", "EDA", "Temp", "Resp"), "wrist": ("ACC", "BVP", "EDA", "TEMP")}
+
+# The wrist's acceleration is stored in 1/64 g, the chest's in g.
+_SCALE = {("wrist", "ACC"): np.float32(1 / 64)}
+
+_REMEDY = "repair the file, or leave the subject out of `subjects`"
+
+
+def subject_files(root: Path, subject: str) -> list[Path]:
+    """Files of a subject that are read, of those that exist: the pickle, the questionnaires, the readme."""
+    paths = (root / subject / f"{subject}{suffix}" for suffix in (".pkl", "_quest.csv", "_readme.txt"))
+    return [path for path in paths if path.is_file()]
+
+
+def find_cohort(root: str | Path) -> Cohort:
+    """The people of a folder, whether or not their files are there; nothing else in it is looked at."""
+    root = Path(root)
+    if not root.is_dir():
+        raise InputError(f"{root}: no such folder; it should be the one that holds S2, S3, ….")
+    names = [entry.name for entry in root.iterdir() if entry.is_dir() and re.fullmatch(r"S\d+", entry.name)]
+    if not names:
+        raise InputError(f"{root} holds no subject's folder; it should be the one that holds S2, S3, ….")
+    return Cohort(
+        root=root,
+        subjects=sorted(names, key=lambda name: int(name[1:])),
+        load=lambda subject: read_wesad(root / subject),
+        files=partial(subject_files, root),
+        description="recordings of the WESAD data set (Schmidt et al., 2018)",
+        states=STATES,
+        simulated=(root / SIMULATED_MARKER).is_file(),
+    )
+
+
+def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
+    """Open a folder in WESAD's layout; nothing is loaded yet.
+
+    Parameters
+    ----------
+    root : path
+        Folder that holds ``S2``, ``S3``, ….
+    subjects : sequence of str, optional
+        Subjects to use; empty: all.
+
+    Returns
+    -------
+    Cohort
+        Subjects sorted by number; each has its pickle.
+    """
+    cohort = find_cohort(root)
+    cohort = cohort.choose(subjects or cohort.subjects)
+    for subject in cohort.subjects:
+        path = cohort.root / subject / f"{subject}.pkl"
+        if not path.is_file():
+            raise InputError(f"{path} is missing: copy it there, or leave {subject} out of `subjects`.")
+    return cohort
+
+
+def is_wesad(path: Path) -> bool:
+    """Whether `path` is a person's folder in this layout."""
+    return (path / f"{path.name}.pkl").is_file()
+
+
+def read_wesad(folder: Path) -> Recording:
+    """Load one person's folder.
+
+    Values become float32, which holds the devices' 16 bits: of a chest of 100 minutes 0.27 GB remain in memory, after
+    a peak of 0.6 GB while its pickle is read. A text file that is missing or cannot be understood costs no signal.
+    """
+    subject, problems = folder.name, []
+    path = folder / f"{subject}.pkl"
+    codes, signal = _check_content(load_arrays(path), subject, path)
+    samples: dict[str, np.ndarray] = {}
+    for device in DEVICE_CHANNELS:
+        if device in signal:
+            samples |= _device_samples(signal.pop(device), device, len(codes), path)
+    if not samples:
+        raise InputError(f"{path} holds neither `chest` nor `wrist`.")
+    labels = label_blocks(codes, LABEL_RATE_HZ)
+    order, questionnaires = _read_text(read_quest, folder / f"{subject}_quest.csv", (pd.DataFrame(), {}), problems)
+    protocol, problem = align_protocol(order, labels)
+    if problem:
+        problems.append(f"{folder}: {problem}")
+    person = _read_text(read_readme, folder / f"{subject}_readme.txt", {}, problems)
+    return Recording(
+        subject=subject,
+        signals=make_signals(samples),
+        labels=labels,
+        person=person,
+        protocol=protocol,
+        questionnaires=questionnaires,
+        problems=tuple(problems),
+    )
+
+
+def _read_text(read: Callable[[Path], Any], path: Path, otherwise: Any, problems: list[str]) -> Any:
+    if not path.is_file():
+        problems.append(f"{path} is missing: copy it there.")
+        return otherwise
+    try:
+        return read(path)
+    except InputError as error:
+        problems.append(str(error))
+        return otherwise
+
+
+def label_blocks(codes: np.ndarray, rate_hz: float) -> pd.DataFrame:
+    """Runs of one label code as blocks: ``state``, ``start_s``, ``end_s``."""
+    edges = np.concatenate([[0], np.flatnonzero(codes[1:] != codes[:-1]) + 1, [len(codes)]])
+    states = [LABELS[int(code)] for code in codes[edges[:-1]]]
+    return pd.DataFrame({"state": states, "start_s": edges[:-1] / rate_hz, "end_s": edges[1:] / rate_hz})
+
+
+def align_protocol(order: pd.DataFrame, labels: pd.DataFrame) -> tuple[pd.DataFrame, str]:
+    """The protocol in the recording's own seconds, and what is wrong with it.
+
+    quest.csv counts from the start of the chest device, and the recording was cropped afterwards. The crop is found
+    from the labels: the k-th labelled block of a state belongs to the k-th condition of that state (both in the order
+    of time, since one person's meditations are named in reverse) and begins :data:`LABEL_MARGIN_S` after it. `attrs` of
+    the protocol hold ``crop_s``, the median over blocks of what was cropped, and ``crop_error_s``, how far a block is
+    from it at most. Where no block can be matched, both are NaN, and so are the times.
+    """
+    if order.empty:
+        return order, ""
+    shifts: list[float] = []
+    for state, planned in order.groupby("condition")["start_s"]:
+        starts = labels.loc[labels["state"] == state, "start_s"]
+        if len(planned) == len(starts):
+            shifts.extend(planned.to_numpy(float) + LABEL_MARGIN_S - starts.to_numpy(float))
+    crop_s = float(np.median(shifts)) if shifts else np.nan
+    error_s = float(np.abs(np.subtract(shifts, crop_s)).max()) if shifts else np.nan
+    protocol = order.assign(start_s=order["start_s"] - crop_s, end_s=order["end_s"] - crop_s)
+    protocol.attrs = {"crop_s": crop_s, "crop_error_s": error_s}
+    if not shifts:
+        return protocol, "no labelled block can be matched with the protocol's conditions."
+    if error_s > _PROTOCOL_TOLERANCE_S:
+        return protocol, f"the protocol's times and the labels disagree by {error_s:.0f} s; the two belong together."
+    return protocol, ""
+
+
+def _check_content(content: Any, subject: str, path: Path) -> tuple[np.ndarray, dict]:
+    if not isinstance(content, dict):
+        raise InputError(f"{path} holds a {type(content).__name__}, not a recording's mapping.")
+    for key, kind in (("signal", dict), ("label", np.ndarray), ("subject", str)):
+        if not isinstance(content.get(key), kind):
+            raise InputError(
+                f"{path}: `{key}` is missing or of the wrong type; a recording has signal, label and subject."
+            )
+    if content["subject"] != subject:
+        raise InputError(f"{path} is the recording of {content['subject']}, but lies in the folder of {subject}.")
+    codes = content["label"]
+    if codes.ndim != 1 or codes.size == 0 or codes.dtype.kind not in "iuf":
+        raise InputError(f"{path}: `label` has shape {codes.shape} and type {codes.dtype}, not one number a sample.")
+    unknown = codes[~np.isin(codes, list(LABELS))]
+    if unknown.size:
+        raise InputError(f"{path}: `label` holds the unknown code {unknown[0]}; codes are 0 to 7, so {_REMEDY}.")
+    return codes, content["signal"]
+
+
+def _device_samples(values: Any, device: str, n_labels: int, path: Path) -> dict[str, np.ndarray]:
+    keys = _KEYS[device]
+    if not isinstance(values, dict) or set(values) != set(keys):
+        held = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
+        raise InputError(f"{path}: `{device}` holds {held}, not {sorted(keys)}.")
+    samples: dict[str, np.ndarray] = {}
+    for key in keys:
+        channels = [name for name in DEVICE_CHANNELS[device] if name.startswith(f"{device}_{key.lower()}")]
+        # Popped, so that each array is given back as soon as its narrower copy is made.
+        array = values.pop(key)
+        _check_array(array, f"{device} {key}", len(channels), n_labels, CHANNELS[channels[0]][1], path)
+        for column, channel in zip(array.T, channels, strict=True):
+            samples[channel] = column.astype(np.float32) * _SCALE.get((device, key), np.float32(1))
+            if np.isnan(samples[channel]).all():
+                raise InputError(f"{path}: {channel} holds nothing but NaN; {_REMEDY}.")
+            if np.isinf(samples[channel]).any():
+                raise InputError(f"{path}: {channel} holds infinite values; {_REMEDY}.")
+    return samples
+
+
+def _check_array(array: Any, name: str, axes: int, n_labels: int, rate_hz: float, path: Path) -> None:
+    if not isinstance(array, np.ndarray) or array.dtype.kind not in "iuf":
+        raise InputError(f"{path}: {name} is no array of numbers.")
+    if array.ndim != 2 or array.shape[1] != axes:
+        raise InputError(f"{path}: {name} has shape {array.shape}, not (samples, {axes}).")
+    expected = n_labels * rate_hz / LABEL_RATE_HZ
+    # Less than one sample: labels need not end on a sample of a slower channel.
+    if abs(len(array) - expected) >= 1:
+        raise InputError(
+            f"{path}: {name} has {len(array)} samples at {rate_hz:g} Hz, but the labels last "
+            f"{n_labels / LABEL_RATE_HZ:g} s, which is {expected:.0f} samples; {_REMEDY}."
+        )

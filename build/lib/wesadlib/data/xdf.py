@@ -1,0 +1,126 @@
+"""Recordings of the Lab Streaming Layer: XDF files, whose streams are told by name, type and label of channel."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from wesadlib.data.devices import CHANNELS
+from wesadlib.data.joining import Stretch, join_stretches, split_stretches
+from wesadlib.data.recording import Recording, make_signals
+from wesadlib.errors import InputError
+
+#: What an XDF file starts with.
+MAGIC = b"XDF:"
+#: Words that streams and their channels go by, where no map is given -> signal.
+_WORDS = {
+    "bvp": "bvp",
+    "ppg": "bvp",
+    "eda": "eda",
+    "gsr": "eda",
+    "temp": "temp",
+    "temperature": "temp",
+    **{
+        f"{name}{mark}{axis}": f"acc_{axis}"
+        for name in ("acc", "accelerometer")
+        for mark in ("", "_")
+        for axis in "xyz"
+    },
+}
+
+
+def is_xdf(path: Path) -> bool:
+    """Whether a path is an XDF file."""
+    if not path.is_file():
+        return False
+    with open(path, "rb") as file:
+        return file.read(len(MAGIC)) == MAGIC
+
+
+def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, device: str = "wrist") -> Recording:
+    """Read a recording from an XDF file.
+
+    Parameters
+    ----------
+    path : path
+    columns : mapping of str to str, optional
+        Signal -> ``stream`` or ``stream:label`` (name or type of a stream, label of its channel); default: streams and
+        labels that are called BVP or PPG, EDA or GSR, TEMP, ACC_X, ….
+    device : str
+        Whose channels they are.
+
+    Returns
+    -------
+    Recording
+    """
+    path = Path(path)
+    try:
+        import pyxdf
+    except ImportError:
+        raise InputError(f"{path}: XDF needs an extra: `pip install 'wesadlib[xdf]'`.") from None
+    try:
+        streams, _ = pyxdf.load_xdf(str(path))
+    except Exception as error:
+        # pyxdf raises what it meets in a damaged file.
+        raise InputError(f"{path}: not a whole XDF file ({type(error).__name__}: {error}).") from None
+    places = _places(streams)
+    chosen = _choose(path, places, columns)
+    channels: dict[str, list[Stretch]] = {}
+    notes: list[str] = []
+    for signal, (stream, column) in chosen.items():
+        channel = f"{device}_{signal}"
+        if channel not in CHANNELS:
+            raise InputError(f"{path}: unknown signal {signal!r} of the {device}.")
+        values = np.asarray(streams[stream]["time_series"], np.float64)[:, column]
+        channels[channel], remarks = split_stretches(str(path), channel, streams[stream]["time_stamps"], values)
+        notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", *remarks]
+    joined = join_stretches(str(path), channels)
+    return Recording(
+        subject=path.stem,
+        signals=make_signals(joined.samples, joined.rates_hz),
+        device=f"XDF, read as {device}",
+        notes=(*notes, *joined.notes),
+    )
+
+
+def _places(streams: list[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
+    """Names by which a column of a stream can be asked for, in lower case -> (stream, column)."""
+    places: dict[str, tuple[int, int]] = {}
+    for k, stream in enumerate(streams):
+        info = stream["info"]
+        if not len(stream["time_stamps"]) or info["channel_format"][0] == "string":
+            continue
+        names = [str(info[key][0]).lower() for key in ("name", "type")]
+        labels = _labels(info)
+        for column in range(int(info["channel_count"][0])):
+            label = labels[column].lower() if column < len(labels) else str(column)
+            for name in names:
+                places.setdefault(f"{name}:{label}", (k, column))
+            places.setdefault(label, (k, column))
+        if int(info["channel_count"][0]) == 1:
+            for name in names:
+                places.setdefault(name, (k, 0))
+    return places
+
+
+def _labels(info: Mapping[str, Any]) -> list[str]:
+    try:
+        return [str(channel["label"][0]) for channel in info["desc"][0]["channels"][0]["channel"]]
+    except (KeyError, IndexError, TypeError):
+        return []
+
+
+def _choose(
+    path: Path, places: Mapping[str, tuple[int, int]], columns: Mapping[str, str] | None
+) -> dict[str, tuple[int, int]]:
+    if columns:
+        if absent := [place for place in columns.values() if place.lower() not in places]:
+            raise InputError(f"{path}: no stream {absent[0]!r}; there are {', '.join(places) or 'none'}.")
+        return {signal: places[place.lower()] for signal, place in columns.items()}
+    chosen = {_WORDS[name]: place for name, place in places.items() if name in _WORDS}
+    if not chosen:
+        raise InputError(
+            f"{path}: no stream of a known name ({', '.join(places) or 'none at all'}); map them by `--columns`."
+        )
+    return chosen

@@ -1,0 +1,158 @@
+"""What confidence is worth: calibration, and what is gained and lost when a model abstains below a threshold."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.evaluation.predictions import GROUP, decide, groups, list_people, select_windows
+from wesadlib.evaluation.scores import ECE_BINS, confidence_bin
+from wesadlib.evaluation.statistics import ratio_interval
+
+#: Thresholds at which accuracy against coverage is drawn.
+THRESHOLDS = tuple(np.round(np.arange(0, 1.0001, 0.01), 2).tolist())
+
+
+def calibration_curve(
+    predictions: pd.DataFrame,
+    windows: str = "all",
+    *,
+    bins: int = ECE_BINS,
+    bootstrap: int = 1000,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Accuracy against confidence, in equally wide bins of confidence on [0, 1], closed on the right, seeds pooled.
+
+    Rows, a model and bin with windows: ``task model protocol bin low_edge high_edge share people confidence accuracy
+    accuracy_low accuracy_high``: the share of windows in the bin, the number of people they are of, their mean
+    confidence and accuracy. Its interval comes from drawing people; draws of nobody with a window in the bin are left
+    out.
+    """
+    tables = []
+    for keys, group in groups(predictions):
+        decided = _decide_by_person(select_windows(group, windows))
+        decided["bin"] = confidence_bin(decided["confidence"].to_numpy(), bins)
+        # (person, bin)
+        people = list_people(decided)
+        correct, count = (
+            decided.pivot_table(index="subject", columns="bin", values="correct", aggfunc=what)
+            .reindex(people)
+            .fillna(0)
+            for what in ("sum", "size")
+        )
+        low, high = ratio_interval(correct, count, bootstrap=bootstrap, seed=seed)
+        table = decided.groupby("bin").agg(
+            share=("correct", "size"),
+            people=("subject", "nunique"),
+            confidence=("confidence", "mean"),
+            accuracy=("correct", "mean"),
+        )
+        table["share"] /= len(decided)
+        table = table.assign(accuracy_low=low, accuracy_high=high).reset_index()
+        edges = {"low_edge": table["bin"] / bins, "high_edge": (table["bin"] + 1) / bins}
+        names = [*keys, "bin", *edges, "share", "people", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
+        tables.append(table.assign(**keys, **edges)[names])
+    return pd.concat(tables, ignore_index=True)
+
+
+def confidence_gap(
+    predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int = 1000, seed: int = 0
+) -> pd.DataFrame:
+    """How much more, on average, a model claims than it achieves.
+
+    Rows, a model: ``task model protocol confidence accuracy gap gap_low gap_high verdict``: mean confidence minus
+    accuracy with its interval (2.5 to 97.5 %) over draws of people. The verdict is "over-confident" or
+    "under-confident" where the interval leaves zero out, else "undecided", which is not the same as calibrated.
+    """
+    rows = []
+    for keys, group in groups(predictions):
+        decided = _decide_by_person(select_windows(group, windows))
+        gap = decided["confidence"] - decided["correct"]
+        of_person = gap.groupby(decided["subject"]).agg(["sum", "size"]).reindex(list_people(decided))
+        low, high = map(float, ratio_interval(of_person["sum"], of_person["size"], bootstrap=bootstrap, seed=seed))
+        rows.append(
+            {
+                **keys,
+                "confidence": decided["confidence"].mean(),
+                "accuracy": decided["correct"].mean(),
+                "gap": gap.mean(),
+                "gap_low": low,
+                "gap_high": high,
+                "verdict": "over-confident" if low > 0 else "under-confident" if high < 0 else "undecided",
+            }
+        )
+    return pd.DataFrame(rows)
+
+
+def risk_coverage_counts(
+    predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS, windows: str = "all"
+) -> pd.DataFrame:
+    """How many windows of each person a model answers, and how many rightly, at each threshold of confidence.
+
+    A window is answered when its confidence is at least the threshold. Rows: ``task model protocol subject threshold
+    n_windows answered correct``; numbers of windows, mean over seeds.
+    """
+    thresholds = np.asarray(thresholds, float)
+    tables = []
+    for keys, group in groups(predictions):
+        seeds = group["seed"].nunique()
+        for subject, decided in _decide_by_person(select_windows(group, windows)).groupby("subject", sort=False):
+            # (window, threshold)
+            answered = decided["confidence"].to_numpy()[:, None] >= thresholds
+            table = {
+                "threshold": thresholds,
+                "n_windows": len(decided) / seeds,
+                "answered": answered.sum(axis=0) / seeds,
+                "correct": answered[decided["correct"]].sum(axis=0) / seeds,
+            }
+            tables.append(pd.DataFrame({**keys, "subject": subject, **table}))
+    return pd.concat(tables, ignore_index=True)
+
+
+def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Accuracy of the answers against the share of windows answered, over the people of :func:`risk_coverage_counts`.
+
+    Rows: ``task model protocol threshold coverage accuracy accuracy_low accuracy_high silent``; `silent` counts people
+    of whom not one window is answered. `accuracy` is NaN where nothing is answered.
+    """
+    tables = []
+    for keys, part in counts.groupby(GROUP, sort=False):
+        # (person, threshold)
+        correct, answered, windows = (
+            part.pivot(index="subject", columns="threshold", values=name).loc[list_people(part)]
+            for name in ("correct", "answered", "n_windows")
+        )
+        low, high = ratio_interval(correct, answered, bootstrap=bootstrap, seed=seed)
+        table = {
+            "coverage": answered.sum() / windows.sum(),
+            "accuracy": (correct.sum() / answered.sum()).where(answered.sum() > 0),
+            "accuracy_low": low,
+            "accuracy_high": high,
+            "silent": (answered == 0).sum(),
+        }
+        names = dict(zip(GROUP, keys, strict=True))
+        tables.append(pd.DataFrame(table).reset_index().assign(**names)[[*GROUP, "threshold", *table]])
+    return pd.concat(tables, ignore_index=True)
+
+
+def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """What abstaining below a threshold means for each person; `counts` (:func:`risk_coverage_counts`) hold it and 0.
+
+    Rows: ``task model protocol subject coverage accuracy accuracy_of_all``; accuracy of what is answered, NaN where
+    nothing is, and of all windows.
+    """
+    keys = [*GROUP, "subject"]
+    chosen = counts[counts["threshold"] == threshold].set_index(keys)
+    everything = counts[counts["threshold"] == 0].set_index(keys).loc[chosen.index]
+    table = pd.DataFrame(
+        {
+            "coverage": chosen["answered"] / chosen["n_windows"],
+            "accuracy": (chosen["correct"] / chosen["answered"]).where(chosen["answered"] > 0),
+            "accuracy_of_all": everything["correct"] / everything["n_windows"],
+        }
+    )
+    return table.reset_index()
+
+
+def _decide_by_person(predictions: pd.DataFrame) -> pd.DataFrame:
+    return decide(predictions).assign(subject=predictions["subject"])

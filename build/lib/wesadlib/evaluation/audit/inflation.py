@@ -1,0 +1,140 @@
+"""What a broken rule adds to a score, and what the controls reach, with intervals over people."""
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.evaluation.audit.controls import CONTROLS
+from wesadlib.evaluation.audit.shortcuts import RULES
+from wesadlib.evaluation.predictions import filter_predictions, list_people
+from wesadlib.evaluation.protocols import ColdStart
+from wesadlib.evaluation.scores import PersonSums, draw_weights, mean_of_seeds
+from wesadlib.evaluation.statistics import bootstrap_weights, interval
+
+_SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
+
+
+def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Every shortcut against honest predictions of the same model.
+
+    The reference of a shortcut is its own where the audit has one, or else the cold start of the run: of the seeds that
+    both have, if there are any, and on the windows that the shortcut tested; but on all, where windows were dropped.
+    Each draw of people is the same on both sides. Rows, a shortcut and model in the order of the rules: ``shortcut
+    model rule against people n_windows``; ``accuracy reference inflation inflation_low inflation_high``, where
+    `reference` is the honest accuracy; ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``;
+    and ``better worse``: people on whom the accuracy is higher and lower than the reference's. Shares, not points.
+    """
+    rows = []
+    shortcuts = audit[audit["role"] == "shortcut"]
+    for shortcut in [name for name in RULES if name in set(shortcuts["shortcut"])]:
+        for model, broken in shortcuts[shortcuts["shortcut"] == shortcut].groupby("model", sort=False):
+            honest = _reference(shortcut, model, broken, audit, predictions)
+            if shortcut != "dropped_windows":
+                broken, honest = _shared(broken, honest)
+            rule, against = RULES[shortcut]
+            rows.append(
+                {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
+                | _compare(broken, honest, bootstrap, seed)
+            )
+    return pd.DataFrame(rows)
+
+
+def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """What the controls reach: ``control model what seeds`` and the columns of :func:`score_with_intervals`."""
+    rows = []
+    controls = audit[audit["role"] == "control"]
+    for control in [name for name in CONTROLS if name in set(controls["shortcut"])]:
+        for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
+            row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
+            rows.append(row | score_with_intervals(part, bootstrap, seed, draw_seeds=True))
+    return pd.DataFrame(rows)
+
+
+def score_with_intervals(
+    part: pd.DataFrame, bootstrap: int = 1000, seed: int = 0, *, draw_seeds: bool = False
+) -> dict[str, float]:
+    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, mean of seeds, with intervals.
+
+    Intervals are over people, and with `draw_seeds` over seeds as well: where they are few of many shuffles, rather
+    than few trainings of one model.
+    """
+    people = list_people(part)
+    weights = draw_weights(len(people), bootstrap, seed)
+    seeds = [
+        PersonSums.from_predictions(of_seed, people).score(weights) for _, of_seed in part.groupby("seed", sort=True)
+    ]
+    shares = np.ones((len(weights), len(seeds)))
+    if draw_seeds:
+        shares[1:] = bootstrap_weights(len(seeds), len(weights) - 1, seed + 1)
+    scores = {}
+    for name in ("accuracy", "balanced_accuracy", "roc_auc"):
+        drawn = (np.stack([scored[name] for scored in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
+        low, high = map(float, interval(drawn[1:]))
+        scores |= {name: float(drawn[0]), f"{name}_low": low, f"{name}_high": high}
+    return scores
+
+
+def _reference(
+    shortcut: str, model: str, broken: pd.DataFrame, audit: pd.DataFrame, predictions: pd.DataFrame
+) -> pd.DataFrame:
+    own = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
+    if len(own):
+        return own
+    cold = filter_predictions(predictions, task=broken["task"].iloc[0], protocol=ColdStart.name, model=model)
+    if cold["seed"].isin(broken["seed"]).any():
+        cold = cold[cold["seed"].isin(broken["seed"])]
+    return cold
+
+
+def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
+    return broken[broken["window"].isin(honest["window"])], honest[honest["window"].isin(broken["window"])]
+
+
+def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
+    people = list_people(honest)
+    weights = draw_weights(len(people), bootstrap, seed)
+    broken_scores, honest_scores = (mean_of_seeds(part, people, weights) for part in (broken, honest))
+    row = {"people": len(people), "n_windows": broken["window"].nunique()}
+    for score, name in _SCORES.items():
+        gain = broken_scores[score] - honest_scores[score]
+        low, high = map(float, interval(gain[1:]))
+        reference = "reference" if score == "accuracy" else "auc_reference"
+        row |= {score: broken_scores[score][0], reference: honest_scores[score][0]}
+        row |= {name: gain[0], f"{name}_low": low, f"{name}_high": high}
+    each = (_accuracy_of_people(broken, people) - _accuracy_of_people(honest, people)).round(12)
+    return row | {"better": int((each > 0).sum()), "worse": int((each < 0).sum())}
+
+
+def _accuracy_of_people(part: pd.DataFrame, people: list[str]) -> np.ndarray:
+    return mean_of_seeds(part, people, np.eye(len(people)))["accuracy"]
+
+
+def describe_inflation(table: pd.DataFrame) -> str:
+    """What a shortcut adds to each model's accuracy (:func:`inflation`), a line a model, in Markdown."""
+    return "\n".join(
+        f"- “{row.model}”: {100 * row.accuracy:.1f} % instead of {100 * row.reference:.1f} %, that is "
+        f"{100 * row.inflation:+.1f} points, interval over people {100 * row.inflation_low:+.1f} to "
+        f"{100 * row.inflation_high:+.1f}"
+        for row in table.itertuples()
+    )
+
+
+def tabulate_inflation(table: pd.DataFrame) -> pd.DataFrame:
+    """What :func:`inflation` gives, as text, to be read."""
+
+    def points(name: str) -> pd.Series:
+        bounds = (100 * table[[name, f"{name}_low", f"{name}_high"]]).map("{:+.1f}".format)
+        return bounds.iloc[:, 0] + " [" + bounds.iloc[:, 1] + ", " + bounds.iloc[:, 2] + "]"
+
+    return pd.DataFrame(
+        {
+            "rule": table["rule"],
+            "model": table["model"],
+            "held against": table["against"],
+            "windows": table["n_windows"],
+            "accuracy, %": (100 * table["accuracy"]).map("{:.1f}".format),
+            "honest, %": (100 * table["reference"]).map("{:.1f}".format),
+            "inflation, points": points("inflation"),
+            "inflation of the area under ROC, points": points("auc_inflation"),
+            "people better / worse": table["better"].astype(str) + " / " + table["worse"].astype(str),
+        }
+    )

@@ -1,0 +1,124 @@
+"""The people behind the scores: how alike a person's windows are, and how each responds and is predicted."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from sklearn.impute import SimpleImputer
+from sklearn.neighbors import NearestNeighbors
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import RobustScaler
+
+from wesadlib.evaluation.predictions import decide, feature_column
+from wesadlib.evaluation.protocols import non_overlapping
+
+#: What is read of a window, and the ending of the feature that says it.
+RESPONSES = {"eda": "_eda_log_level", "movement": "_acc_magnitude_sd"}
+
+#: In an experimenter's notes: the person was not stressed, or did not believe the story that was to cause stress.
+DOUBT = "not really stressed|really believe"
+
+
+def tabulate_responses(
+    windows: xr.Dataset,
+    cold: pd.DataFrame,
+    shuffled: pd.DataFrame,
+    cohort: pd.DataFrame,
+    *,
+    state: str = "stress",
+    rest: str = "baseline",
+) -> pd.DataFrame:
+    """How people respond and are predicted, hardest first, by predictions of the same models and the cohort's table.
+
+    Indexed by subject: ``cold shuffled`` (accuracy by a cold start and of shuffled windows, mean over models and
+    seeds), ``eda`` (logarithm of the skin conductance level, so that 0.69 is twice as high) and ``movement`` (g;
+    standard deviation of the acceleration's magnitude), each the mean of `state` less that of `rest`, ``stai`` (points,
+    likewise), ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where device or
+    questionnaire do not say.
+    """
+    table = pd.DataFrame({"cold": _accuracy(cold), "shuffled": _accuracy(shuffled)})
+    for name, ending in RESPONSES.items():
+        table[name] = _response(windows, ending, state, rest).reindex(table.index)
+    notes = cohort.set_index("subject").reindex(table.index)
+    columns = [f"stai_{state}", f"stai_{rest}"]
+    table["stai"] = notes[columns[0]] - notes[columns[1]] if set(columns) <= set(notes.columns) else float("nan")
+    table["notes"] = notes["notes"].fillna("") if "notes" in notes.columns else ""
+    table["doubted"] = table["notes"].str.contains(DOUBT)
+    return table.rename_axis("subject").sort_values("cold", kind="stable")
+
+
+def _accuracy(predictions: pd.DataFrame) -> pd.Series:
+    correct = decide(predictions)["correct"]
+    by_model = correct.groupby([predictions["model"], predictions["subject"]], sort=False).mean()
+    return by_model.groupby(level="subject", sort=False).mean()
+
+
+def _response(windows: xr.Dataset, ending: str, state: str, rest: str) -> pd.Series:
+    value = pd.Series(feature_column(windows, ending))
+    keys = [pd.Series(windows[name].values.astype(str)) for name in ("subject", "label")]
+    means = value.groupby(keys).mean().unstack().reindex(columns=[state, rest])
+    return means[state] - means[rest]
+
+
+def nearest_is_own(windows: xr.Dataset) -> tuple[float, float]:
+    """How often the most similar other window is of the same person, among windows that do not overlap, and by chance.
+
+    Features are scaled as the baseline scales them, and compared by the sum of absolute differences; by chance is what
+    the share would be if people did not differ.
+    """
+    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
+    apart = non_overlapping(subject, start_s, float(windows.attrs["window_s"]))
+    windows, subject = windows.isel(window=apart), subject[apart]
+    scale = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), RobustScaler())
+    values = np.arcsinh(scale.fit_transform(windows["feature"].values))
+    nearest = NearestNeighbors(n_neighbors=1, metric="manhattan").fit(values).kneighbors(return_distance=False)[:, 0]
+    _, counts = np.unique(subject, return_counts=True)
+    by_chance = (counts * (counts - 1)).sum() / (len(subject) * (len(subject) - 1))
+    return float((subject == subject[nearest]).mean()), float(by_chance)
+
+
+def tabulate_people(people: pd.DataFrame) -> pd.DataFrame:
+    """Rows of :func:`tabulate_responses` as text, to be read."""
+
+    def text(values: pd.Series, form: str) -> pd.Series:
+        return values.map(lambda value: form.format(value) if value == value else "–")
+
+    return pd.DataFrame(
+        {
+            "left out, %": text(100 * people["cold"], "{:.0f}"),
+            "shuffled, %": text(100 * people["shuffled"], "{:.0f}"),
+            "skin conductance, times": text(np.exp(people["eda"]), "{:.2f}"),
+            "movement, g": text(people["movement"], "{:+.3f}"),
+            "anxiety reported, points": text(people["stai"], "{:+.0f}"),
+            "experimenters' note": people["notes"],
+        }
+    ).rename_axis("person")
+
+
+def describe_people(people: pd.DataFrame, worst: Sequence[str]) -> str:
+    """Whom the experimenters doubted, who was anxious, whose skin responds least, and whom shuffling mends.
+
+    `people` is what :func:`tabulate_responses` gives, `worst` the hardest of them.
+    """
+    doubted, skin, anxiety = people.index[people["doubted"]], people["eda"].dropna(), people["stai"].dropna()
+    sentences = ["No note doubts that anybody was stressed."]
+    if len(doubted):
+        scores = " and ".join(
+            f"{person} is predicted with {100 * people.loc[person, 'cold']:.0f} %" for person in doubted
+        )
+        sentences = [
+            f"Of {', '.join(doubted)} the experimenters doubted that they were stressed; {scores}, where the mean of "
+            f"all is {100 * people['cold'].mean():.0f} %."
+        ]
+    if len(anxiety):
+        sentences.append(
+            f"{int((anxiety > 0).sum())} of the {len(anxiety)} people who were asked report more anxiety after stress "
+            "than after baseline."
+        )
+    if len(skin):
+        flat, cold = skin.idxmin(), 100 * people.loc[skin.idxmin(), "cold"]
+        sentences.append(f"The skin of {flat} responds least of all, and {flat} is predicted with {cold:.0f} %.")
+    gain = people.loc[list(worst), "shuffled"].mean() - people.loc[list(worst), "cold"].mean()
+    sentences.append(f"Shuffling windows changes the accuracy on {', '.join(worst)} by {100 * gain:+.0f} points.")
+    return " ".join(sentences)

@@ -1,0 +1,214 @@
+"""Comparing models over people: the leaderboard, protocols on the same windows, pairs, published figures."""
+
+from importlib.resources import files
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.errors import InputError
+from wesadlib.evaluation.predictions import of_every_seed
+from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
+from wesadlib.evaluation.scores import METRICS, score
+from wesadlib.evaluation.statistics import holm, paired_test
+
+#: What names one score of the leaderboard, and one prediction.
+ROW = ["task", "protocol", "model"]
+PREDICTION = [*ROW, "seed", "window"]
+
+
+def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
+    """Every task, protocol and model in one table, in the order in which the predictions name them.
+
+    The protocols do not test the same windows: one that sees a person's rest does not test it. So every protocol other
+    than a cold start comes with the same model's cold start on exactly the windows that both test.
+
+    Rows: ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
+    balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model has
+    none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were tested on and
+    this row was not under every seed, since a fold failed; `deployable` is the protocol's.
+    """
+    _refuse(predictions)
+    everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
+    predictions = of_every_seed(predictions)
+    table = score(predictions, windows=windows, bootstrap=bootstrap)
+    for name in ROW:
+        table[name] = pd.Categorical(table[name], list(dict.fromkeys(predictions[name])))
+    table = table.sort_values(ROW, ignore_index=True).astype(dict.fromkeys(ROW, object))
+    tested = predictions.groupby(ROW, sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
+    keys = [tuple(row) for row in table[ROW].itertuples(index=False)]
+    table["people"] = [len(tested[key]) for key in keys]
+    table["missing"] = [", ".join(p for p in everybody[key[0]] if p not in tested[key]) for key in keys]
+    table["deployable"] = [PROTOCOLS[protocol].deployable for protocol in table["protocol"]]
+    first = [*ROW, "seeds", "people", "missing"]
+    table = table[[*first, *(name for name in table if name not in first)]]
+    return table.merge(against_cold_start(predictions, windows=windows, bootstrap=bootstrap), how="left", on=ROW)
+
+
+def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) -> pd.DataFrame:
+    """Predictions under `protocol_a` of windows that the same model and task is tested on under `protocol_b` too."""
+    a, b = (predictions[predictions["protocol"] == name] for name in (protocol_a, protocol_b))
+    both = pd.MultiIndex.from_frame(b[["task", "model", "window"]])
+    return a[pd.MultiIndex.from_frame(a[["task", "model", "window"]]).isin(both)]
+
+
+def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
+    """Each protocol against the same model's cold start, on exactly the windows that both test.
+
+    A row a task, protocol (other than a cold start) and model that has both: ``task protocol model people_cold``, the
+    cold start's scores ``accuracy_cold balanced_accuracy_cold macro_f1_cold roc_auc_cold ece_cold brier_cold``, and
+    `difference`, mean over people of accuracy under the protocol minus under a cold start, with its interval
+    `difference_low`, `difference_high` over draws of people and its `p_permutation`; NaN for fewer than two people.
+    """
+    cold = ColdStart.name
+    rows = []
+    for protocol in dict.fromkeys(predictions["protocol"]):
+        before = same_windows(predictions, cold, protocol)
+        if protocol == cold or before.empty:
+            continue
+        after = same_windows(predictions, protocol, cold)
+        scores = score(before, windows=windows, bootstrap=bootstrap)
+        people = [_by_person(part, windows) for part in (before, after)]
+        for row in scores.to_dict("records"):
+            first, second = (part.loc[(row["task"], row["model"]), "accuracy"] for part in people)
+            rows.append(
+                {
+                    **{name: row[name] for name in ("task", "model")},
+                    "protocol": protocol,
+                    "people_cold": len(first),
+                    **{f"{metric}_cold": row[metric] for metric in METRICS},
+                    **_difference(first, second, bootstrap),
+                }
+            )
+    columns = ["people_cold", *(f"{metric}_cold" for metric in METRICS), *_difference(None, None, 0)]
+    return pd.DataFrame(rows, columns=[*ROW, *columns])
+
+
+def person_scores(
+    predictions: pd.DataFrame, task: str, protocol: str, *, metric: str = "accuracy", windows: str = "all"
+) -> pd.DataFrame:
+    """A score of each model on each person, ``(person, model)``, means of seeds; NaN where a fold failed."""
+    part = predictions[(predictions["task"] == task) & (predictions["protocol"] == protocol)]
+    if part.empty:
+        there = ", ".join(f"{a} under {b}" for a, b in predictions[["task", "protocol"]].drop_duplicates().to_numpy())
+        raise InputError(f"no predictions of `{task}` under `{protocol}`; there are those of {there or 'nothing'}.")
+    table = score(of_every_seed(part), "subject", windows).pivot(index="subject", columns="model", values=metric)
+    return table.reindex(index=list(dict.fromkeys(part["subject"])), columns=list(dict.fromkeys(part["model"])))
+
+
+def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
+    """What a protocol brings each model over its own cold start on the same windows, by :func:`leaderboard`.
+
+    Rows, a model that has both: ``model accuracy_cold accuracy difference difference_low difference_high p p_holm``;
+    the last is adjusted for the number of models (Holm 1979).
+    """
+    part = leaderboard[(leaderboard["task"] == task) & (leaderboard["protocol"] == protocol)]
+    part = part.dropna(subset="p_permutation").rename(columns={"p_permutation": "p"})
+    names = ["model", "accuracy_cold", "accuracy", "difference", "difference_low", "difference_high", "p"]
+    return part[names].assign(p_holm=holm(part["p"])).reset_index(drop=True)
+
+
+def hardest(by_subject: pd.DataFrame, number: int = 2) -> pd.DataFrame:
+    """The people with the lowest accuracy by :func:`score`, worst first; a column a model and their `mean`."""
+    table = by_subject.pivot(index="subject", columns="model", values="accuracy")
+    return table.assign(mean=table.mean(axis=1)).sort_values("mean", kind="stable").head(number)
+
+
+def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+    """Compare every two models by their `scores` (person, model) on the same people, of which more is better.
+
+    Rows, a pair, smallest p first: ``first second people difference low high better worse equal p p_holm rank_biserial
+    effect_size smallest_p detectable``, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them: second minus
+    first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of pairs (Holm 1979). A
+    person without a score of both models is left out of that pair.
+    """
+    if scores.shape[1] < 2:
+        raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
+    rows = [
+        {"first": first, "second": second}
+        | paired_test(scores[first], scores[second], bootstrap=bootstrap, seed=seed)._asdict()
+        for first, second in combinations(scores, 2)
+    ]
+    table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"})
+    table["p_holm"] = holm(table["p"])
+    columns = ["first", "second", "people", "difference", "low", "high", "better", "worse", "equal", "p", "p_holm"]
+    columns += ["rank_biserial", "effect_size", "smallest_p", "detectable"]
+    return table[columns].sort_values("p", kind="stable", ignore_index=True)
+
+
+def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
+    """Rows of a leaderboard as text, to be read."""
+    rows = [
+        {
+            "task": row.task,
+            "protocol": row.protocol,
+            "deployable": "yes" if row.deployable else "no",
+            "model": row.model,
+            "seeds": len(row.seeds),
+            "people": row.people,
+            "windows": row.n_windows,
+            "accuracy": f"{row.accuracy:.3f} [{row.accuracy_low:.3f}, {row.accuracy_high:.3f}]",
+            "balanced": f"{row.balanced_accuracy:.3f}",
+            "macro-F1": f"{row.macro_f1:.3f}",
+            "AUC": f"{row.roc_auc:.3f}",
+            "ECE": f"{row.ece:.3f}",
+            "Brier": f"{row.brier:.3f}",
+        }
+        for row in leaderboard.itertuples()
+    ]
+    return pd.DataFrame(rows).set_index(["task", "protocol", "deployable", "model"])
+
+
+def _by_person(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
+    return score(predictions, "subject", windows).set_index(["task", "model", "subject"]).sort_index()
+
+
+def _difference(first: pd.Series | None, second: pd.Series | None, bootstrap: int) -> dict[str, float]:
+    names = ["difference", "difference_low", "difference_high", "p_permutation"]
+    if first is None or len(first) < 2:
+        return dict.fromkeys(names, np.nan)
+    test = paired_test(first, second, bootstrap=bootstrap)
+    return dict(zip(names, (test.difference, test.low, test.high, test.p_permutation), strict=True))
+
+
+def _refuse(predictions: pd.DataFrame) -> None:
+    if "deployable" in predictions:
+        shortcut = predictions[predictions["deployable"].isin([False])]
+        if len(shortcut):
+            name = shortcut["shortcut"].iloc[0] if "shortcut" in shortcut else shortcut["protocol"].iloc[0]
+            raise InputError(
+                f"predictions of the shortcut `{name}` are nothing to rank; leave out rows whose `deployable` is False."
+            )
+    for protocol in dict.fromkeys(predictions["protocol"]):
+        if protocol not in PROTOCOLS:
+            raise InputError(f"unknown protocol `{protocol}`; the protocols are {', '.join(PROTOCOLS)}.")
+    twice = predictions[predictions.duplicated(PREDICTION)]
+    if len(twice):
+        row = twice.iloc[0]
+        raise InputError(
+            f"{row['task']}, {row['protocol']}, {row['model']}, seed {row['seed']}: two predictions of window "
+            f"{row['window']}; give each once."
+        )
+
+
+def published_figures() -> pd.DataFrame:
+    """Figures that others published on WESAD, each with the protocol that it rests on.
+
+    Rows: `key` in the book's list of references; `model`, `device` and `states`, what was trained on which signals to
+    tell what apart; `protocol`, what the model had of the person it was tested on, as far as it is said; `metric`, its
+    `value` on [0, 1], and `remark`, how it has to be read. Software has no edition: the figures of `wesadarousal` and
+    those of `bose2025calmsense` for three states are from the tables of their READMEs of commits 3d649e3 and 0165b74;
+    the latter calls its own historical, of code since corrected.
+    """
+    return pd.read_csv(files("wesadlib.evaluation") / "published.csv", keep_default_na=False)
+
+
+def tabulate_published(figures: pd.DataFrame) -> str:
+    """Published figures as a MyST table whose sources are citations; figures of one model are joined in a row."""
+    percent = figures["metric"].str.contains("accuracy")
+    value = (100 * figures["value"]).map("{:.3g} %".format).where(percent, figures["value"].map("{:.3g}".format))
+    remark = figures["remark"].map(lambda text: f" ({text})" if text else "")
+    table = figures.assign(result=figures["metric"] + " " + value + remark, source="{cite}`" + figures["key"] + "`")
+    names = ["source", "model", "device", "states", "protocol"]
+    table = table.groupby(names, sort=False)["result"].agg(", ".join).reset_index()
+    return table.rename(columns={"device": "signals"}).to_markdown(index=False)

@@ -1,0 +1,134 @@
+"""The table of predictions, a row a window, model and seed: which rows belong together, and what each comes to."""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib.errors import InputError
+
+#: Columns that say which predictions belong together; seeds of one group are scored one by one and averaged.
+GROUP = ["task", "model", "protocol"]
+
+
+def list_people(predictions: pd.DataFrame) -> list[str]:
+    """People of predictions, S2 before S10, so that draws of them do not depend on the order of rows."""
+    return sorted(predictions["subject"].unique(), key=lambda person: (len(person), person))
+
+
+def groups(predictions: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[dict[str, str], pd.DataFrame]]:
+    """Predictions that belong together, task by task, model by model, with the names that they share."""
+    if predictions.empty:
+        raise InputError("no predictions to score; evaluate a model first.")
+    names = [*GROUP, *by]
+    for keys, group in predictions.groupby(names, sort=False):
+        if group.groupby("seed")["window"].agg(frozenset).nunique() > 1:
+            raise InputError(f"{', '.join(keys)}: its seeds cover different windows; evaluate it again.")
+        yield dict(zip(names, keys, strict=True)), group
+
+
+def filter_predictions(
+    predictions: pd.DataFrame,
+    task: str | None = None,
+    protocol: str | None = None,
+    model: str | None = None,
+    seed: int | None = None,
+) -> pd.DataFrame:
+    """Predictions of one task, protocol, model or seed, without columns of other tasks' states; none is an error."""
+    for name, value in {"task": task, "protocol": protocol, "model": model, "seed": seed}.items():
+        if value is None:
+            continue
+        chosen = predictions[predictions[name] == value]
+        if chosen.empty:
+            present = ", ".join(map(str, dict.fromkeys(predictions[name]))) or "none"
+            raise InputError(f"no prediction with {name} `{value}`; there are those of {present}.")
+        predictions = chosen
+    absent = [name for name in predictions.columns if name.startswith("p_") and predictions[name].isna().all()]
+    return predictions.drop(columns=absent)
+
+
+def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of the task and protocol that come first in the table: the run's own, which chapters speak of.
+
+    Of each model they are those of the people whom it has under each of its seeds, so that they can be scored.
+    """
+    if predictions.empty:
+        raise InputError("no predictions; evaluate a model first.")
+    first = predictions.iloc[0]
+    return of_every_seed(filter_predictions(predictions, task=first["task"], protocol=first["protocol"]))
+
+
+def of_every_seed(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions of those people whom a task, protocol and model has under each of its seeds.
+
+    Where the fold of a person failed under one seed, the means of seeds would be of different people.
+    """
+    seeds = predictions.groupby(GROUP, sort=False)["seed"].transform("nunique")
+    return predictions[predictions.groupby([*GROUP, "subject"], sort=False)["seed"].transform("nunique") == seeds]
+
+
+def select_windows(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
+    """Predictions of "all" windows or of those "accepted" by quality."""
+    if windows not in ("all", "accepted"):
+        raise InputError(f'windows={windows!r}: either "all" or "accepted".')
+    return predictions if windows == "all" else predictions[predictions["accepted"]]
+
+
+def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
+    """States and probabilities (row, state) of predictions of one task; columns of other tasks' states are left out."""
+    columns = [name for name in predictions.columns if name.startswith("p_") and predictions[name].notna().any()]
+    return [name[2:] for name in columns], predictions[columns].to_numpy(float)
+
+
+def decide(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What each row of predictions of one task comes to, with its index: ``predicted confidence correct``."""
+    states, probability = probabilities(predictions)
+    predicted = np.array(states, dtype=object)[probability.argmax(1)] if len(predictions) else np.empty(0, object)
+    confidence = probability.max(1) if len(predictions) else np.empty(0)
+    correct = predicted == predictions["label"].to_numpy(object)
+    table = {"predicted": predicted, "confidence": confidence, "correct": correct}
+    return pd.DataFrame(table, index=predictions.index)
+
+
+def timeline(windows: xr.Dataset, predictions: pd.DataFrame, subject: str, state: str = "stress") -> pd.DataFrame:
+    """One person's windows in the order of time, with the signals that carry stress and what models said of each.
+
+    Indexed by window: ``minute`` (of the window's middle), ``label``, ``accepted``, ``eda`` (uS; its mean),
+    ``heart_rate`` (per minute; NaN where no rate can be read, or the device has no beats) and, for each model,
+    ``p_<model>``: the probability that it gives `state`, mean of its seeds. `windows`, with ``feature``, are those that
+    were evaluated.
+    """
+    of_person = predictions[predictions["subject"] == subject]
+    if of_person.empty:
+        raise InputError(
+            f"no prediction of {subject}; there are those of {', '.join(predictions['subject'].unique())}."
+        )
+    claims = of_person.groupby(["window", "model"])[f"p_{state}"].mean().unstack("model").add_prefix("p_")
+    windows_of_person = of_person.drop_duplicates("window").set_index("window")[["start_s", "label", "accepted"]]
+    chosen = windows.isel(window=windows_of_person.index.to_numpy())
+    table = windows_of_person.assign(
+        minute=(windows_of_person["start_s"] + windows.attrs["window_s"] / 2) / 60,
+        eda=_mean_of_channel(chosen, "_eda"),
+        heart_rate=feature_column(chosen, "_heart_rate"),
+    )
+    return table.join(claims).sort_values("minute").drop(columns="start_s")
+
+
+def _mean_of_channel(windows: xr.Dataset, ending: str) -> np.ndarray:
+    name = _name_by_ending(windows, "channel", ending)
+    if name is None:
+        return np.full(windows.sizes["window"], np.nan)
+    return windows["signal"].sel(channel=name).mean("time", skipna=False).values.astype(float)
+
+
+def feature_column(windows: xr.Dataset, ending: str) -> np.ndarray:
+    """The first feature (window,) whose name ends so; NaN where there is none."""
+    name = _name_by_ending(windows, "feature_name", ending)
+    return (
+        np.full(windows.sizes["window"], np.nan) if name is None else windows["feature"].sel(feature_name=name).values
+    )
+
+
+def _name_by_ending(windows: xr.Dataset, dimension: str, ending: str) -> str | None:
+    return next((name for name in map(str, windows[dimension].values) if name.endswith(ending)), None)

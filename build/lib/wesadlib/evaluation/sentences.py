@@ -1,0 +1,175 @@
+"""What tables of scores and tests show and what they leave open, in sentences that are true of any numbers."""
+
+import pandas as pd
+
+from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest
+
+
+def describe_test(test: PairedTest, first: str, second: str, unit: str = "accuracy") -> str:
+    """What a paired test of two models shows, and what it leaves open.
+
+    >>> from wesadlib.evaluation.statistics import paired_test
+    >>> people = ["S2", "S3", "S4"]
+    >>> test = paired_test(pd.Series([0.8, 0.9, 0.7], people), pd.Series([0.9, 0.9, 0.8], people))
+    >>> describe_test(test, "A", "B").split(". ")[0]
+    'B does better than A on 2 of 3 people, worse on 0 and the same on 1'
+    """
+    people = f"{test.people} people"
+    counts = f"{second} does better than {first} on {test.better} of {people}, worse on {test.worse} and the same"
+    counts += f" on {test.equal}."
+    p = round_p(test.p_permutation)
+    chance = f"had the two been alike, a mean difference this large would arise by chance with probability {p}"
+    if test.p_permutation < SIGNIFICANCE:
+        direction = "higher" if test.difference > 0 else "lower"
+        return f"{counts} H{chance[1:]}: these {people} show that {unit} is {direction} with {second}."
+    if test.smallest_p >= SIGNIFICANCE:
+        limit = f"nor could they: {people} never give a p below {test.smallest_p:.2g}."
+    else:
+        limit = f"only a mean difference of about {test.detectable:.3f} would be found in four of five such studies."
+    return f"{counts} But {chance}, so these {people} do not show that {unit} differs; {limit}"
+
+
+def round_p(p: float) -> str:
+    """Write p to two decimals, or to its first digit where it is below 0.01.
+
+    >>> round_p(0.0273), round_p(0.00195)
+    ('0.03', '0.002')
+    """
+    return f"{p:.2f}" if p >= 0.01 else f"{p:.1g}"
+
+
+def describe_pairs(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
+    """What the people of a table of pairs (:func:`~wesadlib.evaluation.comparison.pairwise`) can and cannot show."""
+    number, people = len(pairs), int(pairs["people"].max())
+    shown = pairs[pairs["p_holm"] < SIGNIFICANCE]
+    alone = pairs[(pairs["p"] < SIGNIFICANCE) & (pairs["p_holm"] >= SIGNIFICANCE)]
+    compared = "One pair of models was" if number == 1 else f"{number} pairs of models were"
+    text = [f"{compared} compared on {people} people."]
+    least = number * pairs["smallest_p"].min()
+    if least >= SIGNIFICANCE:
+        text.append(
+            "So few people cannot show that any pair differs, whatever their scores: the smallest p that they can "
+            f"give is {min(least, 1):.2g} once it is adjusted for the number of pairs."
+        )
+    elif shown.empty:
+        text.append(f"For none do they show that {unit} differs (adjusted p at least {pairs['p_holm'].min():.2g}).")
+    else:
+        text.append(f"They show that {unit} differs for {len(shown)}, in points: {_shown(shown)}.")
+    if len(alone):
+        names = "; ".join(f"{row.first} and {row.second}" for row in alone.itertuples())
+        names = names if len(alone) < 4 else f"{len(alone)} {'others' if len(shown) else 'pairs'}"
+        text.append(
+            f"Looked at alone, p falls below {SIGNIFICANCE:g} for {names}{' as well' if len(shown) else ''}; among "
+            f"{number} pairs chance alone may do that."
+        )
+    low, high = (f"{100 * value:.1f}" for value in (pairs["detectable"].min(), pairs["detectable"].max()))
+    span = f"{low} points" if low == high else f"{low} to {high} points, depending on the pair"
+    text.append(
+        f"The smallest true mean difference that a single test would notice in four of five such studies is {span}; of "
+        "less these people say little, and a difference that is not shown is not shown to be absent."
+    )
+    return " ".join(text)
+
+
+def _shown(shown: pd.DataFrame) -> str:
+    # By the better model, whom it beats and by how much.
+    beaten: dict[str, list[str]] = {}
+    for row in shown.itertuples():
+        better, worse = (row.second, row.first) if row.difference > 0 else (row.first, row.second)
+        beaten.setdefault(better, []).append(f"{worse} ({100 * abs(row.difference):.1f}, p {row.p_holm:.2g})")
+    return "; ".join(f"{better} over {', '.join(others)}" for better, others in beaten.items())
+
+
+def describe_friedman(test: Friedman) -> str:
+    """Whether models rank differently over people, and how far people agree about the order."""
+    if test.p != test.p:
+        return "Ranks cannot be tested for fewer than three models, or where all do the same."
+    verdict = "show" if test.p < SIGNIFICANCE else "do not show"
+    return (
+        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} that some model does better than another. "
+        f"The agreement between people about the order is {test.agreement:.2f} (Kendall's W; 0: none, 1: full)."
+    )
+
+
+def describe_missing(leaderboard: pd.DataFrame) -> list[str]:
+    """Who has no score, since their fold failed."""
+    return [
+        f"{row.task}, `{row.protocol}`, “{row.model}”: no score of {row.missing}, whose fold failed."
+        for row in leaderboard[leaderboard["missing"] != ""].itertuples()
+    ]
+
+
+def describe_choice(leaderboard: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
+    """How well the configuration chosen for each person does, and which one everybody else would be given.
+
+    `leaderboard` holds the rows of one task; `chosen` those of the selection that were chosen.
+    """
+    best = leaderboard.groupby("protocol")["accuracy"].max()
+    sentences = [
+        f"Under `{row.protocol}` the choice is right in {100 * row.accuracy:.1f} % of the windows "
+        f"({100 * row.accuracy_low:.1f} to {100 * row.accuracy_high:.1f}), area under ROC {row.roc_auc:.3f}; the "
+        f"highest score there is {100 * best[row.protocol]:.1f} %."
+        for row in leaderboard[leaderboard["model"] == "chosen"].itertuples()
+    ]
+    return sentences + [
+        f"Under `{row.protocol}` people who are not among these would be given “{row.candidate}”."
+        for row in chosen[chosen["subject"] == ""].itertuples()
+    ]
+
+
+def describe_gains(gains: pd.DataFrame) -> list[str]:
+    """What rest brings each model over its own cold start (:func:`~wesadlib.evaluation.comparison.gains`)."""
+    sentences = []
+    for row in gains.itertuples():
+        verdict = "not shown to differ from its cold start"
+        if row.p_holm < SIGNIFICANCE:
+            verdict = "better than its cold start" if row.difference > 0 else "worse than its cold start"
+        sentences.append(
+            f"“{row.model}” is {verdict} by a test over people: {100 * row.difference:+.1f} points of accuracy "
+            f"({100 * row.difference_low:+.1f} to {100 * row.difference_high:+.1f}), p = {row.p:.2g}, "
+            f"adjusted for {len(gains)} models: {row.p_holm:.2g}."
+        )
+    return sentences
+
+
+def describe_rise(row: pd.Series) -> str:
+    """What the end of a learning curve (a row of :func:`~wesadlib.evaluation.learning.rise`) says of more people."""
+    interval = f"({100 * row['low']:+.1f} to {100 * row['high']:+.1f})"
+    text = (
+        f"From {row['smallest']} to {row['largest']} training people, accuracy of “{row['model']}” changes by "
+        f"{100 * row['rise']:+.1f} points {interval} for each doubling, mean of {row['people']} people; p = "
+        f"{row['p']:.2g}."
+    )
+    if row["p"] >= SIGNIFICANCE:
+        return (
+            f"{text} So neither a rise nor a plateau is shown there, and what more people would bring stays open: "
+            f"only about {100 * row['detectable']:.1f} points a doubling would show in four of five such studies."
+        )
+    if row["rise"] < 0:
+        return f"{text} So more people made it worse there, which more people like these would not mend."
+    return (
+        f"{text} So more people did help there; were the line to go on, which nobody has seen, "
+        f"{2 * row['largest']} people would bring about as much again."
+    )
+
+
+def describe_gaps(gaps: pd.DataFrame) -> list[str]:
+    """Whether models claim too much (:func:`~wesadlib.evaluation.abstention.confidence_gap`)."""
+    undecided = "these people do not show that it claims too much or too little."
+    return [
+        f"“{row.model}” claims {100 * row.confidence:.1f} % on average and achieves {100 * row.accuracy:.1f} %: a gap "
+        f"of {100 * row.gap:+.1f} points, interval over people {100 * row.gap_low:+.1f} to {100 * row.gap_high:+.1f}, "
+        f"so {undecided if row.verdict == 'undecided' else f'it is {row.verdict}.'}"
+        for row in gaps.itertuples()
+    ]
+
+
+def describe_silence(curve: pd.DataFrame, threshold: float) -> str:
+    """What abstaining below a threshold brings (:func:`~wesadlib.evaluation.abstention.risk_coverage_curve`)."""
+    everything = curve[curve["threshold"] == 0].set_index("model")["accuracy"]
+    sentences = [
+        f"“{row.model}” answers {100 * row.coverage:.1f} % of the windows and is right in {100 * row.accuracy:.1f} % "
+        f"of its answers, where it is right in {100 * everything[row.model]:.1f} % of all windows."
+        for row in curve[curve["threshold"] == threshold].itertuples()
+    ]
+    return f"At a confidence of {threshold:g}: {' '.join(sentences)}"

@@ -1,0 +1,103 @@
+"""Figures: results in, a Figure out; one module a chapter, and nothing is computed here."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import matplotlib.pyplot as plt
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+#: One colour a state through the whole book (Okabe and Ito's palette, told apart by colour-blind readers).
+STATE_COLORS = {
+    "baseline": "#0072B2",
+    "stress": "#D55E00",
+    "amusement": "#E69F00",
+    "meditation": "#009E73",
+    "transient": "#BBBBBB",
+}
+
+#: Models in the order in which they were registered take these.
+MODEL_COLORS = {
+    "logistic": "#56B4E9",
+    "forest": "#009E73",
+    "boosting": "#E69F00",
+    "resnet": "#CC79A7",
+    "joint": "#7B3294",
+    "mean": "#000000",
+    "chosen": "#D55E00",
+}
+
+NEUTRAL = "#666666"
+
+
+def style() -> None:
+    """Set the book's look: readable at phone width, no box around the axes, crisp on dense screens."""
+    plt.rcParams.update(
+        {
+            "figure.figsize": (7.0, 3.6),
+            "figure.dpi": 110,
+            "savefig.dpi": 150,
+            "figure.constrained_layout.use": True,
+            "font.size": 10,
+            "axes.titlesize": 11,
+            "axes.titlelocation": "left",
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "axes.axisbelow": True,
+            "grid.color": "#EEEEEE",
+            "legend.frameon": False,
+        }
+    )
+
+
+def subplots(rows: int = 1, columns: int = 1, *, height: float = 3.6, **options: Any) -> tuple[Figure, Any]:
+    """A figure of the book's width and its axes, which pyplot forgets: else a notebook would show it a second time."""
+    figure, axes = plt.subplots(rows, columns, figsize=(7.0, height), **options)
+    plt.close(figure)
+    return figure, axes
+
+
+def color_of(name: str) -> str:
+    """The colour of a state or a model."""
+    return {**MODEL_COLORS, **STATE_COLORS}.get(name, NEUTRAL)
+
+
+def name_states(figure: Figure, states: Iterable[str]) -> None:
+    """A legend of states over a figure."""
+    states = list(states)
+    handles = [plt.Line2D([], [], color=color_of(state), linewidth=4) for state in states]
+    figure.legend(handles, states, loc="outside upper center", ncols=len(states), handlelength=1)
+
+
+def write_names(
+    axes: Axes,
+    names: Iterable[str],
+    at: tuple[float, float] = (0, 1.01),
+    step: tuple[float, float] = (0.25, 0),
+    **text: Any,
+) -> None:
+    """Names of states or models in their colours, the first at a point of the axes and each next a step further."""
+    text = {"va": "bottom", "weight": "bold", "transform": axes.transAxes} | text
+    for k, name in enumerate(dict.fromkeys(names)):
+        axes.text(at[0] + k * step[0], at[1] + k * step[1], name, color=color_of(name), **text)
+
+
+def write_beside(axes: Axes, text: str, point: Sequence[float], shift: Sequence[float], **options: Any) -> None:
+    """Text so many points away from a point of the axes."""
+    axes.annotate(text, point, shift, textcoords="offset points", **options)
+
+
+def intervals(axes: Axes, rows: pd.DataFrame, label: str = "", **mark: Any) -> None:
+    """For each row a line from `low` to `high` and a mark at `value`, at its `height` and in its `color`."""
+    axes.hlines(rows["height"], rows["low"], rows["high"], color=rows["color"], linewidth=2.5, alpha=0.6)
+    axes.scatter(rows["value"], rows["height"], color=rows["color"], **{"s": 44, "zorder": 3, **mark})
+    for row in rows.itertuples() if label else ():
+        options = {"color": row.color, "va": "center", "fontsize": 9}
+        write_beside(axes, label.format(row.value), (row.high, row.height), (4, 0), **options)
+
+
+def bare_rows(axes: Axes) -> None:
+    """Leave out the line and the ticks at the left, where names are enough."""
+    axes.spines["left"].set_visible(False)
+    axes.tick_params(axis="y", length=0)

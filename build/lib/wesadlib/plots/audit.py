@@ -1,0 +1,111 @@
+"""Figures of the chapter on how scores come to look better than they are."""
+
+from collections.abc import Sequence
+from textwrap import fill
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from wesadlib.plots import NEUTRAL, bare_rows, color_of, intervals, subplots, write_beside, write_names
+
+_NAMED = "#D55E00"
+_CONTROLS = {
+    "cold_start": "all sensors",
+    "without_motion": "without acceleration",
+    "motion_only": "acceleration alone",
+    "shuffled_labels": "labels shuffled",
+}
+_RESPONSES = {
+    "eda": "ln of skin\nconductance level",
+    "movement": "movement, g",
+    "stai": "anxiety reported,\nSTAI points",
+}
+
+
+def plot_inflation(table: pd.DataFrame) -> Figure:
+    """Accuracy by the honest and by the broken rule, and the difference with its interval; a row a model and rule."""
+    rules = list(dict.fromkeys(table["rule"]))
+    # A gap of 0.8 rows between rules.
+    table = table.assign(group=table["rule"].map(rules.index), color=table["model"].map(color_of))
+    table = table.sort_values("group", kind="stable", ignore_index=True)
+    table["height"] = -table.index - 0.8 * table["group"]
+    figure, (left, right) = subplots(1, 2, height=0.9 + 0.3 * len(table) + 0.25 * len(rules), sharey=True)
+    left.hlines(table["height"], table["reference"], table["accuracy"], color=table["color"], linewidth=2)
+    left.scatter(
+        table["reference"], table["height"], s=40, facecolor="white", edgecolor=table["color"], linewidth=1.5, zorder=3
+    )
+    left.scatter(table["accuracy"], table["height"], s=48, color=table["color"], zorder=4)
+    points = {"value": table["inflation"], "low": table["inflation_low"], "high": table["inflation_high"]}
+    points = table.assign(**{name: 100 * values for name, values in points.items()})
+    intervals(right, points)
+    for row in points.itertuples():
+        options = {"color": row.color, "ha": "center", "va": "bottom", "weight": "bold", "fontsize": 9}
+        write_beside(right, f"{row.value:+.1f}", (row.value, row.height), (0, 4), **options)
+    heights = table.groupby("group")["height"]
+    left.set_yticks(heights.mean(), [fill(rule, 26) for rule in rules], fontsize=9)
+    left.set(xlabel="accuracy\n(open: honest)", ylim=(table["height"].min() - 0.9, 0.8))
+    right.axvline(0, color=NEUTRAL, linewidth=0.9, linestyle=":")
+    right.set_xlabel("inflation, points\n(95 % interval over people)")
+    right.margins(x=0.12)
+    bare_rows(right)
+    for axes in (left, right):
+        for height in heights.min():
+            axes.axhline(height - 0.9, color="#DDDDDD", linewidth=0.8)
+        axes.tick_params(axis="y", length=0)
+        axes.grid(axis="x")
+    write_names(left, table["model"], (0, 1), (0.4, 0))
+    return figure
+
+
+def plot_controls(table: pd.DataFrame, states: int = 2) -> Figure:
+    """What is left of a score when sensors or labels are taken away, with intervals over people; dotted: chance."""
+    controls = [name for name in _CONTROLS if name in set(table["control"])]
+    within = table.groupby("control").cumcount() - (table.groupby("control")["model"].transform("size") - 1) / 2
+    table = table.assign(height=-table["control"].map(controls.index) - 0.22 * within)
+    figure, panels = subplots(1, 2, height=1.2 + 0.5 * len(controls), sharey=True)
+    scores = {"balanced_accuracy": ("balanced accuracy", 1 / states), "roc_auc": ("area under ROC", 0.5)}
+    for axes, (score, (label, chance)) in zip(panels, scores.items(), strict=True):
+        values = {"value": table[score], "low": table[f"{score}_low"], "high": table[f"{score}_high"]}
+        intervals(axes, table.assign(color=table["model"].map(color_of), **values), "{:.2f}")
+        axes.axvline(chance, color=NEUTRAL, linewidth=0.9, linestyle=":")
+        axes.set(xlabel=label, ylim=(-len(controls) + 0.4, 0.6))
+        axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.12)
+        axes.set_xticks([k / 10 for k in range(11) if k / 10 >= axes.get_xlim()[0]])
+        axes.tick_params(axis="y", length=0)
+    panels[0].set_yticks([-k for k in range(len(controls))], [_CONTROLS[name] for name in controls])
+    write_names(panels[0], table["model"], (0, 1), (0.4, 0))
+    return figure
+
+
+def plot_people(people: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
+    """Accuracy on each person against how much that person's skin, movement and answers respond to stress."""
+    shown = [name for name in _RESPONSES if people[name].notna().any()]
+    figure, panels = subplots(1, len(shown), height=3.3, sharey=True, squeeze=False)
+    for axes, name in zip(panels[0], shown, strict=True):
+        axes.grid(axis="y")
+        axes.axvline(0, color=NEUTRAL, linewidth=0.8, linestyle=":")
+        axes.scatter(people[name], people["cold"], s=26, color="#999999")
+        part = people.loc[list(named)].dropna(subset=name).sort_values(name)
+        axes.scatter(part[name], part["cold"], s=46, color=_NAMED, zorder=3)
+        for subject, above in _sides(part[name], part["cold"]).items():
+            options = {"color": _NAMED, "weight": "bold", "fontsize": 9, "ha": "center"}
+            side = (0, 6, "bottom") if above else (0, -6, "top")
+            write_beside(axes, subject, tuple(part.loc[subject, [name, "cold"]]), side[:2], va=side[2], **options)
+        axes.set_xlabel(_RESPONSES[name], fontsize=9)
+        axes.margins(x=0.2, y=0.12)
+    panels[0, 0].set_ylabel("accuracy when left out")
+    figure.supxlabel("change from baseline to stress", fontsize=10)
+    return figure
+
+
+def _sides(across: pd.Series, up: pd.Series) -> dict[str, bool]:
+    # A name stands above its mark where the nearest other mark is below it, so that names do not cover each other.
+    sides = {}
+    for subject in across.index:
+        others = across.index.drop(subject)
+        distance = (across[others] - across[subject]).abs() / max(np.ptp(across), 1e-9)
+        distance += (up[others] - up[subject]).abs() / max(np.ptp(up), 1e-9)
+        nearest = distance.idxmin() if len(others) else subject
+        sides[subject] = (up[subject], across[subject]) > (up[nearest], across[nearest])
+    return sides

@@ -1,0 +1,106 @@
+"""Figures of the chapter on features and the baseline: distributions, responses, effects, correlations, weights."""
+
+import numpy as np
+import pandas as pd
+import seaborn as sns
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, name_states, subplots
+
+
+def readable_name(feature: str) -> str:
+    """A feature's name without its device and underscores: ``wrist_eda_mean`` reads ``eda mean``."""
+    return feature.partition("_")[2].replace("_", " ")
+
+
+def plot_distributions(values: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
+    """Density of each feature of `units` over windows, a line a state; `values` has a column a feature, and `label`."""
+    figure, panels = _panels(len(units))
+    for axes, (feature, unit) in zip(panels, units.items(), strict=True):
+        # The axis ends where nearly all windows do, so that a few extremes do not flatten the rest.
+        low, high = values[feature].quantile([0.005, 0.99])
+        for state in states:
+            samples = values.loc[values["label"] == state, feature].dropna()
+            if samples.nunique() > 1:
+                sns.kdeplot(samples, ax=axes, color=STATE_COLORS[state], fill=True, alpha=0.25, linewidth=1.8, cut=0)
+        if low < high:
+            axes.set_xlim(low, high)
+        axes.set(xlabel=unit or "share", ylabel="", yticks=[], title=readable_name(feature))
+        axes.spines["left"].set_visible(False)
+    name_states(figure, states)
+    return figure
+
+
+def plot_responses(means: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
+    """Each person's mean in two states, joined by a line; thick: the mean over people."""
+    figure, panels = _panels(len(units))
+    for axes, (feature, unit) in zip(panels, units.items(), strict=True):
+        table = means[means["feature"] == feature].pivot(index="subject", columns="state", values="value")[states]
+        axes.plot([0, 1], table.T, color=NEUTRAL, alpha=0.45, linewidth=1)
+        axes.plot([0, 1], table.mean(), color="black", linewidth=2.5)
+        for position, state in enumerate(states):
+            axes.scatter(np.full(len(table), position), table[state], color=STATE_COLORS[state], s=22, zorder=3)
+        axes.set(xlim=(-0.35, 1.35), ylabel=unit or "share", title=readable_name(feature))
+        axes.set_xticks([0, 1], states)
+    return figure
+
+
+def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
+    """Effect of a state on the features that it moves most, in two units: all people's spread, and the person's own."""
+    shown = effects.head(rows).iloc[::-1]
+    figure, axes, position = _feature_rows(shown.index)
+    color = STATE_COLORS[state]
+    axes.hlines(position, shown["pooled_effect"], shown["own_effect"], color=NEUTRAL, alpha=0.4, linewidth=1)
+    axes.scatter(shown["pooled_effect"], position, color=color, s=34, zorder=3)
+    axes.scatter(shown["own_effect"], position, facecolor="white", edgecolor=color, s=34, linewidth=1.5, zorder=3)
+    axes.set_xlabel("response, in standard deviations\n(filled: of all rest windows; open: of the person's own rest)")
+    beside = {"xycoords": ("axes fraction", "data"), "fontsize": 9, "color": NEUTRAL}
+    for height, row in enumerate(shown.itertuples()):
+        axes.annotate(f"{row.other_way} of {row.people}", (1.01, height), va="center", **beside)
+    axes.annotate("the other way", (1.01, len(shown) - 0.3), **beside)
+    return figure
+
+
+def plot_correlations(correlation: pd.DataFrame) -> Figure:
+    """Heat map of correlations in the order given; the columns are those of the rows."""
+    count = len(correlation)
+    figure, axes = subplots(height=1.2 + 0.17 * count)
+    image = axes.imshow(correlation, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest")
+    axes.set_yticks(range(count), [readable_name(name) for name in correlation.index], fontsize=9)
+    axes.set_xticks([])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    figure.colorbar(image, ax=axes, shrink=0.5, label="rank correlation within people", ticks=[-1, 0, 1])
+    return figure
+
+
+def plot_weights(weights: pd.DataFrame, state: str, rows: int = 18) -> Figure:
+    """The heaviest weights (feature, fit), a line from the smallest to the largest over fits, a dot for their mean."""
+    mean = weights.mean(axis=1)
+    shown = mean.sort_values(key=abs, ascending=False).index[:rows][::-1]
+    figure, axes, position = _feature_rows(shown)
+    axes.hlines(position, weights.loc[shown].min(axis=1), weights.loc[shown].max(axis=1), color=NEUTRAL, linewidth=1.5)
+    axes.scatter(mean[shown], position, color=MODEL_COLORS["logistic"], s=34, zorder=3)
+    axes.set_xlabel(f"weight per standard deviation (right of 0: speaks for {state})")
+    return figure
+
+
+def _feature_rows(features: pd.Index) -> tuple[Figure, Axes, np.ndarray]:
+    figure, axes = subplots(height=0.9 + 0.27 * len(features))
+    position = np.arange(len(features))
+    axes.axvline(0, color="black", linewidth=0.8)
+    axes.set_yticks(position, [readable_name(name) for name in features])
+    axes.set_ylim(-0.7, len(features) - 0.3)
+    axes.tick_params(axis="y", length=0)
+    return figure, axes, position
+
+
+def _panels(count: int) -> tuple[Figure, list[Axes]]:
+    columns = min(3, count)
+    lines = -(-count // columns)
+    figure, grid = subplots(lines, columns, height=0.4 + 1.9 * lines, squeeze=False)
+    panels = list(grid.flat)
+    for unused in panels[count:]:
+        unused.set_axis_off()
+    return figure, panels[:count]

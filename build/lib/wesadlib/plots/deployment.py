@@ -1,0 +1,102 @@
+"""Figures of the chapter on deployment: how long answers take, under which load, and a stream's course."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter, ScalarFormatter
+
+from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_beside
+
+_COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
+
+#: Where the labels of p50, p95 and p99 go, in points: the last two lie close together.
+_LABEL_SHIFTS = ((8, -6), (8, -12), (-8, 5))
+
+
+def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figure:
+    """Share of answers that are there after so many milliseconds, over HTTP and without a server.
+
+    `latency` is ``where milliseconds``, a row a request; the `quantiles` p50, p95 and p99 are marked on the curve of
+    the answers over HTTP.
+    """
+    figure, axes = subplots(height=3.2)
+    # The curves may lie on each other, so their names stand where no curve is: below, at the right.
+    for (where, color), height in zip(_COLORS.items(), (0.16, 0.06), strict=True):
+        times = np.sort(latency.loc[latency["where"] == where, "milliseconds"])
+        axes.step(times, np.arange(1, len(times) + 1) / len(times), where="post", color=color, linewidth=2)
+        axes.text(0.98, height, where, transform=axes.transAxes, ha="right", color=color, weight="bold")
+    for (name, value), shift in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
+        point = (value, float(name.removeprefix("p")) / 100)
+        axes.plot(*point, "o", color=_COLORS["over HTTP"], markersize=5)
+        write_beside(axes, f"{name} {value:.0f} ms", point, shift, ha="right" if shift[0] < 0 else "left")
+    axes.set(xlabel="time to the answer, ms", ylabel="answered by then", ylim=(0, 1.12))
+    axes.set_xlim(0, 1.18 * latency["milliseconds"].max())
+    axes.yaxis.set_major_formatter(PercentFormatter(1))
+    return figure
+
+
+def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> Figure:
+    """Probability of stress in the course of a stream, ``time_s probability status abstained``.
+
+    Stress begins at `onset_s`; between one less `min_confidence` and this the model abstains.
+    """
+    figure, axes = subplots(height=3.2)
+    color = STATE_COLORS["stress"]
+    course = course.assign(minute=course["time_s"] / 60)
+    axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
+    axes.plot(course["minute"], course["probability"], color=color, linewidth=1.5, alpha=0.5)
+    for abstained, face in ((False, color), (True, "white")):
+        part = course[(course["status"] == "ok") & (course["abstained"] == abstained)]
+        axes.plot(part["minute"], part["probability"], "o", color=color, mfc=face, markersize=5)
+    rejected = course.loc[course["status"] == "rejected", "minute"]
+    axes.plot(rejected, np.full(len(rejected), 0.02), "x", color=NEUTRAL, markersize=6)
+    axes.axvline(onset_s / 60, color=NEUTRAL, linestyle="--", linewidth=1)
+    axes.text(onset_s / 60, 1.04, "stress begins", ha="center", color=NEUTRAL)
+    axes.set(xlabel="time in the recording, min", ylabel="probability of stress", ylim=(0, 1.12), yticks=[0, 0.5, 1])
+    return figure
+
+
+def plot_load(rates: pd.DataFrame) -> Figure:
+    """What comes of rising rates: time to the answer, answers, failures, and how many windows are computed together.
+
+    `rates` is ``rate saturated p50_ms p95_ms p99_ms requests requests_per_s errors batch_windows``, a row a rate.
+    """
+    figure, panels = subplots(2, 2, height=4.7, sharex=True)
+    (times, answered), (failed, together) = panels
+    _plot_times(times, rates)
+    for axes, values, top, label in (
+        (answered, rates["requests_per_s"], rates["rate"], "answered a second"),
+        (failed, 100 * rates["errors"] / rates["requests"], [1.0], "failed, %"),
+        (together, rates["batch_windows"], [1.0], "windows in a batch"),
+    ):
+        axes.plot(rates["rate"], values, "o-", color="black", linewidth=2, markersize=4)
+        axes.set(ylabel=label, ylim=(0, 1.1 * np.nanmax([*values, *top])))
+    answered.plot(rates["rate"], rates["rate"], ":", color=NEUTRAL, linewidth=1, zorder=0)
+    color = STATE_COLORS["stress"]
+    for rate in rates.loc[rates["saturated"], "rate"]:
+        for axes in panels.flat:
+            axes.axvline(rate, color=color, linestyle="--", linewidth=1)
+        place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "bottom"}
+        write_beside(times, "too many", (rate, 0.03), (-4, 0), color=color, **place)
+    for axes in (failed, together):
+        axes.set_xlabel("requests asked for a second")
+    return figure
+
+
+def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
+    for name, shade, up in (("p50", "#999999", -9), ("p95", "#555555", 0), ("p99", "black", 9)):
+        times = rates[f"{name}_ms"]
+        axes.plot(rates["rate"], times, "o-", color=shade, linewidth=2, markersize=4)
+        if np.isfinite(times.iloc[0]):
+            text = {"ha": "right", "va": "center", "color": shade, "weight": "bold"}
+            write_beside(axes, name, (rates["rate"].iloc[0], times.iloc[0]), (-8, up), **text)
+    axes.set(xscale="log", yscale="log", ylabel="time to the answer, ms")
+    axes.margins(y=0.15)
+    axes.set_xlim(left=0.4 * rates["rate"].min())
+    axes.set_xticks(list(rates["rate"])[:: -max(1, len(rates) // 3)])
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_major_formatter(ScalarFormatter())
+        axis.set_minor_formatter("")

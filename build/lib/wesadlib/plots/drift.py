@@ -1,0 +1,96 @@
+"""Figures of the chapter on drift: the naive test, the null distribution, the rate of false alarms, shifts noticed."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wesadlib.plots import NEUTRAL, bare_rows, subplots
+
+_HEALTHY, _ALARM = "#0072B2", "#D55E00"
+_KIND_LABELS = {
+    "gain": "gain: factor",
+    "offset": "offset: in the sensor's spread",
+    "noise": "noise: in the sensor's spread",
+    "population": "other people: every feature higher by so many SDs between people",
+    "load": "other load: share of each person's windows that is stress",
+}
+
+
+def plot_naive(alarms: pd.DataFrame) -> Figure:
+    """How many healthy people a test on windows raises the alarm for, a bar a stricter demand."""
+    counts = alarms.groupby("least_distance")["alarm"].agg(["sum", "size"])
+    names = ["any significant feature", *(f"and a distance above {least:g}" for least in counts.index[1:])]
+    figure, axes = subplots(height=2.4)
+    bars = axes.barh(names[: len(counts)], counts["sum"], color=_ALARM, height=0.65)
+    axes.bar_label(bars, [f"{row['sum']} of {row['size']}" for _, row in counts.iterrows()], padding=4)
+    axes.set_xlim(0, 1.15 * max(counts["size"].max(), 1) if len(counts) else 1)
+    axes.invert_yaxis()
+    axes.set_xlabel("healthy people for whom a test that counts windows raises the alarm")
+    bare_rows(axes)
+    return figure
+
+
+def plot_nulls(nulls: pd.DataFrame, people: int, threshold: float | None) -> Figure:
+    """Statistic of healthy batches against how many people they hold, with the threshold of batches of `people`."""
+    figure, axes = subplots(height=3.0)
+    for size, rows in nulls.groupby("people"):
+        spread = np.random.default_rng(0).uniform(-0.25, 0.25, len(rows))
+        axes.plot(size + spread, rows["distance"], "o", color=_HEALTHY, markersize=3.5, alpha=0.5, markeredgewidth=0)
+        axes.hlines(rows["distance"].median(), size - 0.32, size + 0.32, color="black", linewidth=1.5)
+    if threshold is not None:
+        axes.hlines(threshold, people - 0.42, people + 0.42, color=_ALARM, linewidth=2)
+        box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
+        text = {"color": _ALARM, "va": "center", "fontsize": 9, "fontweight": "bold", "bbox": box}
+        axes.text(people + 0.46, threshold, "alarm above", **text)
+    sizes = sorted(set(nulls["people"]))
+    axes.set_xticks(sizes)
+    axes.set(xlim=(min(sizes, default=1) - 0.6, max([*sizes, people]) + 0.9), ylim=(0, 1.02))
+    axes.set(xlabel="people in a healthy batch", ylabel="largest distance to the rest")
+    return figure
+
+
+def plot_rate(rates: pd.DataFrame) -> Figure:
+    """Rate of false alarms observed on left-out batches against the rate claimed.
+
+    Between `low` and `high` the observed share of so few independent batches falls where the claim is true.
+    """
+    figure, axes = subplots(height=3.4)
+    axes.fill_between(rates["claimed"], rates["low"], rates["high"], color=NEUTRAL, alpha=0.18, linewidth=0)
+    axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=1, linestyle="--")
+    axes.plot(rates["claimed"], rates["observed"], "o-", color=_HEALTHY, linewidth=2)
+    end = rates["claimed"].max() * 1.06
+    axes.set_xlim(0, end)
+    axes.set_ylim(0, max(end, np.nanmax(rates[["observed", "high"]].to_numpy()) * 1.03))
+    for height, name, color in ((0.95, "observed", _HEALTHY), (0.85, "as claimed", NEUTRAL)):
+        axes.text(0.02, height, name, color=color, fontweight="bold", transform=axes.transAxes, va="top")
+    axes.set(xlabel="rate of false alarms claimed", ylabel="share of healthy batches alarmed")
+    return figure
+
+
+def plot_shifts(shifts: pd.DataFrame) -> Figure:
+    """Which shifts are noticed: a table in colours, a panel a kind, a row a sensor, a column a size.
+
+    Where no batch could be judged, distances are shown instead.
+    """
+    column = "noticed" if shifts["noticed"].notna().any() else "distance"
+    panels = {kind: rows for kind, rows in shifts.groupby("kind", sort=False) if kind != "none"}
+    heights = [rows["sensor"].nunique() + 1.1 for rows in panels.values()]
+    figure, axes = subplots(len(panels), height=0.36 * sum(heights) + 0.6, height_ratios=heights, squeeze=False)
+    for panel, (kind, rows) in zip(axes[:, 0], panels.items(), strict=True):
+        table = rows.pivot_table(index="sensor", columns="size", values=column, sort=False, dropna=False)
+        _color_table(panel, table.sort_index(axis=1), column)
+        panel.set_title(_KIND_LABELS.get(kind, kind), fontsize=10)
+    return figure
+
+
+def _color_table(axes: Axes, table: pd.DataFrame, column: str) -> None:
+    values = table.to_numpy(float)
+    axes.imshow(values, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
+    for (row, place), value in np.ndenumerate(values):
+        text = "" if np.isnan(value) else f"{100 * value:.0f} %" if column == "noticed" else f"{value:.2f}"
+        axes.text(place, row, text, ha="center", va="center", fontsize=9, color="white" if value > 0.75 else "black")
+    axes.set_xticks(range(table.shape[1]), [f"{size:g}" for size in table.columns])
+    axes.set_yticks(range(len(table)), [str(sensor).replace("_", " ") for sensor in table.index])
+    axes.tick_params(length=0, labelsize=9)
+    axes.spines[:].set_visible(False)

@@ -1,0 +1,35 @@
+"""Windows to scores, verdicts and reasons: what may be learnt from, scored and answered, and why not."""
+
+from wesadlib.quality.assess import (
+    Assessment,
+    assess_arrays,
+    assess_quality,
+    count_accepted,
+    count_reasons,
+    describe_coverage,
+    pick_examples,
+    quality_only,
+    sweep_cutoff,
+    widest_gap,
+)
+from wesadlib.quality.rules import RANGES, RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
+
+__all__ = [
+    "RANGES",
+    "RULES",
+    "THRESHOLDS",
+    "Assessment",
+    "Rule",
+    "assess_arrays",
+    "assess_quality",
+    "count_accepted",
+    "count_reasons",
+    "describe_coverage",
+    "describe_rules",
+    "pick_examples",
+    "quality_only",
+    "read_thresholds",
+    "signal_of",
+    "sweep_cutoff",
+    "widest_gap",
+]

@@ -1,0 +1,234 @@
+"""The rules of quality as data: definition, cut-off, source, and the signals that each is asked of."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.errors import InputError
+from wesadlib.params import Params
+from wesadlib.quality import scores
+from wesadlib.quality.scores import STILL_G, TEMPLATE_CORRELATION
+from wesadlib.signals import RAW_STATISTICS, Windows
+
+SIGNALS = ("ecg", "bvp", "eda", "emg", "resp", "temp", "acc")
+
+#: Where a body can be, in the signal's unit. Skin conductance after Kleckner (2018); for temperature 28 degC rather
+#: than that source's 30 lets in cold hands, and a sensor that hangs in a room reads 20 to 25; ECG, EMG, respiration and
+#: acceleration generously beyond what these recorders give, so that a wrong unit is seen.
+RANGES: dict[str, tuple[float, float]] = {
+    "ecg": (-5.0, 5.0),
+    "emg": (-5.0, 5.0),
+    "resp": (-60.0, 60.0),
+    "eda": (0.05, 60.0),
+    "temp": (28.0, 40.0),
+    "acc": (-8.0, 8.0),
+}
+
+#: How fast a body can move, in the signal's unit a second, over so many seconds: Kleckner (2018) for skin conductance;
+#: a temperature sensor that has come off cools by 0.2 degC a second, skin by a tenth of that.
+SPEEDS: dict[str, tuple[float, float]] = {"eda": (10.0, 1.0), "temp": (0.1, 5.0)}
+
+#: A second in which the signal's range is below this, in its unit, is quiet, and ten of them in a row are a flat line:
+#: a sensor that touches nobody reads noise, which never stands still. Hearts and breathing chests do not fall below.
+NOISE_FLOORS: dict[str, float] = {"ecg": 0.1, "bvp": 4.0, "resp": 0.3}
+
+#: A repeated extreme counts as a rail from this absolute value on: slow, coarsely quantised signals repeat their
+#: extremes in perfect health, and an accelerometer of a hand at rest does nothing else.
+RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda": 20.0, "acc": 1.9}
+
+
+@dataclass(frozen=True)
+class Channel:
+    """One channel of windows: what the score of a rule reads."""
+
+    windows: Windows
+    position: int
+
+    @property
+    def signal(self) -> str:
+        """Such as ``acc`` of ``wrist_acc_x``."""
+        return signal_of(self.windows.channels[self.position])
+
+    @property
+    def values(self) -> np.ndarray:
+        """Samples (window, time)."""
+        return self.windows.signal[:, self.position]
+
+    @property
+    def axes(self) -> list[int]:
+        """Positions of the axes of acceleration of its device."""
+        device = self.windows.channels[self.position].split("_")[0]
+        return [k for k, name in enumerate(self.windows.channels) if name.startswith(f"{device}_acc")]
+
+    def raw(self, statistic: str) -> np.ndarray:
+        """One of the raw statistics, (window, channel)."""
+        return self.windows.raw_statistics[..., RAW_STATISTICS.index(statistic)].astype(np.float64)
+
+
+def _completeness(channel: Channel) -> np.ndarray:
+    return 1 - channel.raw("missing_share")[:, channel.position]
+
+
+def _flat_line(channel: Channel) -> np.ndarray:
+    windows, signal = channel.windows, channel.signal
+    # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
+    sensor = channel.axes if signal == "acc" else [channel.position]
+    flat_s = np.fmin.reduce(channel.raw("longest_flat_s")[:, sensor], axis=1)
+    if signal in NOISE_FLOORS:
+        flat_s = np.fmax(flat_s, scores.longest_quiet_s(channel.values, windows.rate_hz, NOISE_FLOORS[signal]))
+    return 1 - np.minimum(flat_s / windows.window_s, 1)
+
+
+def _range(channel: Channel) -> np.ndarray:
+    speed, over_s = SPEEDS.get(channel.signal, (np.inf, 1.0))
+    lag = max(round(over_s * channel.windows.rate_hz), 1)
+    return scores.in_range(channel.values, *RANGES[channel.signal], speed * over_s, lag)
+
+
+def _saturation(channel: Channel) -> np.ndarray:
+    return scores.off_rail(channel.raw("rail_share")[:, channel.position], channel.values, RAILS[channel.signal])
+
+
+def _motion(channel: Channel) -> np.ndarray | float:
+    windows = channel.windows
+    return scores.stillness(windows.signal[:, channel.axes], windows.rate_hz) if channel.axes else np.nan
+
+
+def _beats(channel: Channel) -> np.ndarray | float:
+    windows, name = channel.windows, channel.windows.channels[channel.position]
+    if name not in windows.beat_sources:
+        return np.nan
+    beat_s = windows.beat_s[:, windows.beat_sources.index(name)]
+    return scores.beat_plausibility(beat_s, channel.values, windows.rate_hz, windows.window_s)
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of quality.
+
+    Attributes
+    ----------
+    name : str
+        As it appears in a reason.
+    definition : str
+        What the score is: always a share, 1 is best.
+    thresholds : dict
+        Signal to the parameter that holds its cut-off; a signal that is not named is not asked.
+    source : str
+        Key in the book's references, or "own".
+    score : callable
+        Of a :class:`Channel`: scores (window,), NaN where nothing can be read.
+    """
+
+    name: str
+    definition: str
+    thresholds: Mapping[str, str]
+    source: str
+    score: Callable[[Channel], np.ndarray | float]
+
+
+def _same(threshold: str, *signals: str) -> dict[str, str]:
+    return dict.fromkeys(signals, threshold)
+
+
+#: The rules, in the order in which a tie between reasons is broken.
+RULES: tuple[Rule, ...] = (
+    Rule(
+        "completeness",
+        "share of the samples that arrived, counted at the native rate",
+        _same("min_completeness", *SIGNALS),
+        "own",
+        _completeness,
+    ),
+    Rule(
+        "flat line",
+        "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis; in "
+        "ECG, BVP and respiration ten seconds or more of nothing but noise are no change",
+        {
+            **_same("max_flat_fast_s", "ecg", "bvp", "emg", "resp"),
+            "eda": "max_flat_s",
+            **_same("max_flat_coarse_s", "temp", "acc"),
+        },
+        "clifford2012",
+        _flat_line,
+    ),
+    Rule(
+        "physiological range",
+        "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can",
+        _same("min_in_range_share", *RANGES),
+        "kleckner2018",
+        _range,
+    ),
+    Rule(
+        "saturation",
+        "1 - share of the samples at the window's own repeated extreme, at the native rate",
+        _same("max_saturated_share", *RAILS),
+        "own",
+        _saturation,
+    ),
+    Rule(
+        "motion",
+        f"share of the seconds in which the magnitude of acceleration varies by less than {STILL_G} g (SD)",
+        _same("min_motion_score", "ecg", "bvp", "eda", "emg", "resp"),
+        "own",
+        _motion,
+    ),
+    Rule(
+        "beat plausibility",
+        "share of the window covered by beats that come at 40 to 180 a minute, differ by at most a factor of 2.2, "
+        f"and look like the window's mean beat (correlation {TEMPLATE_CORRELATION})",
+        {"ecg": "min_beat_plausibility", "bvp": "min_pulse_plausibility"},
+        "orphanidou2015",
+        _beats,
+    ),
+)
+
+THRESHOLDS: tuple[str, ...] = tuple(dict.fromkeys(name for rule in RULES for name in rule.thresholds.values()))
+
+
+def read_thresholds(thresholds: Any = None) -> dict[str, float]:
+    """Gather the cut-offs as plain values, from whatever holds the names in :data:`THRESHOLDS`; None: the defaults."""
+    thresholds = Params() if thresholds is None else thresholds
+    if not isinstance(thresholds, Mapping):
+        return {name: float(getattr(thresholds, name)) for name in THRESHOLDS}
+    missing = [name for name in THRESHOLDS if name not in thresholds]
+    if missing:
+        raise InputError(f"quality thresholds: `{missing[0]}` is missing; all of {', '.join(THRESHOLDS)} are needed.")
+    return {name: float(thresholds[name]) for name in THRESHOLDS}
+
+
+def describe_rules(thresholds: Any = None) -> pd.DataFrame:
+    """Tabulate the rules with the cut-offs in force: a row a rule and cut-off.
+
+    Parameters
+    ----------
+    thresholds : Params, mapping or None
+        As in :func:`assess_quality`.
+
+    Returns
+    -------
+    DataFrame
+        Columns ``rule signals definition parameter cutoff source``; `cutoff` in the parameter's own unit.
+    """
+    values = read_thresholds(thresholds)
+    rows = []
+    for rule in RULES:
+        for parameter in dict.fromkeys(rule.thresholds.values()):
+            signals = ", ".join(signal for signal in SIGNALS if rule.thresholds.get(signal) == parameter)
+            rows.append((rule.name, signals, rule.definition, parameter, values[parameter], rule.source))
+    return pd.DataFrame(rows, columns=["rule", "signals", "definition", "parameter", "cutoff", "source"])
+
+
+@cache
+def signal_of(channel: str) -> str:
+    """Signal of a channel: ``wrist_acc_x`` is ``acc``."""
+    parts = channel.split("_")
+    if len(parts) < 2 or parts[1] not in SIGNALS:
+        raise InputError(
+            f"channel {channel}: no quality rules for it; names are <device>_<signal>, with {', '.join(SIGNALS)}."
+        )
+    return parts[1]

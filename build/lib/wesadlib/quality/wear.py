@@ -1,0 +1,102 @@
+"""Whether a device was worn, and which sensors touched, minute by minute: rules as data, each with unit and source."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.data import Recording
+
+
+class WearRule(NamedTuple):
+    """What a minute of a channel is called, and when."""
+
+    name: str
+    signals: tuple[str, ...]
+    definition: str
+    cutoff: float
+    unit: str
+    source: str
+
+
+#: In this order: the first that holds names the minute.
+WEAR_RULES: tuple[WearRule, ...] = (
+    WearRule("missing", ("bvp", "ecg", "eda", "temp", "acc"), "share of samples missing above", 0.5, "share", ""),
+    WearRule("stuck", ("bvp", "ecg", "eda"), "range over the minute at most", 0.0, "unit of the channel", ""),
+    WearRule("not touching", ("eda",), "median skin conductance below", 0.05, "uS", "boucsein2012"),
+    WearRule("cold", ("temp",), "median temperature below", 26.0, "degC", "zhou2015"),
+    WearRule("still", ("acc",), "SD of every axis below", 0.013, "g", "vanhees2011"),
+)
+#: Of cold, still and not touching, a minute in which so many hold is one in which nobody wears the device.
+SIGNS_OF_NO_WEAR = 2
+MINUTE_S = 60.0
+_CUTOFFS = {rule.name: rule.cutoff for rule in WEAR_RULES}
+
+
+def assess_wear(recording: Recording, cutoffs: Mapping[str, float] | None = None) -> pd.DataFrame:
+    """What each minute of a recording was like, by :data:`WEAR_RULES`.
+
+    Parameters
+    ----------
+    recording : Recording
+        Of one device.
+    cutoffs : mapping of str to float, optional
+        Rule -> cut-off, where it is not that of the table.
+
+    Returns
+    -------
+    DataFrame
+        A row a minute: ``start_s``, ``worn`` (bool), and for each sensor what holds of it: the name of a rule, or
+        "good". A last minute that is not whole is left out, unless it is the only one.
+    """
+    limits = {**_CUTOFFS, **(cutoffs or {})}
+    minutes = max(int(recording.duration_s // MINUTE_S), 1)
+    sensors: dict[str, list[str]] = {}
+    for channel in recording.signals:
+        sensors.setdefault(channel.rsplit("_", 1)[0] if "_acc_" in channel else channel, []).append(channel)
+    table = pd.DataFrame({"start_s": np.arange(minutes) * MINUTE_S, "worn": True})
+    signs = np.zeros(minutes, int)
+    for sensor, channels in sensors.items():
+        values = np.stack([_minutes(recording, channel, minutes) for channel in channels], axis=1)
+        state = _states(sensor.rsplit("_", 1)[1], values, limits)
+        table[sensor] = state
+        signs += np.isin(state, ["not touching", "cold", "still"])
+    table["worn"] = signs < SIGNS_OF_NO_WEAR
+    return table
+
+
+def _minutes(recording: Recording, channel: str, minutes: int) -> np.ndarray:
+    """Samples (minute, time), NaN where there are none."""
+    signal = recording.signals[channel]
+    size = round(MINUTE_S * signal.attrs["rate_hz"])
+    padded = np.full(minutes * size, np.nan)
+    length = min(len(signal), len(padded))
+    padded[:length] = signal.values[:length]
+    return padded.reshape(minutes, size)
+
+
+def _states(signal: str, values: np.ndarray, limits: Mapping[str, float]) -> np.ndarray:
+    """Name of what holds of each minute, of values (minute, axis, time)."""
+    present = np.isfinite(values)
+    filled = np.where(present, values, np.nan)
+    missing = 1 - present.mean(axis=(1, 2))
+    state = np.full(len(values), "good", dtype="U12")
+    readable = missing < 1
+    middle, spread, span = (np.full(len(values), np.nan) for _ in range(3))
+    if readable.any():
+        some = filled[readable]
+        middle[readable] = np.nanmedian(some, axis=(1, 2))
+        spread[readable] = np.nanmax(np.nanstd(some, axis=2), axis=1)
+        span[readable] = (np.nanmax(some, axis=2) - np.nanmin(some, axis=2)).max(axis=1)
+    holds = {
+        "missing": missing > limits["missing"],
+        "stuck": span <= limits["stuck"],
+        "not touching": middle < limits["not touching"],
+        "cold": middle < limits["cold"],
+        "still": spread < limits["still"],
+    }
+    for rule in reversed(WEAR_RULES):
+        if signal in rule.signals:
+            state[holds[rule.name]] = rule.name
+    return state

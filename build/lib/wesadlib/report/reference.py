@@ -1,0 +1,120 @@
+"""The small results of a run that are worth keeping in version control, for readers who do not have the recordings."""
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+
+from wesadlib import artefacts, plots
+from wesadlib.errors import InputError
+from wesadlib.evaluation import score
+from wesadlib.evaluation.predictions import of_every_seed
+from wesadlib.plots.audit import plot_inflation
+from wesadlib.plots.comparison import plot_leaderboard
+from wesadlib.plots.loso import plot_subjects
+
+#: Files of a reference; the last two figures are there where the run has what they show.
+SUMMARY, PREDICTIONS, SUBJECTS, PARAMETERS = "summary.json", "predictions.parquet", "subjects.csv", "params.yaml"
+FIGURE, INFLATION, LEADERBOARD = "subjects.png", "inflation.png", "leaderboard.png"
+
+#: Artefacts that are kept as tables, each as ``<artefact>.csv``, where the run has them. What is large and follows from
+#: the predictions, such as abstention at every threshold, is not kept twice.
+TABLES = ("selection", "inflation", "controls", "comparison", "learning")
+
+#: Models in the figure: the baseline, the network and the one chosen; all of them would hide each other.
+DRAWN = ("logistic", "resnet", "chosen")
+
+
+@dataclass(frozen=True)
+class Reference:
+    """Kept results of a run: summary, predictions, parameters (but where its recordings were) and :data:`TABLES`."""
+
+    summary: dict[str, Any]
+    predictions: pd.DataFrame
+    parameters: dict[str, Any]
+    tables: dict[str, pd.DataFrame]
+
+    @property
+    def task(self) -> str:
+        """The run's own task, the first that it scored."""
+        return self.summary["results"][0]["task"]
+
+    def inflation(self, shortcut: str = "") -> pd.DataFrame:
+        """By how much each shortcut flatters each model, or one shortcut alone; empty where that was not measured."""
+        table = self.tables.get("inflation", pd.DataFrame(columns=["shortcut"]))
+        return table[table["shortcut"] == shortcut] if shortcut else table
+
+    def leaderboard(self) -> pd.DataFrame:
+        """Every task, protocol and model scored on all windows; empty where the run did not compare them."""
+        table = self.tables.get("comparison", pd.DataFrame(columns=["windows", "task"]))
+        return table[table["windows"] == "all"].reset_index(drop=True)
+
+
+def write_reference(run: artefacts.Run, folder: Path) -> Path:
+    """Keep a run's summary, parameters, predictions and small tables, and draw each person's score.
+
+    What is in `folder` already is replaced as a whole; no signal of anybody is kept. A run of simulated people, or one
+    that was not finished, is refused.
+    """
+    if not run.summary.is_file():
+        raise InputError(f"{run.summary} is missing: run `wesad book` with the profile of `{run.name}` first.")
+    summary = json.loads(run.summary.read_text(encoding="utf-8"))
+    if summary["data"].get("simulated", True):
+        raise InputError(f"{run.summary}: its people are simulated; a reference is kept of real people only.")
+    predictions = run.read_table("predictions")
+    plots.style()
+    with artefacts.replacing(folder) as partial:
+        partial.mkdir(parents=True)
+        shutil.copy(run.summary, partial / SUMMARY)
+        if (parameters := run.folder / PARAMETERS).is_file():
+            values = yaml.safe_load(parameters.read_text(encoding="utf-8"))
+            # Where the recordings lay is of no use to anybody else.
+            values.pop("wesad_root", None)
+            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+            (partial / PARAMETERS).write_text(text, encoding="utf-8")
+        single = predictions.astype(dict.fromkeys(_probabilities(predictions), "float32"))
+        single.to_parquet(partial / PREDICTIONS, index=False, compression="zstd")
+        tables = {name: run.read_table(name) for name in TABLES if run.path(name).exists()}
+        for name, table in {"subjects": score(predictions, by="subject"), **tables}.items():
+            table.to_csv(partial / f"{name}.csv", index=False, float_format="%.6g")
+        _draw(read_reference(partial), partial)
+    return folder
+
+
+def read_reference(folder: Path) -> Reference:
+    """Read what :func:`write_reference` kept."""
+    if not (folder / SUMMARY).is_file():
+        raise InputError(f"{folder / SUMMARY} is missing: `make reference WESAD_ROOT=…` makes it.")
+    predictions = pd.read_parquet(folder / PREDICTIONS)
+    # What was rounded to the precision of a file sums to one again.
+    rounded = predictions[_probabilities(predictions)].astype(float)
+    predictions[rounded.columns] = rounded.div(rounded.sum(axis="columns"), axis="index")
+    parameters = folder / PARAMETERS
+    tables = {name: folder / f"{name}.csv" for name in TABLES}
+    return Reference(
+        summary=json.loads((folder / SUMMARY).read_text(encoding="utf-8")),
+        predictions=predictions,
+        parameters=yaml.safe_load(parameters.read_text(encoding="utf-8")) if parameters.is_file() else {},
+        tables={name: pd.read_csv(path) for name, path in tables.items() if path.is_file()},
+    )
+
+
+def _probabilities(predictions: pd.DataFrame) -> list[str]:
+    return [name for name in predictions if name.startswith("p_")]
+
+
+def _draw(reference: Reference, folder: Path) -> None:
+    cold = reference.predictions.query("task == @reference.task and protocol == 'cold_start'")
+    some = cold[cold["model"].isin(DRAWN)]
+    shown = of_every_seed(some if len(some) else cold)
+    figures = {FIGURE: plot_subjects(score(shown, by="subject"), score(shown))}
+    if len(reference.inflation()):
+        figures[INFLATION] = plot_inflation(reference.inflation())
+    if "comparison" in reference.tables:
+        figures[LEADERBOARD] = plot_leaderboard(reference.leaderboard().query("task == @reference.task"))
+    for name, figure in figures.items():
+        figure.savefig(folder / name, dpi=110)

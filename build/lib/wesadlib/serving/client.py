@@ -1,0 +1,314 @@
+"""Clients, for scripts, the book and the tests: one that is awaited, and one that waits."""
+
+import asyncio
+import functools
+import math
+import time
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypeVar
+
+import httpx
+from anyio.from_thread import start_blocking_portal
+from tenacity import AsyncRetrying
+
+from wesadlib.data import Recording
+from wesadlib.errors import InputError
+from wesadlib.serving import wire
+from wesadlib.serving.calls import check, retries, trust
+from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, Problem
+from wesadlib.serving.settings import is_loopback
+from wesadlib.serving.stream_client import AsyncStream, Stream
+from wesadlib.serving.stream_messages import StreamPrediction
+
+if TYPE_CHECKING:
+    from wesadlib.serving.schemas import DriftReport, RestAnswer
+
+#: One window, as `predict` takes it: samples of each channel, and its rate.
+Window = tuple[Mapping[str, Any], Mapping[str, float]]
+P, T = ParamSpec("P"), TypeVar("T")
+
+
+class AsyncClient:
+    """Talk to a server, awaited.
+
+    What asks for another try (429, 503, a connection that was closed) is sent again, ever more seldom, and no sooner
+    than the server says.
+
+    Parameters
+    ----------
+    url : str
+        Where it listens.
+    timeout_s : float
+        How long to wait for an answer, s.
+    token : str, optional
+        The bearer token, where the server asks for one.
+    retry_s : float
+        For how long a request is sent again, s; 0: never.
+    verify : path or SSLContext, optional
+        Certificates of a private authority, in a file (PEM); None: those that the system trusts.
+
+    Raises
+    ------
+    RequestRefused
+        By every call that the server answers with an error; names what is wrong.
+
+    Examples
+    --------
+    >>> async with AsyncClient("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+    ...     answer = await client.predict({"wrist_eda": eda, ...}, {"wrist_eda": 4, ...})
+    """
+
+    def __init__(
+        self,
+        url: str = "http://127.0.0.1:8000",
+        timeout_s: float = 30.0,
+        *,
+        token: str | None = None,
+        retry_s: float = 10.0,
+        verify: str | Path | SSLContext | None = None,
+    ):
+        self.url = url
+        self._retry_s = retry_s
+        self._keywords = {
+            "timeout": timeout_s,
+            "headers": {"authorization": f"Bearer {token}"} if token else {},
+            "verify": trust(verify),
+            # The environment's proxy is for the world outside, not for a server on this machine.
+            "trust_env": not is_loopback(httpx.URL(url).host),
+        }
+        self._http = httpx.AsyncClient(base_url=url, **self._keywords)
+
+    async def predict(
+        self,
+        channels: Mapping[str, Any],
+        rates_hz: Mapping[str, float],
+        *,
+        form: wire.Form = "json",
+        rest: str | None = None,
+        person: str | None = None,
+    ) -> Answer:
+        """Answer one window.
+
+        Parameters
+        ----------
+        channels : mapping of str to array (time)
+            Samples at their native rates.
+        rates_hz : mapping of str to float
+            Sampling rate of each channel.
+        form : "json" or "binary"
+            How window and answer travel; the binary form is smaller and quicker to read.
+        rest : str, optional
+            The token of the person's rest, from :meth:`rest`.
+        person : str, optional
+            Whose window this is, by any name of letters, digits, ``-`` and ``_``: drift is counted over people.
+        """
+        body = wire.write_window(channels, rates_hz, form)
+        return Answer(**await self._post("/predict", body, form, rest, person))
+
+    async def predict_batch(
+        self,
+        windows: Sequence[Window],
+        *,
+        form: wire.Form = "json",
+        rest: str | None = None,
+        person: str | None = None,
+    ) -> list[Answer | Problem]:
+        """Answer many windows at once.
+
+        Parameters
+        ----------
+        windows : sequence of (channels, rates_hz)
+            Each as :meth:`predict` takes it.
+        form, rest, person
+            Of all windows, as :meth:`predict` takes them.
+
+        Returns
+        -------
+        list of Answer or Problem
+            One for each window, in order; a problem in place of a window that cannot be used.
+        """
+        body = wire.write_windows(windows, form)
+        return Answers(**await self._post("/predict/batch", body, form, rest, person)).results
+
+    async def rest(self, windows: Sequence[Window], *, form: wire.Form = "binary") -> "RestAnswer":
+        """Send a person's minutes at rest; the `token` of what comes back is the `rest` of later calls."""
+        from wesadlib.serving.schemas import RestAnswer
+
+        return RestAnswer(**await self._post("/rest", wire.write_windows(windows, form), form))
+
+    def stream(
+        self,
+        rates_hz: Mapping[str, float],
+        *,
+        hop_s: float = 5.0,
+        rest: str | None = None,
+        person: str | None = None,
+        form: wire.Form = "binary",
+    ) -> AsyncStream:
+        """Open a stream: a context manager that samples are sent to as they come, and predictions are read from.
+
+        Parameters
+        ----------
+        rates_hz : mapping of str to float
+            Native rate of each channel that the model uses.
+        hop_s : float
+            From one window's start to the next, s.
+        rest, person, form
+            As in :meth:`predict`.
+
+        Examples
+        --------
+        >>> async with client.stream({"wrist_eda": 4, ...}) as stream:  # doctest: +SKIP
+        ...     await stream.send({"wrist_eda": eda, ...})
+        ...     await stream.end()
+        ...     async for prediction in stream:
+        ...         print(prediction.start_s, prediction.answer.state)
+        """
+        start = {"hop_s": hop_s, "form": form, "rest": rest, "person": person}
+        return AsyncStream(self.url, rates_hz, retry_s=self._retry_s, http=self._keywords, **start)
+
+    async def replay(
+        self,
+        recording: Recording,
+        *,
+        speed: float | None = None,
+        chunk_s: float = 1.0,
+        hop_s: float = 5.0,
+        rest: str | None = None,
+        person: str | None = None,
+    ) -> list[StreamPrediction]:
+        """Stream a recording, and gather what is said of it.
+
+        Parameters
+        ----------
+        recording : Recording
+            With the channels that the model uses.
+        speed : float, optional
+            Seconds of the recording in a second; None: as fast as it is answered.
+        chunk_s : float
+            How much is sent at once, s.
+        hop_s, rest, person
+            As in :meth:`stream`.
+        """
+        names = list((await self.model()).channels)
+        if absent := [name for name in names if name not in recording.signals]:
+            raise InputError(f"{recording.subject}: the recording has no channel {absent[0]}, which the model needs.")
+        signals = {name: recording.signals[name].to_numpy() for name in names}
+        rates_hz = {name: float(recording.signals[name].attrs["rate_hz"]) for name in names}
+        chunks = math.ceil(max(len(signals[name]) / rates_hz[name] for name in names) / chunk_s)
+        async with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
+            begun = time.monotonic()
+            for k in range(chunks):
+                due_s = (k + 1) * chunk_s / speed if speed else 0.0
+                await asyncio.sleep(begun + due_s - time.monotonic())
+                spans = {
+                    n: (round(k * chunk_s * rate), round((k + 1) * chunk_s * rate)) for n, rate in rates_hz.items()
+                }
+                await stream.send({name: signals[name][slice(*span)] for name, span in spans.items()})
+            await stream.end()
+            return [prediction async for prediction in stream]
+
+    async def drift(self) -> "DriftReport":
+        """Ask whether the people of late look like those that the model was trained on."""
+        from wesadlib.serving.schemas import DriftReport
+
+        return DriftReport(**await self._get("/drift"))
+
+    async def metrics(self) -> str:
+        """Ask for what the server counts, in Prometheus' text format."""
+        return (await self._send("GET", "/metrics")).text
+
+    async def health(self) -> Health:
+        """Ask, once, whether the server answers."""
+        return Health(**await self._get("/health", retry_s=0))
+
+    async def ready(self) -> Health:
+        """Ask, once, whether the model is loaded and has answered; :class:`RequestRefused` (503) where it has not."""
+        return Health(**await self._get("/ready", retry_s=0))
+
+    async def model(self) -> ModelDescription:
+        """Ask which model is served."""
+        return ModelDescription(**await self._get("/model"))
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def __aenter__(self) -> "AsyncClient":
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        await self.close()
+
+    async def _post(
+        self, path: str, body: bytes, form: wire.Form, rest: str | None = None, person: str | None = None
+    ) -> dict[str, Any]:
+        headers = {"content-type": wire.CONTENT_TYPES[form]} | ({"wesad-rest": rest} if rest else {})
+        parameters = {name: value for name, value in {"person": person}.items() if value}
+        response = await self._send("POST", path, content=body, headers=headers, params=parameters)
+        binary = response.headers["content-type"] == wire.CONTENT_TYPES["binary"]
+        return wire.read(response.content, "binary" if binary else "json")
+
+    async def _get(self, path: str, retry_s: float | None = None) -> dict[str, Any]:
+        return (await self._send("GET", path, retry_s)).json()
+
+    async def _send(self, method: str, path: str, retry_s: float | None = None, **keywords: Any) -> httpx.Response:
+        async def ask() -> httpx.Response:
+            return check(await self._http.request(method, path, **keywords))
+
+        return await AsyncRetrying(**retries(self._retry_s if retry_s is None else retry_s))(ask)
+
+
+def _waiting(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[..., T]:
+    """A method of :class:`AsyncClient` for whoever waits."""
+
+    @functools.wraps(method)
+    def call(self: "Client", *arguments: P.args, **keywords: P.kwargs) -> T:
+        return self._portal.call(functools.partial(method, self._client, *arguments, **keywords))
+
+    return call
+
+
+class Client:
+    """:class:`AsyncClient` for programs that wait; parameters, results and errors are the same.
+
+    Examples
+    --------
+    >>> with Client("http://127.0.0.1:8000") as client:  # doctest: +SKIP
+    ...     client.predict({"wrist_eda": eda, ...}, {"wrist_eda": 4, ...}).state
+    'baseline'
+    """
+
+    predict = _waiting(AsyncClient.predict)
+    predict_batch = _waiting(AsyncClient.predict_batch)
+    rest = _waiting(AsyncClient.rest)
+    replay = _waiting(AsyncClient.replay)
+    drift = _waiting(AsyncClient.drift)
+    metrics = _waiting(AsyncClient.metrics)
+    health = _waiting(AsyncClient.health)
+    ready = _waiting(AsyncClient.ready)
+    model = _waiting(AsyncClient.model)
+
+    def __init__(self, url: str = "http://127.0.0.1:8000", timeout_s: float = 30.0, **keywords: Any):
+        self.url = url
+        self._client = AsyncClient(url, timeout_s, **keywords)
+        self._stack = ExitStack()
+        self._portal = self._stack.enter_context(start_blocking_portal(name="client"))
+        self._stack.callback(lambda: self._portal.call(self._client.close))
+
+    @functools.wraps(AsyncClient.stream)
+    def stream(self, *arguments: Any, **keywords: Any) -> Stream:  # noqa: D102
+        return Stream(self._client.stream(*arguments, **keywords), self._portal)
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._stack.close()
+
+    def __enter__(self) -> "Client":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()

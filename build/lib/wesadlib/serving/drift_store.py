@@ -1,0 +1,244 @@
+"""`GET /drift`: whether the people of late look like the cohort that the model was trained on, over all replicas.
+
+What is kept of a window are its features, in memory only, bounded in number, for each person, and by age.
+"""
+
+import asyncio
+import math
+import random
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Awaitable, Callable, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+from starlette.exceptions import HTTPException
+
+# What else is needed is imported where it is: the process that only keeps features stays small.
+if TYPE_CHECKING:
+    import pandas as pd
+    from fastapi import APIRouter
+
+    from wesadlib.bundle import Bundle
+    from wesadlib.serving.schemas import DriftReport
+    from wesadlib.serving.settings import Settings
+
+__all__ = ["Drift", "DriftStore", "Rows", "drift_router"]
+
+#: Seconds between two reports to the store, and the most windows whose features wait for one.
+_PUSH_S, _MOST_WAITING = 1.0, 10_000
+#: Seconds for which a report is not made again, however often it is asked for; after which a person is forgotten.
+_AGE_S, _PERSON_AGE_S = 1.0, 24 * 3600.0
+
+
+class Rows(NamedTuple):
+    """Features (window, feature) that are kept, whose each is, and how many windows came of nobody."""
+
+    people: list[str]
+    features: np.ndarray
+    unnamed: int
+
+
+@dataclass
+class _Person:
+    rows: list[np.ndarray] = field(default_factory=list)
+    windows: int = 0
+    last: float = 0.0
+
+
+class DriftStore:
+    """Features of windows, bounded in all, for each person, and by the time since a person was last heard of.
+
+    Of a person who has more windows than are kept each has the same chance to be among those. Where there are too many
+    in all, whoever was not heard of for longest leaves with all windows.
+    """
+
+    def __init__(self, windows: int, windows_per_person: int, clock: Callable[[], float] = time.time):
+        self._windows, self._windows_per_person, self._clock = windows, min(windows_per_person, windows), clock
+        self._people: OrderedDict[tuple[str, str], _Person] = OrderedDict()
+        self._unnamed: Counter[str] = Counter()
+
+    def add(self, version: str, people: Sequence[str], features: np.ndarray, unnamed: int = 0) -> None:
+        """Add windows (window, feature) that a model version answered, and the number of those of nobody."""
+        self._unnamed[version] += unnamed
+        for name, row in zip(people, np.asarray(features, np.float32), strict=True):
+            # A copy: a view would keep alive all that came with it.
+            self._add((version, name), row.copy())
+        while sum(len(person.rows) for person in self._people.values()) > self._windows:
+            self._people.popitem(last=False)
+        self._sweep()
+
+    def _add(self, key: tuple[str, str], row: np.ndarray) -> None:
+        person = self._people.setdefault(key, _Person())
+        self._people.move_to_end(key)
+        person.windows += 1
+        person.last = self._clock()
+        if len(person.rows) < self._windows_per_person:
+            person.rows.append(row)
+        elif (place := random.randrange(person.windows)) < len(person.rows):
+            person.rows[place] = row
+
+    def _sweep(self) -> None:
+        oldest = self._clock() - _PERSON_AGE_S
+        while self._people and next(iter(self._people.values())).last < oldest:
+            self._people.popitem(last=False)
+
+    def rows(self, version: str) -> Rows:
+        """All that is kept of a model version."""
+        self._sweep()
+        kept = [(name, row) for (of, name), person in self._people.items() if of == version for row in person.rows]
+        features = np.stack([row for _, row in kept]) if kept else np.empty((0, 0), np.float32)
+        return Rows([name for name, _ in kept], features, self._unnamed[version])
+
+
+class Drift:
+    """A replica's windows that wait for the store, and reports on all that the store keeps.
+
+    The methods of a store in another process are awaited by `call`, with their names and arguments.
+    """
+
+    def __init__(self, bundle: "Bundle", settings: "Settings", call: Callable[..., Awaitable[Any]] | None = None):
+        self._bundle = bundle
+        self._columns = _find_columns(bundle)
+        self._call = call or _local(DriftStore(settings.drift_windows, settings.drift_windows_per_person))
+        self._waiting: deque[tuple[str | None, np.ndarray]] = deque(maxlen=_MOST_WAITING)
+        self._lock = asyncio.Lock()
+        self._report: DriftReport | None = None
+        self._report_s = -math.inf
+
+    def add(
+        self,
+        results: Sequence[Any],
+        *,
+        person: str | None = None,
+        session: str | None = None,
+        start_s: Sequence[float] | None = None,
+        hop_s: float | None = None,
+    ) -> None:
+        """Keep the features of the windows of one call, whose they are, and when each began, where they are a stream's.
+
+        Windows of a stream overlap: only those count that do not. Where nobody is named they are those of one person.
+        """
+        if not self._columns:
+            return
+        # No identifier of a person has a blank in it.
+        name = person or (session and f"stream {session}")
+        for row, result in enumerate(results):
+            features = getattr(result, "features", None)
+            if features is None or (start_s is not None and hop_s and not self._is_apart(start_s[row], hop_s)):
+                continue
+            self._waiting.append((name, np.asarray(features, np.float32)[self._columns]))
+
+    def _is_apart(self, start_s: float, hop_s: float) -> bool:
+        # By the place in the stream alone, so that any replica that goes on with the stream counts alike.
+        return round(start_s / hop_s) % math.ceil(self._bundle.config["window_s"] / hop_s - 1e-6) == 0
+
+    async def push(self) -> None:
+        """Hand over what waits; where the store cannot be reached (503) that is lost."""
+        # As many as there are now: threads go on adding.
+        waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
+        named = [(name, features) for name, features in waiting if name is not None]
+        if waiting:
+            features = np.stack([row for _, row in named]) if named else np.empty((0, 0), np.float32)
+            names = [name for name, _ in named]
+            await self._call("add", self._bundle.version, names, features, len(waiting) - len(named))
+
+    async def run(self) -> None:
+        """Hand over what waits, every second, until cancelled."""
+        while True:
+            with suppress(HTTPException):
+                await self.push()
+            await asyncio.sleep(_PUSH_S)
+
+    async def report(self, age_s: float = 0.0) -> "DriftReport":
+        """Report on all windows that are kept, or give the report of at most `age_s` ago."""
+        async with self._lock:
+            if self._report is None or time.monotonic() - self._report_s >= age_s:
+                await self.push()
+                rows = await self._call("rows", self._bundle.version)
+                self._report = await asyncio.to_thread(compare_rows, self._bundle, rows)
+                self._report_s = time.monotonic()
+            return self._report
+
+
+def _local(store: DriftStore) -> Callable[..., Awaitable[Any]]:
+    async def call(name: str, *arguments: Any) -> Any:
+        return getattr(store, name)(*arguments)
+
+    return call
+
+
+def _find_columns(bundle: "Bundle") -> list[int]:
+    """Where the features that drift is judged on are among the bundle's; none where it cannot be judged."""
+    names, threshold = list(bundle.feature_names), bundle.config.get("drift_threshold")
+    wanted = list(threshold["features"]) if threshold else []
+    usable = bundle.reference is not None and set(wanted) <= set(names)
+    return [names.index(name) for name in wanted] if usable else []
+
+
+def compare_rows(bundle: "Bundle", rows: Rows) -> "DriftReport":
+    """Compare windows of late, with the features that the bundle's threshold names, with the bundle's reference."""
+    from wesadlib.drift import LEAST_WINDOWS, report
+    from wesadlib.serving.schemas import DriftFeature, DriftReport
+
+    threshold = bundle.config["drift_threshold"] if _find_columns(bundle) else {}
+    counts = Counter(rows.people)
+    people = [name for name, windows in counts.items() if windows >= LEAST_WINDOWS]
+    needed = threshold.get("people")
+    values: dict[str, Any] = {
+        "model_version": bundle.version,
+        "people": len(people),
+        "people_needed": needed,
+        "streams": sum(" " in name for name in people),
+        "windows": sum(counts[name] for name in people),
+        "windows_needed": LEAST_WINDOWS,
+        "people_with_fewer": len(counts) - len(people),
+        "windows_without_person": rows.unnamed,
+        "threshold": threshold.get("threshold"),
+        "false_alarm_rate": threshold.get("false_alarm_rate"),
+        "statistic": None,
+        "alarm": None,
+        "table": [],
+    }
+    if not threshold:
+        values["note"] = "Drift cannot be judged: this bundle holds no reference for it."
+    elif len(people) < needed:
+        values["note"] = (
+            f"Drift cannot be judged yet: it takes at least {needed} people with at least {LEAST_WINDOWS} windows "
+            f"each; so far: {len(people)}."
+        )
+    else:
+        found = report(bundle.reference, _tabulate(rows, people, threshold["features"]), threshold)
+        table = found["table"].astype(object).where(found["table"].notna(), None).to_dict("records")
+        values |= {name: found[name] for name in ("statistic", "alarm", "note")}
+        values["table"] = [DriftFeature(**row) for row in table]
+    return DriftReport(**values)
+
+
+def _tabulate(rows: Rows, people: list[str], features: list[str]) -> "pd.DataFrame":
+    import pandas as pd
+
+    # Numbers in place of names: quicker to tell apart, and none can get into a sentence.
+    numbers = {name: number for number, name in enumerate(people)}
+    table = pd.DataFrame(rows.features, columns=features).astype(float)
+    table.insert(0, "subject", [numbers.get(name, -1) for name in rows.people])
+    table.insert(1, "start_s", math.nan)
+    return table[table["subject"] >= 0].reset_index(drop=True)
+
+
+def drift_router(drift: Drift) -> "APIRouter":
+    """The route."""
+    from fastapi import APIRouter
+
+    from wesadlib.serving.schemas import DriftReport, Problem
+
+    router = APIRouter()
+
+    @router.get("/drift", responses={503: {"model": Problem}})
+    async def get_drift() -> DriftReport:
+        """Say whether the people of late, over all replicas, look like those that the model was trained on."""
+        return await drift.report(_AGE_S)
+
+    return router

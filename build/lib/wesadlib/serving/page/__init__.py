@@ -1,0 +1,100 @@
+"""The live page: one screen at `/` that replays a recording through the stream and draws what comes back.
+
+Plain HTML, style sheet and script modules, with a library for charts beside them (uPlot, MIT), all served by the app
+itself: nothing is loaded from elsewhere, and the policy that goes with every file forbids it.
+"""
+
+from collections.abc import AsyncIterator
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import StreamingResponse
+from starlette.exceptions import HTTPException
+
+from wesadlib.serving.schemas import Problem
+from wesadlib.serving.wire import CONTENT_TYPES, write_window
+
+if TYPE_CHECKING:
+    from wesadlib.serving.service import Service
+
+#: Suffix -> content type of the files that make up the page.
+TYPES = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".txt": "text/plain; charset=utf-8",
+}
+
+#: What a browser may do with the page: talk to the server that it came from, and nothing else.
+HEADERS = {
+    "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "no-referrer",
+    "cache-control": "no-cache",
+}
+
+_NO_EXAMPLE = "This bundle holds no simulated recording: it was saved by an earlier wesadlib."
+_CHUNK = 2**16
+
+
+def read_files() -> dict[str, tuple[bytes, str]]:
+    """The files of the page by name, each with its content type."""
+    folder = files(__name__)
+    found = {file.name: file for file in folder.iterdir()}
+    found |= {f"vendor/{file.name}": file for file in (folder / "vendor").iterdir()}
+    suffixes = {name: name[name.rfind(".") :] for name in found}
+    return {name: (found[name].read_bytes(), TYPES[suffix]) for name, suffix in suffixes.items() if suffix in TYPES}
+
+
+def page_router(service: "Service") -> APIRouter:
+    """Make the routes of the live page: `/`, its files at `/page/`, and the recording that it replays at `/example`."""
+    router = APIRouter()
+    # Read once and looked up by name: no request reaches the disk, whatever path it asks for.
+    held = read_files()
+
+    @router.api_route("/", methods=["GET", "HEAD"], include_in_schema=False)
+    async def index() -> Response:
+        return _respond(*held["index.html"])
+
+    @router.get("/page/{name:path}", include_in_schema=False)
+    async def file(name: str) -> Response:
+        if name not in held:
+            raise HTTPException(404, "The page has no such file.")
+        return _respond(*held[name])
+
+    @cache
+    def read_example(form: str) -> bytes:
+        return write_window(*service.bundle.example(), form)
+
+    content = {
+        CONTENT_TYPES["json"]: {"schema": {"$ref": "#/components/schemas/Window"}},
+        CONTENT_TYPES["binary"]: {"schema": {"$ref": "#/components/schemas/PackedWindow"}},
+    }
+    described = {200: {"content": content, "description": "A recording"}, 404: {"model": Problem}}
+
+    @router.get("/example", response_class=Response, responses=described)
+    async def example(request: Request) -> Response:
+        """Give some minutes of a simulated person, from rest to stress, in the form of a request's body."""
+        form = "binary" if CONTENT_TYPES["binary"] in request.headers.get("accept", "") else "json"
+        try:
+            recording = await service.in_thread(read_example, form)
+        except FileNotFoundError:
+            raise HTTPException(404, _NO_EXAMPLE) from None
+        headers = {"content-length": str(len(recording)), "vary": "accept"}
+        # Piece by piece: whoever asks and does not read holds one piece, not all of it.
+        return StreamingResponse(_pieces(recording), media_type=CONTENT_TYPES[form], headers=headers)
+
+    return router
+
+
+async def _pieces(content: bytes) -> AsyncIterator[bytes]:
+    for first in range(0, len(content), _CHUNK):
+        yield content[first : first + _CHUNK]
+
+
+def _respond(content: bytes, content_type: str) -> Response:
+    return Response(content, media_type=content_type, headers=HEADERS)

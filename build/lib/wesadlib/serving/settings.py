@@ -1,0 +1,224 @@
+"""What a server is started with: a file of Ray Serve's own form, of which ``args`` are ours.
+
+Serve's schema checks the file, :class:`Settings` its ``args``; ``params/serve.yaml`` names every setting.
+"""
+
+import difflib
+import ipaddress
+import os
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from wesadlib import artefacts
+from wesadlib.errors import InputError
+
+#: What Ray imports, and the names that its application and its deployment have.
+IMPORT_PATH, APPLICATION, DEPLOYMENT = "wesadlib.serving.deployment:build", "wesad", "Server"
+#: Where a checkout keeps the file.
+FILE = Path("params", "serve.yaml")
+#: What a browser may name as a WebSocket's subprotocol, which is the only place where its scripts can put a token.
+_SECRET = re.compile(r"[A-Za-z0-9._~+-]{16,512}")
+#: Serve's, but not ours: it would end streams as well; and what is ours is all in ``args``.
+_REFUSED = ("request_timeout_s", "user_config")
+_VARIABLE = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
+
+
+def _field(default: Any, help: str, **bounds: Any) -> Any:
+    return Field(default, description=help, **bounds)
+
+
+class Settings(BaseModel):
+    """What a server does, and within which bounds.
+
+    Beside these, Serve's own options of the deployment hold: how many replicas, how many requests each answers at a
+    time (``max_ongoing_requests``) and how many wait for that (``max_queued_requests``).
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+    bundle: str = _field(..., "folder of the bundle; readable where the replicas run", min_length=1)
+    threads: int = _field(1, "batches that a replica computes at a time, each on one core", ge=1, le=256)
+
+    token_variable: str = _field(
+        "", "environment variable that holds the bearer token; empty: no token, and loopback only", pattern=_VARIABLE
+    )
+    rest_key_variable: str = _field(
+        "",
+        "environment variable that holds the secret with which rest tokens are signed; empty: drawn at the start",
+        pattern=_VARIABLE,
+    )
+    rest_age_h: float = _field(24.0, "how long a rest token can be used, h", gt=0, le=24 * 366)
+    allowed_hosts: tuple[str, ...] = _field(
+        ("127.0.0.1", "localhost", "::1"),
+        "names by which it may be asked, without port; `*`: any",
+        strict=False,
+    )
+    allowed_origins: tuple[str, ...] = _field(
+        (), "origins, such as https://example.org, whose pages may ask beside the server's own; `*`: any", strict=False
+    )
+
+    max_body_mb: float = _field(16.0, "largest body of one window, and of a batch in JSON, MiB", gt=0, le=1024)
+    max_batch_body_mb: float = _field(96.0, "largest body of a batch in MessagePack, MiB", gt=0, le=4096)
+    max_bodies_mb: float = _field(512.0, "bodies that one replica holds at a time, MiB, past which it is 503", gt=0)
+    max_windows: int = _field(256, "most windows of a batch", ge=1, le=256)
+    request_time_s: float = _field(50.0, "time from a request's begin to its answer, s", gt=0, le=3600)
+
+    batch_size: int = _field(64, "most windows that are computed together", ge=1, le=4096)
+    batch_wait_ms: float = _field(
+        1.0, "how long windows wait for others, where several came together before, ms", ge=0, le=1000
+    )
+    queue_length: int = _field(512, "windows that may wait, past which it is 503", ge=1, le=10**6)
+
+    max_streams: int = _field(256, "streams at a time in one replica", ge=1, le=10**5)
+    hop_min_s: float = _field(1.0, "shortest hop that a stream may ask for, s", gt=0, le=300)
+    lag_s: float = _field(
+        2.0, "how far the furthest channel may be ahead before a window goes without the others, s", ge=0, le=60
+    )
+    stream_samples_per_s: int = _field(
+        500_000, "samples a second that one stream may send for long, over all its channels", ge=100, le=10**8
+    )
+    max_message_mb: float = _field(4.0, "largest message of a stream, MiB", gt=0, le=256)
+
+    drift_windows: int = _field(10_000, "windows whose features are kept to judge drift on", ge=10, le=10**6)
+    drift_windows_per_person: int = _field(200, "of these, most of one person", ge=1, le=10**6)
+
+
+class Configuration(BaseModel):
+    """What a server is started with: our settings, Serve's ``http_options``, and its options of the deployment."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    settings: Settings
+    http: dict[str, Any]
+    deployment: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it answers, for who asks on this machine."""
+        # A server that listens on every address is asked at this machine's own.
+        host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(self.http["host"], self.http["host"])
+        return f"http://{f'[{host}]' if ':' in host else host}:{self.http['port']}"
+
+
+def make_configuration(settings: Mapping[str, Any], origin: str = "settings", **http: Any) -> Configuration:
+    """Make a configuration without a file; `origin` is where an error says that the settings are from."""
+    http = {"host": "127.0.0.1", "port": 8000} | _given(http)
+    return Configuration(settings=_check(Settings, settings, origin), http=http)
+
+
+def read_configuration(
+    path: str | Path | None, host: str | None = None, port: int | None = None, **named: Any
+) -> Configuration:
+    """Read a file that Ray Serve's own tools take as well; host, port and settings that are named here win over its."""
+    named = _given(named)
+    if path is None:
+        if "bundle" not in named:
+            raise InputError("which bundle to serve is not said: name its folder, or a file that does with --config.")
+        return make_configuration(named, "the command line", host=host, port=port)
+    file = _read_file(path)
+    application = file["applications"][0]
+    settings = _check(Settings, application.get("args") or {}, str(path), "applications.0.args.").model_dump()
+    http = file.get("http_options", {}) | _given({"host": host, "port": port})
+    given = make_configuration(settings | named, "the command line", **http)
+    (options,) = application.get("deployments") or [{}]
+    return given.model_copy(update={"deployment": {name: options[name] for name in options if name != "name"}})
+
+
+def find_file() -> Path | None:
+    """The checkout's own file, where the working directory is in a checkout that has it."""
+    try:
+        path = artefacts.project_root() / FILE
+    except InputError:
+        return None
+    return path if path.is_file() else None
+
+
+def read_secret(variable: str, environment: Mapping[str, str] = os.environ) -> str | None:
+    """The secret in an environment variable; None where no variable is named."""
+    if not variable:
+        return None
+    if _SECRET.fullmatch(secret := environment.get(variable, "")):
+        return secret
+    state = "holds nothing that can be sent" if secret else "is empty or not set"
+    raise InputError(
+        f"{variable} is named as an environment variable with a secret, and {state}: give it 16 to 512 letters, digits "
+        f"or `. _ ~ + -`, such as {variable}=$(openssl rand -hex 32)."
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Whether what listens at `host` is reached from this machine only."""
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def require_safe(host: str, settings: Settings) -> None:
+    """Refuse to listen beyond this machine without a token, and variables that are named and hold no secret."""
+    read_secret(settings.rest_key_variable)
+    if read_secret(settings.token_variable) is None and not is_loopback(host):
+        raise InputError(
+            f"host {host}: without a token the server listens on loopback (127.0.0.1) only; put one into an "
+            "environment variable and name that with --token-variable, or as `token_variable` in the file."
+        )
+
+
+def _given(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _read_file(path: str | Path) -> dict[str, Any]:
+    from ray.serve.schema import DeploymentSchema, HTTPOptionsSchema, ServeApplicationSchema, ServeDeploySchema
+
+    try:
+        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"{path}: not a readable file ({error.strerror.lower()}); name one with --config.") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
+    _check(ServeDeploySchema, values, str(path))
+    applications = values["applications"]
+    deployments = [options for application in applications for options in application.get("deployments", [])]
+    # Serve takes more of each than are ours, and lets names pass that it does not know.
+    if [application["import_path"] for application in applications] != [IMPORT_PATH] or (
+        [options.get("name") for options in deployments] not in ([], [DEPLOYMENT])
+    ):
+        raise InputError(f"{path}: it takes one application, `{IMPORT_PATH}`, with one deployment, `{DEPLOYMENT}`.")
+    if applications[0].get("route_prefix", "/") != "/":
+        raise InputError(f"{path}: `applications.0.route_prefix`: the app answers at `/` alone.")
+    if not 1 <= values.get("http_options", {}).get("port", 8000) <= 65535:
+        raise InputError(f"{path}: `http_options.port`: a port is 1 to 65535.")
+    parts = [("", values, ServeDeploySchema), ("http_options.", values.get("http_options", {}), HTTPOptionsSchema)]
+    parts += [("applications.0.", applications[0], ServeApplicationSchema)]
+    parts += [("applications.0.deployments.0.", options, DeploymentSchema) for options in deployments]
+    for place, part, schema in parts:
+        for name in part:
+            if name not in schema.model_fields or name in _REFUSED:
+                raise InputError(f"{path}: {_unknown(place + name, schema)}")
+    return values
+
+
+def _check(model: type[BaseModel], values: Any, origin: str, place: str = "") -> Any:
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+    name = place + ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        raise InputError(f"{origin}: {_unknown(name, model)}")
+    if first["type"] == "missing":
+        raise InputError(f"{origin}: `{name}` is missing.")
+    message = first["msg"][0].lower() + first["msg"][1:]
+    raise InputError(f"{origin}: `{name or 'the file'}`: {message}, not {str(first['input'])[:100]!r}.")
+
+
+def _unknown(place: str, model: type[BaseModel]) -> str:
+    near = difflib.get_close_matches(place.rpartition(".")[2], [*model.model_fields, *Settings.model_fields], n=1)
+    hint = f"did you mean `{near[0]}`?" if near else "the settings are listed in params/serve.yaml."
+    return f"`{place}` is unknown here; {hint}"

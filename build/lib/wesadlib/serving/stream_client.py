@@ -1,0 +1,293 @@
+"""A stream as its client holds it: what it sends, what it keeps to send again, and how it is taken up after a drop."""
+
+import asyncio
+import math
+from collections import deque
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
+from contextlib import suppress
+from functools import partial
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import numpy as np
+from anyio.from_thread import BlockingPortal
+from tenacity import AsyncRetrying
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
+
+from wesadlib.errors import InputError
+from wesadlib.serving import wire
+from wesadlib.serving.calls import ASK_AGAIN, RequestRefused, asks_again, check, retries
+from wesadlib.serving.schemas import Problem
+from wesadlib.serving.stream_messages import Ready, Samples, StreamPrediction, write_samples
+
+#: What says that a connection broke, or none came about.
+_BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
+#: Codes of a close after which the same would be answered again.
+_FINAL_CODES = (1002, 1003, 1007, 1008, 1009, 1010)
+#: How long a server may be silent, s: one that is far behind reads no ping before the samples that were sent ahead.
+_SILENCE_S = 60.0
+#: A broken stream is tried to be taken up for so long, s, and given up after so many breaks without a prediction
+#: between them: a server may fail at the same window each time.
+_RESUME_S, _MOST_BREAKS = 60.0, 10
+#: Longer each time that a stream breaks at the same place, s.
+_PAUSE_S = 0.5
+#: Longest part of a stream in one message, s: a message is bounded, and a minute of the chest in JSON is not small.
+_LONGEST_S = 10.0
+
+
+class StreamLost(ConnectionError):
+    """A stream broke and could not be taken up again."""
+
+
+class AsyncStream:
+    """A stream that predictions are read from while samples are sent; :meth:`AsyncClient.stream` opens it.
+
+    Samples are kept until all windows that they are in were answered. After a drop the stream is started anew at the
+    first window that was not, and they are sent again: no prediction is missing and none comes twice.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        rates_hz: Mapping[str, float],
+        *,
+        hop_s: float,
+        form: wire.Form,
+        retry_s: float,
+        http: Mapping[str, Any],
+        **start: str | None,
+    ):
+        if form not in wire.CONTENT_TYPES:
+            raise InputError(f"form {form!r} is unknown; it is one of {', '.join(wire.CONTENT_TYPES)}.")
+        self._url = f"ws{url.removeprefix('http').rstrip('/')}/stream"
+        self._rates_hz = {name: float(rate) for name, rate in rates_hz.items()}
+        self._hop_s, self._form, self._retry_s = float(hop_s), form, retry_s
+        channels = {name: {"rate_hz": rate} for name, rate in self._rates_hz.items()}
+        self._start = {"type": "start", "channels": channels, "hop_s": self._hop_s}
+        self._start |= {name: value for name, value in start.items() if value is not None}
+        self._keywords: dict[str, Any] = {
+            "additional_headers": http["headers"],
+            "open_timeout": http["timeout"],
+            "ping_timeout": _SILENCE_S,
+            # Were predictions left unread, the server would wait, and so would whoever sends it samples.
+            "max_queue": None,
+            # Samples hardly shrink.
+            "compression": None,
+            "proxy": http["trust_env"] or None,
+            "ssl": http["verify"] if self._url.startswith("wss") else None,
+        }
+        self._kept: deque[dict[str, Samples]] = deque()
+        self._next = dict.fromkeys(self._rates_hz, 0)
+        self._answered = 0
+        self._samples_per_s = math.inf
+        self._ended = False
+        self._sending = asyncio.Lock()
+        self._predictions: asyncio.Queue[StreamPrediction | None] = asyncio.Queue()
+        self._error: Exception | None = None
+        self._reading: asyncio.Task | None = None
+
+    async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
+        """Send samples as they come, no faster than the server takes them; what is NaN counts as missing.
+
+        Parameters
+        ----------
+        channels : mapping of str to array (time)
+            Of all channels or of some, at their native rates. Channels go on side by side: one that is two seconds
+            behind the others is answered as missing.
+        first : mapping of str to int, optional
+            Index of the first sample since the stream's start; without it a channel goes on where it was.
+        """
+        self._check()
+        if self._ended:
+            raise InputError("This stream was ended: it takes no more samples.")
+        samples = {}
+        for name, values in channels.items():
+            if name not in self._rates_hz:
+                raise InputError(f"{name}: this stream has the channels {', '.join(self._rates_hz)}.")
+            samples[name] = Samples((first or {}).get(name, self._next[name]), np.asarray(values, np.float32))
+            if samples[name].values.ndim != 1:
+                raise InputError(f"{name}: samples are an array (time), not one of shape {np.shape(values)}.")
+        async with self._sending:
+            chunks = list(_cut_at_gaps(samples, self._rates_hz))
+            self._kept.extend(chunks)
+            self._next |= {name: part.stop for name, part in samples.items()}
+            await self._write(chunks)
+
+    async def end(self) -> None:
+        """Say that there is nothing more to come."""
+        self._check()
+        async with self._sending:
+            self._ended = True
+            await self._write([])
+
+    async def __aenter__(self) -> "AsyncStream":
+        await self._open(self._retry_s)
+        self._reading = asyncio.create_task(self._read())
+        return self
+
+    async def __aexit__(self, *exception: object) -> None:
+        self._reading.cancel()
+        await asyncio.wait([self._reading])
+        await self._connection.close()
+
+    def __aiter__(self) -> AsyncIterator[StreamPrediction]:
+        return self
+
+    async def __anext__(self) -> StreamPrediction:
+        """The next prediction; there are no more when the server has answered the end."""
+        if self._reading is None or (prediction := await self._predictions.get()) is None:
+            self._predictions.put_nowait(None)
+            self._check()
+            raise StopAsyncIteration
+        return prediction
+
+    def _check(self) -> None:
+        if self._reading is None:
+            raise InputError("A stream is used inside the `with` that opens it.")
+        if self._error is not None:
+            raise self._error
+
+    async def _open(self, retry_s: float) -> None:
+        """Connect, start where the first window is still wanted, and send again what was kept from there on."""
+        async with self._sending:
+            try:
+                ready = await AsyncRetrying(**retries(retry_s, _is_passing))(self._connect)
+            except _BROKEN as error:
+                if isinstance(error, InvalidStatus):
+                    answer = error.response
+                    headers = [*answer.headers.raw_items()]
+                    check(httpx.Response(answer.status_code, headers=headers, content=bytes(answer.body or b"")))
+                raise StreamLost(f"no stream could be opened at {self._url}: {error}") from error
+            self._samples_per_s = ready.samples_per_s
+            await self._write([rest for chunk in self._kept if (rest := _from(chunk, ready.next))])
+
+    async def _connect(self) -> Ready:
+        self._connection: ClientConnection = await connect(self._url, **self._keywords)
+        try:
+            resumption = {"start_s": self._answered * self._hop_s} if self._answered else {}
+            await self._send(wire.write(self._start | resumption, self._form))
+            async with asyncio.timeout(self._keywords["open_timeout"]):
+                ready = self._receive(await self._connection.recv())
+            if not isinstance(ready, Ready):
+                raise ConnectionError("the server did not take it up")
+            return ready
+        except BaseException:
+            await self._connection.close()
+            raise
+
+    async def _send(self, body: bytes) -> None:
+        await self._connection.send(body.decode() if self._form == "json" else body)
+
+    async def _write(self, chunks: Iterable[dict[str, Samples]]) -> None:
+        # Where the connection breaks, the reader opens another and sends again what was kept.
+        with suppress(ConnectionClosed):
+            for chunk in chunks:
+                await self._send(write_samples(chunk, self._form))
+                await asyncio.sleep(sum(len(samples.values) for samples in chunk.values()) / self._samples_per_s)
+            if self._ended:
+                await self._send(wire.write({"type": "end"}, self._form))
+
+    async def _read(self) -> None:
+        breaks, answered = 0, self._answered
+        try:
+            while True:
+                try:
+                    while prediction := self._receive(await self._connection.recv()):
+                        self._predictions.put_nowait(prediction)
+                    return
+                except (*_BROKEN, RequestRefused) as error:
+                    if not _is_passing(error):
+                        raise
+                    breaks, answered = breaks + 1 if answered == self._answered else 1, self._answered
+                    if breaks > _MOST_BREAKS:
+                        raise StreamLost(f"the stream breaks at the same place again and again: {error}") from error
+                await asyncio.sleep(min(_PAUSE_S * (breaks - 1), 5.0))
+                await self._open(max(self._retry_s, _RESUME_S))
+        except ConnectionClosed as error:
+            self._error = StreamLost(f"the server closed the stream: {error}")
+        except Exception as error:
+            self._error = error
+        finally:
+            self._predictions.put_nowait(None)
+
+    def _receive(self, frame: str | bytes) -> Ready | StreamPrediction | None:
+        """Read what the server says; None is the end."""
+        form = "json" if isinstance(frame, str) else "binary"
+        message = wire.read(frame.encode() if isinstance(frame, str) else frame, form)
+        kind = message.pop("type")
+        if kind == "ready":
+            return Ready(**message)
+        if kind == "problem":
+            raise RequestRefused(message["status"], Problem(**message))
+        if kind == "end":
+            return None
+        prediction = StreamPrediction(**message)
+        self._answered = round(prediction.start_s / self._hop_s) + 1
+        wanted = {name: round(self._answered * self._hop_s * rate) for name, rate in self._rates_hz.items()}
+        while self._kept and not _from(self._kept[0], wanted):
+            self._kept.popleft()
+        return prediction
+
+
+class Stream:
+    """:class:`AsyncStream` for programs that wait."""
+
+    def __init__(self, stream: AsyncStream, portal: BlockingPortal):
+        self._stream, self._portal = stream, portal
+
+    def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
+        """Send samples, see :meth:`AsyncStream.send`."""
+        self._portal.call(self._stream.send, channels, first)
+
+    def end(self) -> None:
+        """Say that there is nothing more to come."""
+        self._portal.call(self._stream.end)
+
+    def __iter__(self) -> Iterator[StreamPrediction]:
+        with suppress(StopAsyncIteration):
+            while True:
+                yield self._portal.call(partial(anext, self._stream))
+
+    def __enter__(self) -> "Stream":
+        self._portal.call(self._stream.__aenter__)
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._portal.call(self._stream.__aexit__)
+
+
+def _from(chunk: Mapping[str, Samples], first: Mapping[str, int]) -> dict[str, Samples]:
+    """What of a chunk lies at these indices or after."""
+    begins = {name: max(samples.first, first.get(name, 0)) for name, samples in chunk.items()}
+    parts = {name: Samples(begins[name], s.values[begins[name] - s.first :]) for name, s in chunk.items()}
+    return {name: samples for name, samples in parts.items() if len(samples.values)}
+
+
+def _cut_at_gaps(arrays: Mapping[str, Samples], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Samples]]:
+    """Cut samples into stretches of time in each of which a channel has all of its samples or none.
+
+    Channels are not cut one by one: one that ran ahead of the others would make the server go on without them.
+    """
+    arrays = {name: samples for name, samples in arrays.items() if len(samples.values)}
+    times = {name: (first + np.arange(len(values))) / rates_hz[name] for name, (first, values) in arrays.items()}
+    missing = {name: np.isnan(samples.values) for name, samples in arrays.items()}
+    edges = [times[name][1:][gap[1:] != gap[:-1]] for name, gap in missing.items()]
+    begin_s, end_s = min((t[0] for t in times.values()), default=0), max((t[-1] for t in times.values()), default=0)
+    cuts = np.unique(np.concatenate([*edges, np.arange(begin_s, end_s + 1e-9, _LONGEST_S), [begin_s, np.inf]]))
+    for bounds in pairwise(cuts):
+        spans = {name: np.searchsorted(time, bounds) for name, time in times.items()}
+        full = {name: span for name, span in spans.items() if span[0] < span[1] and not missing[name][span[0]]}
+        if full:
+            yield {
+                n: Samples(arrays[n].first + int(span[0]), arrays[n].values[slice(*span)]) for n, span in full.items()
+            }
+
+
+def _is_passing(error: BaseException) -> bool:
+    if isinstance(error, InvalidStatus):
+        return error.response.status_code in (*ASK_AGAIN, 504)
+    if isinstance(error, ConnectionClosed) and error.rcvd is not None:
+        return error.rcvd.code not in _FINAL_CODES
+    return isinstance(error, _BROKEN) or asks_again(error)

@@ -1,0 +1,277 @@
+"""The Open Inference Protocol (KServe's version 2, over HTTP), for clients that others wrote; over the same call.
+
+Inputs are the model's channels, each a tensor (window, sample) at its native rate; outputs are `probabilities`
+(window, state), NaN where a window is rejected, `state`, empty there, `status` and `abstained` (window).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from fastapi import APIRouter, Header, Request, Response
+from pydantic import BaseModel, Field, ValidationError
+from pydantic_core import to_json
+from starlette.exceptions import HTTPException
+
+from wesadlib import __version__
+from wesadlib.bundle import Answer
+from wesadlib.serving.rest import HEADER
+from wesadlib.serving.routes import require_ready
+from wesadlib.serving.schemas import MAX_SAMPLE
+from wesadlib.serving.service import Service
+from wesadlib.serving.wire import Samples
+
+_DTYPES = {"FP32": "<f4", "FP64": "<f8"}
+_OUTPUTS = {"probabilities": "FP64", "state": "BYTES", "status": "BYTES", "abstained": "BOOL"}
+_LENGTH = "Inference-Header-Content-Length"
+
+
+class Tensor(BaseModel):
+    """A named tensor; its numbers stand in `data`, or after the JSON where `binary_data_size` says how many bytes."""
+
+    name: str
+    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8)]
+    datatype: str
+    parameters: dict[str, Any] = {}
+    data: list[Any] | None = None
+
+
+class RequestedOutput(BaseModel):
+    """An output that is asked for."""
+
+    name: str
+    parameters: dict[str, Any] = {}
+
+
+class InferenceRequest(BaseModel):
+    """One tensor a channel; `parameters` may hold `rest`, from `POST /rest`."""
+
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    inputs: Annotated[list[Tensor], Field(max_length=64)]
+    outputs: Annotated[list[RequestedOutput], Field(max_length=64)] | None = None
+
+
+class InferenceResponse(BaseModel):
+    """What is said of each window."""
+
+    model_name: str
+    model_version: str
+    id: str | None = None
+    parameters: dict[str, Any] = {}
+    outputs: list[Tensor]
+
+
+class TensorMetadata(BaseModel):
+    """What a tensor has to be; -1 stands for any number of windows."""
+
+    name: str
+    datatype: str
+    shape: list[int]
+
+
+class ModelMetadata(BaseModel):
+    """The served model."""
+
+    name: str
+    versions: list[str]
+    platform: str
+    inputs: list[TensorMetadata]
+    outputs: list[TensorMetadata]
+
+
+class InferenceError(BaseModel):
+    """An error, in a sentence."""
+
+    error: str
+
+
+def inference_router(service: Service) -> APIRouter:
+    """Make the routes."""
+    statuses = (400, 401, 403, 404, 408, 409, 413, 415, 429, 499, 500, 503)
+    router = APIRouter(prefix="/v2", responses={status: {"model": InferenceError} for status in statuses})
+
+    def require_model(name: str, version: str | None) -> None:
+        config = service.bundle.config
+        if name != config["model"]:
+            raise HTTPException(404, f"There is no model of this name here; this server has `{config['model']}`.")
+        if version not in (None, service.bundle.version):
+            raise HTTPException(404, f"There is no such version of this model here, but {service.bundle.version}.")
+
+    @router.get("", name="v2_server")
+    async def server() -> dict[str, Any]:
+        """Describe the server."""
+        return {"name": "wesadlib", "version": __version__, "extensions": ["binary_tensor_data"]}
+
+    @router.get("/health/live", name="v2_live")
+    async def live() -> dict[str, bool]:
+        """Say that the server answers."""
+        return {"live": True}
+
+    @router.get("/health/ready", name="v2_ready")
+    async def ready() -> dict[str, bool]:
+        """Say that the model has answered its own example."""
+        require_ready(service)
+        return {"ready": True}
+
+    async def metadata(name: str, version: str | None = None) -> ModelMetadata:
+        """Describe the model: a tensor a channel, at its native rate."""
+        require_model(name, version)
+        return describe_model(service.bundle.config)
+
+    async def model_ready(name: str, version: str | None = None) -> dict[str, bool]:
+        """Say that the model has answered its own example."""
+        require_model(name, version)
+        require_ready(service)
+        return {"ready": True}
+
+    async def infer(
+        request: Request,
+        name: str,
+        version: str | None = None,
+        length: Annotated[int | None, Header(alias=_LENGTH, ge=0)] = None,
+        wesad_rest: Annotated[str | None, Header(alias=HEADER)] = None,
+    ) -> Response:
+        """Answer windows: a tensor (window, sample) a channel, as JSON or with the binary extension."""
+        require_model(name, version)
+        if request.headers.get("content-encoding", "identity") != "identity":
+            raise HTTPException(415, "A request is sent uncompressed.")
+        body = await request.body()
+        asked, windows = await service.in_thread(read_request, body, length, service.bundle.config)
+        if len(windows) > service.settings.max_windows:
+            raise HTTPException(400, f"A request has at most {service.settings.max_windows} windows.")
+        results = await service.answer(windows, rest=_rest(asked, wesad_rest))
+        if faults := [result for result in results if not isinstance(result, Answer)]:
+            raise HTTPException(400, "; ".join(f"{name}: {detail}" for name, detail in faults[0].items()) + ".")
+        return write_response(asked, results, service.bundle.config)
+
+    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/InferenceRequest"}}}}
+    described = {"responses": {200: {"model": InferenceResponse}}, "openapi_extra": {"requestBody": body}}
+    for path, suffix in (("/models/{name}", ""), ("/models/{name}/versions/{version}", "_version")):
+        router.get(path, name=f"v2_model{suffix}")(metadata)
+        router.get(f"{path}/ready", name=f"v2_model_ready{suffix}")(model_ready)
+        router.post(f"{path}/infer", name=f"v2_infer{suffix}", **described)(infer)
+    return router
+
+
+def describe_model(config: dict[str, Any]) -> ModelMetadata:
+    """Describe a bundle's model by its configuration."""
+    window_s, states = config["window_s"], len(config["states"])
+    shapes = {"probabilities": [-1, states]}
+    return ModelMetadata(
+        name=config["model"],
+        versions=[config["version"]],
+        platform="wesadlib",
+        inputs=[
+            TensorMetadata(name=name, datatype="FP32", shape=[-1, round(channel["rate_hz"] * window_s)])
+            for name, channel in config["channels"].items()
+        ],
+        outputs=[
+            TensorMetadata(name=name, datatype=datatype, shape=shapes.get(name, [-1]))
+            for name, datatype in _OUTPUTS.items()
+        ],
+    )
+
+
+def read_request(body: bytes, length: int | None, config: dict[str, Any]) -> tuple[InferenceRequest, list[Samples]]:
+    """Read a request, and its tensors as windows; raises HTTPException 400 with a sentence where they are none."""
+    header, binary = (body, b"") if length is None else (body[:length], body[length:])
+    try:
+        request = InferenceRequest.model_validate_json(header)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+        place = ".".join(map(str, first["loc"])) or "the request"
+        raise HTTPException(400, f"{place}: {first['msg']}.") from None
+    channels = _read_tensors(request.inputs, binary, [*config["channels"]])
+    rates_hz = {name: float(channel["rate_hz"]) for name, channel in config["channels"].items()}
+    for output in request.outputs or []:
+        if output.name not in _OUTPUTS or "classification" in output.parameters:
+            raise HTTPException(400, f"outputs: this model has {', '.join(_OUTPUTS)}, and no classification of them.")
+    count = {len(values) for values in channels.values()}
+    if len(count) != 1:
+        raise HTTPException(400, "inputs: all tensors have the same number of windows as their first dimension.")
+    return request, [
+        Samples({name: values[row] for name, values in channels.items()}, rates_hz) for row in range(*count)
+    ]
+
+
+def _read_tensors(inputs: Sequence[Tensor], binary: bytes, wanted: Sequence[str]) -> dict[str, np.ndarray]:
+    if sorted(tensor.name for tensor in inputs) != sorted(wanted):
+        raise HTTPException(400, f"inputs: this model has {', '.join(wanted)}, each once.")
+    tensors = {}
+    for tensor in inputs:
+        size = tensor.parameters.get("binary_data_size")
+        if isinstance(size, int):
+            tensors[tensor.name] = _read_tensor(tensor, binary[:size] if 0 <= size <= len(binary) else None)
+            binary = binary[size:]
+        else:
+            tensors[tensor.name] = _read_tensor(tensor, tensor.data)
+    if binary:
+        raise HTTPException(400, f"{len(binary)} bytes come after the last tensor.")
+    return tensors
+
+
+def _read_tensor(tensor: Tensor, data: bytes | list | None) -> np.ndarray:
+    def refuse(detail: str) -> HTTPException:
+        return HTTPException(400, f"{tensor.name}: {detail}.")
+
+    if tensor.datatype not in _DTYPES:
+        raise refuse(f"the datatype is one of {', '.join(_DTYPES)}")
+    if len(tensor.shape) != 2:
+        raise refuse("the shape is [windows, samples]")
+    dtype, count = _DTYPES[tensor.datatype], math.prod(tensor.shape)
+    try:
+        values = np.frombuffer(data, dtype) if isinstance(data, bytes) else np.asarray(data)
+        if values.dtype.kind not in "fiu" or not (np.abs(values) <= MAX_SAMPLE).all():
+            raise ValueError
+    except (ValueError, TypeError, OverflowError):
+        detail = f"the data are finite numbers of at most {MAX_SAMPLE:g} either way, in JSON or as {tensor.datatype}"
+        raise refuse(detail) from None
+    if values.size != count:
+        raise refuse(f"the shape says {count} numbers, the data hold {values.size}")
+    return values.astype(dtype, copy=False).reshape(tensor.shape)
+
+
+def _rest(request: InferenceRequest, header: str | None) -> str | None:
+    rest = request.parameters.get("rest", header)
+    if rest is None or isinstance(rest, str):
+        return rest
+    raise HTTPException(400, "parameters.rest: a token from `POST /rest` is needed.")
+
+
+def write_response(request: InferenceRequest, answers: Sequence[Answer], config: dict[str, Any]) -> Response:
+    """Write answers, in JSON or, as far as the request asks for that, with the binary extension."""
+    states, rows = config["states"], len(answers)
+    unknown = dict.fromkeys(states, math.nan)
+    values = {
+        "probabilities": [(answer.probabilities or unknown)[state] for answer in answers for state in states],
+        "state": [answer.state or "" for answer in answers],
+        "status": [answer.status for answer in answers],
+        "abstained": [answer.abstained for answer in answers],
+    }
+    everything = bool(request.parameters.get("binary_data_output"))
+    asked = request.outputs or [RequestedOutput(name=name) for name in _OUTPUTS]
+    outputs, parts = [], []
+    for output in asked:
+        name, data = output.name, values[output.name]
+        tensor = {"name": name, "datatype": _OUTPUTS[name]}
+        tensor["shape"] = [rows, len(states)] if name == "probabilities" else [rows]
+        if output.parameters.get("binary_data", everything):
+            parts.append(_to_bytes(data, _OUTPUTS[name]))
+            tensor["parameters"] = {"binary_data_size": len(parts[-1])}
+        else:
+            tensor["data"] = data
+        outputs.append(tensor)
+    answer = {"model_name": config["model"], "model_version": config["version"], "outputs": outputs}
+    header = to_json(answer | ({} if request.id is None else {"id": request.id}), inf_nan_mode="null")
+    if not parts:
+        return Response(header, media_type="application/json")
+    content = b"".join([header, *parts])
+    return Response(content, media_type="application/octet-stream", headers={_LENGTH: str(len(header))})
+
+
+def _to_bytes(values: Sequence[Any], datatype: str) -> bytes:
+    if datatype == "BYTES":
+        return b"".join(len(text).to_bytes(4, "little") + text for value in values for text in [value.encode()])
+    return np.array(values, "<f8" if datatype == "FP64" else "?").tobytes()

@@ -1,0 +1,111 @@
+"""Any rates to one rate, anti-aliased, each row by itself: a sparse matrix for a pair of rates and a length."""
+
+from functools import lru_cache
+from itertools import pairwise
+
+import numpy as np
+from scipy.sparse import coo_array, csr_array
+from scipy.special import i0
+
+from wesadlib.signals.filters import bridge_gaps
+
+# Kaiser-windowed sinc: zero crossings on either side, shape of the window, and cut-off as a share of the lower of the
+# two Nyquist frequencies. Going down, 60 dB are reached at the new Nyquist frequency and the pass band ends at 0.78 of
+# it (13.6 Hz for 35 Hz), so nothing folds back. Going up there is nothing to fold: a cut-off at the old Nyquist
+# frequency makes the filter pass through the old samples, and a shorter one keeps the edges short.
+_DOWN = (16, 5.65, 0.89)
+_UP = (10, 5.0, 1.0)
+# Weights of one matrix, 25 MB: rates come in requests, so the samples of a very fast one are made in several parts.
+_MOST_WEIGHTS = 2**21
+
+
+def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
+    """Bring rows of native samples to one rate by a linear-phase FIR filter.
+
+    Nothing from outside the row is needed: it is continued by odd reflection about its first and last sample, which
+    keeps level and slope. Measured on the 1,105 windows of 15 wrists, in the first and last second, against the same
+    minutes filtered within the whole recording (further inside there is no difference), as root mean square and
+    largest error: BVP 0.06 and 5.1 a.u., EDA 0.006 and 0.5 uS, temperature 0.003 and 0.06 degC, acceleration 0.001 and
+    0.1 g. The largest EDA and temperature errors lie past the last sample, 0.25 s before the minute ends at 4 Hz. The
+    usual continuation by zeros errs by up to 270 a.u., 14 uS, 33 degC and 0.16 g; one by the edge value by 44 a.u.,
+    0.3 uS, 0.06 degC and 0.09 g.
+
+    Parameters
+    ----------
+    values : ndarray (row, time)
+        Native samples, two or more, NaN where missing; the first is at time 0.
+    rate_hz, to_rate_hz : float
+        Native and wanted rate.
+    samples : int
+        How many samples to return; the first is at time 0.
+
+    Returns
+    -------
+    ndarray (row, samples)
+        float32. NaN where samples were missing: gaps are bridged by a straight line for the filter alone, and an
+        output sample is NaN where at least half of the native samples nearest to it are missing.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> slow = np.sin(2 * np.pi * 1.2 * np.arange(3840) / 64)
+    >>> fast = harmonise(slow[None], 64, 35, 2100)[0]
+    >>> bool(np.abs(fast - np.sin(2 * np.pi * 1.2 * np.arange(2100) / 35))[35:-35].max() < 2e-3)
+    True
+    """
+    native = values.shape[1]
+    columns = np.ascontiguousarray(bridge_gaps(values).T, np.float64)
+    parts = -(-samples * (2 * int(_reach(rate_hz, to_rate_hz)) + 2) // _MOST_WEIGHTS)
+    edges = np.linspace(0, samples, parts + 1).astype(int).tolist()
+    matrices = [_operator(rate_hz, to_rate_hz, native, *part) for part in pairwise(edges)]
+    result = np.concatenate([matrix @ columns for matrix in matrices]).T.astype(np.float32)
+    missing = np.isnan(values)
+    if missing.any():
+        result[_missing_after(missing, rate_hz, to_rate_hz, samples)] = np.nan
+    return result
+
+
+def _missing_after(missing: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
+    """Where at least half of the native samples within half an output step, or else the nearest one, are missing."""
+    centre = np.arange(samples) * (rate_hz / to_rate_hz)
+    half = max(rate_hz / to_rate_hz, 1.0) / 2
+    last = missing.shape[1]
+    first = np.clip(np.ceil(centre - half), 0, last - 1).astype(int)
+    end = np.clip(np.ceil(centre + half).astype(int), first + 1, last)
+    count = np.pad(np.cumsum(missing, axis=1), ((0, 0), (1, 0)))
+    return (count[:, end] - count[:, first]) * 2 >= end - first
+
+
+def _reach(rate_hz: float, to_rate_hz: float) -> float:
+    """Half of the filter's length, in native samples: whole steps of the output."""
+    crossings = (_DOWN if rate_hz > to_rate_hz else _UP)[0]
+    return np.ceil(crossings * max(to_rate_hz / rate_hz, 1.0)) * rate_hz / to_rate_hz
+
+
+@lru_cache(maxsize=8)
+def _operator(rate_hz: float, to_rate_hz: float, native: int, first: int, end: int) -> csr_array:
+    """Matrix (sample, native sample) whose product with native samples are the output's samples from first to end."""
+    _, beta, cutoff = _DOWN if rate_hz > to_rate_hz else _UP
+    reach = _reach(rate_hz, to_rate_hz)
+    centre = np.arange(first, end) * (rate_hz / to_rate_hz)
+    tap = np.ceil(centre - reach - 1e-6).astype(np.int64)[:, None] + np.arange(2 * int(reach) + 2)
+    away = centre[:, None] - tap
+    weight = np.sinc(cutoff * min(to_rate_hz / rate_hz, 1.0) * away)
+    weight *= i0(beta * np.sqrt(np.maximum(1 - (away / reach) ** 2, 0))) * (np.abs(away) <= reach + 1e-6)
+    # Each row sums to one, so that a level of 33 degC has no ripple.
+    weight /= weight.sum(axis=1, keepdims=True)
+    row = np.broadcast_to(np.arange(end - first)[:, None], tap.shape)
+    inside = weight != 0
+    return _reflect(row[inside], tap[inside], weight[inside], (end - first, native))
+
+
+def _reflect(row: np.ndarray, column: np.ndarray, weight: np.ndarray, shape: tuple[int, int]) -> csr_array:
+    """Matrix of weights whose columns beyond either end are twice the end's less the one mirrored about it."""
+    last = shape[1] - 1
+    entries = []
+    while (beyond := (column < 0) | (column > last)).any():
+        edge = np.where(column < 0, 0, last)
+        entries.append((row[beyond], edge[beyond], 2 * weight[beyond]))
+        column, weight = np.where(beyond, 2 * edge - column, column), np.where(beyond, -weight, weight)
+    row, column, weight = (np.concatenate(part) for part in zip(*entries, (row, column, weight), strict=True))
+    return coo_array((weight, (row, column)), shape).tocsr()

@@ -1,0 +1,320 @@
+"""Windows: cut at the native rates, harmonised to one rate, with beats, raw statistics, label and purity."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import xarray as xr
+from tqdm.auto import tqdm
+
+import wesadlib
+from wesadlib.data import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS, Cohort, Recording, label_windows
+from wesadlib.errors import InputError
+from wesadlib.signals.beats import find_beats_of_rows
+from wesadlib.signals.raw_statistics import RAW_STATISTICS, raw_statistics
+from wesadlib.signals.resample import harmonise
+
+#: Channels of one window and their rates: samples (time,) and Hz by name.
+Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
+
+# Windows that are worked on at a time: copies of more would not stay in a core's cache.
+_CHUNK = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Windows:
+    """Windows as plain arrays.
+
+    Attributes
+    ----------
+    signal : ndarray (window, channel, time)
+        float32 at the common rate, NaN where missing.
+    beat_s : ndarray (window, beat_source, beat)
+        Seconds from the window's start, padded with NaN to four a second.
+    raw_statistics : ndarray (window, channel, raw_statistic)
+        In the order of ``RAW_STATISTICS``.
+    channels, beat_sources : tuple of str
+        Names along those dimensions.
+    rate_hz, window_s : float
+        Common rate, and length of a window.
+    """
+
+    signal: np.ndarray
+    beat_s: np.ndarray
+    raw_statistics: np.ndarray
+    channels: tuple[str, ...]
+    beat_sources: tuple[str, ...]
+    rate_hz: float
+    window_s: float
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.signal)
+
+    def take(self, rows: np.ndarray | slice) -> "Windows":
+        """Windows at these positions."""
+        arrays = self.signal[rows], self.beat_s[rows], self.raw_statistics[rows]
+        return Windows(*arrays, self.channels, self.beat_sources, self.rate_hz, self.window_s)
+
+    def chunks(self) -> Iterator["Windows"]:
+        """The same, some at a time: at least one, be it empty."""
+        return (self.take(slice(start, start + _CHUNK)) for start in range(0, max(len(self), 1), _CHUNK))
+
+    @classmethod
+    def from_dataset(cls, windows: xr.Dataset) -> "Windows":
+        """Arrays of windows that hold ``signal``, ``beat_s`` and the attribute ``rate_hz``.
+
+        The raw statistics are NaN where the Dataset has none, `window_s` what the samples last where it is not said.
+        """
+
+        def values(name: str, *dims: str) -> np.ndarray:
+            return windows.variables[name].transpose(*dims).values
+
+        signal = values("signal", "window", "channel", "time")
+        rate_hz = float(windows.attrs["rate_hz"])
+        raw = np.full((*signal.shape[:2], len(RAW_STATISTICS)), np.nan, np.float32)
+        if "raw_statistics" in windows:
+            names = windows["raw_statistic"].values.tolist()
+            raw = values("raw_statistics", "window", "channel", "raw_statistic")
+            raw = raw[..., [names.index(name) for name in RAW_STATISTICS]]
+        return cls(
+            signal,
+            values("beat_s", "window", "beat_source", "beat"),
+            raw,
+            tuple(map(str, windows["channel"].values)),
+            tuple(map(str, windows["beat_source"].values)),
+            rate_hz,
+            float(windows.attrs.get("window_s", signal.shape[-1] / rate_hz)),
+        )
+
+    def to_dataset(self) -> xr.Dataset:
+        """The same windows with the names of their dimensions."""
+        return xr.Dataset(
+            {
+                "signal": (("window", "channel", "time"), self.signal),
+                "beat_s": (("window", "beat_source", "beat"), self.beat_s, {"units": "s"}),
+                "raw_statistics": (("window", "channel", "raw_statistic"), self.raw_statistics),
+            },
+            coords={
+                "channel": list(self.channels),
+                "time": ("time", np.arange(self.signal.shape[-1]) / self.rate_hz, {"units": "s"}),
+                "beat_source": list(self.beat_sources),
+                "raw_statistic": list(RAW_STATISTICS),
+            },
+            attrs={"rate_hz": self.rate_hz, "window_s": self.window_s},
+        )
+
+
+def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0, window_s: float = 60.0) -> Windows:
+    """Make windows of native samples, from a recording or from a request alike, each by itself.
+
+    Parameters
+    ----------
+    windows : sequence of (channels, rates_hz)
+        At least one, all with the same channels in the same order: native samples (time,) of each, NaN where missing,
+        and their rates. The rates may differ from window to window.
+    rate_hz, window_s : float
+        Common rate, and length of a window; one native sample more or less is let pass.
+
+    Returns
+    -------
+    Windows
+        With the channels in the order of `windows`.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> pulse = np.cos(2 * np.pi * 1.2 * np.arange(60 * 64) / 64)
+    >>> windows = windows_from_channels([({"wrist_bvp": pulse}, {"wrist_bvp": 64.0})])
+    >>> windows.signal.shape, int(np.isfinite(windows.beat_s).sum())
+    ((1, 1, 2100), 72)
+    """
+    names = tuple(windows[0][0])
+    alike: dict[tuple, list[int]] = {}
+    for k, (channels, rates_hz) in enumerate(windows):
+        if tuple(channels) != names:
+            raise InputError(f"a window has the channels {', '.join(channels)}, the first one {', '.join(names)}.")
+        form = tuple((rates_hz.get(name), np.shape(channels[name])) for name in names)
+        alike.setdefault(form, []).append(k)
+    sources = tuple(source for source in BEAT_SOURCES if source in names)
+    n = len(windows)
+    result = Windows(
+        np.empty((n, len(names), round(window_s * rate_hz)), np.float32),
+        np.full((n, len(sources), int(4 * window_s)), np.nan),
+        np.empty((n, len(names), len(RAW_STATISTICS)), np.float32),
+        names,
+        sources,
+        rate_hz,
+        window_s,
+    )
+    for form, positions in alike.items():
+        _check_form(names, form, window_s)
+        for start in range(0, len(positions), _CHUNK):
+            rows = positions[start : start + _CHUNK]
+            _fill(result, rows, [windows[k] for k in rows])
+    return result
+
+
+def _check_form(names: Sequence[str], form: tuple, window_s: float) -> None:
+    for name, (rate, shape) in zip(names, form, strict=True):
+        if rate is None or not 0 < rate < np.inf:
+            raise InputError(f"{name}: a rate in Hz is needed, a positive number, not {rate!r}.")
+        if len(shape) != 1 or abs(shape[0] - window_s * rate) > 1 or shape[0] < 2:
+            raise InputError(
+                f"{name}: {' x '.join(map(str, shape))} samples at {rate:g} Hz are not a window of {window_s:g} s, "
+                f"which has {max(round(window_s * rate), 2)}."
+            )
+
+
+def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:
+    """Make windows of the same form, and put them at these rows."""
+    channels, rates_hz = windows[0]
+    alike: dict[tuple[float, int], list[int]] = {}
+    for k, name in enumerate(result.channels):
+        alike.setdefault((float(rates_hz[name]), len(channels[name])), []).append(k)
+    for (rate_hz, _), positions in alike.items():
+        names = [result.channels[k] for k in positions]
+        native = np.array([[window[name] for name in names] for window, _ in windows])
+        if np.isinf(native).any():
+            name = names[int(np.isinf(native).any(axis=(0, 2)).argmax())]
+            raise InputError(f"{name}: a sample is infinite; a missing one is NaN.")
+        at, flat = np.ix_(rows, positions), native.reshape(-1, native.shape[-1])
+        result.signal[at] = harmonise(flat, rate_hz, result.rate_hz, result.signal.shape[-1]).reshape(
+            *native.shape[:2], -1
+        )
+        result.raw_statistics[at] = raw_statistics(flat, rate_hz).reshape(*native.shape[:2], -1)
+        for source in set(names).intersection(result.beat_sources):
+            beats = find_beats_of_rows(native[:, names.index(source)], rate_hz, source)[:, : result.beat_s.shape[-1]]
+            result.beat_s[rows, result.beat_sources.index(source), : beats.shape[1]] = beats
+
+
+def make_windows(
+    cohort: Cohort,
+    *,
+    device: str,
+    rate_hz: float = 35.0,
+    window_s: float = 60.0,
+    hop_s: float = 30.0,
+    min_purity: float = 0.0,
+    progress: bool = False,
+) -> xr.Dataset:
+    """Cut a cohort's recordings into labelled windows.
+
+    Windows start at the recording's first sample and every `hop_s` from there; one that would reach beyond the end is
+    not made. Each is cut at the native rates and then made by itself, as :func:`windows_from_channels` makes a lone
+    one. Its label is the state of most of it (:func:`~wesadlib.data.label_windows`); it is kept if that is one of the
+    cohort's states. One recording is in memory at a time.
+
+    Parameters
+    ----------
+    cohort : Cohort
+        Recordings, in the order in which the windows shall be.
+    device : str
+        ``wrist`` or ``chest``.
+    rate_hz : float
+        Common rate.
+    window_s, hop_s : float
+        Length of a window, and from one window's start to the next, in seconds.
+    min_purity : float
+        Least share of a window that carries its label.
+    progress : bool
+        Show a progress bar.
+
+    Returns
+    -------
+    Dataset (window, channel, time)
+        Variables ``signal`` (window, channel, time) float32 in the channels' ``units``; ``beat_s`` (window,
+        beat_source, beat) in seconds from the window's start, padded with NaN; ``raw_statistics`` (window, channel,
+        raw_statistic). Coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds from the
+        recording's start). Ordered by subject, then time.
+    """
+    if device not in DEVICE_CHANNELS:
+        raise InputError(f"device {device!r} is unknown; there are {', '.join(DEVICE_CHANNELS)}.")
+    parts = []
+    for k in tqdm(range(len(cohort)), desc="windows", unit="person", disable=not progress):
+        parts.append(_subject_windows(cohort[k], cohort, device, rate_hz, window_s, hop_s, min_purity))
+    windows = xr.concat(parts, "window", data_vars="minimal", coords="minimal", compat="override", join="override")
+    units = [CHANNELS[name][0] for name in DEVICE_CHANNELS[device]]
+    return windows.assign_coords(units=("channel", units)).assign_attrs(
+        hop_s=hop_s,
+        min_purity=min_purity,
+        cohort_digest=cohort.digest,
+        wesadlib_version=wesadlib.__version__,
+        device=device,
+        simulated=int(cohort.simulated),
+        description=cohort.description,
+    )
+
+
+def _subject_windows(
+    recording: Recording,
+    cohort: Cohort,
+    device: str,
+    rate_hz: float,
+    window_s: float,
+    hop_s: float,
+    min_purity: float,
+) -> xr.Dataset:
+    channels, where = DEVICE_CHANNELS[device], f"{cohort.root}/{recording.subject}"
+    for name in channels:
+        if name not in recording.signals:
+            raise InputError(
+                f"{where}: the recording has no {name}; it has {', '.join(recording.signals) or 'none'}, so leave "
+                f"{recording.subject} out of `subjects`, or model the other `device`."
+            )
+    start_s, state, purity = label_windows(recording.labels, recording.duration_s, window_s=window_s, hop_s=hop_s)
+    kept = np.isin(state, cohort.states) & (purity >= min_purity)
+    if not kept.any():
+        raise InputError(
+            f"{where}: no window of {window_s:g} s in {', '.join(cohort.states)} with a purity of {min_purity:g} or "
+            f"more; leave {recording.subject} out of `subjects`, or ask for shorter or less pure windows."
+        )
+    cuts = [cut_window(recording, channels, start, window_s) for start in start_s[kept]]
+    windows = windows_from_channels(cuts, rate_hz=rate_hz, window_s=window_s).to_dataset()
+    return windows.assign_coords(
+        subject=("window", np.full(len(cuts), recording.subject)),
+        label=("window", state[kept]),
+        purity=("window", purity[kept]),
+        start_s=("window", start_s[kept], {"units": "s"}),
+    )
+
+
+def cut_window(
+    recording: Recording, channels: Sequence[str], start_s: float, window_s: float
+) -> tuple[dict[str, np.ndarray], dict[str, float]]:
+    """Cut one window's native samples out of a recording: one of what :func:`windows_from_channels` is given.
+
+    Parameters
+    ----------
+    recording : Recording
+        With `channels` among its signals.
+    channels : sequence of str
+        In the order in which the window shall have them.
+    start_s, window_s : float
+        Start, in seconds from the recording's start, and length.
+
+    Returns
+    -------
+    channels : dict of str to ndarray (time,)
+        Native samples of each channel; the first is the one nearest to `start_s`.
+    rates_hz : dict of str to float
+        Their rates.
+    """
+    cut, rates_hz = {}, {}
+    for name in channels:
+        signal = recording.signals[name]
+        rate = rates_hz[name] = float(signal.attrs["rate_hz"])
+        first = round(start_s * rate)
+        cut[name] = signal.to_numpy()[first : first + round(window_s * rate)]
+    return cut, rates_hz
+
+
+def cut_windows(cohort: Cohort, windows: xr.Dataset) -> list[Channels]:
+    """Cut the native samples of windows, which :func:`make_windows` made of a cohort, out of its recordings again."""
+    cuts: dict[int, Channels] = {}
+    subjects, names = windows["subject"].values, windows["channel"].values.tolist()
+    for subject in dict.fromkeys(subjects):
+        recording = cohort[str(subject)]
+        for k in np.flatnonzero(subjects == subject):
+            cuts[k] = cut_window(recording, names, float(windows["start_s"][k]), windows.attrs["window_s"])
+    return [cuts[k] for k in range(len(subjects))]

@@ -84,8 +84,12 @@ def make_content(subject: str, devices: tuple[str, ...] = ("wrist",), seconds: i
         device: {key: generator.normal(size=(seconds * rate_hz, axes)) for key, (rate_hz, axes) in keys[device].items()}
         for device in devices
     }
+    for device, key in (("wrist", "TEMP"), ("chest", "Temp")):
+        if device in signal:
+            signal[device][key] += 33
+            signal[device]["ACC"] = 0.577 + 0.1 * signal[device]["ACC"]
     if "wrist" in signal:
-        signal["wrist"]["ACC"] = generator.integers(-128, 128, (seconds * 32, 3)).astype(np.int8)
+        signal["wrist"]["ACC"] = np.round(64 * signal["wrist"]["ACC"]).astype(np.int8)
     label = np.zeros(seconds * 700, np.int32)
     for code, (start, end) in BLOCKS.items():
         label[start * 700 : end * 700] = code

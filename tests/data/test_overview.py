@@ -101,7 +101,7 @@ def shift_amusement(content):
     [
         (unlabel_stress, "no window of class stress; its labels hold less than a window of it, so leave S2 out"),
         (shift_amusement, "disagree by 7 s"),
-        (lambda content: content["signal"]["wrist"].pop("BVP"), "`wrist` holds"),
+        (lambda content: content["signal"]["wrist"].pop("BVP"), "S2.pkl has no BVP of the wrist"),
         (lambda content: content["label"].fill(0), "no labelled block can be matched"),
     ],
 )

@@ -168,7 +168,11 @@ FAULTS = {
     ),
     "wrist BVP has shape (25600,), not (samples, 1)": ("BVP", lambda values: values[:, 0]),
     "wrist BVP is no array of numbers": ("BVP", lambda values: values.astype("U8")),
-    "`wrist` holds ['ACC', 'BVP', 'EDA'], not ['ACC', 'BVP', 'EDA', 'TEMP']": ("TEMP", None),
+    "`wrist` holds ['Temp', 'x'], not ['ACC', 'BVP', 'EDA', 'TEMP']": (
+        "signal",
+        lambda _: {"wrist": {"Temp": np.ones(3), "x": 1}},
+    ),
+    "`wrist` holds a ndarray": ("signal", lambda _: {"wrist": np.ones(3)}),
     "unknown code 8; codes are 0 to 7, so repair the file": ("label", lambda values: np.maximum(values, 8)),
     "unknown code 0.5": ("label", lambda values: values + 0.5),
     "`label` has shape (280000, 1)": ("label", lambda values: values[:, None]),

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 import pandas as pd
 from tqdm.auto import tqdm
 
+from wesadlib.data.checks import SharedRecordings, find_faults
 from wesadlib.data.quest import PERSON_FIELDS, score_stai
 from wesadlib.data.recording import Cohort, Recording, label_windows
 from wesadlib.data.wesad import LABELS, find_cohort
@@ -93,7 +94,7 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
     problems : list of str
         A sentence each; empty when all is well.
     """
-    rows, problems = [], []
+    rows, problems, shared = [], [], SharedRecordings()
     cohort = find_cohort(root)
     for subject in tqdm(cohort.subjects, desc="checking", unit="subject", disable=not progress):
         row: dict[str, Any] = {"subject": subject}
@@ -109,7 +110,7 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
                 for state in cohort.states
                 if not row[f"windows_{state}"]
             ]
-            sentences += recording.problems
+            sentences += [*recording.problems, *find_faults(recording), *filter(None, [shared.find(recording)])]
         rows.append({**row, "problems": " ".join(sentences)})
         problems += sentences
     table = pd.DataFrame(rows)

@@ -24,6 +24,9 @@ _PERMITTED: dict[str, Any] = {
     "_codecs.encode": _encode_latin1,
     # How protocol 2 stores the bytes of an empty array.
     "__builtin__.bytes": lambda: b"",
+    "numpy.ma.MaskedArray": np.ma.MaskedArray,
+    "numpy.ma.core.MaskedArray": np.ma.MaskedArray,
+    "numpy.ma.core._mareconstruct": np.ma.core._mareconstruct,
 }
 for _core in ("numpy.core", "numpy._core"):
     _PERMITTED[f"{_core}.multiarray._reconstruct"] = multiarray._reconstruct

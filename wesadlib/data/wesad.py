@@ -117,6 +117,8 @@ def read_wesad(folder: Path) -> Recording:
     codes, signal = _check_content(load_arrays(path), subject, path)
     samples: dict[str, np.ndarray] = {}
     for device in [device for device in _KEYS if device in signal]:
+        absent = [key for key in _KEYS[device] if key not in signal[device]]
+        problems += [f"{path} has no {key} of the {device}: no model that needs it can answer." for key in absent]
         samples |= _device_samples(signal.pop(device), device, len(codes), path)
     if not samples:
         raise InputError(f"{path} holds neither `chest` nor `wrist`.")
@@ -183,6 +185,9 @@ def _check_content(content: Any, subject: str, path: Path) -> tuple[np.ndarray, 
             )
     if content["subject"] != subject:
         raise InputError(f"{path} is the recording of {content['subject']}, but lies in the folder of {subject}.")
+    for device, values in content["signal"].items():
+        if device in _KEYS and not isinstance(values, dict):
+            raise InputError(f"{path}: `{device}` holds a {type(values).__name__}, not {sorted(_KEYS[device])}.")
     codes = content["label"]
     if codes.ndim != 1 or codes.size == 0 or codes.dtype.kind not in "iuf":
         raise InputError(f"{path}: `label` has shape {codes.shape} and type {codes.dtype}, not one number a sample.")
@@ -193,15 +198,15 @@ def _check_content(content: Any, subject: str, path: Path) -> tuple[np.ndarray, 
 
 
 def _device_samples(values: Any, device: str, n_labels: int, path: Path) -> dict[str, np.ndarray]:
-    keys = _KEYS[device]
-    if not isinstance(values, dict) or set(values) != set(keys):
-        held = sorted(map(str, values)) if isinstance(values, dict) else type(values).__name__
-        raise InputError(f"{path}: `{device}` holds {held}, not {sorted(keys)}.")
+    if not values or not set(values) <= set(_KEYS[device]):
+        raise InputError(f"{path}: `{device}` holds {sorted(map(str, values))}, not {sorted(_KEYS[device])}.")
     samples: dict[str, np.ndarray] = {}
-    for key in keys:
+    for key in [key for key in _KEYS[device] if key in values]:
         channels = [name for name in DEVICE_CHANNELS[device] if name.startswith(f"{device}_{key.lower()}")]
         # Popped, so that each array is given back as soon as its narrower copy is made.
         array = values.pop(key)
+        if isinstance(array, np.ma.MaskedArray):
+            array = array.astype(np.float32).filled(np.nan)
         _check_array(array, f"{device} {key}", len(channels), n_labels, CHANNELS[channels[0]][1], path)
         for column, channel in zip(array.T, channels, strict=True):
             # The wrist's acceleration is stored in 1/64 g, the chest's in g.

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.data import DEVICES, Recording
+from wesadlib.data.checks import find_faults
 from wesadlib.data.embraceplus import PULSE_SCALE
 from wesadlib.quality.assess import assess_arrays
 from wesadlib.quality.wear import MINUTE_S, assess_wear
@@ -170,7 +171,7 @@ def check_recording(
         "judged_share": float(judged.mean()) if len(judged) else 0.0,
         "reasons": {str(name): int(n) for name, n in pd.Series(reasons, dtype=object).value_counts().items() if name},
     }
-    return summary, [*recording.problems, *_problems(recording, summary, window_s)]
+    return summary, [*recording.problems, *find_faults(recording), *_problems(recording, summary, window_s)]
 
 
 def _problems(recording: Recording, summary: dict[str, Any], window_s: float) -> list[str]:
@@ -181,11 +182,6 @@ def _problems(recording: Recording, summary: dict[str, Any], window_s: float) ->
         f"{name}: no {device}_{DEVICES[device].beats}, so no beat can be found."
         for device in recording.devices
         if f"{device}_{DEVICES[device].beats}" not in recording.signals
-    ]
-    problems += [
-        f"{name}: {channel} is missing in {100 * facts['missing_share']:.0f} % of the recording."
-        for channel, facts in summary["channels"].items()
-        if facts["missing_share"] > 0.5
     ]
     if not summary["worn_share"]:
         problems.append(f"{name}: nobody wore the device at any time.")

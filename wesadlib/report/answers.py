@@ -234,17 +234,19 @@ def check_path(path: Path, question: Question, *, progress: bool = False) -> tup
 
     Of one recording a row a channel, of a folder a row a person.
     """
+    from wesadlib.data.checks import SharedRecordings
     from wesadlib.quality.recordings import check_recording
 
-    people, rows, notes, problems = find_people(path, question), [], [], []
+    people, rows, notes, problems, shared = find_people(path, question), [], [], [], SharedRecordings()
     for name, paths in tqdm((people or {path.name: [path]}).items(), desc="checking", disable=not progress):
         try:
-            summary, found = check_recording(question.read([one.absolute() for one in paths], name))
+            recording = question.read([one.absolute() for one in paths], name)
+            summary, found = check_recording(recording)
         except InputError as error:
             problems.append(str(error))
             rows.append({"person": name})
             continue
-        problems += found
+        problems += [*found, *filter(None, [shared.find(recording)])]
         reasons = ", ".join(f"{reason} ({count})" for reason, count in summary["reasons"].items())
         facts = {name: summary[name] for name in ("device", "start")} | {"minutes": summary["duration_s"] / 60}
         shares = {"worn, %": 100 * summary["worn_share"], "judged, %": 100 * summary["judged_share"]}

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 import wesadlib
 from wesadlib.data import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS, Cohort, Recording, label_windows
+from wesadlib.data.checks import SharedRecordings
 from wesadlib.errors import InputError
 from wesadlib.signals.beats import find_beats_of_rows
 from wesadlib.signals.raw_statistics import RAW_STATISTICS, raw_statistics
@@ -227,9 +228,11 @@ def make_windows(
     """
     if device not in DEVICE_CHANNELS:
         raise InputError(f"device {device!r} is unknown; there are {', '.join(DEVICE_CHANNELS)}.")
-    parts = []
+    parts, shared = [], SharedRecordings()
     for k in tqdm(range(len(cohort)), desc="windows", unit="person", disable=not progress):
         recording = cohort[k]
+        if sentence := shared.find(recording):
+            raise InputError(f"{cohort.root}: {sentence}")
         where = f"{cohort.root}/{recording.subject}"
         for name in DEVICE_CHANNELS[device]:
             if name not in recording.signals:

@@ -1,0 +1,115 @@
+"""Values held against what a sensor must show, and people against each other: what is wrong without a word."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from wesadlib.data.devices import BEAT_SOURCES
+from wesadlib.data.recording import Recording
+
+#: unit -> lowest and highest median of a minute, and what the values may be: (lowest, highest, likely unit)
+_EXPECTED = {
+    "g": (0.7, 1.5, [(7, 13, "m/s2"), (0.11, 0.2, "m/s2"), (0.01, 0.02, "g"), (45, 96, "1/64 g"), (500, 1500, "mg")]),
+    "uS": (-1.0, 100.0, [(100, 1e9, "nS or kOhm")]),
+    "degC": (10.0, 45.0, [(50, 113, "degF"), (273, 330, "K")]),
+}
+_REASONS = {"g": "a still wrist shows 1 g", "uS": "skin conducts 0 to 100 uS", "degC": "skin has 10 to 45 degC"}
+_MINUTE_S = 60.0
+
+# Samples of a print, the share of stretches that are kept (one in), and how many people may have in common by chance.
+_PRINT = 32
+_ONE_IN = 256
+_BY_CHANCE = 2
+_LEAST_VALUES = 10
+
+
+def find_faults(recording: Recording) -> list[str]:
+    """A sentence for each sensor with minutes of impossible or missing values: channel, minutes, the likely unit.
+
+    Minutes in which no sensor has samples lie between sessions, and are no fault.
+    """
+    faults, sensors = [], list(_sensors(recording))
+    split = {
+        name: np.array_split(values, np.arange(round(_MINUTE_S * rate_hz), len(values), round(_MINUTE_S * rate_hz)))
+        for name, _, rate_hz, values in sensors
+    }
+    gone = {name: np.array([np.isnan(minute).mean() > 0.5 for minute in minutes]) for name, minutes in split.items()}
+    length = min(map(len, gone.values()), default=0)
+    between = np.all([missing[:length] for missing in gone.values()], axis=0)
+    for name, unit, _, _ in sensors:
+        minutes, missing = split[name][:length], gone[name][:length]
+        if (missing & ~between).any():
+            faults.append(f"{recording.subject}: {name} is missing in {_list_minutes(missing & ~between)}.")
+        low, high, likely = _EXPECTED.get(unit, (-np.inf, np.inf, []))
+        middles = np.full(length, np.nan)
+        middles[~missing] = [np.nanmedian(minutes[k]) for k in np.flatnonzero(~missing)]
+        wrong = (middles < low) | (middles > high)
+        if wrong.any():
+            middle = float(np.median(middles[wrong]))
+            guesses = [guess for least, most, guess in likely if least <= middle <= most]
+            if unit == "g" and not guesses and np.nanmin([axis.min() for axis in _axes(recording, name)]) >= 0:
+                guesses = ["bytes without their sign"]
+            faults.append(
+                f"{recording.subject}: {name} is {middle:.3g} {unit} in {_list_minutes(wrong)}, but {_REASONS[unit]}"
+                f"{f': perhaps {guesses[0]}' if guesses else ''}."
+            )
+    return faults
+
+
+def _sensors(recording: Recording) -> Iterator[tuple[str, str, float, np.ndarray]]:
+    """Each sensor's name, unit, rate in Hz and values (time,), of acceleration its magnitude."""
+    for name, signal in recording.signals.items():
+        sensor, _, axis = name.partition("_acc_")
+        if not axis:
+            yield name, signal.attrs["units"], signal.attrs["rate_hz"], signal.values
+        elif axis == "x" and len(axes := _axes(recording, f"{sensor}_acc")) == 3:
+            yield f"{sensor}_acc", signal.attrs["units"], signal.attrs["rate_hz"], np.sqrt(sum(v**2 for v in axes))
+
+
+def _axes(recording: Recording, sensor: str) -> list[np.ndarray]:
+    return [signal.values for name, signal in recording.signals.items() if name.startswith(f"{sensor}_")]
+
+
+def _list_minutes(chosen: np.ndarray) -> str:
+    """The minutes (minute,) that are chosen, counted from 1, in words."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(int)))
+    runs = [f"{begin + 1}" if begin + 1 == end else f"{begin + 1} to {end}" for begin, end in edges.reshape(-1, 2)]
+    more = f" and {len(runs) - 3} more stretches" if len(runs) > 3 else ""
+    return f"minute{'s' if chosen.sum() > 1 else ''} {', '.join(runs[:3])}{more} of {len(chosen)}"
+
+
+class SharedRecordings:
+    """Finds people who share a recording, or a stretch of one, by their signals; one person at a time is looked at."""
+
+    def __init__(self) -> None:
+        self._prints: dict[str, np.ndarray] = {}
+
+    def find(self, recording: Recording) -> str:
+        """A sentence, if somebody before had the same samples, whatever their number type; else nothing."""
+        prints = np.unique(np.concatenate([np.empty(0, np.uint64), *_prints(recording)]))
+        self._prints[recording.subject] = prints
+        for other, earlier in self._prints.items():
+            shared = len(np.intersect1d(prints, earlier, assume_unique=True))
+            if other != recording.subject and shared > _BY_CHANCE:
+                share = f"{100 * shared / min(len(prints), len(earlier)):.0f} % of the shorter one"
+                return f"{recording.subject} and {other} share recordings ({share}): leave one out of `subjects`."
+        return ""
+
+
+def _prints(recording: Recording) -> Iterator[np.ndarray]:
+    """Hashes of short stretches of pulse and ECG, which are chosen by their content, so that no clock matters."""
+    weights = np.random.default_rng(0).integers(1, 2**63, _PRINT, dtype=np.uint64)
+    for name in BEAT_SOURCES:
+        if name not in recording.signals:
+            continue
+        # Coarse enough for half precision.
+        scale = 1.0 if recording.signals[name].attrs["units"] == "a.u." else 100.0
+        levels = np.nan_to_num(recording.signals[name].values * scale).round().astype(np.int64).view(np.uint64)
+        if len(levels) < _PRINT:
+            continue
+        stretches = np.lib.stride_tricks.sliding_window_view(levels, _PRINT)
+        hashes = sum(stretches[:, k] * weights[k] for k in range(_PRINT))
+        # The highest bits: the lowest of a sum of products are those of its parts.
+        kept = (hashes >> np.uint64(40)) % _ONE_IN == 0
+        varied = np.count_nonzero(np.diff(np.sort(stretches[kept].view(np.int64))), axis=1) >= _LEAST_VALUES - 1
+        yield hashes[kept][varied]

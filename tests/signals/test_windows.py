@@ -99,7 +99,7 @@ def test_one_recording_is_in_memory_at_a_time(cohort):
 
     class Loading(ListedCohort):
         def __getitem__(self, index):
-            recording = make_recording(np.ones(90 * 700), subject=super().__getitem__(index).subject)
+            recording = make_recording(np.ones(90 * 700), seed=index, subject=super().__getitem__(index).subject)
             alive.append(sum(earlier() is not None for earlier in loaded))
             loaded.append(weakref.ref(recording))
             return recording

@@ -51,3 +51,9 @@ def test_cutoffs_are_parameters(rule):
 
 def test_every_rule_has_a_unit():
     assert all(rule.unit and rule.definition for rule in WEAR_RULES)
+
+
+def test_a_minute_without_any_sample_was_not_recorded_and_is_not_called_worn():
+    gap = {1: np.nan}
+    wear = assess_wear(make_recording(bvp=gap, eda=gap, temp=gap, **{f"acc_{axis}": gap for axis in "xyz"}))
+    assert wear["recorded"].tolist() == wear["worn"].tolist() == [True, False, True, True, True, True]

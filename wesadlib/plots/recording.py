@@ -60,7 +60,7 @@ def plot_recording(
 
 
 def _draw_minutes(axes: Axes, wear: pd.DataFrame) -> None:
-    sensors = [name for name in wear if name not in ("start_s", "worn")]
+    sensors = [name for name in wear if name not in ("start_s", "recorded", "worn")]
     states = {"worn": wear["worn"], **{name: wear[name].isin(["good", "still"]) for name in sensors}}
     begin = wear["start_s"] / 60
     for row, good in enumerate(states.values()):

@@ -107,8 +107,8 @@ def list_starts(
 
 
 def unworn_share(wear: pd.DataFrame, starts: np.ndarray, window_s: float) -> np.ndarray:
-    """Share of each window (window,) in minutes in which nobody wore the device."""
-    begin = wear.loc[~wear["worn"], "start_s"].to_numpy()
+    """Share of each window (window,) in minutes that were recorded while nobody wore the device."""
+    begin = wear.loc[wear["recorded"] & ~wear["worn"], "start_s"].to_numpy()
     overlap = np.minimum(starts[:, None] + window_s, begin + MINUTE_S) - np.maximum(starts[:, None], begin)
     return np.clip(overlap, 0, None).sum(axis=1) / window_s
 

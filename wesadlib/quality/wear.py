@@ -47,22 +47,24 @@ def assess_wear(recording: Recording, cutoffs: Mapping[str, float] | None = None
     Returns
     -------
     DataFrame
-        A row a minute: ``start_s``, ``worn`` (bool), and for each sensor what holds of it: the name of a rule, or
-        "good". A last minute that is not whole is left out, unless it is the only one.
+        A row a minute: ``start_s``, ``recorded`` (bool: not every sensor is missing), ``worn`` (bool), and for each
+        sensor what holds of it: the name of a rule, or "good". A last minute that is not whole is left out, unless it
+        is the only one.
     """
     limits = {**_CUTOFFS, **(cutoffs or {})}
     minutes = max(int(recording.duration_s // MINUTE_S), 1)
     sensors: dict[str, list[str]] = {}
     for channel in recording.signals:
         sensors.setdefault(channel.rsplit("_", 1)[0] if "_acc_" in channel else channel, []).append(channel)
-    table = pd.DataFrame({"start_s": np.arange(minutes) * MINUTE_S, "worn": True})
+    table = pd.DataFrame({"start_s": np.arange(minutes) * MINUTE_S, "recorded": False, "worn": True})
     signs = np.zeros(minutes, int)
     for sensor, channels in sensors.items():
         values = np.stack([_minutes(recording, channel, minutes) for channel in channels], axis=1)
         state = _states(sensor.rsplit("_", 1)[1], values, limits)
         table[sensor] = state
+        table["recorded"] |= state != "missing"
         signs += np.isin(state, ["not touching", "cold", "still"])
-    table["worn"] = signs < SIGNS_OF_NO_WEAR
+    table["worn"] = table["recorded"] & (signs < SIGNS_OF_NO_WEAR)
     return table
 
 

@@ -9,7 +9,7 @@ SUMMARY: dict[str, str] = {
     "duration_s": "its length, s",
     "channels": "of each channel its units, rate_hz, missing_share and states: the share of minutes in each",
     "gaps": "stretches of at least a second without a sample: channel, start_s, end_s",
-    "worn_share": "share of the recording's minutes in which somebody wore the device",
+    "worn_share": "share of all minutes, gaps included, in which somebody wore the device",
     "judged_share": "share of its windows that were worn and of good enough quality to be judged",
     "window_s": "length of a window, s",
     "step_s": "from one window's start to the next, s",

@@ -1,5 +1,5 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-faults reference checked lint serve bench-serve clean
+.PHONY: help setup book test test-faults reference checked lint serve bench-serve soak clean
 
 PARAMS ?= params/demo.yaml
 BUNDLE ?= outputs/demo/bundle
@@ -47,6 +47,9 @@ serve: $(STAMP) ## serve BUNDLE (outputs/demo/bundle) until Ctrl-C
 
 bench-serve: $(STAMP) ## measure the server beside a plain app, 10 min (SHORT=--short: two; SHORT=--keep: for the book)
 	$(BIN)/python benchmarks/serving.py $(SHORT)
+
+soak: $(STAMP) ## an hour of right and wrong callers, killed replicas and changed bundles (SOAK="--minutes 2"; SOAK=--keep)
+	$(BIN)/python benchmarks/soak.py $(SOAK)
 
 clean: ## remove the environment and every run
 	rm -rf .venv $(filter-out outputs/reference outputs/README.md,$(wildcard outputs/*))

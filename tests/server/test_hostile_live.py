@@ -220,47 +220,6 @@ def samples(first, values, name="wrist_eda"):
     return {"type": "samples", "channels": {name: {"first": first, "samples": values}}}
 
 
-@pytest.mark.parametrize(
-    ("message", "word"),
-    [
-        (samples(0, [SAMPLE]), "wrist_eda"),
-        (samples(8, [SAMPLE], "chest_ecg"), "chest_ecg"),
-        (samples(-1, [SAMPLE]), "first"),
-        (samples(8, [SAMPLE, "seven"]), "samples"),
-        (samples(2**53 + 1, [SAMPLE]), "first"),
-        ({"type": "samples"}, "channels"),
-        ({"type": "start"}, "start"),
-        ({"type": "nothing"}, "type"),
-        ("[" * 50_000, "JSON"),
-        (b"\xc1", "MessagePack"),
-    ],
-    ids=str,
-)
-def test_a_stream_whose_clock_runs_backwards_or_that_says_what_none_may_is_closed_with_a_reason(server, message, word):
-    said, code = converse(server, START, samples(0, [2.5] * 4), samples(4, [2.5] * 4), message)
-    assert [answer["type"] for answer in said] == ["ready", "problem"]
-    assert said[1]["status"] == 422 and word in json.dumps(said[1])
-    assert code == 1008
-
-
-@pytest.mark.parametrize(
-    "start",
-    [
-        {**START, "channels": {**START["channels"], "chest_ecg": {"rate_hz": 700}}},
-        {**START, "channels": {"wrist_eda": {"rate_hz": 4}}},
-        {**START, "hop_s": 0.001},
-        {**START, "rest": "unknown"},
-        samples(0, [SAMPLE]),
-        b"",
-    ],
-    ids=["unknown channel", "missing channels", "hop", "rest", "no start", "nothing"],
-)
-def test_a_start_that_is_none_is_answered_by_a_problem(server, start):
-    (problem,), code = converse(server, start)
-    assert (problem["type"], code) == ("problem", 1008)
-    assert problem["status"] in (401, 422)
-
-
 def test_a_frame_that_is_too_large_closes_the_stream(server, port):
     said, code = converse(server, START, samples(0, [SAMPLE] * 600_000))
     assert (said[-1]["status"], code) == (413, 1009)

@@ -96,6 +96,9 @@ def test_the_document_is_complete(client):
     }
     for path, operation in operations:
         assert {"401", "403", "408", "429", "500", "503"} <= {*operation["responses"]}, path
+        # What makes clients of the document knows no path in which there may be nothing.
+        in_path = [one["schema"]["type"] for one in operation.get("parameters", []) if one["in"] == "path"]
+        assert set(in_path) <= {"string"}, path
         for status, response in operation["responses"].items():
             types = {"application/json"} if path.startswith("/v2") else {"application/problem+json"}
             assert status < "4" or set(response["content"]) == types, (path, status)

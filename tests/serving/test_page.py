@@ -10,8 +10,10 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from wesadlib.plots import STATE_COLORS
+from wesadlib.serving.guard import Guard
 from wesadlib.serving.page import page_router, read_files
 from wesadlib.serving.problems import handle_problems
+from wesadlib.serving.settings import Settings
 from wesadlib.serving.wire import CONTENT_TYPES, read_window, write_window
 
 UPLOT = "vendor/uPlot.iife.min.js"
@@ -167,6 +169,34 @@ def test_the_example_is_the_bundles_own_and_read_once(form):
     np.testing.assert_array_equal(read_window(response.content, form).channels["wrist_eda"], EXAMPLE[0]["wrist_eda"])
     assert service.asked == 1
     assert page.get("/example").headers["content-type"] == "application/json"
+
+
+def test_who_asks_and_does_not_read_holds_one_piece_until_the_time_is_over():
+    content, held, over = write_window(*EXAMPLE, "json"), [], []
+    app = page_of(Service(lambda: EXAMPLE)).app
+    app.add_middleware(Guard, service=SimpleNamespace(settings=Settings(bundle="b", request_time_s=1.0)))
+    scope = {"type": "http", "method": "GET", "path": "/example", "headers": [], "query_string": b"", "root_path": ""}
+
+    async def never(*_):
+        await asyncio.Event().wait()
+
+    async def send(message):
+        held.append(len(message.get("body", b"")))
+        if held[-1] == 2**16:
+            await never()
+
+    async def ask():
+        try:
+            await app(scope, never, send)
+        except TimeoutError:
+            over.append(True)
+
+    async def run():
+        await asyncio.gather(*(ask() for _ in range(50)))
+
+    asyncio.run(run())
+    assert 2**16 <= sum(held) <= 50 * 2**16 < 50 * len(content) / 2
+    assert over
 
 
 def test_a_bundle_without_an_example_is_told_without_its_path():

@@ -69,16 +69,18 @@ _HAPROXY_FILES = {
 }
 _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
 #: Stands before HAProxy, to have its figures on loopback alone, and 503 as a problem wherever no replica answers, for
-#: which Serve says that there is no such path, or nothing. Headers that do not end are not waited for.
+#: which Serve says that there is no such path, or nothing. Headers that do not end are not waited for. Serve's own
+#: paths, and its header that cuts a request's time, are not for callers.
 _HAPROXY = r"""#!/bin/sh
 for file; do
   case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' -e 's/^defaults$/&\n timeout http-request 20s/' \
-    -e 's#^frontend http_.*#&\n http-request del-header x-request-timeout-seconds#' \
+    -e 's#^frontend http_.*#&\n http-request del-header x-request-timeout-seconds\n http-request deny {inside}#' \
     -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
     -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$file" ;; esac
 done
 exec {binary} "$@"
 """
+_INSIDE = "deny_status 404 if { path_beg -i /-/ }"
 _STRANGE = "{ status 404 503 } { res.hdr(content-type) -m beg text/plain }"
 _AWAY = {
     "type": "about:blank",
@@ -154,7 +156,7 @@ def _write_haproxy(binary: Path) -> None:
     binary.parent.mkdir()
     away = binary.with_name("away.http")
     away.write_text("\r\n".join([*head, f"content-length: {len(body)}", "", body]), newline="")
-    binary.write_text(_HAPROXY.format(binary=get_haproxy_binary(), away=away, strange=_STRANGE))
+    binary.write_text(_HAPROXY.format(binary=get_haproxy_binary(), away=away, inside=_INSIDE, strange=_STRANGE))
     binary.chmod(0o700)
 
 

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Header, Request, Response
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
@@ -19,11 +19,14 @@ from wesadlib import __version__
 from wesadlib.bundle import Answer
 from wesadlib.serving.schemas import MAX_SAMPLE
 from wesadlib.serving.service import REST_HEADER, Service
-from wesadlib.serving.wire import Samples
+from wesadlib.serving.wire import Samples, require_few
 
 _DTYPES = {"FP32": "<f4", "FP64": "<f8"}
 _OUTPUTS = {"probabilities": "FP64", "state": "BYTES", "status": "BYTES", "abstained": "BOOL"}
 _LENGTH = "Inference-Header-Content-Length"
+
+#: Where a path has one it is a string, and where it has none there is none.
+Version = Annotated[str | None, WithJsonSchema({"type": "string"})]
 
 
 class Tensor(BaseModel):
@@ -105,12 +108,12 @@ def inference_router(service: Service) -> APIRouter:
         service.require_ready()
         return {"ready": True}
 
-    async def metadata(name: str, version: str | None = None) -> ModelMetadata:
+    async def metadata(name: str, version: Version = None) -> ModelMetadata:
         """Describe the model: a tensor a channel, at its native rate."""
         require_model(name, version)
         return describe_model(service.bundle.config)
 
-    async def model_ready(name: str, version: str | None = None) -> dict[str, bool]:
+    async def model_ready(name: str, version: Version = None) -> dict[str, bool]:
         """Say that the model has answered its own example."""
         require_model(name, version)
         return await ready()
@@ -118,7 +121,7 @@ def inference_router(service: Service) -> APIRouter:
     async def infer(
         request: Request,
         name: str,
-        version: str | None = None,
+        version: Version = None,
         length: Annotated[int | None, Header(alias=_LENGTH, ge=0)] = None,
         wesad_rest: Annotated[str | None, Header(alias=REST_HEADER)] = None,
     ) -> Response:
@@ -161,6 +164,7 @@ def describe_model(config: dict[str, Any]) -> ModelMetadata:
 def read_request(body: bytes, length: int | None, config: dict[str, Any]) -> tuple[InferenceRequest, list[Samples]]:
     """Read a request, and its tensors as windows; raises HTTPException 400 with a sentence where they are none."""
     header, binary = (body, b"") if length is None else (body[:length], body[length:])
+    require_few(header)
     try:
         request = InferenceRequest.model_validate_json(header)
     except ValidationError as error:

@@ -6,6 +6,7 @@ In JSON the samples are numbers; in MessagePack they are the bytes of an array b
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Literal, NamedTuple, TypeVar
 
 import msgpack
@@ -38,6 +39,7 @@ _NAMES = {"json": "JSON", "binary": "MessagePack"}
 #: Names, and in JSON objects and lists besides, that the largest batch holds: of a channel six and its own.
 _MOST_NAMES = MAX_WINDOWS * (2 + 7 * MAX_CHANNELS)
 _MOST_ITEMS = 20
+_TOO_MANY = f"A body has at most {MAX_WINDOWS} windows of {MAX_CHANNELS} channels."
 _NO_WINDOW = "This is not one window in the form that /openapi.json describes."
 
 
@@ -178,27 +180,35 @@ def attempt(function: Callable[[], Any], kind: type[Exception] = Exception) -> A
         return error
 
 
-def _read_json(body: bytes) -> Any:
-    # Counted before anything is made of them: an object or a name costs a hundred times its bytes.
+def require_few(body: bytes) -> None:
+    """Refuse JSON of more names, objects and lists than the largest batch has, before anything is made of them.
+
+    Each costs a hundred times its bytes.
+    """
     if sum(map(body.count, (b"{", b"[", b":"))) > _MOST_NAMES:
-        raise BodyError(f"A body has at most {MAX_WINDOWS} windows of {MAX_CHANNELS} channels.", status=413)
+        raise BodyError(_TOO_MANY, status=413)
+
+
+def _read_json(body: bytes) -> Any:
+    require_few(body)
     return from_json(body)
 
 
 def _unpack(body: bytes) -> Any:
     left = _MOST_NAMES
 
-    def count(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    def count(kind: Callable[[list], Any], items: list) -> Any:
         nonlocal left
-        left -= len(pairs)
+        left -= 1 + len(items)
         if left < 0:
-            raise BodyError(f"A body has at most {MAX_WINDOWS} windows of {MAX_CHANNELS} channels.", status=413)
-        return dict(pairs)
+            raise BodyError(_TOO_MANY, status=413)
+        return kind(items)
 
     # Lengths are checked before anything is set aside for them: a few bytes can announce four billion.
     return msgpack.unpackb(
         body,
-        object_pairs_hook=count,
+        object_pairs_hook=partial(count, dict),
+        list_hook=partial(count, list),
         max_array_len=MAX_WINDOWS,
         max_map_len=MAX_WINDOWS,
         max_str_len=10_000,

@@ -1,0 +1,235 @@
+"""An hour of everything: ``make soak``. Right and wrong callers at once, replicas killed, the bundle changed twice.
+
+What is asked goes through Serve's own tools (`ray start`, `serve deploy`), since they change a server that runs. Every
+ten seconds memory, open files and threads of all that was started are written down beside the counts of answers.
+"""
+
+import argparse
+import asyncio
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import pandas as pd
+import psutil
+import yaml
+from rich.console import Console
+from workload import PARAMS, Bodies, choose_windows, make_bundle
+
+from wesadlib import artefacts
+from wesadlib.bundle import load_bundle
+from wesadlib.data import open_cohort
+from wesadlib.serving import AsyncClient, RequestRefused, StreamLost
+from wesadlib.serving.process import free_port, make_switches
+from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
+from wesadlib.serving.wire import CONTENT_TYPES
+
+BIN = Path(sys.executable).parent
+SAMPLE_S, START_S = 10.0, 600.0
+#: After a kill or a change, s: answers of 503 are counted apart, as the replica comes back meanwhile.
+AFTERMATH_S = 60.0
+HOSTILE = (b"{", b"\xc1" * 100, b"[" * 10_000, b'{"channels": {' + b'"a":0,' * 200_000, b"\xdf\xff\xff\xff\xff", b"")
+
+
+@contextmanager
+def cluster() -> Iterator[tuple[psutil.Process, Callable[[Path], bool]]]:
+    """Ray with its page, by which `serve deploy` asks; gives its process, and what deploys a file."""
+    folder, ports = f"/tmp/wesad-{os.getpid()}", [free_port() for _ in range(4)]
+    environment = os.environ | make_switches(folder, "::1")
+    names = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port")
+    options = [f"--{name}={port}" for name, port in zip(names, ports, strict=True)]
+    start = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", f"--temp-dir={folder}"]
+    address = f"http://127.0.0.1:{ports[1]}"
+
+    def deploy(path: Path) -> bool:
+        command = [BIN / "serve", "deploy", path, "--address", address]
+        return subprocess.run(command, env=environment, capture_output=True).returncode == 0
+
+    with subprocess.Popen([*start, *options], env=environment, stdout=subprocess.DEVNULL) as head:
+        try:
+            yield psutil.Process(head.pid), deploy
+        finally:
+            head.terminate()
+            head.wait()
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+class Soak:
+    """Callers of all kinds, what became of them, and what the server takes meanwhile."""
+
+    def __init__(self, url: str, bodies: Bodies, head: psutil.Process):
+        self.url, self.bodies, self.head = url, bodies, head
+        self.counts: Counter[str] = Counter()
+        self.rows: list[dict[str, float]] = []
+        self.begun = self.disturbed = time.monotonic()
+
+    def note(self, kind: str, outcome: Any) -> None:
+        """Count what came of a call, and apart where a replica was away."""
+        away = time.monotonic() - self.disturbed < AFTERMATH_S
+        self.counts[f"{kind} {outcome}{' while a replica was away' if away else ''}"] += 1
+
+    async def call(
+        self, client: httpx.AsyncClient, kind: str, path: str, body: bytes, form: str, **options: Any
+    ) -> None:
+        """Post once."""
+        try:
+            response = await client.post(path, content=body, headers={"content-type": CONTENT_TYPES[form]}, **options)
+            self.note(kind, response.status_code)
+        except httpx.HTTPError as error:
+            self.note(kind, type(error).__name__)
+
+    async def one(self, client: httpx.AsyncClient) -> None:
+        """A caller drawn by chance."""
+        kind = random.choices(("json", "binary", "batch", "hostile", "impatient", "gone"), (6, 8, 1, 3, 1, 1))[0]
+        if kind == "json":
+            await self.call(client, kind, "/predict", random.choice(self.bodies.json), "json")
+        elif kind == "binary":
+            await self.call(client, kind, "/predict", random.choice(self.bodies.native), "binary")
+        elif kind == "batch":
+            await self.call(client, kind, "/predict/batch", self.bodies.batch[0], "binary")
+        elif kind == "hostile":
+            path = random.choice(("/predict", "/predict/batch", "/rest", "/v2/models/resnet/infer"))
+            await self.call(client, kind, path, random.choice(HOSTILE), random.choice(("json", "binary")))
+        elif kind == "impatient":
+            await self.call(client, kind, "/predict/batch", self.bodies.batch[0], "binary", timeout=0.05)
+        else:
+            with suppress(OSError):
+                host = httpx.URL(self.url)
+                _, writer = await asyncio.open_connection(host.host, host.port)
+                body = self.bodies.native[0]
+                head = f"POST /predict HTTP/1.1\r\nhost: {host.host}\r\ncontent-length: {len(body)}\r\n\r\n"
+                writer.write(head.encode() + body[: random.randrange(len(body))])
+                await writer.drain()
+                writer.transport.abort()
+                self.note(kind, "broken off")
+
+    async def callers(self, rate: float) -> None:
+        """So many callers a second, whether or not earlier ones are answered."""
+        async with (
+            httpx.AsyncClient(base_url=self.url, timeout=60, trust_env=False) as client,
+            asyncio.TaskGroup() as tasks,
+        ):
+            while True:
+                tasks.create_task(self.one(client))
+                await asyncio.sleep(random.expovariate(rate))
+
+    async def streams(self) -> None:
+        """Somebody's recording after another, by our own client, which ought to see nothing of what happens."""
+        recordings = list(open_cohort(PARAMS))
+        async with AsyncClient(self.url, retry_s=60.0) as client:
+            while True:
+                part = random.choice(recordings).between(60, 360)
+                try:
+                    self.note("stream", f"of {len(await client.replay(part, speed=20.0))} predictions")
+                except (RequestRefused, StreamLost, httpx.HTTPError) as error:
+                    self.note("stream", type(error).__name__)
+
+    async def sample(self) -> None:
+        """Write down, every ten seconds, what all processes of the server take."""
+        while True:
+            row = Counter(time_s=round(time.monotonic() - self.begun))
+            for process in self.head.children(recursive=True):
+                with suppress(psutil.Error):
+                    replica = process.name().startswith("ray::ServeRepl")
+                    for prefix in ("all", *["replica"] * replica):
+                        row[f"{prefix}_rss_mb"] += process.memory_info().rss / 2**20
+                        row[f"{prefix}_files"] += process.num_fds()
+                        row[f"{prefix}_threads"] += process.num_threads()
+            self.rows.append(dict(row))
+            await asyncio.sleep(SAMPLE_S)
+
+    async def disturb(self, every_s: float, what: Callable[[], Awaitable[None]]) -> None:
+        """Do something again and again."""
+        while True:
+            await asyncio.sleep(every_s)
+            self.disturbed = time.monotonic()
+            await what()
+
+    async def kill(self) -> None:
+        """Kill a replica."""
+        replicas = [child for child in self.head.children(recursive=True) if child.name().startswith("ray::ServeRepl")]
+        if replicas:
+            random.choice(replicas).send_signal(signal.SIGKILL)
+            self.note("replica", "killed")
+
+
+async def run(soak: Soak, seconds: float, rate: float, change: Callable[[], Awaitable[None]]) -> None:
+    """All at once, for so long."""
+    kinds = (soak.callers(rate), soak.streams(), soak.sample())
+    tasks = [asyncio.create_task(kind) for kind in kinds]
+    tasks += [asyncio.create_task(soak.disturb(min(600.0, seconds / 4), soak.kill))]
+    tasks += [asyncio.create_task(soak.disturb(seconds / 2.9, change))]
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()
+
+
+def growth(rows: pd.DataFrame) -> dict[str, float]:
+    """How much each figure grew over the last half, in percent: medians of its quarters."""
+    quarters = np.array_split(rows.iloc[len(rows) // 2 :], 2)
+    before, after = (quarter.median() for quarter in quarters)
+    return {f"{name}_growth_percent": 100 * (after[name] / before[name] - 1) for name in rows if name != "time_s"}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--minutes", type=float, default=60.0)
+    parser.add_argument("--rate", type=float, default=20.0, help="callers a second")
+    parser.add_argument("--keep", action="store_true", help="keep the figures with the book, whose chapter shows them")
+    arguments = parser.parse_args()
+    outputs = artefacts.project_root() / "outputs"
+    folder, port = outputs / "bench", free_port()
+    bundle = make_bundle(folder / "bundle")
+    bodies = Bodies.of(*choose_windows(bundle))
+    file, copies = folder / "soak.yaml", [bundle.folder, folder / "bundle-2"]
+    shutil.copytree(*copies, dirs_exist_ok=True)
+    config = bundle.config | {"min_confidence": 0.6}
+    del config["version"]
+    artefacts.write_json(copies[1] / "config.json", config | {"version": artefacts.digest(config)})
+    load_bundle(copies[1])
+
+    def deploy_next() -> bool:
+        copies.reverse()
+        options = {"name": DEPLOYMENT, "num_replicas": 2}
+        application = {"import_path": IMPORT_PATH, "args": {"bundle": str(copies[0])}, "deployments": [options]}
+        file.write_text(yaml.safe_dump({"http_options": {"port": port}, "applications": [application]}))
+        return deploy(file)
+
+    with cluster() as (head, deploy):
+        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_S
+        while not deploy_next() and time.monotonic() < deadline:
+            time.sleep(1)
+        while time.monotonic() < deadline:
+            with suppress(httpx.HTTPError):
+                if httpx.get(f"{url}/ready", trust_env=False).is_success:
+                    break
+            time.sleep(1)
+        soak = Soak(url, bodies, head)
+
+        async def change() -> None:
+            soak.note("bundle", "changed" if await asyncio.to_thread(deploy_next) else "not changed")
+
+        asyncio.run(run(soak, 60 * arguments.minutes, arguments.rate, change))
+    figures = {"minutes": arguments.minutes, "rate": arguments.rate, **growth(pd.DataFrame(soak.rows).fillna(0))}
+    figures |= {"counts": dict(sorted(soak.counts.items())), "rows": soak.rows}
+    Console().print({name: value for name, value in figures.items() if name != "rows"})
+    for kept in [folder, outputs / "reference"][: 1 + arguments.keep]:
+        Console().print(f"written to {artefacts.write_json(kept / 'soak.json', figures)}")
+
+
+if __name__ == "__main__":
+    main()

@@ -238,6 +238,20 @@ def test_a_folder_of_people_gives_a_table_and_an_index_and_one_bad_person_stops_
     assert 'href="carl/report.html"' in page and 'href="anna' not in page and "<script" not in page
 
 
+def test_a_folder_of_one_is_answered_whether_in_parts_or_in_a_folder_of_its_own(wesad, person, own_bundle, tmp_path):
+    options = ["--bundle", own_bundle, "--step", 60]
+    (tmp_path / "parts").mkdir()
+    for name, start_s in (("bea_a", 0), ("bea_b", 130)):
+        part = replace(person.between(start_s, start_s + 110), start=person.start + pd.Timedelta(start_s, "s"))
+        write_e4(part, tmp_path / "parts" / f"{name}.zip")
+    assert wesad("predict", tmp_path / "parts", *options)[0] == 0
+    assert answer(tmp_path / "parts_wesad" / "bea")[0]["duration_s"] == pytest.approx(240, abs=1)
+    (tmp_path / "cohort").mkdir()
+    write_pickle(person, tmp_path / "cohort" / "S5")
+    assert wesad("predict", tmp_path / "cohort", *options)[0] == 0
+    assert answer(tmp_path / "cohort_wesad")[0]["subject"] == "S5"
+
+
 def test_the_same_question_again_computes_nothing(wesad, folder, own_bundle, monkeypatch):
     wesad("predict", folder, "--bundle", own_bundle, "--step", 30)
     (folder / "anna.zip").unlink()

@@ -23,7 +23,6 @@ from wesadlib.errors import InputError
 
 if TYPE_CHECKING:
     from wesadlib.bundle.predict import Bundle
-    from wesadlib.bundle.recording import RecordingAnswers
 
 FILES = ("predictions.csv", "summary.json", "figure.png", "report.html")
 #: What a folder's answer holds beside a folder a person.
@@ -60,17 +59,18 @@ class Question:
         return open_sessions(paths, subject)
 
 
-def find_people(path: Path, question: Question, leave_out: Sequence[Path] = ()) -> dict[str, list[Path]] | None:
-    """The people of a folder: name -> paths; None where the path is one person's recording."""
+def find_people(path: Path, question: Question, leave_out: Sequence[Path] = ()) -> dict[str, list[Path]]:
+    """The people of a folder: name -> paths; of one person's recording the name is empty."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
     if is_one_recording(path) or any(":" in column for column in question.columns.values()):
-        return None
+        return {"": [path]}
     people = find_sessions(path, tables=bool(question.columns), leave_out=leave_out)
     if not people:
         raise InputError(f"{path}: no recording in it; give a zip, a file, or a folder of them.")
+    (first, *_), *others = people.values()
     # A person's folder may lie in a folder.
-    return None if len(people) == 1 and all(one.is_dir() for (one,) in people.values()) else people
+    return {"": [first]} if not others and first.is_dir() else people
 
 
 def answer_path(
@@ -99,15 +99,15 @@ def answer_path(
     path = Path(os.path.abspath(path))
     out = Path(os.path.abspath(out or path.parent / f"{path.stem if path.is_file() else path.name}_wesad"))
     people = find_people(path, question, (out,))
-    _refuse_place(out, FILES if people is None else [*people, TABLE, INDEX])
+    _refuse_place(out, FILES if "" in people else [*people, TABLE, INDEX])
     # Slow to import and to load: only where there is something to answer.
     load = cache(lambda: _load(question.bundle))
-    rows: list[dict[str, Any]] = []
-    if people is None:
-        key = question.key([path])
+    if "" in people:
+        key = question.key(people[""])
         if _kept_answer(out, key, force) is None:
-            answer_person([path], "", question, load(), out, key, progress=progress)
+            answer_person(people[""], "", question, load(), out, key, progress=progress)
         return out, []
+    rows: list[dict[str, Any]] = []
     try:
         for name, paths in tqdm(people.items(), desc="people", unit="person", disable=not progress):
             key = question.key(paths)
@@ -117,13 +117,12 @@ def answer_path(
                 rows.append({"person": name, "problem": str(error)})
                 continue
             # What is wrong with the model is wrong for everybody, and no person's problem.
-            model = load() if summary is None else None
+            bundle = load() if summary is None else None
             try:
-                rows.append(
-                    {"person": name, **(summary or answer_person(paths, name, question, model, out / name, key))}
-                )
+                summary = summary or answer_person(paths, name, question, bundle, out / name, key)
             except InputError as error:
-                rows.append({"person": name, "problem": str(error)})
+                summary = {"problem": str(error)}
+            rows.append({"person": name, **summary})
     finally:
         # Also where Ctrl-C ends it: who is finished stays.
         if rows:
@@ -147,6 +146,7 @@ def answer_person(
     from wesadlib.plots.recording import plot_recording
     from wesadlib.quality.recordings import of_device
     from wesadlib.report.recording_report import render_recording
+    from wesadlib.report.recording_summary import summarise
 
     recording = of_device(question.read(paths, subject), bundle.config["device"])
     rest = read_rest(question.rest, recording) if question.rest else None
@@ -158,7 +158,7 @@ def answer_person(
 
         answers = predict_recording(bundle, recording, question.step_s, rest, progress=show)
     origin = {"path": ", ".join(map(str, paths)), "command": question.command, "key": key}
-    summary = summarise(bundle, recording, answers, question) | origin
+    summary = summarise(bundle, recording, answers, question.step_s) | origin
     states = bundle.config["states"]
     state = "stress" if "stress" in states else states[-1]
     plots.style()
@@ -183,52 +183,6 @@ def _load(folder: Path) -> "Bundle":
     return load_bundle(folder)
 
 
-def summarise(
-    bundle: "Bundle", recording: Recording, answers: "RecordingAnswers", question: Question
-) -> dict[str, Any]:
-    """What ``summary.json`` holds of a recording's answers; every key is in :mod:`wesadlib.report.glossary`."""
-    from wesadlib.bundle.recording import fit_to_recording
-    from wesadlib.quality.recordings import describe_recording
-
-    config, windows = bundle.config, answers.windows
-    counts = {name: int((windows["status"] == name).sum()) for name in ("answered", "abstained", "rejected")}
-    named = windows["state"].value_counts()
-    reasons = windows.loc[windows["status"] == "rejected", "reasons"].str.split(";").str[0].value_counts()
-    protocol = "rest_calibrated" if answers.rest else "cold_start"
-    summary = describe_recording(recording, answers.wear)
-    return summary | {
-        "subject": recording.subject,
-        "judged_share": 1 - counts["rejected"] / len(windows),
-        "window_s": config["window_s"],
-        "step_s": question.step_s,
-        "windows": len(windows),
-        **counts,
-        "states": {
-            state: {
-                "windows": int(named.get(state, 0)),
-                "share": float(named.get(state, 0) / max(counts["answered"], 1)),
-            }
-            for state in config["states"]
-        },
-        "reasons": {str(reason): int(count) for reason, count in reasons.items()},
-        "rest": answers.rest,
-        "protocol": protocol,
-        "min_confidence": config["min_confidence"],
-        "bundle": {
-            "path": str(bundle.folder),
-            "version": bundle.version,
-            "model": config["model"],
-            "device": config["device"],
-            "subjects": config["data"]["subjects"],
-            "simulated": config["data"]["simulated"],
-        },
-        "bundle_score": _score(config, protocol),
-        **_distance(fit_to_recording(bundle, recording), recording, answers),
-        "notes": [*summary["notes"], *answers.notes],
-        "wesadlib_version": __version__,
-    }
-
-
 def check_path(path: Path, question: Question, *, progress: bool = False) -> tuple[pd.DataFrame, list[str], list[str]]:
     """Check a recording or a folder of people, without a model: a table, what readers did, and the problems.
 
@@ -251,7 +205,7 @@ def check_path(path: Path, question: Question, *, progress: bool = False) -> tup
         facts = {name: summary[name] for name in ("device", "start")} | {"minutes": summary["duration_s"] / 60}
         shares = {"worn, %": 100 * summary["worn_share"], "judged, %": 100 * summary["judged_share"]}
         rows.append({"person": name, **facts, **shares, "not judged for": reasons})
-        if people is None:
+        if "" in people:
             rows = list(_channel_rows(summary))
             line = ", ".join(
                 f"{key} {100 * value:.0f} %"
@@ -273,33 +227,6 @@ def _channel_rows(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
             "missing, %": missing,
             "minutes": states,
         }
-
-
-def _score(config: Mapping[str, Any], protocol: str) -> dict[str, Any] | None:
-    rows = [row for row in config["metrics"] if row.get("protocol") == protocol and row.get("accuracy") is not None]
-    # Windows of poor quality are refused here, too.
-    rows = [row for row in rows if row.get("windows") == "accepted"] or rows
-    if not rows:
-        return None
-    scores = {name: rows[0].get(name) for name in ("accuracy", "accuracy_low", "accuracy_high")}
-    known = {name: rows[0]["accuracy"] if value is None else value for name, value in scores.items()}
-    return {**known, "windows": rows[0].get("n_windows"), "protocol": protocol}
-
-
-def _distance(bundle: "Bundle", recording: Recording, answers: "RecordingAnswers") -> dict[str, Any]:
-    from wesadlib.bundle.recording import feature_units, scaled_features
-    from wesadlib.drift.person import compare_person, describe_feature, describe_person
-
-    reference = bundle.reference
-    if reference is None or answers.features.empty:
-        return {"unlike_training": "How unlike the model's people this person is cannot be said.", "far_from_home": []}
-    known = {name: facts["units"] for name, facts in bundle.config["channels"].items()}
-    foreign = {name for name, unit in known.items() if recording.signals[name].attrs["units"] != unit}
-    leave_out = [name for name, channel in scaled_features(bundle).items() if channel in foreign]
-    table = compare_person(reference, answers.features, leave_out, feature_units(bundle))
-    rows = table.assign(name=table["feature"].map(describe_feature)).to_dict(orient="records")
-    rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
-    return {"unlike_training": describe_person(table), "far_from_home": rows}
 
 
 def _kept_answer(out: Path, key: str, force: bool) -> dict[str, Any] | None:

@@ -4,18 +4,20 @@ from functools import lru_cache
 
 import numpy as np
 from scipy.fft import rfft, rfftfreq
+from scipy.interpolate import CubicSpline
 from scipy.signal import detrend
 
 from wesadlib.features.block import Block, Feature, Group, Values, stretches
 from wesadlib.signals.filters import mean_of_present, median_of_present
 
-#: Intervals outside these are not between neighbouring beats, ms (30 to 200 beats per minute).
-PLAUSIBLE_MS = (300.0, 2000.0)
+#: Intervals outside these are not between neighbouring beats, ms (30 to 240 beats per minute).
+PLAUSIBLE_MS = (250.0, 2000.0)
 #: Largest deviation from the median of the intervals around, as a share of it: the usual 20 % rule.
 MAX_DEVIATION = 0.2
 NEIGHBOURS = 9
-#: Least share of the window that plausible intervals must cover, for the rate and for its variability.
-MIN_COVERED_RATE, MIN_COVERED_VARIABILITY = 0.3, 0.6
+#: Least share of the window that plausible intervals must cover, for the rate and its variability, and for a spectrum.
+#: Where a rate was read from less, neighbouring minutes of the same wrist contradicted each other by a harmonic.
+MIN_COVERED, MIN_COVERED_SPECTRUM = 0.6, 0.9
 #: Band in Hz, and the shortest window in s that holds enough of its cycles (Task Force 1996).
 HF_BAND_HZ, HF_SHORTEST_S = (0.15, 0.4), 60.0
 # Above twice the highest frequency asked for.
@@ -60,29 +62,34 @@ def _variability(beat_s: np.ndarray, count: np.ndarray, window_s: float) -> Valu
     present = ~np.isnan(interval)
     covered = np.where(present, interval, 0).sum(axis=-1) / 1000 / window_s
     mean = mean_of_present(interval)
-    enough = covered >= MIN_COVERED_VARIABILITY
-    variability = {
+    values = {
+        "heart_rate": 60_000 / mean,
         "sdnn": np.sqrt(mean_of_present((interval - mean[:, None]) ** 2)),
         "rmssd": np.sqrt(mean_of_present(difference**2)),
         "pnn50": mean_of_present(np.where(np.isnan(difference), np.nan, np.abs(difference) > 50)),
     }
     if window_s >= HF_SHORTEST_S:
-        variability["hf_power"] = _hf_power(beat_s[:, 1:], interval, enough, window_s)
-    return {
-        "heart_rate": np.where(covered >= MIN_COVERED_RATE, 60_000 / mean, np.nan),
-        **{name: np.where(enough, value, np.nan) for name, value in variability.items()},
-        "regular_share": np.where(count > 0, covered, np.nan),
-    }
+        values["hf_power"] = _hf_power(beat_s, interval, covered >= MIN_COVERED_SPECTRUM, window_s)
+    values = {name: np.where(covered >= MIN_COVERED, value, np.nan) for name, value in values.items()}
+    return values | {"regular_share": np.where(count > 0, covered, np.nan)}
 
 
-def _hf_power(time_s: np.ndarray, interval: np.ndarray, enough: np.ndarray, window_s: float) -> np.ndarray:
-    """Power (window,) of intervals (window, interval) that end at `time_s`, where there are enough."""
+def _hf_power(beat_s: np.ndarray, interval: np.ndarray, enough: np.ndarray, window_s: float) -> np.ndarray:
+    """Power (window,) of the heart's period through time, where there are `enough` of the intervals between beats.
+
+    The period is the slope of time over the count of beats (heart timing: Mateo and Laguna 2003), which goes on across
+    a beat that was missed: unlike intervals, which it spoils on both its sides.
+    """
     time = np.arange(0, window_s, 1 / _TACHOGRAM_HZ)
-    tachogram = np.full((len(interval), len(time)), np.nan)
+    period = np.full((len(interval), len(time)), np.nan)
     for row in np.flatnonzero(enough):
-        present = ~np.isnan(interval[row])
-        tachogram[row] = np.interp(time, time_s[row, present], interval[row, present])
-    return (np.abs(tachogram @ _band_spectrum(len(time))) ** 2).sum(axis=-1)
+        normal = ~np.isnan(interval[row])
+        beats = beat_s[row, np.append(normal, False) | np.append(False, normal)]
+        local = np.interp(beats[1:], beat_s[row, 1:][normal], interval[row, normal] / 1000)
+        count = np.append(0, np.maximum(np.rint(np.diff(beats) / local), 1)).cumsum()
+        timing = CubicSpline(beats, count, bc_type="natural")
+        period[row] = 1000 / timing(np.clip(time, beats[0], beats[-1]), 1)
+    return (np.abs(period @ _band_spectrum(len(time))) ** 2).sum(axis=-1)
 
 
 @lru_cache(maxsize=8)
@@ -111,7 +118,9 @@ CARDIAC = Group(
         Feature("sdnn", "ms", "standard deviation of the intervals", _TASK_FORCE),
         Feature("rmssd", "ms", "root mean square of successive differences of intervals", _TASK_FORCE),
         Feature("pnn50", "", "share of successive differences above 50 ms", _TASK_FORCE),
-        Feature("hf_power", "ms²", "power of the intervals from 0.15 to 0.4 Hz; windows of 60 s and more", _TASK_FORCE),
+        Feature(
+            "hf_power", "ms²", "power of the heart's period from 0.15 to 0.4 Hz; windows of 60 s and more", "Mateo 2003"
+        ),
         Feature(
             "regular_share", "", "share of the window covered by plausible intervals; movement lowers it", "Malik 1989"
         ),

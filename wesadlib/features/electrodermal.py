@@ -3,7 +3,7 @@
 import numpy as np
 from scipy.signal import find_peaks
 
-from wesadlib.features.block import Block, Feature, Group, Values, slope, without_gaps
+from wesadlib.features.block import Block, Feature, Group, Values, slope, stretches, without_gaps
 from wesadlib.signals.filters import zero_phase
 
 #: Smallest amplitude that counts as a skin conductance response, uS.
@@ -19,13 +19,19 @@ MAX_GAP_S = 3.0
 _RATE_HZ = 5.0
 
 
-def responses(values: np.ndarray, rate_hz: float) -> np.ndarray:
+def responses(values: np.ndarray, rate_hz: float, bridged: np.ndarray | None = None) -> np.ndarray:
     """Rise (response,) to each skin conductance response, a peak of sufficient prominence, from the trough before it.
 
-    `values` (time,) are uS without gaps, smooth at the scale of a second.
+    `values` (time,) are uS without gaps, smooth at the scale of a second. A rise across what was `bridged` is none: the
+    level may have changed by anything meanwhile.
     """
     peak, shape = find_peaks(values, prominence=MIN_AMPLITUDE_US, wlen=round(2 * REACH_S * rate_hz) + 1)
-    return values[peak] - values[shape["left_bases"]]
+    trough = shape["left_bases"]
+    rise = values[peak] - values[trough]
+    if bridged is None or not bridged.any():
+        return rise
+    before = np.append(0, np.cumsum(bridged))
+    return rise[before[peak + 1] == before[trough]]
 
 
 def _read(block: Block) -> dict[str, Values]:
@@ -39,7 +45,8 @@ def _read(block: Block) -> dict[str, Values]:
 def _conductance(samples: np.ndarray, rate_hz: float) -> Values:
     values, readable, rate_hz = without_gaps(samples, rate_hz, MAX_GAP_S, _RATE_HZ)
     tonic, smooth = (zero_phase(values, rate_hz, "lowpass", cutoff_hz) for cutoff_hz in (CUTOFF_HZ, _SMOOTH_HZ))
-    rises = [responses(row, rate_hz) for row in smooth]
+    gaps = np.isnan(stretches(samples, samples.shape[1] // values.shape[1])).any(axis=-1)
+    rises = [responses(row, rate_hz, bridged) for row, bridged in zip(smooth, gaps, strict=True)]
     count, total = np.array([(len(rise), rise.sum()) for rise in rises], float).reshape(-1, 2).T
     level = values.mean(axis=-1)
     level[~(level > 0)] = np.nan

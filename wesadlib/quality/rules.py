@@ -28,6 +28,10 @@ RANGES: dict[str, tuple[float, float]] = {
     "acc": (-8.0, 8.0),
 }
 
+#: What an accelerometer that lies still shows, in g: the earth's pull, 1 g, by any sensor's data sheet within a few
+#: percent. Beyond half of it the unit is wrong, or signed bytes were read as unsigned ones.
+GRAVITY_G = (0.5, 1.5)
+
 #: How fast a body can move, in the signal's unit a second, over so many seconds: Kleckner (2018) for skin conductance;
 #: a temperature sensor that has come off cools by 0.2 degC a second, skin by a tenth of that.
 SPEEDS: dict[str, tuple[float, float]] = {"eda": (10.0, 1.0), "temp": (0.1, 5.0)}
@@ -80,20 +84,29 @@ def _flat_line(windows: Windows) -> np.ndarray:
     at, floors = layout.limits(NOISE_FLOORS)
     quiet_s = scores.longest_quiet_s(windows.signal[:, at], windows.rate_hz, floors[:, None])
     flat_s[:, at] = np.fmax(flat_s[:, at], quiet_s)
+    # A heart never stands still, so of it many short stretches are as bad as a long one.
+    hearts = [k for k in at if layout.signals[k] in ("ecg", "bvp")]
+    flat_s[:, hearts] = np.fmax(flat_s[:, hearts], windows.window_s * _raw(windows, "flat_share")[:, hearts])
     return 1 - np.minimum(flat_s / windows.window_s, 1)
 
 
 def _range(windows: Windows) -> np.ndarray:
     layout, result = _layout(windows.channels), np.full(windows.signal.shape[:2], np.nan)
     at, limits = layout.limits(RANGES)
-    values = windows.signal[:, at]
-    too_fast = np.zeros(values.shape, np.bool_)
-    for k, signal in enumerate(layout.signals[position] for position in at):
+    if not at:
+        return result
+    impossible = np.zeros(windows.signal.shape, np.bool_)
+    for k, signal in enumerate(layout.signals):
         if signal in SPEEDS:
             speed, over_s = SPEEDS[signal]
             lag = max(round(over_s * windows.rate_hz), 1)
-            too_fast[:, k, lag:] = np.abs(values[:, k, lag:] - values[:, k, :-lag]) > speed * over_s
-    result[:, at] = scores.in_range(values, *limits.T[..., None], too_fast)
+            change = windows.signal[:, k, lag:] - windows.signal[:, k, :-lag]
+            impossible[:, k, lag:] = np.abs(change) > speed * over_s
+    for axes in layout.axes.values():
+        if len(axes) == 3:
+            wrong = scores.weightless(windows.signal[:, axes], windows.rate_hz, *GRAVITY_G)
+            impossible[:, axes, : wrong.shape[1]] = wrong[:, None]
+    result[:, at] = scores.in_range(windows.signal[:, at], *limits.T[..., None], impossible[:, at])
     return result
 
 
@@ -163,7 +176,8 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "flat line",
         "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis; in "
-        "ECG, BVP and respiration ten seconds or more of nothing but noise are no change",
+        "ECG, BVP and respiration ten seconds or more of nothing but noise are no change; in ECG and BVP, stretches "
+        "of a quarter of a second and more count together",
         {
             **_same("max_flat_fast_s", "ecg", "bvp", "emg", "resp"),
             "eda": "max_flat_s",
@@ -174,7 +188,8 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "physiological range",
-        "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can",
+        "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can; "
+        f"for acceleration, and are not of a still second with a magnitude beyond {GRAVITY_G[0]} to {GRAVITY_G[1]} g",
         _same("min_in_range_share", *RANGES),
         "kleckner2018",
         _range,

@@ -26,12 +26,25 @@ def stillness(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
 
     `acceleration` is (window, axis, time) in g. NaN where no second was recorded whole.
     """
+    spread = _magnitude(acceleration, rate_hz).std(axis=2)
+    recorded = (~np.isnan(spread)).sum(axis=1)
+    return (spread < STILL_G).sum(axis=1) / np.where(recorded > 0, recorded, np.nan)
+
+
+def weightless(acceleration: np.ndarray, rate_hz: float, low: float, high: float) -> np.ndarray:
+    """Mark the samples (window, time) of the still seconds whose mean magnitude is beyond `low` and `high`, in g."""
+    magnitude = _magnitude(acceleration, rate_hz)
+    mean = magnitude.mean(axis=2)
+    wrong = (magnitude.std(axis=2) < STILL_G * np.maximum(mean, 1)) & ~((mean >= low) & (mean <= high))
+    return np.repeat(wrong, magnitude.shape[2], axis=1)
+
+
+def _magnitude(acceleration: np.ndarray, rate_hz: float) -> np.ndarray:
+    """Magnitude (window, second, time) of acceleration (window, axis, time) in its whole seconds."""
     second = max(round(rate_hz), 2)
     whole = acceleration.shape[-1] // second
     magnitude = np.sqrt((acceleration[..., : whole * second].astype(np.float64) ** 2).sum(axis=1))
-    spread = magnitude.reshape(len(magnitude), whole, second).std(axis=2)
-    recorded = (~np.isnan(spread)).sum(axis=1)
-    return (spread < STILL_G).sum(axis=1) / np.where(recorded > 0, recorded, np.nan)
+    return magnitude.reshape(len(magnitude), whole, second)
 
 
 def longest_quiet_s(values: np.ndarray, rate_hz: float, floor: float | np.ndarray) -> np.ndarray:
@@ -50,13 +63,13 @@ def longest_quiet_s(values: np.ndarray, rate_hz: float, floor: float | np.ndarra
     return np.where(longest_s >= LEAST_QUIET_S, longest_s, 0.0)
 
 
-def in_range(values: np.ndarray, low: np.ndarray, high: np.ndarray, too_fast: np.ndarray) -> np.ndarray:
-    """Share (…) of the samples present of values (…, time) that lie in [`low`, `high`] and did not move `too_fast`.
+def in_range(values: np.ndarray, low: np.ndarray, high: np.ndarray, impossible: np.ndarray) -> np.ndarray:
+    """Share (…) of the samples present of values (…, time) that lie in [`low`, `high`] and are not `impossible`.
 
     NaN where all are missing.
     """
     present = (~np.isnan(values)).sum(axis=-1)
-    possible = ((values >= low) & (values <= high) & ~too_fast).sum(axis=-1)
+    possible = ((values >= low) & (values <= high) & ~impossible).sum(axis=-1)
     return possible / np.where(present > 0, present, np.nan)
 
 

@@ -52,6 +52,16 @@ def bridge_gaps(values: np.ndarray, longest: float = np.inf) -> np.ndarray:
     return bridged
 
 
+def vertices(values: np.ndarray, row: int | np.ndarray, peak: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Place, in samples, and height of the parabola through peaks of rows (row, time) and their neighbours."""
+    inside = np.minimum(np.maximum(peak, 1), values.shape[1] - 2)
+    before, at, after = values[row, inside - 1], values[row, inside], values[row, inside + 1]
+    bend = before - 2 * at + after
+    shift = np.where(bend < 0, (before - after) / np.where(bend < 0, 2 * bend, 1.0), 0.0)
+    shift = np.minimum(np.maximum(shift, -1), 1)
+    return inside + shift, at - (before - after) * shift / 4
+
+
 def mean_of_present(values: np.ndarray) -> np.ndarray:
     """Mean over the last axis of what is not NaN; NaN where nothing is."""
     present = ~np.isnan(values)

@@ -3,9 +3,10 @@
 import numpy as np
 
 #: in the order of the dimension ``raw_statistic``
-RAW_STATISTICS = ("missing_share", "longest_flat_s", "rail_share")
+RAW_STATISTICS = ("missing_share", "longest_flat_s", "rail_share", "flat_share")
 
 _RAIL_RUN = 3
+_FLAT_RUN_S = 0.25
 
 
 def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
@@ -16,6 +17,9 @@ def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     longest flat line is, at the 99th percentile of 1,105, 0.05 s in BVP, 2 s in EDA, 13 s in temperature (steps of 0.02
     degC) and 26 to 44 s on one axis of acceleration (steps of 1/64 g, a hand at rest); who judges it has to ask by the
     sensor.
+
+    The *flat share* counts all flat lines of a quarter of a second and more together: a sensor that repeats one value
+    whenever it loses contact is flat for long in total and never for long at once.
 
     *At a rail* is a run of at least three equal samples at the window's own largest or smallest value: rails differ
     from device to device, and clipping shows as just that. A slow coarse signal does it in health as well.
@@ -30,14 +34,14 @@ def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     Returns
     -------
     ndarray (row, raw_statistic)
-        ``missing_share`` and ``rail_share`` as shares of all samples, ``longest_flat_s`` in seconds, 0 where no two
-        neighbours are equal. The last two are NaN where no sample is present.
+        ``missing_share``, ``rail_share`` and ``flat_share`` as shares of all samples, ``longest_flat_s`` in seconds, 0
+        where no two neighbours are equal. All but the first are NaN where no sample is present.
 
     Examples
     --------
     >>> import numpy as np
     >>> raw_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
-    [[0.125, 1.0, 0.5]]
+    [[0.125, 1.0, 0.5, 0.5]]
     """
     missing = np.isnan(values)
     equal = values[:, 1:] == values[:, :-1]
@@ -46,11 +50,14 @@ def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     run = step - np.maximum.accumulate(np.where(equal, 0, step), axis=1)
     longest = run.max(axis=1)
     low, high = np.fmin.reduce(values, axis=1, keepdims=True), np.fmax.reduce(values, axis=1, keepdims=True)
-    rail = (run >= _RAIL_RUN - 1) & ((values[:, 1:] == low) | (values[:, 1:] == high))
-    rail[:, :-1] &= ~equal[:, 1:]
+    last = equal.copy()
+    last[:, :-1] &= ~equal[:, 1:]
+    length = (run + 1) * last
+    rail = (length >= _RAIL_RUN) & ((values[:, 1:] == low) | (values[:, 1:] == high))
     result = np.empty((len(values), len(RAW_STATISTICS)))
     result[:, 0] = missing.mean(axis=1)
     result[:, 1] = np.where(longest > 0, longest + 1, 0) / rate_hz
-    result[:, 2] = ((run + 1) * rail).sum(axis=1) / values.shape[1]
+    result[:, 2] = (length * rail).sum(axis=1) / values.shape[1]
+    result[:, 3] = (length * (length >= _FLAT_RUN_S * rate_hz)).sum(axis=1) / values.shape[1]
     result[missing.all(axis=1), 1:] = np.nan
     return result

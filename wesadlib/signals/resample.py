@@ -41,8 +41,9 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
     Returns
     -------
     ndarray (row, samples)
-        float32. NaN where samples were missing: gaps are bridged by a straight line for the filter alone, and an
-        output sample is NaN where at least half of the native samples nearest to it are missing.
+        float32. NaN where samples were missing: gaps are bridged by a straight line for the filter, and an output
+        sample is NaN where more than half of the native samples around it are missing: those within half a step of the
+        output, or within one of their own. So what lies beside a single missing sample stays.
 
     Examples
     --------
@@ -65,14 +66,14 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
 
 
 def _missing_after(missing: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
-    """Where at least half of the native samples within half an output step, or else the nearest one, are missing."""
+    """Where more than half of the native samples within half an output step, or one of their own, are missing."""
     centre = np.arange(samples) * (rate_hz / to_rate_hz)
-    half = max(rate_hz / to_rate_hz, 1.0) / 2
+    half = max(rate_hz / to_rate_hz / 2, 1.0)
     last = missing.shape[1]
     first = np.clip(np.ceil(centre - half), 0, last - 1).astype(int)
-    end = np.clip(np.ceil(centre + half).astype(int), first + 1, last)
+    end = np.clip(np.floor(centre + half).astype(int) + 1, first + 1, last)
     count = np.pad(np.cumsum(missing, axis=1), ((0, 0), (1, 0)))
-    return (count[:, end] - count[:, first]) * 2 >= end - first
+    return (count[:, end] - count[:, first]) * 2 > end - first
 
 
 def _reach(rate_hz: float, to_rate_hz: float) -> float:

@@ -109,8 +109,8 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
     Parameters
     ----------
     windows : sequence of (channels, rates_hz)
-        At least one, all with the same channels in the same order: native samples (time,) of each, NaN where missing,
-        and their rates. The rates may differ from window to window.
+        At least one, all with the same channels in the same order: native samples (time,) of each, NaN or masked
+        where missing, and their rates. The rates may differ from window to window.
     rate_hz, window_s : float
         Common rate, and length of a window; one native sample more or less is let pass.
 
@@ -172,7 +172,8 @@ def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:
         alike.setdefault((float(rates_hz[name]), len(channels[name])), []).append(k)
     for (rate_hz, samples), positions in alike.items():
         names = [result.channels[k] for k in positions]
-        native = np.concatenate([window[name] for window, _ in windows for name in names], dtype=np.float64)
+        native = [_unmasked(window[name]) for window, _ in windows for name in names]
+        native = np.concatenate(native, dtype=np.float64)
         native = native.reshape(len(windows) * len(names), samples)
         if np.isinf(native).any():
             name = names[int(np.isinf(native).any(axis=1).argmax()) % len(names)]
@@ -184,6 +185,11 @@ def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:
             beats = find_beats_of_rows(native[names.index(source) :: len(names)], rate_hz, source)
             beats = beats[:, : result.beat_s.shape[-1]]
             result.beat_s[rows, result.beat_sources.index(source), : beats.shape[1]] = beats
+
+
+def _unmasked(values: np.ndarray) -> np.ndarray:
+    masked = isinstance(values, np.ma.MaskedArray)
+    return values.astype(np.float64).filled(np.nan) if masked else values
 
 
 def make_windows(

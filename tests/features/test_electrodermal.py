@@ -72,3 +72,10 @@ def test_short_gaps_are_bridged_and_long_ones_are_not_read():
     assert found["scr_rate"][1] == found["scr_rate"][0]
     assert all(np.isnan(value[2]) for value in found.values())
     assert np.isfinite(found["log_level"][:2]).all()
+
+
+def test_no_response_is_found_across_a_dropout():
+    steps = np.repeat([2.0, 2.3, 2.1, 2.4], 525)
+    for start in (490, 1015, 1540):
+        steps[start : start + 60] = np.nan
+    assert eda(steps[None])["scr_rate"][0] == 0

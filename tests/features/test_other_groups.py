@@ -23,9 +23,19 @@ def test_depth_is_peak_to_trough_and_its_variation_is_relative():
     even = 4 * np.sin(2 * np.pi * 0.25 * TIME)
     uneven = even * (1 + 0.5 * np.sin(2 * np.pi * 0.03 * TIME))
     found = RESPIRATORY.extract(block(chest_resp=np.stack([even, uneven, 3 * uneven])))
-    assert found["chest_resp_depth"][0] == pytest.approx(8, rel=0.06)
-    assert found["chest_resp_depth_variation"][0] < 0.1 < found["chest_resp_depth_variation"][1]
+    assert found["chest_resp_depth"][0] == pytest.approx(8, rel=0.005)
+    assert found["chest_resp_depth_variation"][0] < 0.001 < found["chest_resp_depth_variation"][1]
     assert found["chest_resp_depth_variation"][2] == pytest.approx(found["chest_resp_depth_variation"][1])
+
+
+@pytest.mark.parametrize("rate", [6, 12, 25, 40, 55])
+@pytest.mark.parametrize("phase", [0.0, 2.0, 4.0])
+def test_even_breaths_have_their_rate_and_depth_and_no_spread_to_the_window_s_edges(rate, phase):
+    breathing = 4 * np.sin(2 * np.pi * rate / 60 * TIME + phase)
+    found = RESPIRATORY.extract(block(chest_resp=breathing[None]))
+    assert found["chest_resp_rate"][0] == pytest.approx(rate, rel=0.005)
+    assert found["chest_resp_rate_sd"][0] < 0.1
+    assert found["chest_resp_depth"][0] == pytest.approx(8, rel=0.02)
 
 
 def test_no_breath_is_not_a_rate_of_zero():

@@ -10,7 +10,7 @@ from hypothesis.extra.numpy import arrays
 
 from wesadlib.quality import RULES, assess_arrays, read_thresholds, signal_of
 from wesadlib.quality.assess import _rescale
-from wesadlib.signals import Windows
+from wesadlib.signals import RAW_STATISTICS, Windows
 
 NAMES = [rule.name for rule in RULES]
 AXES = [f"{device}_acc_{axis}" for device in ("wrist", "chest") for axis in "xyz"]
@@ -32,7 +32,7 @@ def make_arrays(channels=BOTH, n=4, rate_hz=35.0, window_s=60.0) -> Windows:
     return Windows(
         signal.astype(np.float32),
         np.tile(np.pad(beats, (0, 20), constant_values=np.nan), (n, len(sources), 1)),
-        np.zeros((n, len(channels), 3), np.float32),
+        np.zeros((n, len(channels), len(RAW_STATISTICS)), np.float32),
         tuple(channels),
         sources,
         rate_hz,
@@ -159,7 +159,7 @@ def test_cutoffs_are_those_of_the_call():
 def test_each_window_alone_gets_exactly_what_it_gets_among_others():
     generator = np.random.default_rng(3)
     windows = make_arrays(n=12)
-    windows.raw_statistics[:] = generator.random(windows.raw_statistics.shape) * [0.1, 20, 0.1]
+    windows.raw_statistics[:] = generator.random(windows.raw_statistics.shape) * [0.1, 20, 0.1, 0.1]
     windows.signal[:] += generator.normal(0, 1, windows.signal.shape) * generator.exponential(0.1, (12, len(BOTH), 1))
     windows.signal[generator.random((12, len(BOTH))) < 0.1] = np.nan
     windows.signal[4, :, 300:1500] = np.nan

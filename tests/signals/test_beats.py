@@ -37,7 +37,10 @@ def matched(found, true, within_s):
 
 @pytest.mark.parametrize(("source", "rate_hz"), [("wrist_bvp", 64.0), ("chest_ecg", 250.0)])
 def test_a_window_has_the_same_beats_alone_as_among_others(source, rate_hz):
-    rows = np.random.default_rng(5).normal(size=(19, round(60 * rate_hz))).cumsum(axis=1)
+    generator, time = np.random.default_rng(5), np.arange(round(60 * rate_hz)) / rate_hz
+    rows = generator.normal(size=(19, len(time))).cumsum(axis=1)
+    if source == "wrist_bvp":
+        rows = 0.01 * rows + np.sin(2 * np.pi * np.linspace(0.8, 2.5, 19)[:, None] * time)
     rows[3, 100:900] = np.nan
     together = find_beats_of_rows(rows, rate_hz, source)
     for k, row in enumerate(rows):

@@ -47,12 +47,14 @@ def test_they_are_what_counting_sample_by_sample_gives(seed, samples, missing):
         assert found["longest_flat_s"] == (max(lengths) / 4 if max(lengths) > 1 else 0)
         railed = sum(len(run) for run in runs if len(run) >= 3 and run[0] in extremes)
         assert found["rail_share"] == pytest.approx(railed / samples)
+        # At 4 Hz, any run is a quarter of a second.
+        assert found["flat_share"] == pytest.approx(sum(length for length in lengths if length > 1) / samples)
 
 
 def test_rows_do_not_mix_and_windows_carry_them():
     rows = np.stack([NOISE, np.zeros(3840)])
-    np.testing.assert_array_equal(raw_statistics(rows, 64)[1], [0, 60, 1])
-    np.testing.assert_array_equal(raw_statistics(rows, 64)[0], [0, 0, 0])
+    np.testing.assert_array_equal(raw_statistics(rows, 64)[1], [0, 60, 1, 1])
+    np.testing.assert_array_equal(raw_statistics(rows, 64)[0], [0, 0, 0, 0])
     channels = {"wrist_bvp": rows[0], "wrist_acc_x": rows[1]}
     window = windows_from_channels([(channels, dict.fromkeys(channels, 64.0))]).to_dataset().isel(window=0)
     assert float(window.raw_statistics.sel(channel="wrist_acc_x", raw_statistic="longest_flat_s")) == 60

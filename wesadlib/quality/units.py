@@ -12,11 +12,14 @@ _CONVERSIONS: dict[str, dict[str, _Convert]] = {
     "eda": {"nS": lambda value: value / 1e3, "S": lambda value: value * 1e6, "kOhm": lambda value: 1e3 / value},
     "temp": {"degF": lambda value: (value - 32) / 1.8, "K": lambda value: value - 273.15},
     "acc": {
+        # In 1/64 g; other units have negative values, too.
+        "signed bytes, read as unsigned": lambda value: np.where(
+            (value >= 2) & (np.nanmin(value) >= 0), value - 4, value
+        ),
         "m/s2": lambda value: value / 9.81,
         "1/64 g": lambda value: value / 64,
         "mg": lambda value: value / 1e3,
         "m/s2, read as 1/64 g": lambda value: value * 64 / 9.81,
-        "signed bytes, read as unsigned": lambda value: np.where(value >= 2, value - 4, value),
     },
     "ecg": {"uV": lambda value: value / 1e3, "V": lambda value: value * 1e3},
 }

@@ -73,8 +73,10 @@ class Windows:
         raw = np.full((*signal.shape[:2], len(RAW_STATISTICS)), np.nan, np.float32)
         if "raw_statistics" in windows:
             names = windows["raw_statistic"].values.tolist()
-            raw = values("raw_statistics", "window", "channel", "raw_statistic")
-            raw = raw[..., [names.index(name) for name in RAW_STATISTICS]]
+            stored = values("raw_statistics", "window", "channel", "raw_statistic")
+            for k, name in enumerate(RAW_STATISTICS):
+                if name in names:
+                    raw[..., k] = stored[..., names.index(name)]
         return cls(
             signal,
             values("beat_s", "window", "beat_source", "beat"),

@@ -33,7 +33,10 @@ def missing_from_start(values):
 
 
 FAULTS = {
-    "wrist_acc is 9.8.? g in minutes 1 to 4 of 4, but a still wrist shows 1 g: perhaps m/s2": (lambda v: v * 9.81, AXES),
+    "wrist_acc is 9.8.? g in minutes 1 to 4 of 4, but a still wrist shows 1 g: perhaps m/s2": (
+        lambda v: v * 9.81,
+        AXES,
+    ),
     "wrist_acc is 0.153 g in minutes 1 to 4 of 4.*perhaps m/s2": (lambda v: v * 9.81 / 64, AXES),
     "wrist_acc is 6.* g .*perhaps 1/64 g": (lambda v: v * 64, AXES),
     "wrist_acc is 3.* g in minutes 1 to 4 of 4.*perhaps bytes without their sign": (

@@ -2,7 +2,6 @@
 
 from wesadlib.quality.assess import Assessment, assess_arrays, assess_quality, quality_only
 from wesadlib.quality.rules import RANGES, RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
-from wesadlib.quality.units import likely_unit
 
 __all__ = [
     "RANGES",
@@ -13,7 +12,6 @@ __all__ = [
     "assess_arrays",
     "assess_quality",
     "describe_rules",
-    "likely_unit",
     "quality_only",
     "read_thresholds",
     "signal_of",

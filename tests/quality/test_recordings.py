@@ -48,7 +48,7 @@ def test_what_can_be_judged_is_what_quality_and_wear_let_pass(recording):
     assert summary["reasons"] == {"wrist_eda: completeness": 4}
     assert summary["channels"]["wrist_eda"]["states"] == {"good": 0.5, "missing": 0.5}
     _, problems = check_recording(with_gap(recording, 60, 240, ["wrist_bvp"]))
-    assert problems == ["S5: wrist_bvp is missing in 75 % of the recording."]
+    assert problems == ["S5: wrist_bvp is missing in minutes 2 to 4 of 4."]
 
 
 def test_a_pulse_in_nanowatts_is_judged_as_one_in_the_e4s_units(recording):

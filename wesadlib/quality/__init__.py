@@ -1,7 +1,9 @@
 """Windows to scores, verdicts and reasons: what may be learnt from, scored and answered, and why not."""
 
 from wesadlib.quality.assess import Assessment, assess_arrays, assess_quality, quality_only
+from wesadlib.quality.recordings import check_recording, describe_recording
 from wesadlib.quality.rules import RANGES, RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
+from wesadlib.quality.wear import assess_wear
 
 __all__ = [
     "RANGES",
@@ -11,6 +13,9 @@ __all__ = [
     "Rule",
     "assess_arrays",
     "assess_quality",
+    "assess_wear",
+    "check_recording",
+    "describe_recording",
     "describe_rules",
     "quality_only",
     "read_thresholds",

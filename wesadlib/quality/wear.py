@@ -26,7 +26,7 @@ WEAR_RULES: tuple[WearRule, ...] = (
     WearRule("stuck", ("bvp", "ecg", "eda"), "range over the minute at most", 0.0, "unit of the channel", ""),
     WearRule("not touching", ("eda",), "median skin conductance below", 0.05, "uS", "boucsein2012"),
     WearRule("cold", ("temp",), "median temperature below", 26.0, "degC", "zhou2015"),
-    WearRule("still", ("acc",), "SD of every axis below", 0.013, "g", "vanhees2011"),
+    WearRule("still", ("acc",), "SD of every axis below", 0.013, "g", "vanhees2013"),
 )
 #: Of cold, still and not touching, a minute in which so many hold is one in which nobody wears the device.
 SIGNS_OF_NO_WEAR = 2

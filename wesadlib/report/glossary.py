@@ -1,5 +1,7 @@
 """What every key of a summary and every column of the tables beside it means, in one place."""
 
+from wesadlib.quality.wear import SIGNS_OF_NO_WEAR, WEAR_RULES
+
 #: Key of ``summary.json`` -> its meaning.
 SUMMARY: dict[str, str] = {
     "subject": "name of the person: that of the file or folder",
@@ -53,5 +55,14 @@ PEOPLE: dict[str, str] = {
     "problem": "why there is no answer",
 }
 
+#: What a minute of a sensor can be -> when it is, by the first rule that holds.
+MINUTES: dict[str, str] = {
+    **{
+        rule.name: f"{rule.definition} {rule.cutoff:g} {rule.unit}, of {', '.join(rule.signals)}" for rule in WEAR_RULES
+    },
+    "good": "none of these",
+    "not worn": f"of cold, still and not touching, at least {SIGNS_OF_NO_WEAR} hold",
+}
+
 #: Heading -> names and meanings.
-GLOSSARY = {"summary.json": SUMMARY, "predictions.csv": PREDICTIONS, "people.csv": PEOPLE}
+GLOSSARY = {"summary.json": SUMMARY, "predictions.csv": PREDICTIONS, "people.csv": PEOPLE, "a minute": MINUTES}

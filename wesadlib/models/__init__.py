@@ -37,6 +37,7 @@ register("forest", "wesadlib.models.tabular:Forest")
 register("boosting", "wesadlib.models.tabular:Boosting")
 register("resnet", "wesadlib.models.resnet:ResNet")
 register("joint", "wesadlib.models.resnet:Joint")
+register("physiology", "wesadlib.models.physiology:Physiology")
 register("mean", "wesadlib.models.mean:Mean")
 
 

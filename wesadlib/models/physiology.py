@@ -1,0 +1,138 @@
+"""A small model of what stress does to heart and skin, fixed beforehand: six features, compared with rest."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+
+from wesadlib.artefacts import write_json
+from wesadlib.errors import InputError
+from wesadlib.models import MODEL_FILE
+from wesadlib.models.base import (
+    Examples,
+    check_rest_values,
+    encode_labels,
+    mean_of_known,
+    positions,
+    refuse_absent_state,
+    require_features,
+    rest_of_each,
+)
+
+#: What the model reads, by the endings of features' names: none depends on the scale of a pulse.
+ENDINGS = ("heart_rate", "log_level", "tonic_slope", "scr_rate", "phasic_sd", "scr_amplitude_sum")
+#: A difference from rest counts in full below this many spreads, and hardly beyond.
+SATURATION = 2.0
+#: Significant digits of fitted numbers, so that libraries of linear algebra that add in another order save the same.
+_DIGITS = 6
+
+
+class Physiology:
+    """Logistic regression on saturated differences of six features from rest; class-balanced weights.
+
+    A feature's difference from rest, over the spread of training people's windows at rest, saturates at two:
+    ``2 tanh(difference / 2 spread)``, so that people who respond tenfold do not outvote all others. With windows at
+    rest the difference is from the person's own mean at rest, and the spread that within people; without, both are of
+    all training windows of the first state. A feature that is missing says nothing: its difference is zero.
+
+    The features are fixed by what stress is known to do (Boucsein 2012), not by any score.
+    """
+
+    name: ClassVar[str] = "physiology"
+    validates: ClassVar[bool] = False
+    channels_: tuple[str, ...] = ()
+    rate_hz_: float = np.nan
+
+    def __init__(self, classes: Sequence[str] = ("baseline", "stress")):
+        self.classes = list(classes)
+
+    @classmethod
+    def from_params(cls, params: Any) -> Self:
+        """Make an unfitted model of a run's parameters."""
+        return cls(params.classes)
+
+    @property
+    def rest_size_(self) -> int:
+        """Values of a person's rest, 0 where it was fitted without."""
+        return len(self.feature_names_) * self.uses_rest_
+
+    def fit(self, train: Examples, validation=None, *, rest=None, seed: int = 0, progress=None) -> Self:
+        """Learn from windows of both: see :class:`wesadlib.models.Model`."""
+        require_features(train)
+        self.feature_names_, self.uses_rest_ = choose_features(train.feature_names), rest is not None
+        parts = [part for part in (train, validation) if part is not None]
+        columns = positions(self.feature_names_, train.feature_names, "feature")
+        values = np.concatenate([part.feature[:, columns] for part in parts])
+        subject = np.concatenate([part.subject for part in parts])
+        target = np.concatenate([encode_labels(part, self.classes) for part in parts])
+        refuse_absent_state(target, self.classes)
+        centre = mean_of_known(values[target == 0])
+        if rest is not None:
+            at_rest = rest.feature[:, positions(self.feature_names_, rest.feature_names, "feature")]
+            centre = rest_of_each(lambda theirs: mean_of_known(at_rest[theirs]), rest, subject)
+        spread = np.sqrt(mean_of_known((values - centre)[target == 0] ** 2))
+        self.centre_ = np.zeros(len(columns)) if self.uses_rest_ else _round(np.nan_to_num(centre))
+        self.spread_ = _round(np.where(np.nan_to_num(spread) > 0, spread, 1.0))
+        fitted = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(
+            self._differences(values, centre if self.uses_rest_ else self.centre_), target
+        )
+        self.weight_, self.intercept_ = _round(fitted.coef_), _round(fitted.intercept_)
+        return self
+
+    def predict_proba(self, signal: Any, feature: np.ndarray, rest: np.ndarray | None = None) -> np.ndarray:
+        """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
+        check_rest_values(self, rest, len(feature))
+        score = self._differences(feature, self.centre_ if rest is None else rest) @ self.weight_.T + self.intercept_
+        # Of two states there is one score, that of the second against the first.
+        score = np.column_stack([np.zeros(len(score)), score]) if score.shape[1] == 1 else score
+        likelihood = np.exp(score - score.max(axis=1, keepdims=True))
+        return likelihood / likelihood.sum(axis=1, keepdims=True)
+
+    def rest_values(self, signal: Any, feature: np.ndarray) -> np.ndarray:
+        """Means of the features over one person's windows at rest, ``(feature_name,)``."""
+        return mean_of_known(feature)
+
+    def _differences(self, feature: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        return np.nan_to_num(SATURATION * np.tanh((feature - centre) / self.spread_ / SATURATION))
+
+    def save(self, folder: str | Path) -> None:
+        """Write ``model.json``, which is the whole model."""
+        arrays = {name: getattr(self, f"{name}_").tolist() for name in _ARRAYS}
+        facts = {"classes": self.classes, "features": self.feature_names_, "uses_rest": self.uses_rest_}
+        write_json(Path(folder) / MODEL_FILE, {"model": self.name, **facts, **arrays})
+
+    @classmethod
+    def load(cls, folder: str | Path) -> Self:
+        """Read what `save` wrote."""
+        path = Path(folder) / MODEL_FILE
+        try:
+            saved = json.loads(path.read_text(encoding="utf-8"))
+            model = cls(saved["classes"])
+            model.feature_names_, model.uses_rest_ = tuple(saved["features"]), bool(saved["uses_rest"])
+            for name, dimensions in _ARRAYS.items():
+                values = np.array(saved[name], float)
+                if values.ndim != dimensions or values.shape[-1] not in (len(model.feature_names_), 1):
+                    raise ValueError(name)
+                setattr(model, f"{name}_", values)
+        except (OSError, ValueError, KeyError, TypeError):
+            raise InputError(f"{path}: not the description of a saved model `{cls.name}`.") from None
+        return model
+
+
+#: What is fitted -> its number of dimensions.
+_ARRAYS = {"centre": 1, "spread": 1, "weight": 2, "intercept": 1}
+
+
+def choose_features(names: Sequence[str]) -> tuple[str, ...]:
+    """The first feature of each ending among `names`; one that lacks is refused."""
+    chosen = [next((name for name in names if name.endswith(f"_{ending}")), "") for ending in ENDINGS]
+    if "" in chosen:
+        raise InputError(f"no feature ends in `{ENDINGS[chosen.index('')]}`, which the model `physiology` reads.")
+    return tuple(chosen)
+
+
+def _round(values: np.ndarray) -> np.ndarray:
+    return np.array([float(f"{value:.{_DIGITS}g}") for value in np.ravel(values)]).reshape(np.shape(values))

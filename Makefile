@@ -1,8 +1,8 @@
 .DEFAULT_GOAL := help
-.PHONY: help setup book test test-faults reference checked lint serve bench-serve soak clean
+.PHONY: help setup book test test-faults reference open-wrist checked lint serve bench-serve soak clean
 
 PARAMS ?= params/demo.yaml
-BUNDLE ?= outputs/demo/bundle
+BUNDLE ?= wesadlib/bundles/open-wrist
 PYTHON ?= python3.11
 STRIPPED := metadata.papermill cell.metadata.papermill cell.metadata.execution
 BIN := .venv/bin
@@ -35,6 +35,13 @@ reference: $(STAMP) ## run the book on the real wrist recordings at WESAD_ROOT a
 	$(BIN)/wesad reference wesad-wrist
 	$(BIN)/wesad book params/wesad-wrist.yaml
 
+ifneq (,$(and $(STRESS_PREDICT_ROOT),$(HONGN_ROOT)))
+	$(BIN)/python benchmarks/labs.py --reference
+endif
+
+open-wrist: $(STAMP) ## train the package's own bundle on the open labs at STRESS_PREDICT_ROOT and HONGN_ROOT
+	$(BIN)/python benchmarks/labs.py --bundle
+
 checked: $(STAMP) ## run the chapters on the smoke profile and keep what their checked cells print
 	for chapter in book/[0-9]*.ipynb; do $(BIN)/papermill --no-progress-bar --cwd . $$chapter $$chapter || exit 1; done
 	$(BIN)/nbstripout --keep-count --extra-keys "$(STRIPPED)" book/*.ipynb book/appendix/*.ipynb
@@ -42,7 +49,7 @@ checked: $(STAMP) ## run the chapters on the smoke profile and keep what their c
 lint: $(STAMP) ## check form and docstrings
 	$(BIN)/ruff check . && $(BIN)/ruff format --check .
 
-serve: $(STAMP) ## serve BUNDLE (outputs/demo/bundle) until Ctrl-C
+serve: $(STAMP) ## serve BUNDLE (the package's own) until Ctrl-C
 	$(BIN)/wesad serve $(BUNDLE)
 
 bench-serve: $(STAMP) ## measure the server beside a plain app, 10 min (SHORT=--short: two; SHORT=--keep: for the book)

@@ -74,7 +74,7 @@ def predict(
     path: Annotated[
         Path, typer.Argument(help="A recording (E4 zip, Avro, XDF, table, folder), or a folder of people.")
     ],
-    bundle: Annotated[Path, typer.Option(help="Folder of the model.")] = Path("outputs/demo/bundle"),
+    bundle: Annotated[Path | None, typer.Option(help="Folder of the model; default: the package's own.")] = None,
     columns: Annotated[
         str, typer.Option(help="Of a table: bvp=PPG,eda=GSR,…; of a folder of tables eda=file:GSR.")
     ] = "",
@@ -89,6 +89,10 @@ def predict(
     from wesadlib.report.answers import INDEX, Question, answer_path
 
     command = shlex.join(["wesad", *sys.argv[1:]])
+    if bundle is None:
+        from wesadlib.bundle import default_bundle
+
+        bundle = default_bundle()
     question = Question(bundle, step, rest, *_parse_columns(columns, units), time, command)
     try:
         folder, problems = answer_path(path, question, out, force=force, progress=console.is_terminal)

@@ -259,7 +259,9 @@ def test_columns_are_found_by_their_names(name, rested, parts, rests, fitted):
     model, rest = fitted(name, rested), rests[1] if rested else None
     expected = predict(model, parts[2], rest)
     assert np.array_equal(expected, predict(model, turned(parts[2]), rest and turned(rest)))
-    without = replace(parts[2], feature_names=("other", *parts[2].feature_names[1:]), channels=("other",) * 6)
+    without = replace(
+        parts[2], feature_names=tuple(f"other_{name}" for name in parts[2].feature_names), channels=("other",) * 6
+    )
     with pytest.raises(InputError, match=r"`(wrist_bvp|heart_rate_mean|\w+)` is missing"):
         predict(model, without, rest)
 

@@ -12,7 +12,7 @@ from wesadlib.params import Params
 from wesadlib.plots import MODEL_COLORS
 
 PARAMS = Params()
-NAMES = ["logistic", "forest", "boosting", "resnet", "joint", "mean"]
+NAMES = ["logistic", "forest", "boosting", "resnet", "joint", "mean", "physiology"]
 
 
 def test_models_are_registered_in_the_order_in_which_they_are_compared():

@@ -3,7 +3,7 @@
 from wesadlib.bundle.answer import Answer, Result
 from wesadlib.bundle.card import model_card
 from wesadlib.bundle.folder import read_config, save_bundle
-from wesadlib.bundle.predict import Bundle, load_bundle
+from wesadlib.bundle.predict import Bundle, default_bundle, load_bundle
 from wesadlib.bundle.recording import RecordingAnswers, predict_recording, read_rest
 
 __all__ = [
@@ -11,6 +11,7 @@ __all__ = [
     "Bundle",
     "RecordingAnswers",
     "Result",
+    "default_bundle",
     "load_bundle",
     "model_card",
     "predict_recording",

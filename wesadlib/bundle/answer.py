@@ -64,13 +64,15 @@ def make_answer(
     if probability is None:
         unknown = dict.fromkeys(("state", "probabilities", "confidence"))
         return Answer(status="rejected", **unknown, abstained=False, reasons=reasons, **fields)
+    return Answer(status="ok", reasons=[], **answer_fields(config, probability), **fields)
+
+
+def answer_fields(config: Mapping[str, Any], probability: np.ndarray) -> dict[str, Any]:
+    """What of an answer follows from the probability (state,) of each state."""
     states, values, best = config["states"], probability.tolist(), int(probability.argmax())
-    return Answer(
-        status="ok",
-        state=states[best],
-        probabilities=dict(zip(states, values, strict=True)),
-        confidence=values[best],
-        abstained=values[best] < config["min_confidence"],
-        reasons=[],
-        **fields,
-    )
+    return {
+        "state": states[best],
+        "probabilities": dict(zip(states, values, strict=True)),
+        "confidence": values[best],
+        "abstained": values[best] < config["min_confidence"],
+    }

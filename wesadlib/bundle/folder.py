@@ -38,6 +38,8 @@ def save_bundle(
     metrics: pd.DataFrame | Sequence[Mapping[str, Any]] | None = None,
     drift_reference: pd.DataFrame | None = None,
     drift_threshold: Any = None,
+    running: Mapping[str, Any] | None = None,
+    credit: str = "",
 ) -> Path:
     """Write a bundle, whole or not at all.
 
@@ -59,6 +61,12 @@ def save_bundle(
         What :func:`wesadlib.drift.make_reference` returns.
     drift_threshold : JSON-able value, optional
         The alarm's threshold that belongs to it.
+    running : mapping, optional
+        Of a model whose threshold follows the person over a recording: ``quantile smooth_s`` of
+        :func:`~wesadlib.evaluation.running.running_reference`, and ``cold`` and ``rested``, each a ``threshold`` and a
+        ``temperature`` of log odds.
+    credit : str
+        Whose recordings the model learnt from, and their licence, for the card; default: those of WESAD.
 
     Returns
     -------
@@ -79,6 +87,8 @@ def save_bundle(
         config = _describe(model, windows, params) | {
             "metrics": _records(metrics),
             "drift_threshold": drift_threshold,
+            "running": None if running is None else dict(running),
+            "credit": credit,
             "rest": None if calibrated is None else {"state": "baseline", "minutes": params.rest_minutes},
         }
         (partial / "MODEL_CARD.md").write_text(model_card(config), encoding="utf-8")

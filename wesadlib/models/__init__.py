@@ -37,8 +37,8 @@ register("forest", "wesadlib.models.tabular:Forest")
 register("boosting", "wesadlib.models.tabular:Boosting")
 register("resnet", "wesadlib.models.resnet:ResNet")
 register("joint", "wesadlib.models.resnet:Joint")
-register("physiology", "wesadlib.models.physiology:Physiology")
 register("mean", "wesadlib.models.mean:Mean")
+register("physiology", "wesadlib.models.physiology:Physiology")
 
 
 def _class_of(name: str, where: str = "") -> type[Model]:

@@ -25,6 +25,7 @@ MODEL_COLORS = {
     "resnet": "#CC79A7",
     "joint": "#7B3294",
     "mean": "#000000",
+    "physiology": "#A6761D",
     "chosen": "#D55E00",
 }
 

@@ -22,7 +22,8 @@ SUMMARY: dict[str, str] = {
     "states": "of each state the windows for which it was named, and their share of those answered",
     "reasons": "why windows were rejected: the worst channel and rule -> number of windows",
     "rest": "the person's rest that was used: start_s, end_s, windows; null for a cold start",
-    "protocol": "rest_calibrated where the person's rest was used, else cold_start",
+    "protocol": "cold_start, rest_calibrated where the person's rest was used; running_cold and running_reference "
+    "where the threshold followed the person as well",
     "min_confidence": "below this probability of the most probable state the model abstains",
     "bundle": "the model: path, version, name, device, subjects it has learnt from, whether they were simulated",
     "bundle_score": "the model's accuracy on people it had not seen, under the same protocol, with its interval",

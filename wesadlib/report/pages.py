@@ -29,6 +29,7 @@ MODELS = {
     "resnet": "residual network on signals",
     "joint": "residual network on signals and features",
     "mean": "plain mean of several",
+    "physiology": "six readings of heart and skin",
     "chosen": "**chosen among all, inside the training people**",
 }
 

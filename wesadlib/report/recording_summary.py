@@ -17,7 +17,7 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
     counts = {name: int((windows["status"] == name).sum()) for name in ("answered", "abstained", "rejected")}
     named = windows["state"].value_counts()
     reasons = windows.loc[windows["status"] == "rejected", "reasons"].str.split(";").str[0].value_counts()
-    protocol = "rest_calibrated" if answers.rest else "cold_start"
+    protocol = answers.protocol
     summary = describe_recording(recording, answers.wear)
     return summary | {
         "subject": recording.subject,

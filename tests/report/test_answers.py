@@ -160,6 +160,18 @@ def test_minutes_in_which_nobody_wears_the_device_are_not_judged(wesad, person, 
     assert summary["judged_share"] == pytest.approx((windows["status"] != "rejected").mean())
 
 
+def test_values_that_no_sensor_shows_are_told_before_the_answer(wesad, person, own_bundle, tmp_path):
+    signals = {name: signal * 9.81 if "_acc_" in name else signal for name, signal in person.signals.items()}
+    signals = {name: signal.assign_attrs(person.signals[name].attrs) for name, signal in signals.items()}
+    path = write_e4(replace(person, signals=signals), tmp_path / "far.zip")
+    assert wesad("predict", path, "--bundle", own_bundle, "--step", 60)[0] == 0
+    (problem,) = answer(tmp_path / "far_wesad")[0]["problems"]
+    assert "perhaps m/s2" in problem
+    page = (tmp_path / "far_wesad" / "report.html").read_text()
+    assert page.index("perhaps m/s2") < page.index("data:image")
+    assert wesad("check", path)[0] == 1
+
+
 @pytest.mark.parametrize(
     ("options", "sentence"),
     [
@@ -296,7 +308,12 @@ def test_a_name_that_looks_like_markup_stays_a_name(wesad, e4, own_bundle, tmp_p
 def test_check_says_what_a_recording_holds_without_a_model(wesad, e4, folder):
     status, out, _ = wesad("check", e4)
     assert status == 0
-    for text in ("E4, 2024-02-03T04:05:06+00:00, 4.0 min, worn 100 %", "wrist_temp", "degC", "1 session of an E4"):
+    for text in (
+        "anna.zip: E4, 2024-02-03T04:05:06+00:00, 4.0 min, worn 100 %",
+        "wrist_temp",
+        "degC",
+        "1 session of an E4",
+    ):
         assert text in out, out
     status, out, _ = wesad("check", folder)
     assert status == 1 and "anna.zip" in out and "carl" in out

@@ -114,9 +114,7 @@ def _session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
         yield ray
         return
     if late:
-        raise InputError(
-            "Ray was imported before its ports could be closed: set RAY_AUTH_MODE=token before."
-        )
+        raise InputError("Ray was imported before its ports could be closed: set RAY_AUTH_MODE=token before.")
     here = {"num_cpus": workers, "include_dashboard": False, "object_store_memory": max(4 * nbytes, 400 << 20)}
     try:
         if address not in ("", "auto"):

@@ -49,8 +49,8 @@ def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, An
     Returns
     -------
     dict
-        ``device start duration_s channels gaps worn_share notes``; of each channel its ``units rate_hz missing_share``
-        and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s end_s``.
+        ``device start duration_s channels gaps worn_share problems notes``; of each channel its ``units rate_hz
+        missing_share`` and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s end_s``.
     """
     channels = {
         name: {
@@ -70,7 +70,8 @@ def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, An
         "channels": channels,
         "gaps": find_gaps(recording).to_dict(orient="records"),
         "worn_share": float(wear["worn"].mean()),
-        "notes": [*recording.notes, *recording.problems],
+        "problems": [*recording.problems, *find_faults(recording)],
+        "notes": list(recording.notes),
     }
 
 
@@ -167,11 +168,12 @@ def check_recording(
     summary = summaries[0] | {
         "channels": {name: facts for one in summaries for name, facts in one["channels"].items()},
         "gaps": [gap for one in summaries for gap in one["gaps"]],
+        "problems": list(dict.fromkeys(problem for one in summaries for problem in one["problems"])),
         "worn_share": float(np.mean([one["worn_share"] for one in summaries])),
         "judged_share": float(judged.mean()) if len(judged) else 0.0,
         "reasons": {str(name): int(n) for name, n in pd.Series(reasons, dtype=object).value_counts().items() if name},
     }
-    return summary, [*recording.problems, *find_faults(recording), *_problems(recording, summary, window_s)]
+    return summary, [*summary["problems"], *_problems(recording, summary, window_s)]
 
 
 def _problems(recording: Recording, summary: dict[str, Any], window_s: float) -> list[str]:

@@ -192,7 +192,8 @@ def check_path(path: Path, question: Question, *, progress: bool = False) -> tup
     from wesadlib.quality.recordings import check_recording
 
     people, rows, notes, problems, shared = find_people(path, question), [], [], [], SharedRecordings()
-    for name, paths in tqdm((people or {path.name: [path]}).items(), desc="checking", disable=not progress):
+    for name, paths in tqdm(people.items(), desc="checking", disable=not progress):
+        name = name or path.name
         try:
             recording = question.read([one.absolute() for one in paths], name)
             summary, found = check_recording(recording)

@@ -29,6 +29,7 @@ SUMMARY: dict[str, str] = {
     "bundle_score": "the model's accuracy on people it had not seen, under the same protocol, with its interval",
     "unlike_training": "in a sentence, where this person lies outside all people the model has learnt from",
     "far_from_home": "the readings compared for it, the strangest first",
+    "problems": "what is wrong with the recording: values that no sensor on a wrist shows, missing minutes",
     "notes": "what was done to the recording that a reader has to know",
     "command": "the command that wrote this",
     "wesadlib_version": "version of the library",

@@ -14,7 +14,12 @@ LEAST_JUDGED = 0.5
 def render_recording(summary: Mapping[str, Any], figure: bytes, state: str) -> str:
     """The page on a recording, in HTML: `summary` is that of ``summary.json``, `figure` a PNG."""
     image = base64.b64encode(figure).decode()
-    doubtful = summary["bundle"]["simulated"] or summary["judged_share"] < LEAST_JUDGED or not summary["answered"]
+    doubtful = (
+        summary["bundle"]["simulated"]
+        or summary["problems"]
+        or summary["judged_share"] < LEAST_JUDGED
+        or not summary["answered"]
+    )
     return _template("recording.html").render(**summary, figure=image, state=state, low_trust=doubtful)
 
 

@@ -50,7 +50,8 @@ def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, An
     -------
     dict
         ``device start duration_s channels gaps worn_share problems notes``; of each channel its ``units rate_hz
-        missing_share`` and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s end_s``.
+        missing_share`` and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s
+        end_s``.
     """
     channels = {
         name: {

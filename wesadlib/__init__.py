@@ -10,6 +10,7 @@ _HOME = {
     "open_wesad": "data",
     "open_cohort": "data",
     "open_recording": "data",
+    "join": "data",
     "make_windows": "signals",
     "assess_quality": "quality",
     "extract_features": "features",

@@ -113,9 +113,9 @@ def check(
 ) -> None:
     """Check recordings, without a model: what they hold, whether they were worn; a non-zero exit on a problem."""
     from wesadlib.data import check_cohort
-    from wesadlib.data.wesad import is_cohort
+    from wesadlib.data.sources import cohort_of
 
-    if is_cohort(path):
+    if cohort_of(path):
         table, problems = check_cohort(path, progress=console.is_terminal)
     else:
         from wesadlib.report.answers import Question, check_path

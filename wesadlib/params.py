@@ -32,8 +32,12 @@ class Params(BaseModel):
 
     run: str = _run("smoke", "name of the run: its folder is outputs/<run>", pattern=r"^[a-z0-9][a-z0-9_-]*$")
 
-    source: Literal["simulated", "wesad"] = _recordings("simulated", "where recordings come from")
+    source: Literal["simulated", "wesad", "stress-predict", "hongn"] = _recordings(
+        "simulated", "where recordings come from"
+    )
     wesad_root: str = _recordings("", "folder that holds S2, S3, …; empty: the environment variable WESAD_ROOT")
+    stress_predict_root: str = _recordings("", "folder that holds Raw_data; empty: STRESS_PREDICT_ROOT")
+    hongn_root: str = _recordings("", "folder that holds Wearable_Dataset; empty: HONGN_ROOT")
     device: Literal["chest", "wrist"] = _recordings("chest", "the device that is modelled")
     subjects: list[str] = _recordings([], "subjects to use, such as S2; empty: all")
     simulated_subjects: int = _recordings(4, "how many people to simulate", ge=1, le=1000)
@@ -163,13 +167,14 @@ def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             f"{path}: `served_model` is {params.served_model}, which is not among `models` "
             f"({', '.join(params.models)}); add it there, or serve one of them."
         )
-    if params.source == "wesad" and not params.wesad_root:
-        root = os.environ.get("WESAD_ROOT", "")
+    name = f"{params.source.replace('-', '_')}_root"
+    if params.source != "simulated" and not getattr(params, name):
+        root = os.environ.get(name.upper(), "")
         if not root:
             raise InputError(
-                f"{path}: `source: wesad` needs the folder of the data set: set WESAD_ROOT or `wesad_root`."
+                f"{path}: `source: {params.source}` needs the folder of the data set: set {name.upper()} or `{name}`."
             )
-        params = params.model_copy(update={"wesad_root": str(Path(root).resolve())})
+        params = params.model_copy(update={name: str(Path(root).resolve())})
     return params
 
 

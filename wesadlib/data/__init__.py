@@ -1,10 +1,12 @@
 """Files on disk become recordings."""
 
 from wesadlib.data.devices import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS, DEVICES
+from wesadlib.data.hongn import open_hongn
 from wesadlib.data.overview import REPORTS, CohortOverview, check_cohort, describe_cohort
 from wesadlib.data.quest import score_stai
-from wesadlib.data.recording import Cohort, Recording, label_windows, make_signals
+from wesadlib.data.recording import Cohort, Recording, join, label_windows, make_signals
 from wesadlib.data.sources import describe_source, open_cohort, open_recording
+from wesadlib.data.stress_predict import open_stress_predict
 from wesadlib.data.wesad import STATES, open_wesad
 
 __all__ = [
@@ -20,10 +22,13 @@ __all__ = [
     "check_cohort",
     "describe_cohort",
     "describe_source",
+    "join",
     "label_windows",
     "make_signals",
     "open_cohort",
+    "open_hongn",
     "open_recording",
+    "open_stress_predict",
     "open_wesad",
     "score_stai",
 ]

@@ -8,7 +8,7 @@ acceleration in 1/64 g.
 import io
 import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -50,6 +50,34 @@ def is_e4(path: Path) -> bool:
     if path.is_dir():
         return any(CHANNEL_FILE.match(file.name) for file in path.rglob("*.csv"))
     return path.is_file() and zipfile.is_zipfile(path)
+
+
+def find_exports(folder: Path, people: str) -> dict[str, list[Path]]:
+    """Person -> zips or folders called by the name, which matches `people`, or by parts of it: ``S11_a``, ``S11_b``."""
+    if not folder.is_dir():
+        raise InputError(f"{folder}: no such folder; it should hold an export a person.")
+    exports: dict[str, list[Path]] = {}
+    for path in sorted(folder.iterdir()):
+        name = path.name if path.is_dir() else path.stem
+        if (match := re.fullmatch(f"({people})(?:_[a-z])?", name)) and is_e4(path):
+            exports.setdefault(match[1], []).append(path)
+    if not exports:
+        raise InputError(f"{folder} holds no person's export; it should hold zips or folders such as S01.")
+    return exports
+
+
+def list_files(exports: Sequence[Path]) -> list[Path]:
+    """Files of zips and folders."""
+    folders = {path: sorted(file for file in path.rglob("*") if file.is_file()) for path in exports if path.is_dir()}
+    return [file for path in exports for file in folders.get(path, [path])]
+
+
+def last_s(recording: Recording) -> float:
+    """When the last sample of skin conductance ends, s from the start; of the recording where it has none."""
+    signal = recording.signals.get("wrist_eda")
+    if signal is None:
+        return recording.duration_s
+    return float((np.flatnonzero(~np.isnan(signal.values))[-1] + 1) / signal.attrs["rate_hz"])
 
 
 def read_e4(path: str | Path) -> Recording:

@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 from wesadlib.data.checks import SharedRecordings, find_faults
 from wesadlib.data.quest import PERSON_FIELDS, score_stai
 from wesadlib.data.recording import Cohort, Recording, label_windows
+from wesadlib.data.sources import cohort_of
 from wesadlib.data.wesad import LABELS, find_cohort
 from wesadlib.errors import InputError
 
@@ -82,7 +83,7 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
     Parameters
     ----------
     root : path
-        Folder that holds ``S2``, ``S3``, ….
+        Folder of a data set in its official layout.
     progress : bool
         Show a progress bar.
 
@@ -95,7 +96,7 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
         A sentence each; empty when all is well.
     """
     rows, problems, shared = [], [], SharedRecordings()
-    cohort = find_cohort(root)
+    cohort = cohort_of(Path(root)) or find_cohort(root)
     for subject in tqdm(cohort.subjects, desc="checking", unit="subject", disable=not progress):
         row: dict[str, Any] = {"subject": subject}
         try:
@@ -108,7 +109,7 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
                 f"{cohort.root / subject}: no window of class {state}; its labels hold less than a window of it, so "
                 f"leave {subject} out of `subjects`, or the class out of `classes`."
                 for state in cohort.states
-                if not row[f"windows_{state}"]
+                if not row[f"windows_{state}"] and (cohort.name == "wesad" or row[f"minutes_{state}"])
             ]
             sentences += [*recording.problems, *find_faults(recording), *filter(None, [shared.find(recording)])]
         rows.append({**row, "problems": " ".join(sentences)})
@@ -128,6 +129,6 @@ def _summarise(
         "duration_s": recording.duration_s,
         "devices": " ".join(recording.devices),
         "channels": len(recording.signals),
-        **{f"minutes_{name}": float(minutes.get(name, 0.0)) for name in dict.fromkeys((*_STATES, *states))},
+        **{f"minutes_{name}": float(minutes.get(name, 0.0)) for name in (states if "rest" in states else _STATES)},
         **{f"windows_{name}": int((state == name).sum()) for name in states},
     }

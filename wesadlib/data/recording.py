@@ -174,6 +174,10 @@ class Cohort(Sequence[Recording]):
         The states that windows are made of.
     simulated : bool
         Whether these people do not exist.
+    name : str
+        What people are named by beside those of other cohorts.
+    roots : tuple of (str, Path)
+        Of joined cohorts: their names and folders.
     """
 
     root: Path
@@ -183,6 +187,15 @@ class Cohort(Sequence[Recording]):
     description: str
     states: tuple[str, ...]
     simulated: bool = False
+    name: str = ""
+    roots: tuple[tuple[str, Path], ...] = ()
+
+    def place(self, path: Path) -> str:
+        """A file's path from the root of its cohort, which is named where several are joined."""
+        for name, root in self.roots:
+            if path.is_relative_to(root):
+                return f"{name}/{path.relative_to(root).as_posix()}"
+        return path.relative_to(self.root).as_posix()
 
     @property
     def attrs(self) -> dict[str, Any]:
@@ -216,7 +229,7 @@ class Cohort(Sequence[Recording]):
         for path in tqdm(paths, desc="hashing", unit="file", disable=not progress):
             status = path.stat()
             sha256 = _digest_of_version(path, status.st_size, status.st_mtime_ns)
-            files.append({"path": path.relative_to(self.root).as_posix(), "bytes": status.st_size, "sha256": sha256})
+            files.append({"path": self.place(path), "bytes": status.st_size, "sha256": sha256})
         return {
             "digest": digest([[file["path"], file["sha256"]] for file in files]),
             "simulated": self.simulated,
@@ -228,6 +241,55 @@ class Cohort(Sequence[Recording]):
     def digest(self) -> str:
         """SHA-256 over the names and digests of the files of these people."""
         return self.manifest()["digest"]
+
+
+#: Labels of a cohort that says no groups -> the group of other cohorts that they are.
+GROUPS = {"baseline": "rest", "stress": "stress", **dict.fromkeys(("amusement", "meditation"), "other")}
+
+
+def join(cohorts: Sequence[Cohort]) -> Cohort:
+    """Join cohorts of several laboratories to one, whose people are named ``<cohort>/<person>``.
+
+    Parameters
+    ----------
+    cohorts : sequence of Cohort
+        Each of another name; nobody is in two of them.
+
+    Returns
+    -------
+    Cohort
+        Labels are groups of phases (``rest stress provocation exercise other``) with the phase's own name in ``phase``;
+        WESAD's states become groups, of which its baseline is ``rest``. Windows are made of all groups but ``other``.
+    """
+    members = {cohort.name: cohort for cohort in cohorts}
+    if len(members) < len(cohorts) or not cohorts or "" in members:
+        names = ", ".join(cohort.name or "without a name" for cohort in cohorts)
+        raise InputError(f"cohorts {names}: to be joined each needs a name of its own.")
+
+    def load(subject: str) -> Recording:
+        name, _, person = subject.partition("/")
+        recording = members[name].load(person)
+        labels = recording.labels
+        if "phase" not in labels:
+            labels = labels.assign(phase=labels["state"], state=labels["state"].map(GROUPS).fillna("other"))
+        return replace(recording, subject=subject, labels=labels)
+
+    def files(subject: str) -> Sequence[Path]:
+        name, _, person = subject.partition("/")
+        return members[name].files(person)
+
+    states = dict.fromkeys(GROUPS.get(state, state) for cohort in cohorts for state in cohort.states)
+    return Cohort(
+        root=cohorts[0].root,
+        subjects=[f"{name}/{subject}" for name, cohort in members.items() for subject in cohort.subjects],
+        load=load,
+        files=files,
+        description="; ".join(cohort.description for cohort in cohorts),
+        states=tuple(state for state in states if state != "other"),
+        simulated=any(cohort.simulated for cohort in cohorts),
+        name="+".join(members),
+        roots=tuple((name, cohort.root) for name, cohort in members.items()),
+    )
 
 
 @cache

@@ -8,8 +8,10 @@ from typing import Any
 from wesadlib.artefacts import digest, file_digest, project_root
 from wesadlib.data.e4 import is_e4, read_e4
 from wesadlib.data.embraceplus import is_embraceplus, read_embraceplus
+from wesadlib.data.hongn import open_hongn
 from wesadlib.data.recording import Cohort, Recording
-from wesadlib.data.wesad import is_wesad, open_wesad, read_wesad
+from wesadlib.data.stress_predict import open_stress_predict
+from wesadlib.data.wesad import find_cohort, is_cohort, is_wesad, open_wesad, read_wesad
 from wesadlib.data.xdf import is_xdf, read_xdf
 from wesadlib.errors import InputError
 
@@ -22,7 +24,14 @@ READERS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Recording]]] =
 }
 
 #: Data sets: the parameter `source` -> what opens the folder, of which <SOURCE>_ROOT in the environment is the name.
-COHORTS: dict[str, Callable[[str, Sequence[str]], Cohort]] = {"wesad": open_wesad}
+COHORTS: dict[str, Callable[[str, Sequence[str]], Cohort]] = {
+    "wesad": open_wesad,
+    "stress-predict": open_stress_predict,
+    "hongn": open_hongn,
+}
+
+#: Data sets that a folder shows by a folder of theirs.
+_SIGNS = {"stress-predict": "Raw_data", "hongn": "Wearable_Dataset"}
 
 #: Modules of this package that decide what a simulated person looks like.
 SIMULATOR_MODULES = ("simulate", "people", "trajectories", "waveforms")
@@ -50,6 +59,14 @@ def open_recording(path: str | Path) -> Recording:
     raise InputError(f"{path} is no recording; looked for {', '.join(READERS)}.")
 
 
+def cohort_of(root: Path) -> Cohort | None:
+    """The cohort whose official layout a folder has, whether or not everybody's files are there."""
+    for name, folder in _SIGNS.items():
+        if (root / folder).is_dir():
+            return COHORTS[name](root, ())
+    return find_cohort(root) if is_cohort(root) else None
+
+
 def open_cohort(params: Any) -> Cohort:
     """Open the cohort that `params` describes; simulated people are made first if they are not there.
 
@@ -69,7 +86,8 @@ def open_cohort(params: Any) -> Cohort:
         return open_wesad(_simulated_folder(params), params.subjects)
     if params.source not in COHORTS:
         raise InputError(f"`source: {params.source}` is unknown; there are simulated, {', '.join(COHORTS)}.")
-    name, variable = f"{params.source}_root", f"{params.source.upper()}_ROOT"
+    name = f"{params.source.replace('-', '_')}_root"
+    variable = name.upper()
     root = getattr(params, name, "") or os.environ.get(variable, "")
     if not root:
         raise InputError(f"`source: {params.source}` needs the folder of the data set: set {variable} or `{name}`.")

@@ -68,6 +68,7 @@ def find_cohort(root: str | Path) -> Cohort:
         description="recordings of the WESAD data set (Schmidt et al., 2018)",
         states=STATES,
         simulated=(root / SIMULATED_MARKER).is_file(),
+        name="wesad",
     )
 
 

@@ -232,7 +232,7 @@ def make_windows(
         Variables ``signal`` (window, channel, time) float32 in the channels' ``units``; ``beat_s`` (window,
         beat_source, beat) in seconds from the window's start, padded with NaN; ``raw_statistics`` (window, channel,
         raw_statistic). Coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds from the
-        recording's start). Ordered by subject, then time.
+        recording's start), and ``phase`` where labels have phases. Ordered by subject, then time.
     """
     if device not in DEVICE_CHANNELS:
         raise InputError(f"device {device!r} is unknown; there are {', '.join(DEVICE_CHANNELS)}.")
@@ -260,6 +260,7 @@ def make_windows(
         parts.append(
             part.assign_coords(
                 subject=("window", np.full(len(cuts), recording.subject)),
+                **_phases(recording, start_s[kept], window_s),
                 label=("window", state[kept]),
                 purity=("window", purity[kept]),
                 start_s=("window", start_s[kept], {"units": "s"}),
@@ -278,6 +279,15 @@ def make_windows(
         simulated=int(cohort.simulated),
         description=cohort.description,
     )
+
+
+def _phases(recording: Recording, start_s: np.ndarray, window_s: float) -> dict[str, tuple[str, np.ndarray]]:
+    """The phase of each window, where the labels have phases."""
+    if "phase" not in recording.labels:
+        return {}
+    begin, end = (recording.labels[name].to_numpy()[:, None] for name in ("start_s", "end_s"))
+    overlap = np.minimum(end, start_s + window_s) - np.maximum(begin, start_s)
+    return {"phase": ("window", recording.labels["phase"].to_numpy(str)[overlap.argmax(axis=0)])}
 
 
 def cut_window(

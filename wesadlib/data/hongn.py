@@ -1,0 +1,167 @@
+"""Hongn's official layout: induced stress, cycling and sprints, three sessions a person, recorded with an Empatica E4.
+
+Hongn et al., *Wearable device dataset from induced stress and structured exercise sessions*, Scientific Data (2025),
+doi 10.1038/s41597-025-04845-9; ODC-By 1.0. Phases lie between presses of the device's button.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
+from wesadlib.data.recording import Cohort, Recording, make_signals
+
+SESSIONS = ("STRESS", "AEROBIC", "ANAEROBIC")
+STATES = ("rest", "stress", "exercise")
+#: number of presses -> phases of the session with stress and their groups, before, between and after the presses
+STRESS_PHASES = {
+    13: (
+        *(("pre", "other"), ("baseline", "rest"), ("stroop_instructions", "other"), ("stroop", "stress")),
+        *(("first_rest", "rest"), ("tmct", "stress"), ("second_rest", "rest"), ("real_opinion", "stress")),
+        *(("gap1", "other"), ("opposite_opinion", "stress"), ("gap2", "other"), ("subtract", "stress")),
+        *(("post", "other"), ("post", "other")),
+    ),
+    9: (
+        *(("baseline", "rest"), ("tmct_instructions", "other"), ("tmct", "stress"), ("first_rest", "rest")),
+        *(("real_opinion", "stress"), ("gap1", "other"), ("opposite_opinion", "stress"), ("second_rest", "rest")),
+        *(("subtract", "stress"), ("post", "other")),
+    ),
+}
+# A session whose presses do not begin with a "pre" settles for so long at its start.
+_SETTLE_S = 120.0
+_LONGEST_SPRINT_S = 60.0
+#: (person, session) -> where the samples begin to repeat, s.
+REPEATS_FROM_S = {("S02", "STRESS"): 1548.0}
+#: (person, session) -> channels that the dock covered.
+COVERED = {("f07", "STRESS"): ("wrist_bvp", "wrist_temp")}
+#: (person, session) -> what is known, and left as it is.
+FAULTS = {
+    ("S03", "AEROBIC"): "the protocol ended early",
+    ("S07", "AEROBIC"): "the protocol ended early",
+    ("S06", "ANAEROBIC"): "the protocol ended early",
+    ("f04", "AEROBIC"): "14 % of the pulse is flat",
+    ("f09", "ANAEROBIC"): "an axis of the accelerometer is saturated",
+}
+_HIGHEST_DEGC = 45.0
+# Sessions follow each other from whole minutes on, with nothing between.
+_STEP_S = 60.0
+
+
+def open_hongn(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
+    """Open the data set's folder, which holds ``Wearable_Dataset`` with a folder a session; nothing is loaded yet.
+
+    A recording is a person's sessions one after the other, each from a whole minute on, and NaN between them; its
+    labels have a column ``session`` besides ``phase``.
+    """
+    root = Path(root)
+    exports = {
+        session: find_exports(root / "Wearable_Dataset" / session, r"[Sf]\d+")
+        for session in SESSIONS
+        if session == SESSIONS[0] or (root / "Wearable_Dataset" / session).is_dir()
+    }
+    cohort = Cohort(
+        root=root,
+        subjects=sorted({subject for people in exports.values() for subject in people}),
+        load=lambda subject: _read({name: people.get(subject, []) for name, people in exports.items()}, subject),
+        files=lambda subject: list_files([place for people in exports.values() for place in people.get(subject, [])]),
+        description="recordings of the data set of Hongn et al. (2025)",
+        states=STATES,
+        name="hongn",
+    )
+    return cohort.choose(subjects or cohort.subjects)
+
+
+def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:
+    parts: list[tuple[float, Recording]] = []
+    rows, notes, problems, now_s, end_s = [], [], [], 0.0, 0.0
+    for session, paths in sessions.items():
+        recordings = [_repair(read_e4(path), path, subject, session, problems) for path in paths]
+        marks: list[float] = []
+        for k, (path, recording) in enumerate(zip(paths, recordings, strict=True)):
+            apart = session != "STRESS"
+            # The parts of a session with stress are one protocol, interrupted.
+            offset_s = 0.0 if k == 0 or apart else (recording.start - recordings[0].start).total_seconds()
+            if k == 0 or apart:
+                now_s = math.ceil(end_s / _STEP_S) * _STEP_S
+                marks = []
+            parts.append((now_s + offset_s, recording))
+            notes += [f"{path.stem} {session}: {note}" for note in recording.notes]
+            marks += [offset_s + mark for mark in recording.marks_s]
+            stop_s = offset_s + last_s(recording)
+            end_s = now_s + stop_s
+            if apart or k == len(recordings) - 1:
+                rows += [
+                    (group, now_s + begin, now_s + end, phase, session)
+                    for phase, group, begin, end in _phases(session, marks, stop_s, path, problems)
+                ]
+        if len(paths) > 1:
+            problems.append(f"{paths[0]}: the session {session} is in {len(paths)} parts.")
+        if (subject, session) in FAULTS and paths:
+            problems.append(f"{paths[0]}: {FAULTS[subject, session]}.")
+    protocol = pd.DataFrame(rows, columns=["condition", "start_s", "end_s", "name", "session"])
+    labels = protocol.rename(columns={"condition": "state", "name": "phase"})
+    first = (labels["phase"] == "baseline") & ~labels["session"].isin(labels.loc[labels["phase"] == "pre", "session"])
+    labels.loc[first, "start_s"] += _SETTLE_S
+    return Recording(
+        subject=subject,
+        signals=_assemble(parts),
+        labels=labels[labels["end_s"] > labels["start_s"]].reset_index(drop=True),
+        protocol=protocol,
+        notes=tuple(notes),
+        problems=tuple(problems),
+        device="E4",
+        start=parts[0][1].start,
+    )
+
+
+def _phases(
+    session: str, marks: list[float], end_s: float, path: Path, problems: list[str]
+) -> list[tuple[str, str, float, float]]:
+    """Phases of a session: name, group, start and end, s from the session's start."""
+    edges = list(itertools.pairwise([0.0, *(mark for mark in marks if mark < end_s), end_s]))
+    if session == "STRESS":
+        if len(edges) - 1 not in STRESS_PHASES:
+            problems.append(f"{path}: {len(edges) - 1} presses, not 13 or 9, so nobody knows its phases.")
+            return []
+        return [(*phase, *edge) for phase, edge in zip(STRESS_PHASES[len(edges) - 1], edges, strict=True)]
+    phases = []
+    for k, (begin, end) in enumerate(edges[1:-1], start=1):
+        kind = "sprint" if end - begin < _LONGEST_SPRINT_S else "pedal"
+        name = f"aerobic_block{k:02d}" if session == "AEROBIC" else f"{kind}_tag{k}"
+        phases.append((name, "exercise", begin, end))
+    return [("pre", "other", *edges[0]), *phases, ("post", "other", *edges[-1])]
+
+
+def _repair(recording: Recording, path: Path, subject: str, session: str, problems: list[str]) -> Recording:
+    """What is documented as no measurement becomes missing."""
+    if (subject, session) in REPEATS_FROM_S:
+        end_s = REPEATS_FROM_S[subject, session]
+        problems.append(f"{path}: samples repeat from {end_s:g} s on, and are left out from there.")
+        for signal in recording.signals.values():
+            signal.values[round(end_s * signal.attrs["rate_hz"]) :] = np.nan
+    for name in COVERED.get((subject, session), ()):
+        problems.append(f"{path}: {name} was covered by the dock, and is left out.")
+        recording.signals[name].values[:] = np.nan
+    temperature = recording.signals.get("wrist_temp")
+    if temperature is not None and (hot := np.nanmax(temperature.values, initial=0)) > _HIGHEST_DEGC:
+        problems.append(f"{path}: wrist_temp reaches {hot:.0f} degC, so the sensor is faulty, and is left out.")
+        temperature.values[:] = np.nan
+    return recording
+
+
+def _assemble(parts: list[tuple[float, Recording]]) -> dict:
+    """Signals of parts on one clock, each from its offset in s on, NaN between them."""
+    end_s = max(offset_s + recording.duration_s for offset_s, recording in parts)
+    samples: dict[str, np.ndarray] = {}
+    for offset_s, recording in parts:
+        for name, signal in recording.signals.items():
+            rate_hz = signal.attrs["rate_hz"]
+            values = samples.setdefault(name, np.full(round(end_s * rate_hz), np.nan, np.float32))
+            start = round(offset_s * rate_hz)
+            length = min(len(signal), len(values) - start)
+            values[start : start + length] = signal.values[:length]
+    return make_signals(samples)

@@ -1,0 +1,160 @@
+"""Stress-Predict's official layout: one seated session a person, recorded with an Empatica E4.
+
+Iqbal et al., *Stress Monitoring Using Wearable Sensors: A Pilot Study and Stress-Predict Dataset*, Sensors 22 (2022)
+8135; MIT licence. Phases follow the presses of the device's button, and where nobody pressed the log, to the minute.
+"""
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pandas as pd
+
+from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
+from wesadlib.data.recording import Cohort, Recording
+from wesadlib.errors import InputError
+
+LOG_FILE = "Processed_data/Time_logs.xlsx"
+#: phase -> its group, and the columns of the log with its start and end
+PHASES = {
+    "baseline_questionnaire": ("rest", "G", "H"),
+    "stroop": ("stress", "I", "J"),
+    "relax1": ("rest", "K", "L"),
+    "interview": ("stress", "M", "N"),
+    "relax2": ("rest", "O", "P"),
+    "hyperventilation": ("provocation", "Q", "R"),
+    "relax3": ("rest", "S", "T"),
+    "questionnaire2": ("other", "U", "V"),
+    "final_relax": ("rest", "W", "X"),
+}
+# Phases that presses bound, in their order.
+_PRESSED = ("stroop", "relax1", "interview", "relax2", "hyperventilation", "relax3")
+STATES = ("rest", "stress", "provocation")
+#: What is documented of a person's files and not to be seen in them.
+FAULTS = {
+    "S15": "the pulse is weak throughout",
+    "S17": "the pulse is weak throughout; the Stroop test began as logged, a minute after the first press",
+}
+# The log is to the minute: so much of a phase that it bounds is left out at either end.
+_LOG_EDGE_S = 60.0
+# Before this the device settles; presses off the log by more than this (median) are no presses of phases.
+_SETTLE_S = 10.0
+_MOST_OFF_S = 180.0
+_HALF_DAY_S = 12 * 3600.0
+
+
+def open_stress_predict(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
+    """Open the data set's folder, which holds ``Raw_data`` with a zip or a folder a person; nothing is loaded yet."""
+    root = Path(root)
+    exports = find_exports(root / "Raw_data", r"S\d+")
+    log = root / LOG_FILE
+    cohort = Cohort(
+        root=root,
+        subjects=list(exports),
+        load=lambda subject: _read(exports[subject][0], subject, log),
+        files=lambda subject: [*list_files(exports[subject]), *[log] * log.is_file()],
+        description="recordings of the Stress-Predict data set (Iqbal et al., 2022)",
+        states=STATES,
+        name="stress-predict",
+    )
+    return cohort.choose(subjects or cohort.subjects)
+
+
+def _read(path: Path, subject: str, log: Path) -> Recording:
+    recording = read_e4(path)
+    problems = [f"{path}: {FAULTS[subject]}."] if subject in FAULTS else []
+    start_s, end_s = recording.start.timestamp(), last_s(recording)
+    presses = sorted(_wrap(mark) for mark in recording.marks_s)
+    if any(abs(_wrap(mark) - mark) > 1 for mark in recording.marks_s):
+        problems.append(f"{path}: presses are half a day off; they are taken to be within the recording.")
+    if not log.is_file():
+        raise InputError(f"{log} is missing: it holds the times of {subject}'s phases.")
+    if subject not in (rows := read_log(log)):
+        raise InputError(f"{log} has no row for {subject}: leave {subject} out of `subjects`.")
+    logged = {column: _wrap(time_s - start_s % 86400) for column, time_s in rows[subject].items()}
+    times, certain = _phase_times(logged, presses, end_s, subject)
+    if not certain:
+        problems.append(f"{path}: the presses contradict the log; phases are the log's, to the minute.")
+    protocol, labels = [], []
+    for phase, (begin, end) in sorted(times.items(), key=lambda item: item[1]):
+        group = PHASES[phase][0]
+        edge = 0.0 if certain and phase in _PRESSED else _LOG_EDGE_S
+        protocol.append((group, begin, end, phase))
+        labels.append((group, begin + edge, end - edge, phase))
+    return Recording(
+        subject=subject,
+        signals=recording.signals,
+        labels=pd.DataFrame(labels, columns=["state", "start_s", "end_s", "phase"]).query("end_s > start_s"),
+        protocol=pd.DataFrame(protocol, columns=["condition", "start_s", "end_s", "name"]),
+        notes=recording.notes,
+        problems=tuple(problems),
+        device=recording.device,
+        start=recording.start,
+        marks_s=tuple(presses),
+    )
+
+
+def _phase_times(
+    logged: Mapping[str, float], presses: list[float], end_s: float, subject: str
+) -> tuple[dict[str, tuple[float, float]], bool]:
+    """Start and end of each phase, s, and whether the presses agree with the log."""
+    times = {phase: (logged[first], logged[last]) for phase, (_, first, last) in PHASES.items()}
+    # Of phases that follow each other one press is the end and the start; before the interview there may be a break.
+    apart = times["interview"][0] - times["relax1"][1] > 120
+    edges = [times["stroop"][0], *(times[phase][1] for phase in _PRESSED)]
+    if apart:
+        edges.insert(3, times["interview"][0])
+    agree = len(presses) >= len(edges) and np.median(np.abs(np.subtract(presses[: len(edges)], edges))) <= _MOST_OFF_S
+    if agree:
+        edges = presses[: len(edges)]
+        if subject == "S17":
+            edges[0] = times["stroop"][0]
+        starts = edges[:-1]
+        if apart:
+            starts, edges = [*edges[:2], *edges[3:-1]], [*edges[:3], *edges[4:]]
+        times |= dict(zip(_PRESSED, zip(starts, edges[1:], strict=True), strict=True))
+    else:
+        near = [press for press in presses if abs(press - times["relax3"][1]) <= 60]
+        times["relax3"] = times["relax3"][0], near[0] if near else times["relax3"][1]
+    begin, end = times["baseline_questionnaire"]
+    bounded = end if begin > times["stroop"][0] else min(end, times["stroop"][0])
+    times["baseline_questionnaire"] = max(begin, _SETTLE_S), bounded
+    begin, end = times["questionnaire2"]
+    times["questionnaire2"] = max(begin, times["relax3"][1]), end
+    times["final_relax"] = times["final_relax"][0], min(times["final_relax"][1], end_s)
+    return times, agree
+
+
+def read_log(path: Path) -> dict[str, dict[str, float]]:
+    """The log of the sessions: person -> column's letter -> time of day, s, on a clock of 12 or of 24 hours."""
+    try:
+        with zipfile.ZipFile(path) as book:
+            strings, sheet = (
+                ElementTree.fromstring(book.read(f"xl/{name}.xml")) for name in ("sharedStrings", "worksheets/sheet1")
+            )
+    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError) as error:
+        raise InputError(f"{path} is no workbook ({error}): copy it again.") from None
+    texts = ["".join(part.text or "" for part in item.findall(".//{*}t")) for item in strings.findall(".//{*}si")]
+    rows: dict[str, dict[str, float]] = {}
+    for row in sheet.findall(".//{*}row"):
+        cells = {}
+        for cell in row.findall(".//{*}c"):
+            if (value := cell.find("{*}v")) is not None:
+                letters = re.sub(r"\d", "", cell.get("r"))
+                cells[letters] = texts[int(value.text)] if cell.get("t") == "s" else float(value.text)
+        if re.fullmatch(r"S\d+", str(cells.get("A", ""))):
+            rows[cells["A"]] = {
+                letters: 86400 * cells[letters]
+                for _, *columns in PHASES.values()
+                for letters in columns
+                if isinstance(cells.get(letters), float)
+            }
+    return rows
+
+
+def _wrap(time_s: float) -> float:
+    """A time that may be half a day off, within six hours of the start."""
+    return (time_s + _HALF_DAY_S / 2) % _HALF_DAY_S - _HALF_DAY_S / 2

@@ -38,7 +38,7 @@ FAULTS = {
     "S15": "the pulse is weak throughout",
     "S17": "the pulse is weak throughout; the Stroop test began as logged, a minute after the first press",
 }
-# The log is to the minute: so much of a phase that it bounds is left out at either end.
+# The log is to the minute: so much of a phase that nobody presses for is left out at either end.
 _LOG_EDGE_S = 60.0
 # Before this the device settles; presses off the log by more than this (median) are no presses of phases.
 _SETTLE_S = 10.0
@@ -81,7 +81,7 @@ def _read(path: Path, subject: str, log: Path) -> Recording:
     protocol, labels = [], []
     for phase, (begin, end) in sorted(times.items(), key=lambda item: item[1]):
         group = PHASES[phase][0]
-        edge = 0.0 if certain and phase in _PRESSED else _LOG_EDGE_S
+        edge = 0.0 if phase in _PRESSED else _LOG_EDGE_S
         protocol.append((group, begin, end, phase))
         labels.append((group, begin + edge, end - edge, phase))
     return Recording(

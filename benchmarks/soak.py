@@ -6,6 +6,7 @@ ten seconds memory, open files and threads of all that was started are written d
 
 import argparse
 import asyncio
+import math
 import os
 import random
 import shutil
@@ -20,7 +21,6 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import numpy as np
 import pandas as pd
 import psutil
 import yaml
@@ -36,7 +36,7 @@ from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
 from wesadlib.serving.wire import CONTENT_TYPES
 
 BIN = Path(sys.executable).parent
-SAMPLE_S, START_S = 10.0, 600.0
+SAMPLE_S = 10.0
 #: After a kill or a change, s: answers of 503 are counted apart, as the replica comes back meanwhile.
 AFTERMATH_S = 60.0
 HOSTILE = (b"{", b"\xc1" * 100, b"[" * 10_000, b'{"channels": {' + b'"a":0,' * 200_000, b"\xdf\xff\xff\xff\xff", b"")
@@ -65,6 +65,15 @@ def cluster() -> Iterator[tuple[psutil.Process, Callable[[Path], bool]]]:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def wait(holds: Callable[[], bool]) -> None:
+    for _ in range(600):
+        with suppress(httpx.HTTPError):
+            if holds():
+                return
+        time.sleep(1)
+    raise TimeoutError("the server did not come up")
+
+
 class Soak:
     """Callers of all kinds, what became of them, and what the server takes meanwhile."""
 
@@ -72,37 +81,33 @@ class Soak:
         self.url, self.bodies, self.head = url, bodies, head
         self.counts: Counter[str] = Counter()
         self.rows: list[dict[str, float]] = []
-        self.begun = self.disturbed = time.monotonic()
+        self.begun, self.disturbed = time.monotonic(), -math.inf
 
     def note(self, kind: str, outcome: Any) -> None:
         """Count what came of a call, and apart where a replica was away."""
         away = time.monotonic() - self.disturbed < AFTERMATH_S
         self.counts[f"{kind} {outcome}{' while a replica was away' if away else ''}"] += 1
 
-    async def call(
+    async def _call(
         self, client: httpx.AsyncClient, kind: str, path: str, body: bytes, form: str, **options: Any
     ) -> None:
-        """Post once."""
         try:
             response = await client.post(path, content=body, headers={"content-type": CONTENT_TYPES[form]}, **options)
             self.note(kind, response.status_code)
         except httpx.HTTPError as error:
             self.note(kind, type(error).__name__)
 
-    async def one(self, client: httpx.AsyncClient) -> None:
-        """A caller drawn by chance."""
+    async def _one(self, client: httpx.AsyncClient) -> None:
         kind = random.choices(("json", "binary", "batch", "hostile", "impatient", "gone"), (6, 8, 1, 3, 1, 1))[0]
-        if kind == "json":
-            await self.call(client, kind, "/predict", random.choice(self.bodies.json), "json")
-        elif kind == "binary":
-            await self.call(client, kind, "/predict", random.choice(self.bodies.native), "binary")
-        elif kind == "batch":
-            await self.call(client, kind, "/predict/batch", self.bodies.batch[0], "binary")
+        if kind in ("json", "binary"):
+            bodies = self.bodies.json if kind == "json" else self.bodies.native
+            await self._call(client, kind, "/predict", random.choice(bodies), kind)
+        elif kind in ("batch", "impatient"):
+            patience = {"timeout": 0.05} if kind == "impatient" else {}
+            await self._call(client, kind, "/predict/batch", self.bodies.batch[0], "binary", **patience)
         elif kind == "hostile":
             path = random.choice(("/predict", "/predict/batch", "/rest", "/v2/models/resnet/infer"))
-            await self.call(client, kind, path, random.choice(HOSTILE), random.choice(("json", "binary")))
-        elif kind == "impatient":
-            await self.call(client, kind, "/predict/batch", self.bodies.batch[0], "binary", timeout=0.05)
+            await self._call(client, kind, path, random.choice(HOSTILE), random.choice(("json", "binary")))
         else:
             with suppress(OSError):
                 host = httpx.URL(self.url)
@@ -121,7 +126,7 @@ class Soak:
             asyncio.TaskGroup() as tasks,
         ):
             while True:
-                tasks.create_task(self.one(client))
+                tasks.create_task(self._one(client))
                 await asyncio.sleep(random.expovariate(rate))
 
     async def streams(self) -> None:
@@ -150,7 +155,7 @@ class Soak:
             await asyncio.sleep(SAMPLE_S)
 
     async def disturb(self, every_s: float, what: Callable[[], Awaitable[None]]) -> None:
-        """Do something again and again."""
+        """Kill or change something again and again."""
         while True:
             await asyncio.sleep(every_s)
             self.disturbed = time.monotonic()
@@ -165,11 +170,10 @@ class Soak:
 
 
 async def run(soak: Soak, seconds: float, rate: float, change: Callable[[], Awaitable[None]]) -> None:
-    """All at once, for so long."""
-    kinds = (soak.callers(rate), soak.streams(), soak.sample())
-    tasks = [asyncio.create_task(kind) for kind in kinds]
-    tasks += [asyncio.create_task(soak.disturb(min(600.0, seconds / 4), soak.kill))]
-    tasks += [asyncio.create_task(soak.disturb(seconds / 2.9, change))]
+    killing, changing = soak.disturb(min(600.0, seconds / 4), soak.kill), soak.disturb(seconds / 2.9, change)
+    tasks = [
+        asyncio.create_task(kind) for kind in (soak.callers(rate), soak.streams(), soak.sample(), killing, changing)
+    ]
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_EXCEPTION)
     for task in tasks:
         task.cancel()
@@ -180,9 +184,9 @@ async def run(soak: Soak, seconds: float, rate: float, change: Callable[[], Awai
 
 def growth(rows: pd.DataFrame) -> dict[str, float]:
     """How much each figure grew over the last half, in percent: medians of its quarters."""
-    quarters = np.array_split(rows.iloc[len(rows) // 2 :], 2)
-    before, after = (quarter.median() for quarter in quarters)
-    return {f"{name}_growth_percent": 100 * (after[name] / before[name] - 1) for name in rows if name != "time_s"}
+    half, quarter = rows.iloc[len(rows) // 2 :], len(rows) // 4
+    before, after = half.iloc[:quarter].median(), half.iloc[quarter:].median()
+    return {f"{name}_growth_percent": float(100 * (after[name] / before[name] - 1)) for name in rows.columns[1:]}
 
 
 def main() -> None:
@@ -210,14 +214,9 @@ def main() -> None:
         return deploy(file)
 
     with cluster() as (head, deploy):
-        url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_S
-        while not deploy_next() and time.monotonic() < deadline:
-            time.sleep(1)
-        while time.monotonic() < deadline:
-            with suppress(httpx.HTTPError):
-                if httpx.get(f"{url}/ready", trust_env=False).is_success:
-                    break
-            time.sleep(1)
+        url = f"http://127.0.0.1:{port}"
+        wait(deploy_next)
+        wait(lambda: httpx.get(f"{url}/ready", trust_env=False).is_success)
         soak = Soak(url, bodies, head)
 
         async def change() -> None:

@@ -164,6 +164,14 @@ def test_a_proxy_is_for_the_world_outside(url, monkeypatch):
             assert client._client._keywords["trust_env"] is through_proxy
 
 
+@pytest.mark.parametrize(
+    ("url", "expected"), [("HTTP://A.example", "ws://a.example"), ("Https://a:8/b/", "wss://a:8/b")]
+)
+def test_an_address_may_be_written_in_any_case(url, expected):
+    with Client(url) as client:
+        assert client.stream({"wrist_eda": 4})._stream._url == f"{expected}/stream"
+
+
 def test_the_waiting_client_offers_what_the_awaited_one_does():
     offered = {name for name in vars(AsyncClient) if not name.startswith("_")}
     assert {name for name in vars(Client) if not name.startswith("_")} == offered

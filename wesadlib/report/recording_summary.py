@@ -18,6 +18,7 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
     named = windows["state"].value_counts()
     reasons = windows.loc[windows["status"] == "rejected", "reasons"].str.split(";").str[0].value_counts()
     protocol = answers.protocol
+    scores = _scores(config, protocol)
     summary = describe_recording(recording, answers.wear)
     return summary | {
         "subject": recording.subject,
@@ -45,22 +46,24 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
             "subjects": config["data"]["subjects"],
             "simulated": config["data"]["simulated"],
         },
-        "bundle_score": _score(config, protocol),
+        "bundle_score": min(scores, key=lambda row: row["accuracy"]) if scores else None,
+        "bundle_scores": scores,
         **_distance(fit_to_recording(bundle, recording), recording, answers),
         "notes": [*summary["notes"], *answers.notes],
         "wesadlib_version": __version__,
     }
 
 
-def _score(config: Mapping[str, Any], protocol: str) -> dict[str, Any] | None:
+def _scores(config: Mapping[str, Any], protocol: str) -> list[dict[str, Any]]:
+    """Scores on people left out under a protocol: one, or one for each laboratory that was left out."""
     rows = [row for row in config["metrics"] if row.get("protocol") == protocol and row.get("accuracy") is not None]
     # Windows of poor quality are refused here, too.
     rows = [row for row in rows if row.get("windows") == "accepted"] or rows
-    if not rows:
-        return None
-    scores = {name: rows[0].get(name) for name in ("accuracy", "accuracy_low", "accuracy_high")}
-    known = {name: rows[0]["accuracy"] if value is None else value for name, value in scores.items()}
-    return {**known, "windows": rows[0].get("n_windows"), "protocol": protocol}
+    names = ("accuracy", "accuracy_low", "accuracy_high")
+    known = [{name: row["accuracy"] if row.get(name) is None else row[name] for name in names} for row in rows]
+    facts = [{"task": row.get("task"), "people": row.get("people"), "windows": row.get("n_windows")} for row in rows]
+    scores = [{**score, **fact, "protocol": protocol} for score, fact in zip(known, facts, strict=True)]
+    return list({score["task"]: score for score in reversed(scores)}.values())[::-1]
 
 
 def _distance(bundle: Bundle, recording: Recording, answers: RecordingAnswers) -> dict[str, Any]:

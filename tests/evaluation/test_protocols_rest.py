@@ -109,13 +109,15 @@ def test_the_bounds_that_an_error_names_are_allowed(window_s):
         assert len(list(RestCalibrated(rest_minutes=minutes).split(windows))) == 3
 
 
-def test_a_person_without_baseline_has_no_rest():
+def test_a_person_without_baseline_is_left_out_by_name_and_nobody_else():
     windows = recorded(("baseline", 0, 20), ("stress", 2000, 5))
     without = windows.isel(window=(windows["subject"].values != "S3") | (windows["label"].values == "stress"))
-    with pytest.raises(InputError, match=r"^S3: no window of `baseline`.*keep `baseline` or `non-stress` among"):
-        list(RestCalibrated().split(without))
+    with pytest.warns(UserWarning, match=r"^S3: no window of `baseline`; left out of `rest_calibrated`"):
+        folds = list(RestCalibrated(validation_subjects=0).split(without))
+    assert [fold.held_out for fold in folds] == ["S2", "S4"]
+    assert not any("S3" in without["subject"].values[fold.train] for fold in folds)
     amused = recorded(("baseline", 0, 20), ("stress", 2000, 5), ("amusement", 3000, 5))
-    with pytest.raises(InputError, match=r"^S2: no window of `baseline`"):
+    with pytest.raises(InputError, match=r"^nobody has a window of `baseline`.*keep `baseline` or `non-stress` among"):
         list(RestCalibrated().split(windows_of_classes(amused, ["stress", "amusement"])))
 
 

@@ -47,6 +47,8 @@ def test_accepted_windows_and_their_coverage(predictions):
     predictions["accepted"] = [True, False, True, True, False, False]
     (row,) = score(predictions, windows="accepted").to_dict("records")
     assert (row["n_windows"], row["coverage"], row["accuracy"], row["windows"]) == (3, 0.5, 1.0, "accepted")
+    with pytest.raises(InputError, match="cold_start: quality accepted no window, so none can be scored"):
+        score(predictions.assign(accepted=False), windows="accepted")
     by_subject = score(predictions, by="subject", windows="accepted").set_index("subject")
     assert by_subject.loc["S3", "n_windows"] == 0 and by_subject.loc["S3", "coverage"] == 0
     assert by_subject.loc["S3", list(METRICS)].isna().all()

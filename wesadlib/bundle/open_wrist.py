@@ -60,7 +60,7 @@ def save_open_wrist(
         folder,
         calibrated=model.rested,
         windows=windows,
-        params=Params(device="wrist", classes=list(labs.STATES), rest_minutes=labs.REST_S / 60, min_confidence=0.7),
+        params=Params(device="wrist", classes=list(labs.STATES), rest_minutes=labs.REST_S / 60, min_confidence=0.6),
         metrics=metrics,
         drift_reference=reference,
         credit=CREDIT,

@@ -5,6 +5,7 @@ tested on and in `deployable` whether a device could do the same, and yields a f
 is by person: a person's windows are never on two sides of one.
 """
 
+import warnings
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar, NamedTuple, Self
@@ -152,19 +153,22 @@ class RestCalibrated(LeaveOneOut):
         return cls(params.validation_subjects, seed, params.rest_minutes)
 
     def usable(self, windows: xr.Dataset) -> Usable:
-        """Each person's rest, and what is left after the gap; a person with too little baseline is refused."""
+        """Each person's rest, and what is left after the gap; a person without baseline is left out, with too little refused."""
         window_s = float(windows.attrs["window_s"])
         rest_s = 60 * self.rest_minutes
         subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values
         baseline = windows["state" if "state" in windows.coords else "label"].values == "baseline"
+        if not baseline.any():
+            raise InputError(
+                f"nobody has a window of `baseline`, which the protocol `{self.name}` takes people's rest from; keep "
+                "`baseline` or `non-stress` among `classes`."
+            )
         usable, rest = {}, {}
         for person in subjects_of(windows):
             of_person = subject == person
             if not (of_person & baseline).any():
-                raise InputError(
-                    f"{person}: no window of `baseline`, which the protocol `{self.name}` takes a person's rest from; "
-                    "keep `baseline` or `non-stress` among `classes`."
-                )
+                warnings.warn(f"{person}: no window of `baseline`; left out of `{self.name}`.", stacklevel=2)
+                continue
             begin = start_s[of_person & baseline].min()
             at_rest = of_person & baseline & (start_s + window_s <= begin + rest_s + 1e-6)
             after = of_person & (start_s >= begin + rest_s + window_s - 1e-6)

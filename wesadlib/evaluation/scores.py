@@ -71,6 +71,8 @@ def score(
     rows = []
     for keys, group in groups(predictions, [by] if by else []):
         scored = select_windows(group, windows)
+        if by is None and scored.empty:
+            raise InputError(f"{', '.join(keys.values())}: quality accepted no window, so none can be scored.")
         seeds = sorted(int(value) for value in group["seed"].unique())
         drawn = draw_scores(scored, bootstrap, seed)
         low, high = interval(drawn["accuracy"][1:])

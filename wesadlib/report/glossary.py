@@ -26,8 +26,8 @@ SUMMARY: dict[str, str] = {
     "where the threshold followed the person as well",
     "min_confidence": "below this probability of the most probable state the model abstains",
     "bundle": "the model: path, version, name, device, subjects it has learnt from, whether they were simulated",
-    "bundle_score": "the model's accuracy on people it had not seen, under the same protocol, with its interval; of several "
-    "laboratories the lowest",
+    "bundle_score": "the model's accuracy on people it had not seen, under the same protocol, with its interval; of "
+    "several laboratories the lowest",
     "bundle_scores": "the same for each laboratory that was left out of training",
     "unlike_training": "in a sentence, where this person lies outside all people the model has learnt from",
     "far_from_home": "the readings compared for it, the strangest first",

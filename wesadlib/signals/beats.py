@@ -161,9 +161,9 @@ def _scoring(length: int, rate_hz: float) -> tuple[np.ndarray, np.ndarray]:
 
 def _first_waves(peak: np.ndarray, strength: np.ndarray, longest: float) -> np.ndarray:
     """Every other peak where they alternate in strength, as a pulse and its second wave do, else all of them."""
-    if len(peak) < 8 or np.median(peak[2:] - peak[:-2]) > longest:
+    if len(peak) < 8 or 2 * (peak[-1] - peak[0]) > longest * (len(peak) - 1):
         return peak
-    height, apart = ([np.median(values[start::2]) for start in (0, 1)] for values in (strength[peak], np.diff(peak)))
+    height, apart = ([values[start::2].mean() for start in (0, 1)] for values in (strength[peak], np.diff(peak)))
     alike = min(height) / max(height)
     if min(alike, alike * min(apart) / max(apart)) > _SECOND_WAVE:
         return peak
@@ -174,7 +174,7 @@ def _likeness(values: np.ndarray, peak: np.ndarray) -> float:
     """Length of the mean of beats (time,) of which each is scaled to a length of 1: 1 where all are alike."""
     if len(peak) < 3:
         return 0.0
-    around = np.rint(peak[:, None] + _SHAPE * np.median(np.diff(peak))).astype(int)
+    around = np.rint(peak[:, None] + _SHAPE * (peak[-1] - peak[0]) / (len(peak) - 1)).astype(int)
     beat = values[around[(around[:, 0] >= 0) & (around[:, -1] < len(values))]]
     beat = beat - beat.mean(axis=1, keepdims=True)
     length = np.sqrt((beat**2).sum(axis=1, keepdims=True))

@@ -7,9 +7,8 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wesadlib.features import ELECTRODERMAL, MOTION, STATISTICS, Block
+from wesadlib.features import MOTION, STATISTICS, Block
 from wesadlib.features.block import slope, without_gaps
-from wesadlib.features.electrodermal import responses
 
 RATE_HZ = 35.0
 SEEDS = st.integers(0, 2**32 - 1)
@@ -34,10 +33,6 @@ def with_gaps(values, generator):
         elif kind == 4:
             row[at] = np.nan
     return values
-
-
-def walks(generator, rows=4, samples=2100, dtype=np.float32):
-    return (2 + np.cumsum(generator.normal(0, 0.02, (rows, samples)), axis=1)).astype(dtype)
 
 
 def block(beat_s=None, **signal):
@@ -131,41 +126,13 @@ def test_short_gaps_are_bridged_in_line_and_long_ones_given_up_at_the_edges_too(
 @agree
 @given(SEEDS, st.sampled_from([np.float32, np.float64]))
 def test_slopes(seed, dtype):
-    values = with_gaps(walks(np.random.default_rng(seed), 6, 240, dtype), np.random.default_rng(seed))
+    generator = np.random.default_rng(seed)
+    values = with_gaps(generator.normal(size=(6, 240)).cumsum(axis=1).astype(dtype), generator)
     values[5] = np.nan
     for row, found in zip(values.astype(float), slope(values, 4.0), strict=True):
         present = np.flatnonzero(~np.isnan(row))
         line = np.polyfit(present / 4.0, row[present], 1)[0] if len(present) >= 120 else np.nan
         np.testing.assert_allclose(found, line, rtol=1e-7, atol=1e-10)
-
-
-def conductance_of_row(row):
-    names = [feature.statistic for feature in ELECTRODERMAL.features]
-    (values,), (readable,), _ = without_gaps(row[None], RATE_HZ, 3.0, 5.0)
-    if not readable:
-        return dict.fromkeys(names, np.nan)
-    tonic, smooth = (
-        scipy.signal.sosfiltfilt(scipy.signal.butter(2, hz, fs=5.0, output="sos"), values) for hz in (0.05, 1.0)
-    )
-    amplitude = responses(smooth, 5.0, np.isnan(row).reshape(-1, 7).any(axis=1))
-    level = values.mean() if values.mean() > 0 else np.nan
-    spread = (values - tonic).std()
-    rise = np.polyfit(np.arange(len(tonic)) / 5.0, tonic, 1)[0]
-    mean = amplitude.mean() if len(amplitude) else np.nan
-    found = (np.log(level), 60 * rise, spread, spread / level, len(amplitude), mean, amplitude.sum())
-    return dict(zip(names, found, strict=True))
-
-
-@agree
-@given(SEEDS)
-def test_skin_conductance(seed):
-    generator = np.random.default_rng(seed)
-    values = with_gaps(walks(generator), generator)
-    values[0] -= generator.choice([0, 4])
-    found = ELECTRODERMAL.extract(block(wrist_eda=values))
-    for k, row in enumerate(values):
-        for name, value in conductance_of_row(row).items():
-            np.testing.assert_allclose(found[f"wrist_eda_{name}"][k], value, rtol=1e-7, atol=1e-9, err_msg=name)
 
 
 def movement_of_row(axes):

@@ -4,8 +4,7 @@ import xarray as xr
 
 from wesadlib.data import DEVICE_CHANNELS
 from wesadlib.errors import InputError
-from wesadlib.features import GROUPS, describe_features, extract_features, feature_values
-from wesadlib.signals import Windows
+from wesadlib.features import GROUPS, describe_features, extract_features
 
 
 @pytest.fixture(scope="module")
@@ -30,38 +29,6 @@ def test_known_truth_comes_back(featured):
     np.testing.assert_allclose(
         feature["wrist_eda_mean"], featured["signal"].sel(channel="wrist_eda").mean("time"), rtol=1e-5
     )
-
-
-@pytest.mark.parametrize("device", ["wrist", "chest"])
-def test_no_window_depends_on_the_others(_toy_windows, device):
-    generator = np.random.default_rng(1)
-    windows = damaged(as_chest(_toy_windows) if device == "chest" else _toy_windows, generator)
-    kept = windows.copy(deep=True)
-    together, names = feature_values(Windows.from_dataset(windows))
-    assert 0.02 < np.isnan(together).mean() < 0.5
-    for k in range(windows.sizes["window"]):
-        alone, _ = feature_values(Windows.from_dataset(windows.isel(window=[k])))
-        np.testing.assert_allclose(alone[0], together[k], rtol=1e-9, atol=1e-12)
-    order = generator.permutation(windows.sizes["window"])
-    shuffled, _ = feature_values(Windows.from_dataset(windows.isel(window=order)))
-    np.testing.assert_allclose(shuffled, together[order], rtol=1e-9, atol=1e-12)
-    assert len(names) == together.shape[1]
-    xr.testing.assert_identical(windows, kept)
-
-
-def damaged(windows, generator):
-    signal, beats = windows["signal"].values.copy(), windows["beat_s"].values.copy()
-    for k, window in enumerate(signal):
-        for samples in window:
-            start, length = generator.integers(0, len(samples)), generator.choice([1, 30, 300, 1500])
-            if k % 4 == 1:
-                samples[start : start + length] = np.nan
-            elif k % 4 == 2:
-                samples[generator.random(len(samples)) < 0.02] = np.nan
-            elif k % 4 == 3 and generator.random() < 0.3:
-                samples[:] = generator.choice([np.nan, 0.0])
-        beats[k][..., generator.choice([0, 20, 240]) :] = np.nan
-    return windows.assign(signal=(windows["signal"].dims, signal), beat_s=(windows["beat_s"].dims, beats))
 
 
 @pytest.mark.parametrize("layout", ["precise", "read-only", "other order of samples"])

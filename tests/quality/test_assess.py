@@ -4,9 +4,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
 
 from wesadlib.quality import RULES, assess_arrays, read_thresholds, signal_of
 from wesadlib.quality.assess import _rescale
@@ -40,30 +37,17 @@ def make_arrays(channels=BOTH, n=4, rate_hz=35.0, window_s=60.0) -> Windows:
     )
 
 
-def rescaled(score: float, cutoff: float) -> float:
-    if np.isnan(score) or np.isnan(cutoff):
-        return np.nan
-    if score < cutoff - 1e-6:
-        with np.errstate(divide="ignore"):
-            return np.clip(0.5 * score / cutoff, 0, 0.5 - 1e-6)
-    return 0.5 + 0.5 * np.clip((score - cutoff) / (1 - cutoff), 0, 1) if cutoff < 1 else 1.0
-
-
-@settings(deadline=None, max_examples=200)
-@given(
-    scores=arrays(np.float32, (3, 2, 4), elements=st.sampled_from([-0.5, 0, 0.3, 0.95, 0.9500001, 1, np.nan])),
-    cutoffs=arrays(np.float64, (2, 4), elements=st.sampled_from([0, 0.3, 0.950001, 0.95, 0.95001, 1, np.nan])),
+@pytest.mark.parametrize(
+    ("score", "cutoff", "margin"),
+    [
+        *[(0.0, 0.8, 0), (0.4, 0.8, 0.25), (0.8, 0.8, 0.5), (0.8 - 1e-8, 0.8, 0.5), (0.9, 0.8, 0.75), (1, 0.8, 1)],
+        *[(1, 1, 1), (0, 0, 0.5), (-0.5, 0.3, 0), (np.nan, 0.8, np.nan), (0.5, np.nan, np.nan)],
+    ],
 )
-def test_margins_are_rescaled_to_half_at_the_cutoff(scores, cutoffs):
-    expected = np.array(
-        [
-            [[rescaled(*pair) for pair in zip(*row, strict=True)] for row in zip(window, cutoffs, strict=True)]
-            for window in scores.astype(float)
-        ]
-    )
-    margin = _rescale(scores, cutoffs)
-    np.testing.assert_allclose(margin, expected, atol=1e-12)
-    np.testing.assert_array_equal(margin < 0.5, expected < 0.5)
+def test_margins_are_rescaled_to_half_at_the_cutoff(score, cutoff, margin):
+    found = _rescale(np.array([[[score]]]), np.array([[cutoff]])).item()
+    assert found == pytest.approx(margin, nan_ok=True)
+    assert (found < 0.5) == (margin < 0.5)
 
 
 def test_a_rule_is_scored_where_it_is_asked_and_can_be_read():
@@ -154,23 +138,6 @@ def test_cutoffs_are_those_of_the_call():
     assert twice.rule_score[0, 0, 1] == pytest.approx(0.9) and twice.reasons == [["wrist_eda: flat line"]]
     windows.raw_statistics[0, 0, 1] = 60.0
     assert assess_arrays(windows, thresholds | {"max_flat_s": 90.0}).quality.tolist() == [[0.5]]
-
-
-def test_each_window_alone_gets_exactly_what_it_gets_among_others():
-    generator = np.random.default_rng(3)
-    windows = make_arrays(n=12)
-    windows.raw_statistics[:] = generator.random(windows.raw_statistics.shape) * [0.1, 20, 0.1, 0.1]
-    windows.signal[:] += generator.normal(0, 1, windows.signal.shape) * generator.exponential(0.1, (12, len(BOTH), 1))
-    windows.signal[generator.random((12, len(BOTH))) < 0.1] = np.nan
-    windows.signal[4, :, 300:1500] = np.nan
-    windows.beat_s[5:7, :, 30:] = np.nan
-    together = assess_arrays(windows)
-    assert len(set(together.reason)) > 3 and len(np.unique(together.quality)) > 20
-    for k in range(12):
-        alone = assess_arrays(windows.take(slice(k, k + 1)))
-        for name in ("rule_score", "quality", "verdict", "reason"):
-            np.testing.assert_array_equal(getattr(alone, name)[0], getattr(together, name)[k])
-        assert alone.reasons == [together.reasons[k]]
 
 
 def test_no_window_is_no_verdict():

@@ -85,19 +85,6 @@ def test_ten_seconds_of_noise_are_a_flat_line_and_a_pause_is_not(toy_windows):
     assert assessed["reason"].values[:2].tolist() == ["wrist_bvp: flat line", ""]
 
 
-def test_motion_is_the_share_of_seconds_without_it(toy_windows):
-    generator = np.random.default_rng(0)
-    half = toy_windows.sizes["time"] // 2
-    toy_windows["signal"][0, 3:, :half] += generator.normal(0, 1, (3, half)).astype(np.float32)
-    toy_windows["signal"][1, 3:] += generator.normal(0, 1, toy_windows["signal"].shape[2:]).astype(np.float32)
-    assessed = assess_quality(toy_windows)
-    score = assessed["rule_score"].sel(channel="wrist_bvp", rule="motion").values
-    assert score[0] == pytest.approx(0.5, abs=0.02)
-    assert score[1] == 0 and score[2] == 1
-    assert assessed["reason"].values[:3].tolist() == ["", "wrist_bvp: motion", ""]
-    assert assess_quality(toy_windows, {**read_thresholds(), "min_motion_score": 0.0})["reason"].values[1] == ""
-
-
 @pytest.mark.parametrize(
     ("intervals", "expected"),
     [([1.0] * 59, 1.0), ([2.0] * 29, 0.0), ([1.0, 1.0, 0.6] * 22, 2 / 2.6), ([1.0] * 29 + [0.6], 0.52)],
@@ -109,14 +96,6 @@ def test_intervals_count_by_rate_and_by_the_window_s_own_rhythm(intervals, expec
     pulse = sum(np.exp(-0.5 * ((time - beat) / 0.05) ** 2) for beat in beats)
     score = beat_plausibility(np.pad(beats, (0, 50), constant_values=np.nan)[None], pulse[None], 35.0, 60.0)
     assert score[0] == pytest.approx(expected, abs=0.04)
-
-
-def test_a_gap_in_the_beats_costs_its_length(toy_windows):
-    beats = toy_windows["beat_s"].values[0, 0]
-    inside = (beats > 20) & (beats < 35)
-    toy_windows["beat_s"].values[0, 0] = np.sort(np.where(inside, np.nan, beats))
-    score = assess_quality(toy_windows)["rule_score"].sel(channel="wrist_bvp", rule="beat plausibility").values
-    assert score[0] == pytest.approx(1 - 16 / 60, abs=0.03)
 
 
 def test_what_is_kept_goes_to_disk_and_back(toy_windows, tmp_path):

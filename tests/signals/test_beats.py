@@ -8,7 +8,7 @@ from scipy.signal import butter, sosfiltfilt
 from wesadlib.data import open_wesad
 from wesadlib.errors import InputError
 from wesadlib.signals import find_beats
-from wesadlib.signals.beats import MIN_RATE_HZ, find_beats_of_rows
+from wesadlib.signals.beats import MIN_RATE_HZ
 
 
 def pulse(beats, rate_hz=64.0, window_s=60.0, dicrotic=0.35):
@@ -33,19 +33,6 @@ def matched(found, true, within_s):
     found, true = found[(found > 2) & (found < 58)] - lag, true[(true > 2 - lag) & (true < 58 - lag)]
     hits = (np.abs(found[:, None] - true).min(axis=1) < within_s).sum()
     return 2 * hits / (len(found) + len(true))
-
-
-@pytest.mark.parametrize(("source", "rate_hz"), [("wrist_bvp", 64.0), ("chest_ecg", 250.0)])
-def test_a_window_has_the_same_beats_alone_as_among_others(source, rate_hz):
-    generator, time = np.random.default_rng(5), np.arange(round(60 * rate_hz)) / rate_hz
-    rows = generator.normal(size=(19, len(time))).cumsum(axis=1)
-    if source == "wrist_bvp":
-        rows = 0.01 * rows + np.sin(2 * np.pi * np.linspace(0.8, 2.5, 19)[:, None] * time)
-    rows[3, 100:900] = np.nan
-    together = find_beats_of_rows(rows, rate_hz, source)
-    for k, row in enumerate(rows):
-        np.testing.assert_array_equal(find_beats(row, rate_hz, source), together[k][~np.isnan(together[k])])
-    assert np.isfinite(together).sum(axis=1).min() > 5
 
 
 @pytest.mark.parametrize("rate", [45, 60, 72, 100, 140, 170])

@@ -5,11 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.signal import resample_poly
-from signal_toys import native_minutes
 
-from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
-from wesadlib.signals import RAW_STATISTICS, harmonise, windows_from_channels
+from wesadlib.signals import harmonise, windows_from_channels
 from wesadlib.signals.resample import _MOST_WEIGHTS, _operator
 
 RATES = (700.0, 256.0, 64.0, 63.97, 50.3, 35.0, 34.99, 32.0, 31.25, 4.0)
@@ -21,16 +19,6 @@ def lone(channels, rates_hz, **keywords):
 
 def sampled(function, rate_hz, samples):
     return function(np.arange(samples) / rate_hz)
-
-
-@pytest.mark.parametrize("rate_hz", RATES)
-def test_a_slow_wave_on_a_slope_comes_out_as_it_is(rate_hz):
-    def wave(time):
-        return 30 + 0.01 * time + np.sin(2 * np.pi * 0.5 * time)
-
-    found = harmonise(sampled(wave, rate_hz, round(60 * rate_hz))[None], rate_hz, 35, 2100)[0]
-    inner = slice(70, -70)
-    np.testing.assert_allclose(found[inner], sampled(wave, 35, 2100)[inner], atol=2e-3)
 
 
 @given(level=st.floats(-1e3, 1e3), slope=st.floats(-10, 10), rate_hz=st.sampled_from(RATES))
@@ -45,13 +33,6 @@ def test_level_and_slope_hold_up_to_the_edges(level, slope, rate_hz):
 def test_what_35_hz_cannot_hold_does_not_fold_back(frequency):
     found = harmonise(sampled(lambda t: np.sin(2 * np.pi * frequency * t), 700, 42_000)[None], 700, 35, 2100)[0]
     assert np.abs(found[20:-20]).max() < 2e-3
-
-
-@pytest.mark.parametrize("frequency", [1, 5, 10, 13])
-def test_what_35_hz_can_hold_is_kept(frequency):
-    found = harmonise(sampled(lambda t: np.sin(2 * np.pi * frequency * t), 700, 42_000)[None], 700, 35, 2100)[0]
-    expected = sampled(lambda t: np.sin(2 * np.pi * frequency * t), 35, 2100)
-    np.testing.assert_allclose(found[20:-20], expected[20:-20], atol=5e-3)
 
 
 @pytest.mark.parametrize("rate_hz", RATES)
@@ -112,39 +93,6 @@ def test_two_missing_samples_are_a_gap_and_a_single_one_is_bridged():
     missing = np.isnan(harmonise(values[None], 4, 35, 2100)[0])
     time = np.arange(2100) / 35
     np.testing.assert_array_equal(missing, (time >= 10) & (time <= 10.25))
-
-
-def test_a_dead_channel_is_all_missing_and_harms_no_other():
-    values = np.stack([np.full(240, np.nan), np.ones(240)])
-    found = harmonise(values, 4, 35, 2100)
-    assert np.isnan(found[0]).all()
-    np.testing.assert_allclose(found[1], 1)
-
-
-@pytest.mark.parametrize("device", ["wrist", "chest"])
-def test_a_window_has_the_promised_form(device):
-    channels = native_minutes(device)
-    window = lone(channels, {name: CHANNELS[name][1] for name in channels})
-    assert window.channel.values.tolist() == list(channels)
-    assert dict(window.sizes) == {
-        "channel": len(channels),
-        "time": 2100,
-        "beat_source": 1,
-        "beat": 240,
-        "raw_statistic": len(RAW_STATISTICS),
-    }
-    assert window.signal.dtype == np.float32
-    assert int(window.beat_s.notnull().sum()) in (71, 72)
-    assert float(window.signal.isnull().sum()) == 0
-
-
-def test_another_device_may_sample_otherwise():
-    fast = lone(native_minutes(), {name: CHANNELS[name][1] for name in native_minutes()})
-    time = np.arange(6000) / 100
-    other = lone({"wrist_temp": 33 + 0.002 * time}, {"wrist_temp": 100.0}, rate_hz=20, window_s=60)
-    assert other.sizes["time"] == 1200
-    assert other.sizes["beat_source"] == 0
-    assert fast.attrs == {"rate_hz": 35.0, "window_s": 60.0}
 
 
 @pytest.mark.parametrize("samples", [239, 240, 241])

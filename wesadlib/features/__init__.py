@@ -94,19 +94,10 @@ def _dead(samples: np.ndarray, names: tuple[str, ...]) -> np.ndarray:
 
 
 def describe_features(windows: xr.Dataset | None = None) -> pd.DataFrame:
-    """What every feature is: its group, unit, definition and source.
+    """Tabulate the features: columns ``name group applies_to unit definition source``.
 
-    Parameters
-    ----------
-    windows : xr.Dataset, optional
-        Windows with features: then a row for each of theirs, in their order, with the channel's own unit. Without them,
-        a row for each kind of feature.
-
-    Returns
-    -------
-    DataFrame
-        ``name group applies_to unit definition source``; without windows, `name` is ``<channel>_<statistic>`` and
-        ``{unit}`` stands for the channel's unit.
+    Of windows with features, a row for each of theirs, in their order, with the channel's own unit; without, a row for
+    each kind of feature, whose name is ``<channel>_<statistic>`` and whose ``{unit}`` stands for the channel's.
     """
     kinds = [(group, feature) for group in GROUPS for feature in group.features]
     if windows is None:

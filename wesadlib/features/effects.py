@@ -37,11 +37,6 @@ def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataF
         ``other_way`` (of them, who move against the mean), ``pooled_effect`` (response over the spread of all reference
         windows, people and minutes together: what is seen without knowing the person), ``own_effect`` (response over
         ``within_sd``: what is seen knowing the person's own rest). Spreads are NaN for a single person.
-
-    Raises
-    ------
-    InputError
-        When no person has windows of both states.
     """
     _require_states(windows, [reference, state])
     feature = windows["feature"].to_pandas().rename_axis(columns="feature")
@@ -71,13 +66,7 @@ def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataF
 
 
 def responses_by_person(windows: xr.Dataset, names: list[str], states: list[str]) -> pd.DataFrame:
-    """Mean of some features for each person and state: columns ``feature subject state value``.
-
-    Raises
-    ------
-    InputError
-        When a state has no window.
-    """
+    """Mean of some features for each person and state: columns ``feature subject state value``."""
     _require_states(windows, states)
     table = windows["feature"].sel(feature_name=names).to_pandas()
     table = table.assign(subject=windows["subject"].values, state=windows["label"].values)

@@ -217,10 +217,8 @@ def make_windows(
         Recordings, in the order in which the windows shall be.
     device : str
         ``wrist`` or ``chest``.
-    rate_hz : float
-        Common rate.
-    window_s, hop_s : float
-        Length of a window, and from one window's start to the next, in seconds.
+    rate_hz, window_s, hop_s : float
+        Common rate; length of a window, and from one's start to the next, in seconds.
     min_purity : float
         Least share of a window that carries its label.
     progress : bool
@@ -228,11 +226,10 @@ def make_windows(
 
     Returns
     -------
-    Dataset (window, channel, time)
-        Variables ``signal`` (window, channel, time) float32 in the channels' ``units``; ``beat_s`` (window,
-        beat_source, beat) in seconds from the window's start, padded with NaN; ``raw_statistics`` (window, channel,
-        raw_statistic). Coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds from the
-        recording's start), and ``phase`` where labels have phases. Ordered by subject, then time.
+    Dataset
+        Variables of :class:`Windows`; coordinates of a window: ``subject``, ``label``, ``purity``, ``start_s`` (seconds
+        from the recording's start), and ``phase`` where labels have phases; of a channel ``units``. Ordered by subject,
+        then time.
     """
     if device not in DEVICE_CHANNELS:
         raise InputError(f"device {device!r} is unknown; there are {', '.join(DEVICE_CHANNELS)}.")
@@ -266,8 +263,7 @@ def make_windows(
                 start_s=("window", start_s[kept], {"units": "s"}),
             )
         )
-        # The next recording is loaded when this one is gone.
-        del recording, cuts
+        del recording, cuts  # before the next one is loaded
     windows = xr.concat(parts, "window", data_vars="minimal", coords="minimal", compat="override", join="override")
     units = [CHANNELS[name][0] for name in DEVICE_CHANNELS[device]]
     return windows.assign_coords(units=("channel", units)).assign_attrs(
@@ -293,24 +289,7 @@ def _phases(recording: Recording, start_s: np.ndarray, window_s: float) -> dict[
 def cut_window(
     recording: Recording, channels: Sequence[str], start_s: float, window_s: float
 ) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-    """Cut one window's native samples out of a recording: one of what :func:`windows_from_channels` is given.
-
-    Parameters
-    ----------
-    recording : Recording
-        With `channels` among its signals.
-    channels : sequence of str
-        In the order in which the window shall have them.
-    start_s, window_s : float
-        Start, in seconds from the recording's start, and length.
-
-    Returns
-    -------
-    channels : dict of str to ndarray (time,)
-        Native samples of each channel; the first is the one nearest to `start_s`.
-    rates_hz : dict of str to float
-        Their rates.
-    """
+    """Native samples (time,) of channels of a recording, from the one nearest to `start_s` on, and their rates."""
     cut, rates_hz = {}, {}
     for name in channels:
         signal = recording.signals[name]
@@ -321,7 +300,7 @@ def cut_window(
 
 
 def cut_windows(cohort: Cohort, windows: xr.Dataset) -> list[Channels]:
-    """Cut the native samples of windows, which :func:`make_windows` made of a cohort, out of its recordings again."""
+    """Cut the native samples of windows of :func:`make_windows` out of their cohort's recordings again."""
     cuts: dict[int, Channels] = {}
     subjects, names = windows["subject"].values, windows["channel"].values.tolist()
     for subject in dict.fromkeys(subjects):

@@ -153,7 +153,7 @@ class RestCalibrated(LeaveOneOut):
         return cls(params.validation_subjects, seed, params.rest_minutes)
 
     def usable(self, windows: xr.Dataset) -> Usable:
-        """Each person's rest, and what is left after the gap; who has no baseline is left out, too little is refused."""
+        """Each person's rest and what is left after the gap; without baseline left out, with too little refused."""
         window_s = float(windows.attrs["window_s"])
         rest_s = 60 * self.rest_minutes
         subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values

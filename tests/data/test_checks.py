@@ -71,6 +71,13 @@ def test_a_stretch_of_somebody_else_is_found_by_its_samples_whatever_their_type_
     assert shared.find(copy).startswith("S9 and S2 share recordings (")
 
 
+def test_sensors_that_hardly_change_are_nobodys_own(still):
+    steps = np.repeat(np.random.default_rng(0).integers(0, 40, 15360 // 10), 10).astype(float)
+    people = [changed(still, lambda _: steps, "wrist_bvp", subject=subject) for subject in ("S2", "S3")]
+    shared = SharedRecordings()
+    assert [shared.find(person) for person in people] == ["", ""]
+
+
 def test_one_person_under_two_names_is_told_by_check_and_refused_by_windows(write_person, tmp_path):
     def pulse(content):
         time = np.arange(len(content["signal"]["wrist"]["BVP"])) / 64

@@ -195,6 +195,13 @@ def test_without_effect_there_is_nothing_to_detect(effect_size, low, high):
     assert low <= balanced <= high
 
 
+def test_nobody_moves_less_than_not_at_all():
+    for index in range(60):
+        person = draw_person(4, index, between_person_spread=2.0)
+        values = make_trajectory(person, np.random.default_rng([4, index])).values
+        assert min(values["wrist_movement"].min(), values["scr_rate"].min(), values["wrist_eda_uS"].min()) > 0
+
+
 def test_names_follow_the_official_numbering():
     names = [draw_person(0, index).subject for index in range(16)]
     assert names == [f"S{number}" for number in (*range(2, 12), *range(13, 19))]
@@ -210,6 +217,8 @@ def test_answers_agree_with_the_labels():
     valence = {state: np.mean([person[state]["dim"][0] for person in people]) for state in stai}
     assert (stai["stress"] > stai["baseline"]).all()
     assert (arousal["stress"] > arousal["baseline"]).all()
+    slight = [draw_person(5, index, effect_size=0.05).answers for index in range(200)]
+    assert all(person["stress"]["dim"][1] > person["baseline"]["dim"][1] for person in slight)
     for state, expected in {"baseline": 10.8, "stress": 18.5, "amusement": 9.3}.items():
         assert stai[state].mean() == pytest.approx(expected, abs=0.5)
     for state, expected in {"baseline": 2.5, "stress": 6.8, "amusement": 3.0}.items():

@@ -113,5 +113,6 @@ def _prints(recording: Recording) -> Iterator[np.ndarray]:
         hashes = sum(stretches[:, k] * weights[k] for k in range(_PRINT))
         # The highest bits: the lowest of a sum of products are those of its parts.
         kept = (hashes >> np.uint64(40)) % _ONE_IN == 0
+        # What hardly changes is nobody's own.
         varied = np.count_nonzero(np.diff(np.sort(stretches[kept].view(np.int64))), axis=1) >= _LEAST_VALUES - 1
         yield hashes[kept][varied]

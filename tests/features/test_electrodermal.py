@@ -75,7 +75,9 @@ def test_short_gaps_are_bridged_and_long_ones_are_not_read():
 
 
 def test_no_response_is_found_across_a_dropout():
-    steps = np.repeat([2.0, 2.3, 2.1, 2.4], 525)
-    for start in (490, 1015, 1540):
-        steps[start : start + 60] = np.nan
-    assert eda(steps[None])["scr_rate"][0] == 0
+    steps = np.repeat(np.tile([2.0, 2.3], 5), 210)
+    gapped = steps.copy()
+    for start in range(210, 2100, 210):
+        gapped[start - 30 : start + 30] = np.nan
+    whole, across = eda(np.stack([steps, gapped]))["scr_rate"]
+    assert whole >= 4 and across == 0

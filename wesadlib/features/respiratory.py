@@ -40,8 +40,7 @@ def _breaths(values: np.ndarray, filtered: np.ndarray, rate_hz: float) -> tuple[
         reach = max(int(np.median(np.diff(peaks)) / 4), 1)
         around = np.clip(peaks[:, None] + np.arange(-reach, reach + 1), 0, len(values) - 1)
         peaks = around[np.arange(len(peaks)), (sign * values)[around].argmax(axis=1)]
-        # What is largest at the window's end may go on beyond it.
-        peaks = np.unique(peaks[(peaks > 0) & (peaks < len(values) - 1)])
+        peaks = np.unique(peaks)
         turns.append((peaks, *vertices(sign * values[None], 0, peaks)))
     (inspired, time, top), (expired, _, bottom) = turns
     if len(inspired) < 3:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,22 @@ CHANNELS = ("wrist_bvp", "wrist_eda", "wrist_temp", "wrist_acc_x", "wrist_acc_y"
 def repository() -> Path:
     """The checkout."""
     return REPOSITORY
+
+
+@pytest.fixture
+def wesad(monkeypatch, capsys):
+    """Run the command line in this process; returns exit status, output and error."""
+
+    from wesadlib import cli
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["wesad", *map(str, arguments)])
+        with pytest.raises(SystemExit) as caught:
+            cli.main()
+        captured = capsys.readouterr()
+        return caught.value.code, captured.out, captured.err
+
+    return run
 
 
 def find_browser() -> str | None:

@@ -1,24 +1,7 @@
-import sys
-
 import pytest
 
-from wesadlib import cli
 from wesadlib.errors import needs
 from wesadlib.params import Params
-
-
-@pytest.fixture
-def wesad(monkeypatch, capsys):
-    """Run the command line in this process; returns exit status, output and error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["wesad", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return run
 
 
 def test_every_parameter_is_listed(wesad):

@@ -1,13 +1,11 @@
 """Bundles that answer wrists, and one made person's recording."""
 
-import sys
 from dataclasses import replace
 
 import minutes
 import numpy as np
 import pytest
 
-from wesadlib import cli
 from wesadlib.data import make_signals
 from wesadlib.data.e4 import write_e4
 from wesadlib.drift import make_reference
@@ -15,20 +13,6 @@ from wesadlib.features import extract_features
 
 #: Features of a wrist that follow the scale of its pulse.
 SCALED = r"wrist_bvp_(mean|sd|dynamic_range|interquartile_range|pulse_amplitude)"
-
-
-@pytest.fixture
-def wesad(monkeypatch, capsys):
-    """Run the command line in this process; returns exit status, output and error."""
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["wesad", *map(str, arguments)])
-        with pytest.raises(SystemExit) as caught:
-            cli.main()
-        captured = capsys.readouterr()
-        return caught.value.code, captured.out, captured.err
-
-    return run
 
 
 @pytest.fixture(scope="session")

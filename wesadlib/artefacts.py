@@ -9,12 +9,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
-import xarray as xr
+from typing import TYPE_CHECKING, Any
 
 from wesadlib.errors import InputError
+
+# The command line reads nothing but digests where nothing changed, and does not wait for them then.
+if TYPE_CHECKING:
+    import pandas as pd
+    import xarray as xr
 
 _MADE = {
     "11_cohort": ("manifest.json", "cohort.parquet"),
@@ -33,6 +35,11 @@ _MADE = {
 
 #: artefact -> (file under ``outputs/<run>/artefacts/``, chapter that makes it)
 ARTEFACTS = {Path(file).stem: (file, chapter) for chapter, files in _MADE.items() for file in files}
+
+
+def default_bundle() -> Path:
+    """The folder of the bundle that comes with the package: openly licensed, for any wristband like the E4."""
+    return Path(__file__).parent / "bundles" / "open-wrist"
 
 
 def project_root(start: str | Path | None = None) -> Path:
@@ -96,24 +103,28 @@ class Run:
             )
         return path
 
-    def write_table(self, artefact: str, table: pd.DataFrame) -> Path:
+    def write_table(self, artefact: str, table: "pd.DataFrame") -> Path:
         """Write a table as parquet under its final name, whole or not at all."""
         with replacing(self.path(artefact)) as partial:
             table.to_parquet(partial, index=False)
         return self.path(artefact)
 
-    def read_table(self, artefact: str) -> pd.DataFrame:
+    def read_table(self, artefact: str) -> "pd.DataFrame":
         """Read a table."""
+        import pandas as pd
+
         return pd.read_parquet(self.existing(artefact))
 
-    def write_dataset(self, artefact: str, dataset: xr.Dataset) -> Path:
+    def write_dataset(self, artefact: str, dataset: "xr.Dataset") -> Path:
         """Write a Dataset as netCDF under its final name, whole or not at all."""
         with replacing(self.path(artefact)) as partial:
             dataset.to_netcdf(partial, engine="h5netcdf")
         return self.path(artefact)
 
-    def read_dataset(self, artefact: str) -> xr.Dataset:
+    def read_dataset(self, artefact: str) -> "xr.Dataset":
         """Read a Dataset into memory."""
+        import xarray as xr
+
         with xr.open_dataset(self.existing(artefact), engine="h5netcdf") as dataset:
             return dataset.load()
 
@@ -133,7 +144,7 @@ def open_run(run: str, root: str | Path | None = None) -> Run:
     return Run(folder)
 
 
-def open_windows(run: Run, join: Sequence[str] = ("quality", "features")) -> xr.Dataset:
+def open_windows(run: Run, join: Sequence[str] = ("quality", "features")) -> "xr.Dataset":
     """A run's windows, joined with the artefacts called `join` where their chapters have run.
 
     Quality or features of other windows (another cohort or another cut) are refused.

@@ -89,11 +89,9 @@ def predict(
     from wesadlib.report.answers import INDEX, Question, answer_path
 
     command = shlex.join(["wesad", *sys.argv[1:]])
-    if bundle is None:
-        from wesadlib.bundle import default_bundle
-
-        bundle = default_bundle()
-    question = Question(bundle, step, rest, *_parse_columns(columns, units), time, command)
+    question = Question(
+        bundle or artefacts.default_bundle(), step, rest, *_parse_columns(columns, units), time, command
+    )
     try:
         folder, problems = answer_path(path, question, out, force=force, progress=console.is_terminal)
     except KeyboardInterrupt:
@@ -131,9 +129,9 @@ def check(
 @app.command()
 def glossary() -> None:
     """Say what every key of summary.json and every column of the tables beside it means."""
-    from wesadlib.report.glossary import GLOSSARY
+    from wesadlib.report.glossary import list_meanings
 
-    for name, meanings in GLOSSARY.items():
+    for name, meanings in list_meanings().items():
         table = Table(name, "meaning")
         for row in meanings.items():
             table.add_row(*row)
@@ -217,14 +215,13 @@ def list_params() -> None:
 
 
 def _parse_columns(columns: str, units: str) -> tuple[dict[str, str], dict[str, str]]:
+    if not columns:
+        if units:
+            raise InputError("--units belongs to --columns, which says where the signals are.")
+        return {}, {}
     from wesadlib.data.table import parse_pairs
 
-    if units and not columns:
-        raise InputError("--units belongs to --columns, which says where the signals are.")
-    return (
-        parse_pairs(columns, "--columns") if columns else {},
-        parse_pairs(units, "--units") if units else {},
-    )
+    return parse_pairs(columns, "--columns"), parse_pairs(units, "--units") if units else {}
 
 
 def _report(problems: Sequence[str]) -> None:

@@ -1,9 +1,10 @@
 """The final model as a folder: its files, its description, and the one path from a window to an answer."""
 
+from wesadlib.artefacts import default_bundle
 from wesadlib.bundle.answer import Answer, Result
 from wesadlib.bundle.card import model_card
 from wesadlib.bundle.folder import read_config, save_bundle
-from wesadlib.bundle.predict import Bundle, default_bundle, load_bundle
+from wesadlib.bundle.predict import Bundle, load_bundle
 from wesadlib.bundle.recording import RecordingAnswers, predict_recording, read_rest
 
 __all__ = [

@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-import wesadlib
 from wesadlib.bundle.answer import Answer, Result, make_answer
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
 from wesadlib.bundle.folder import read_config
@@ -248,11 +247,6 @@ class Bundle:
                 rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
                 probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
         return probabilities
-
-
-def default_bundle() -> Path:
-    """The folder of the bundle that comes with the package: openly licensed, for any wristband like the E4."""
-    return Path(wesadlib.__file__).parent / "bundles" / "open-wrist"
 
 
 def load_bundle(folder: str | Path) -> Bundle:

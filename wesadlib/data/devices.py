@@ -47,3 +47,10 @@ CHANNELS: dict[str, tuple[str, float]] = {
 
 #: Channels that beats are found in, one a device.
 BEAT_SOURCES: tuple[str, ...] = tuple(f"{name}_{device.beats}" for name, device in DEVICES.items())
+
+
+def write_unit(unit: str) -> str:
+    """A unit as people write it: ``uS`` is µS, ``degC`` is °C."""
+    for name, written in (("uS", "µS"), ("degC", "°C"), ("percent", "%")):
+        unit = unit.replace(name, written)
+    return unit

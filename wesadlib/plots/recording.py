@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, subplots
 
 _LABELS = {
-    "eda": "skin\nconductance, uS",
+    "eda": "skin\nconductance, µS",
     "heart_rate": "heart rate,\n1/min",
-    "temp": "temperature,\ndegC",
+    "temp": "temperature,\n°C",
     "acc": "movement,\nSD in g",
 }
 #: A hand may lie still in any minute; all else that is said of one is bad.

@@ -10,19 +10,19 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import pandas as pd
-from tqdm.auto import tqdm
+from tqdm import tqdm
 
 from wesadlib import __version__
 from wesadlib.artefacts import digest, file_digest, replacing, write_json
-from wesadlib.data import Recording
-from wesadlib.data.sessions import find_sessions, is_one_recording, open_sessions
-from wesadlib.data.table import read_table
-from wesadlib.data.xdf import is_xdf, read_xdf
 from wesadlib.errors import InputError
 
+# All that reads or computes is imported where there is something to answer: a question that was answered before costs
+# no more than a look at its files.
 if TYPE_CHECKING:
+    import pandas as pd
+
     from wesadlib.bundle.predict import Bundle
+    from wesadlib.data import Recording
 
 FILES = ("predictions.csv", "summary.json", "figure.png", "report.html")
 #: What a folder's answer holds beside a folder a person.
@@ -50,8 +50,12 @@ class Question:
         options = [self.step_s, self.rest, dict(self.columns), dict(self.units), self.time, __version__]
         return digest([[file_digest(path) for path in paths], version, options])
 
-    def read(self, paths: Sequence[Path], subject: str = "") -> Recording:
+    def read(self, paths: Sequence[Path], subject: str = "") -> "Recording":
         """One person's recording."""
+        from wesadlib.data.sessions import open_sessions
+        from wesadlib.data.table import read_table
+        from wesadlib.data.xdf import is_xdf, read_xdf
+
         if self.columns and len(paths) == 1:
             if is_xdf(paths[0]):
                 return read_xdf(paths[0], self.columns)
@@ -63,6 +67,10 @@ def find_people(path: Path, question: Question, leave_out: Sequence[Path] = ()) 
     """The people of a folder: name -> paths; of one person's recording the name is empty."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
+    if path.is_file():
+        return {"": [path]}
+    from wesadlib.data.sessions import find_sessions, is_one_recording
+
     if is_one_recording(path) or any(":" in column for column in question.columns.values()):
         return {"": [path]}
     people = find_sessions(path, tables=bool(question.columns), leave_out=leave_out)
@@ -100,7 +108,6 @@ def answer_path(
     out = Path(os.path.abspath(out or path.parent / f"{path.stem if path.is_file() else path.name}_wesad"))
     people = find_people(path, question, (out,))
     _refuse_place(out, FILES if "" in people else [*people, TABLE, INDEX])
-    # Slow to import and to load: only where there is something to answer.
     load = cache(lambda: _load(question.bundle))
     if "" in people:
         key = question.key(people[""])
@@ -183,11 +190,15 @@ def _load(folder: Path) -> "Bundle":
     return load_bundle(folder)
 
 
-def check_path(path: Path, question: Question, *, progress: bool = False) -> tuple[pd.DataFrame, list[str], list[str]]:
+def check_path(
+    path: Path, question: Question, *, progress: bool = False
+) -> "tuple[pd.DataFrame, list[str], list[str]]":
     """Check a recording or a folder of people, without a model: a table, what readers did, and the problems.
 
     Of one recording a row a channel, of a folder a row a person.
     """
+    import pandas as pd
+
     from wesadlib.data.checks import SharedRecordings
     from wesadlib.quality.recordings import check_recording
 
@@ -265,6 +276,8 @@ def _writing(out: Path) -> Iterator[None]:
 
 
 def _write_people(out: Path, folder: str, rows: Sequence[Mapping[str, Any]], question: Question) -> None:
+    import pandas as pd
+
     from wesadlib.report.glossary import PEOPLE
     from wesadlib.report.recording_report import render_people
 

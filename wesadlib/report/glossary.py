@@ -1,7 +1,5 @@
 """What every key of a summary and every column of the tables beside it means, in one place."""
 
-from wesadlib.quality.wear import SIGNS_OF_NO_WEAR, WEAR_RULES
-
 #: Key of ``summary.json`` -> its meaning.
 SUMMARY: dict[str, str] = {
     "subject": "name of the person: that of the file or folder",
@@ -59,14 +57,17 @@ PEOPLE: dict[str, str] = {
     "problem": "why there is no answer",
 }
 
-#: What a minute of a sensor can be -> when it is, by the first rule that holds.
-MINUTES: dict[str, str] = {
-    **{
-        rule.name: f"{rule.definition} {rule.cutoff:g} {rule.unit}, of {', '.join(rule.signals)}" for rule in WEAR_RULES
-    },
-    "good": "none of these",
-    "not worn": f"of cold, still and not touching, at least {SIGNS_OF_NO_WEAR} hold",
-}
 
-#: Heading -> names and meanings.
-GLOSSARY = {"summary.json": SUMMARY, "predictions.csv": PREDICTIONS, "people.csv": PEOPLE, "a minute": MINUTES}
+def list_meanings() -> dict[str, dict[str, str]]:
+    """Heading -> names and their meanings, of every file that ``wesad predict`` writes and of what a minute can be."""
+    from wesadlib.quality.wear import SIGNS_OF_NO_WEAR, WEAR_RULES
+
+    minutes = {
+        rule.name: f"{rule.definition} {rule.cutoff:g} {rule.unit}, of {', '.join(rule.signals)}" for rule in WEAR_RULES
+    }
+    # By the first rule that holds.
+    minutes |= {
+        "good": "none of these",
+        "not worn": f"of cold, still and not touching, at least {SIGNS_OF_NO_WEAR} hold",
+    }
+    return {"summary.json": SUMMARY, "predictions.csv": PREDICTIONS, "people.csv": PEOPLE, "a minute": minutes}

@@ -7,6 +7,8 @@ from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from wesadlib.data.devices import write_unit
+
 #: Below this share of windows that were judged, a page warns by its colour.
 LEAST_JUDGED = 0.5
 
@@ -32,7 +34,13 @@ def _template(name: str) -> Any:
     # Names of files and people are shown as they are, and never become markup.
     loader = FileSystemLoader(Path(__file__).parent)
     environment = Environment(loader=loader, autoescape=True, undefined=StrictUndefined)
-    environment.globals |= {"percent": _percent, "minutes": _minutes, "clock": _clock}
+    environment.globals |= {
+        "percent": _percent,
+        "minutes": _minutes,
+        "clock": _clock,
+        "place": _place,
+        "unit": write_unit,
+    }
     return environment.get_template(name)
 
 
@@ -49,3 +57,10 @@ def _minutes(seconds: float) -> str:
 def _clock(seconds: float) -> str:
     whole = round(seconds)
     return f"{whole // 3600:d}:{whole // 60 % 60:02d}:{whole % 60:02d}"
+
+
+def _place(row: Mapping[str, float], name: str) -> str:
+    """Where a value is drawn in a picture of 120 units, whose middle third holds all people of the model."""
+    width = row["highest"] - row["lowest"]
+    share = (row[name] - row["lowest"]) / width if width else 0.5
+    return f"{min(max(40 + 40 * share, 5), 115):.1f}"

@@ -62,6 +62,28 @@ def test_a_refused_window_is_no_guess_and_spoils_no_other(bundle, windows):
         assert answers[k].reasons == []
 
 
+@pytest.mark.parametrize("name", ["logistic", "resnet"])
+def test_a_bad_channel_costs_a_model_of_features_what_it_reads_of_it_and_not_the_window(name, tmp_path, windows):
+    bundle = load_bundle(minutes.save_small_bundle(name, tmp_path / "bundle", rested=name == "logistic"))
+    minute = minutes.wrist_signals(seed=3)
+    cold = minute | {"wrist_temp": minute["wrist_temp"] - 8}
+    worse = cold | {"wrist_eda": np.zeros(240)}
+    answered, refused = (one.answer for one in bundle.classify([(one, minutes.RATES_HZ) for one in (cold, worse)]))
+    assert refused.status == "rejected"
+    if name == "resnet":
+        assert (answered.status, bundle.spare) == ("rejected", ())
+        return
+    assert (answered.status, answered.reasons) == ("ok", ["wrist_temp: physiological range"])
+    assert refused.reasons[0].startswith("wrist_eda") and refused.reasons[-1] == answered.reasons[0]
+    ((_, features),) = bundle.classify([(cold, minutes.RATES_HZ)])
+    absent = {name for name, value in zip(bundle.feature_names, features, strict=True) if np.isnan(value)}
+    assert absent == {name for name in bundle.feature_names if name.startswith("wrist_temp_")}
+    # How cold it is makes no difference.
+    colder = cold | {"wrist_temp": cold["wrist_temp"] - 5}
+    assert bundle.predict_window(colder, minutes.RATES_HZ).probabilities == answered.probabilities
+    assert np.isnan(bundle.rest_values([(one, minutes.RATES_HZ) for one in (cold, colder)])).sum() == len(absent)
+
+
 def test_thresholds_are_the_bundles_and_not_the_defaults(bundle, windows):
     restless = windows.isel(window=[0])
     restless["signal"][0, 3:, ::40] += 3.0

@@ -30,7 +30,7 @@ def count(archive, name):
 
 
 @pytest.mark.skipif(not SESSIONS, reason="no real sessions beside the checkout")
-@pytest.mark.parametrize("path", SESSIONS[::6], ids=lambda path: f"{path.parent.name}-{path.stem}")
+@pytest.mark.parametrize("path", SESSIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_counts_and_spans_of_a_session_are_those_of_its_files(path):
     recording = read_e4(path)
     starts, ends = [], []

@@ -123,7 +123,7 @@ def test_a_channel_that_is_not_modelled_is_listed_and_decides_nothing():
     assert found.verdict.tolist() == [True, False, False]
     assert found.reason.tolist() == ["", "wrist_temp: completeness", "wrist_temp: completeness"]
     assert found.reasons[0] == ["wrist_eda: completeness"]
-    assert found.reasons[1] == ["wrist_eda: completeness", "wrist_temp: completeness"]
+    assert found.reasons[1] == ["wrist_temp: completeness", "wrist_eda: completeness"]
 
 
 def test_cutoffs_are_those_of_the_call():

@@ -24,7 +24,8 @@ class Answer(BaseModel):
         description="quality of each channel by its worst rule, 0 to 1; a window is refused below 0.5"
     )
     reasons: list[str] = Field(
-        description="why the window is rejected: channels and rules, worst first; empty where it is not"
+        description="why the window is rejected: channels and rules, worst first; of one that is classified, what was "
+        "bad in a channel that the model can do without"
     )
     protocol: Literal["cold_start", "rest_calibrated"] = Field(
         description="rest_calibrated: the person's rest was known, and the model that uses it was asked"
@@ -64,7 +65,7 @@ def make_answer(
     if probability is None:
         unknown = dict.fromkeys(("state", "probabilities", "confidence"))
         return Answer(status="rejected", **unknown, abstained=False, reasons=reasons, **fields)
-    return Answer(status="ok", reasons=[], **answer_fields(config, probability), **fields)
+    return Answer(status="ok", reasons=reasons, **answer_fields(config, probability), **fields)
 
 
 def answer_fields(config: Mapping[str, Any], probability: np.ndarray) -> dict[str, Any]:

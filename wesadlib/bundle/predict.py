@@ -20,11 +20,15 @@ from wesadlib.features import feature_values
 from wesadlib.models import Model
 from wesadlib.models import load as load_model
 from wesadlib.models.base import positions
-from wesadlib.quality import assess_arrays
+from wesadlib.quality import Assessment, assess_arrays, signal_of
 from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
+#: Signals of which a bad one costs a model of features what it reads of them, and not the window: such a model takes
+#: what is missing for usual. Of 15 people left out in turn, all windows without temperature: 92.5 % right with the
+#: logistic model and 96.9 % of its sure answers (94.2 and 97.4 with it); without beats 89.7 and 94.6 %.
+SPARE = ("temp",)
 
 
 @dataclass(frozen=True)
@@ -72,6 +76,11 @@ class Bundle:
         """Names of the features that are computed of a window."""
         window_s = self.config["window_s"]
         return tuple(feature_values(self._harmonise(self.example().windows(window_s, window_s)[:1]))[1])
+
+    @property
+    def spare(self) -> tuple[str, ...]:
+        """Channels that the model can do without, for a window in which they are bad; a model of signals has none."""
+        return tuple(name for name in self.config["channels"] if signal_of(name) in SPARE and not self.model.channels_)
 
     @cached_property
     def _feature_columns(self) -> list[int]:
@@ -164,14 +173,15 @@ class Bundle:
         for k, window in enumerate(windows):
             for name, problem in self.problems(*window).items():
                 raise InputError(f"window {k}: {name}: {problem}.")
-        harmonised = self._harmonise(windows) if windows else None
-        good = [] if harmonised is None else np.flatnonzero(assess_arrays(harmonised, self.config["quality"]).verdict)
-        if len(good) < LEAST_REST:
+        good = 0
+        if windows:
+            _, at_rest, values = self._read(self._harmonise(windows))
+            good = len(at_rest)
+        if good < LEAST_REST:
             raise InputError(
-                f"{len(good)} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
+                f"{good} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
             )
-        at_rest = harmonised.take(good)
-        return self.calibrated.rest_values(at_rest.signal, feature_values(at_rest)[0][:, self._feature_columns])
+        return self.calibrated.rest_values(at_rest.signal, values[:, self._feature_columns])
 
     def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
         """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
@@ -222,15 +232,24 @@ class Bundle:
         ordered = [tuple({name: part[name] for name in self.config["channels"]} for part in one) for one in windows]
         return windows_from_channels(ordered, rate_hz=self.config["rate_hz"], window_s=self.config["window_s"])
 
+    def _read(self, windows: Windows) -> tuple[Assessment, Windows, np.ndarray]:
+        """Quality of windows at the common rate, those that pass, and their features, NaN of a bad spare channel."""
+        needed = [name for name in windows.channels if name not in self.spare]
+        quality = assess_arrays(windows, self.config["quality"], needed)
+        passed = windows.take(quality.verdict)
+        values, names = feature_values(passed)
+        for name in self.spare:
+            bad = quality.quality[quality.verdict, windows.channels.index(name)] < 0.5
+            values[np.ix_(bad, [feature.startswith(f"{name}_") for feature in names])] = np.nan
+        return quality, passed, values
+
     def _answer(self, windows: Windows, rests: Sequence[np.ndarray | None]) -> list[Result]:
         """Results of windows at the common rate: quality, features and probabilities of those that pass, words."""
-        quality = assess_arrays(windows, self.config["quality"])
+        quality, passed, values = self._read(windows)
         good = np.flatnonzero(quality.verdict)
         features: list[np.ndarray | None] = [None] * len(windows)
         probabilities = list(features)
         if len(good):
-            passed = windows.take(good)
-            values = feature_values(passed)[0]
             probability = self._predict_proba(passed.signal, values, [rests[k] for k in good])
             for k, *row in zip(good, values, probability, strict=True):
                 features[k], probabilities[k] = row

@@ -44,7 +44,8 @@ class RecordingAnswers:
     ----------
     windows : DataFrame
         A row a window: ``start_s end_s status`` (answered, abstained or rejected), ``state`` (empty unless answered),
-        ``p_<state>``, ``confidence`` (NaN where rejected), ``reasons`` (why rejected, worst first).
+        ``p_<state>``, ``confidence`` (NaN where rejected), ``reasons`` (why rejected, worst first, or what the answer
+        did without).
     features : DataFrame
         A row a window that was classified: ``start_s`` and a column a feature.
     rest : dict or None
@@ -230,12 +231,13 @@ def _row(result: Result | None, states: Sequence[str]) -> dict[str, Any]:
         return shown
     if not isinstance(answer := result.answer, Answer):
         return shown | {"reasons": "; ".join(f"{name}: {problem}" for name, problem in answer.items())}
+    shown |= {"reasons": "; ".join(answer.reasons)}
     if answer.status == "rejected":
-        return shown | {"reasons": "; ".join(answer.reasons)}
+        return shown
     shown |= {f"p_{state}": value for state, value in answer.probabilities.items()}
     status = "abstained" if answer.abstained else "answered"
     state = None if answer.abstained else answer.state
-    return shown | {"status": status, "state": state, "confidence": answer.confidence, "reasons": ""}
+    return shown | {"status": status, "state": state, "confidence": answer.confidence}
 
 
 def _read_person_at_rest(

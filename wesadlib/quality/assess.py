@@ -25,7 +25,8 @@ class Assessment:
     reason : ndarray (window,) of str
         As :func:`assess_quality` describes them.
     reasons : list of list of str
-        Every failed rule of every channel of each window, worst first: what a server tells whoever sent it.
+        Every failed rule of every channel of each window, those that the verdict rests on before the others, worst
+        first: what a server tells whoever sent it.
     """
 
     rule_score: np.ndarray
@@ -77,8 +78,8 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
     chunks = [np.stack([rule.score(chunk) for rule in RULES], axis=-1) for chunk in windows.chunks()]
     rule_score = np.where(np.isnan(cutoffs), np.nan, np.concatenate(chunks)).astype(np.float32)
     margin = _rescale(rule_score, cutoffs)
-    failures = _failures(margin)
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
+    failures = [sorted(failed, key=lambda pair: pair[0] not in modelled) for failed in _failures(margin)]
     decisive = [[_reason(names, *pair) for pair in failed if pair[0] in modelled] for failed in failures]
     return Assessment(
         rule_score,

@@ -44,7 +44,7 @@ PREDICTIONS: dict[str, str] = {
     "state": "the state that is named; empty unless answered",
     "p_<state>": "probability of the state; empty where rejected",
     "confidence": "probability of the most probable state; empty where rejected",
-    "reasons": "why the window was rejected, worst first",
+    "reasons": "why the window was rejected, worst first; of one that was not, what the answer did without",
 }
 
 #: Column of ``people.csv`` -> its meaning.

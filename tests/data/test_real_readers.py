@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 
 from wesadlib.data.e4 import read_e4
-from wesadlib.data.embraceplus import read_embraceplus, read_systolic_peaks
+from wesadlib.data.embraceplus import read_embraceplus
+from wesadlib.quality import assess_arrays
+from wesadlib.quality.recordings import to_known_scale
+from wesadlib.signals import cut_window, windows_from_channels
 
 pytestmark = pytest.mark.real
 SHARED = Path(os.environ.get("RECORDINGS_ROOT", Path(__file__).resolve().parents[3] / "shared"))
@@ -64,4 +67,32 @@ def test_a_still_embraceplus_shows_one_g_and_the_counts_of_its_file(path):
     still = np.median(whole[whole.std(axis=1) < 0.02])
     assert still == pytest.approx(1, abs=0.05)
     assert record["enrollment"]["participantID"] not in str(recording.person) + str(recording.notes)
-    assert len(read_systolic_peaks(path)) == len(record["rawData"]["systolicPeaks"]["peaksTimeNanos"])
+
+
+@pytest.mark.skipif(not AVRO, reason="no Avro files beside the checkout")
+@pytest.mark.parametrize("path", AVRO, ids=lambda path: path.stem)
+def test_our_beats_of_an_embraceplus_are_those_that_the_device_found(path, record_property):
+    import fastavro
+
+    recording = to_known_scale(read_embraceplus(path))
+    with open(path, "rb") as file:
+        (record,) = fastavro.reader(file)
+    peaks_s = np.array(record["rawData"]["systolicPeaks"]["peaksTimeNanos"]) / 1e9 - recording.start.timestamp()
+    starts_s = np.arange(0, recording.duration_s - 60, 60)
+    windows = windows_from_channels([cut_window(recording, ["wrist_bvp"], start, 60) for start in starts_s])
+    accepted = np.flatnonzero(assess_arrays(windows).verdict)
+    differences, lags, pairs = [], [], []
+    for k in accepted:
+        beats = windows.beat_s[k, 0][np.isfinite(windows.beat_s[k, 0])]
+        theirs = peaks_s[(peaks_s >= starts_s[k]) & (peaks_s < starts_s[k] + 60)] - starts_s[k]
+        differences.append(60 / np.median(np.diff(beats)) - 60 / np.median(np.diff(theirs)))
+        apart = beats[:, None] - theirs
+        lags.append(apart[np.arange(len(beats)), np.abs(apart).argmin(axis=1)])
+        pairs.append((beats, theirs))
+    # Ours is the upstroke and theirs another point of the wave: a lag of its own for each file.
+    lag = np.median(np.concatenate(lags))
+    met = sum((np.abs(beats[:, None] - lag - theirs).min(axis=0) <= 0.15).sum() for beats, theirs in pairs)
+    f1 = 2 * met / sum(len(beats) + len(theirs) for beats, theirs in pairs)
+    record_property(path.stem, f"{len(accepted)} minutes, {np.median(np.abs(differences)):.2f} bpm, F1 {f1:.3f}")
+    assert len(accepted) >= 4 and np.median(np.abs(differences)) < 3
+    assert f1 > 0.7

@@ -22,6 +22,7 @@ from wesadlib.models import load as load_model
 from wesadlib.models.base import positions
 from wesadlib.quality import Assessment, assess_arrays, signal_of
 from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
+from wesadlib.signals.resample import form_problem
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
@@ -280,19 +281,12 @@ def load_bundle(folder: str | Path) -> Bundle:
 
 
 def _problem(samples: Any, rate_hz: float, window_s: float) -> str:
-    if not 0 < rate_hz <= 1e5:
-        return f"rate_hz must be above 0 and at most 100000, not {rate_hz:g}"
     try:
         values = np.asarray(samples)
     except ValueError:
         values = np.empty((0, 0))
-    if values.ndim != 1 or (values.size and values.dtype.kind not in "fiu"):
-        return "samples must be one row of numbers"
-    expected = round(rate_hz * window_s)
-    if len(values) != expected:
-        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples, not {len(values)}"
-    if expected < 2:
-        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples; at least 2 are needed"
-    if np.isinf(values).any():
-        return "a sample is infinite; a missing one is NaN"
-    return ""
+    if values.size and values.dtype.kind not in "fiu":
+        values = np.empty((0, 0))
+    if problem := form_problem(values.shape, rate_hz, window_s):
+        return problem
+    return "a sample is infinite; a missing one is NaN" if np.isinf(values).any() else ""

@@ -92,15 +92,6 @@ def read_embraceplus(path: str | Path) -> Recording:
     )
 
 
-def read_systolic_peaks(path: str | Path) -> np.ndarray:
-    """Beats that the device itself found, seconds since the Unix epoch (beat,)."""
-    peaks = [
-        _read_record(file)["rawData"].get("systolicPeaks", {}).get("peaksTimeNanos", ())
-        for file in find_files(Path(path))
-    ]
-    return np.sort(np.concatenate([np.asarray(part, np.int64) for part in peaks])) / 1e9
-
-
 def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float = 900.0) -> Path:
     """Write the wrist of a recording as the device does: a folder of Avro files, `file_s` each.
 

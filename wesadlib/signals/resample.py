@@ -18,6 +18,19 @@ _UP = (10, 5.0, 1.0)
 _MOST_WEIGHTS = 2**21
 
 
+def form_problem(shape: tuple[int, ...], rate_hz: float, window_s: float) -> str:
+    """What keeps samples of this shape and rate from being a window's channel; empty where nothing does."""
+    if not 0 < rate_hz <= 1e5:
+        return f"rate_hz must be above 0 and at most 100000, not {rate_hz:g}"
+    if len(shape) != 1:
+        return "samples must be one row of numbers"
+    expected = round(rate_hz * window_s)
+    if expected < 2 or shape[0] != expected:
+        wrong = f", not {shape[0]}" if shape[0] != expected else "; at least 2 are needed"
+        return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples{wrong}"
+    return ""
+
+
 def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
     """Bring rows of native samples to one rate by a linear-phase FIR filter.
 

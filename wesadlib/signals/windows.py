@@ -13,7 +13,7 @@ from wesadlib.data.checks import SharedRecordings
 from wesadlib.errors import InputError
 from wesadlib.signals.beats import find_beats_of_rows
 from wesadlib.signals.raw_statistics import RAW_STATISTICS, raw_statistics
-from wesadlib.signals.resample import harmonise
+from wesadlib.signals.resample import form_problem, harmonise
 
 #: Channels of one window and their rates: samples (time,) and Hz by name.
 Channels = tuple[Mapping[str, np.ndarray], Mapping[str, float]]
@@ -72,11 +72,8 @@ class Windows:
         rate_hz = float(windows.attrs["rate_hz"])
         raw = np.full((*signal.shape[:2], len(RAW_STATISTICS)), np.nan, np.float32)
         if "raw_statistics" in windows:
-            names = windows["raw_statistic"].values.tolist()
-            stored = values("raw_statistics", "window", "channel", "raw_statistic")
-            for k, name in enumerate(RAW_STATISTICS):
-                if name in names:
-                    raw[..., k] = stored[..., names.index(name)]
+            windows = windows.reindex(raw_statistic=list(RAW_STATISTICS))
+            raw = values("raw_statistics", "window", "channel", "raw_statistic")
         return cls(
             signal,
             values("beat_s", "window", "beat_source", "beat"),
@@ -114,7 +111,7 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
         At least one, all with the same channels in the same order: native samples (time,) of each, NaN or masked
         where missing, and their rates. The rates may differ from window to window.
     rate_hz, window_s : float
-        Common rate, and length of a window; one native sample more or less is let pass.
+        Common rate, and length of a window (:func:`~wesadlib.signals.resample.form_problem`).
 
     Returns
     -------
@@ -134,7 +131,7 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
     for k, (channels, rates_hz) in enumerate(windows):
         if tuple(channels) != names:
             raise InputError(f"a window has the channels {', '.join(channels)}, the first one {', '.join(names)}.")
-        form = tuple((rates_hz.get(name), np.shape(channels[name])) for name in names)
+        form = tuple((rates_hz.get(name, np.nan), np.shape(channels[name])) for name in names)
         alike.setdefault(form, []).append(k)
     sources = tuple(source for source in BEAT_SOURCES if source in names)
     n = len(windows)
@@ -148,22 +145,13 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
         window_s,
     )
     for form, positions in alike.items():
-        _check_form(names, form, window_s)
+        for name, (rate, shape) in zip(names, form, strict=True):
+            if problem := form_problem(shape, rate, window_s):
+                raise InputError(f"{name}: {problem}.")
         for start in range(0, len(positions), _CHUNK):
             rows = positions[start : start + _CHUNK]
             _fill(result, rows, [windows[k] for k in rows])
     return result
-
-
-def _check_form(names: Sequence[str], form: tuple, window_s: float) -> None:
-    for name, (rate, shape) in zip(names, form, strict=True):
-        if rate is None or not 0 < rate < np.inf:
-            raise InputError(f"{name}: a rate in Hz is needed, a positive number, not {rate!r}.")
-        if len(shape) != 1 or abs(shape[0] - window_s * rate) > 1 or shape[0] < 2:
-            raise InputError(
-                f"{name}: {' x '.join(map(str, shape))} samples at {rate:g} Hz are not a window of {window_s:g} s, "
-                f"which has {max(round(window_s * rate), 2)}."
-            )
 
 
 def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:

@@ -11,7 +11,7 @@ from wesadlib.artefacts import Run, write_json
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
 from wesadlib.evaluation.comparison import leaderboard
-from wesadlib.report.pages import INSERTS
+from wesadlib.report.inserts import ANSWER, INSERTS
 from wesadlib.report.reference import (
     FIGURE,
     INFLATION,
@@ -131,7 +131,9 @@ def test_simulated_people_an_unfinished_run_and_an_absent_reference_are_told(fin
 def test_each_chapter_shows_what_was_kept_of_real_people_with_its_figures(repository, folder, chapter):
     cells = nbformat.read(repository / "book" / f"{chapter}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    wanted = f"```{{include}} ../{(folder / chapter).relative_to(repository).as_posix()}.md\n:relative-images:\n```"
-    assert text.count(wanted) == 1
+    kept = (folder / chapter).relative_to(repository).as_posix()
+    lead = f"```{{include}} ../{kept}.md\n:relative-images:\n:end-before: {ANSWER}\n```"
+    answer = f"```{{include}} ../{kept}.md\n:start-after: {ANSWER}\n```"
+    assert text.count(lead) == text.count(answer) == 1 and text.index(lead) < text.index(answer)
     for image in re.findall(r"!\[.*?\]\((.*?)\)", (folder / f"{chapter}.md").read_text(encoding="utf-8")):
         assert (folder / image).is_file()

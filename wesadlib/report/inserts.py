@@ -1,28 +1,51 @@
 """What chapters show of real people beside the reader's own run: Markdown that a chapter includes when it is rendered.
 
-It is included rather than computed in a cell, so that no chapter is executed again when the kept results change.
+It is included rather than computed in a cell, so that no chapter is executed again when the kept results change. A
+chapter includes it twice: what stands before :data:`ANSWER` after its question, what stands behind it in its last box.
 """
 
 import re
 import textwrap
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import pandas as pd
 
 from wesadlib.evaluation.protocols import PROTOCOLS
+from wesadlib.evaluation.scores import score
+from wesadlib.report import findings
+from wesadlib.report.findings import CONTROLS, SHORTCUTS, percent, points
 from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
+
+#: The line between what leads a chapter and what stands in its last box.
+ANSWER = "<!-- answer -->"
 
 
 def chapter_insert(chapter: str, reference: Reference) -> str:
-    """What a chapter shows of real people, in Markdown without a heading."""
+    """What a chapter shows of real people, in Markdown without a heading: findings, tables, origin; then the answer."""
+    lead, tables = INSERTS[chapter]
+    sentences = [sentence.replace(f" (<{chapter}>)", "") for part in lead if (sentence := part(reference))]
+    parts = [*sentences, *tables(reference)] or ["The run that is kept was made without this chapter."]
     data = reference.summary["data"]
-    whose = (
-        f"**{len(data['subjects'])} real people, {data['device']}, kept with the book**, from one run on their "
-        "recordings; nothing below was computed by your own. In brackets the 95 % interval over people."
-    )
-    parts = list(INSERTS[chapter](reference)) or ["The run that is kept was made without this chapter."]
-    return "\n\n".join([wrap(whose), *parts]) + "\n"
+    whose = f"*{len(data['subjects'])} real people, {data['device']}.*"
+    shown = [f"{whose} {parts[0]}", *parts[1:], findings.provenance(reference), ANSWER]
+    shown.append(f"{whose} {sentences[0] if sentences else parts[0]}")
+    return "\n\n".join(wrap(link(part)) if plain(part) else part for part in shown) + "\n"
+
+
+def link(text: str, form: str = r"[](ch:\1)") -> str:
+    """`text` with each ``<23_loso>`` as a link."""
+    return re.sub(r"<(\d\d_\w+)>", form, text)
+
+
+def plain(part: str) -> bool:
+    """Whether a part is a paragraph, and no table, figure, box or mark."""
+    return not part.startswith(("|", "!", "`", "<"))
+
+
+def folded(title: str, table: str) -> str:
+    """A table that opens on request."""
+    return f"```{{dropdown}} {title}\n{table}\n```"
 
 
 def _scores(reference: Reference) -> Iterable[str]:
@@ -31,20 +54,21 @@ def _scores(reference: Reference) -> Iterable[str]:
     for task, part in results.groupby("task", sort=False):
         cells = {(row["model"], row["protocol"]): percent(row, "accuracy") for row in part.to_dict("records")}
         protocols = list(part["protocol"].unique())
-        yield f"Accuracy in %, {task}:"
-        yield markdown_table(
-            ["model", *(f"`{protocol}`" for protocol in protocols)],
+        table = markdown_table(
+            ["model", *map(words, protocols)],
             [
                 [f"`{model}`", *(cells.get((model, protocol), "") for protocol in protocols)]
                 for model in part["model"].unique()
             ],
         )
-    upper = [f"`{name}`" for name in results["protocol"].unique() if not PROTOCOLS[name].deployable]
+        title = f"Accuracy in %, {task}"
+        yield from [f"{title}:", table] if task == reference.task else [folded(title, table)]
+    upper = [f"“{words(name)}”" for name in results["protocol"].unique() if not PROTOCOLS[name].deployable]
     if upper:
-        yield f"No device could be used by the rule of {', '.join(upper)}."
+        yield f"{', '.join(upper)} needs future data of the person: no device could use it."
     if failed := len(reference.summary.get("failed_folds", ())):
         yield f"{failed} folds failed; `summary.json` names them."
-    yield f"![Accuracy on each real person when that person is left out]({FIGURE})"
+    yield f"![Accuracy for each real person when that person is left out]({FIGURE})"
 
 
 def _audit(reference: Reference) -> Iterable[str]:
@@ -52,18 +76,19 @@ def _audit(reference: Reference) -> Iterable[str]:
     if len(inflation):
         rows = [
             [
-                words(row["shortcut"]),
+                SHORTCUTS.get(row["shortcut"], row["shortcut"]),
                 f"`{row['model']}`",
                 *(f"{100 * row[name]:.1f}" for name in ("accuracy", "reference")),
                 points(row, "inflation"),
             ]
             for row in inflation.to_dict("records")
         ]
-        yield f"![Accuracy by honest and by broken rules, and the difference with its interval]({INFLATION})"
-        yield markdown_table(["shortcut", "model", "accuracy, %", "honestly, %", "inflation, points"], rows)
+        yield f"![Accuracy with and without each shortcut, and the difference with its interval]({INFLATION})"
+        header = ["shortcut", "model", "with it, %", "without, %", "difference, points"]
+        yield folded("Every shortcut and model", markdown_table(header, rows))
     if controls is not None:
         rows = [
-            [words(row["control"]), f"`{row['model']}`", percent(row, "accuracy")]
+            [CONTROLS.get(row["control"], words(row["control"])), f"`{row['model']}`", percent(row, "accuracy")]
             for row in controls.to_dict("records")
         ]
         yield markdown_table(["control", "model", "accuracy, %"], rows)
@@ -75,7 +100,8 @@ def _comparison(reference: Reference) -> Iterable[str]:
         gains = board[(board["task"] == reference.task) & board["difference"].notna()]
         rows = [
             [
-                *(f"`{row[name]}`" for name in ("protocol", "model")),
+                words(row["protocol"]),
+                f"`{row['model']}`",
                 percent(row, "accuracy"),
                 f"{100 * row['accuracy_cold']:.1f}",
                 points(row, "difference"),
@@ -83,11 +109,10 @@ def _comparison(reference: Reference) -> Iterable[str]:
             for row in gains.to_dict("records")
         ]
         yield f"![Accuracy of each model under each protocol, with intervals over people]({LEADERBOARD})"
-        yield wrap(
-            "Accuracy of each model, in %, beside that of its cold start on exactly the same minutes, and the mean "
-            "over people of the difference, in points:"
+        yield folded(
+            "Accuracy under each protocol, in %, and the difference from a cold start on the same windows, in points",
+            markdown_table(["protocol", "model", "accuracy", "cold start", "difference"], rows),
         )
-        yield markdown_table(["protocol", "model", "accuracy", "cold start", "difference"], rows)
         others = board[(board["task"] != reference.task) & (board["protocol"] == "cold_start")]
         scores = ["balanced_accuracy", "macro_f1", "roc_auc"]
         rows = [
@@ -95,20 +120,56 @@ def _comparison(reference: Reference) -> Iterable[str]:
             for row in others.to_dict("records")
         ]
         if rows:
-            yield "Other states, cold start:"
-            yield markdown_table(["task", "model", "accuracy, %", *scores], rows)
+            header = ["task", "model", "accuracy, %", "balanced accuracy", "macro F1", "ROC AUC"]
+            yield folded("Other tasks, cold start", markdown_table(header, rows))
     if learning is not None:
         accuracy = 100 * learning.groupby(["size", "model"], sort=False)["accuracy"].mean().unstack().sort_index()
         cells = accuracy.map(lambda value: "" if pd.isna(value) else f"{value:.1f}")
-        yield "Accuracy in %, mean over people, of models that learnt from so many others:"
-        yield markdown_table(["people", *(f"`{model}`" for model in accuracy)], cells.itertuples())
+        table = markdown_table(["training people", *(f"`{model}`" for model in accuracy)], cells.itertuples())
+        yield folded("Accuracy in %, mean over people, by the number of training people", table)
 
 
-#: Chapter -> what it shows of a reference, paragraphs and tables; nothing where the reference lacks it.
-INSERTS: dict[str, Callable[[Reference], Iterable[str]]] = {
-    "23_loso": _scores,
-    "24_audit": _audit,
-    "25_comparison": _comparison,
+def _by_state(reference: Reference) -> Iterable[str]:
+    cold, threshold = findings.cold_predictions(reference), findings.threshold_of(reference)
+    own = cold[cold["model"] == findings.headline_model(cold)]
+    rows = [
+        [row["label"], row["windows"], *(f"{100 * row[name]:.1f}" for name in list(row)[2:])]
+        for row in findings.abstention_by_state(own, threshold).to_dict("records")
+    ]
+    header = ["state", "windows", "answered, %", "correct of all, %", "answered correctly, %", "correct of answers, %"]
+    yield markdown_table(header, rows)
+    state, share = findings.majority(own)
+    yield (
+        f"Always answering “{state}” would be correct in {100 * share:.1f} % of all windows, with nothing answered for "
+        "any other state."
+    )
+
+
+def _baseline_score(reference: Reference) -> str:
+    cold = findings.cold_predictions(reference)
+    if cold.empty:
+        return ""
+    scores, (state, share) = score(cold).set_index("model"), findings.majority(cold)
+    shown = [
+        name for name in dict.fromkeys(("logistic", "resnet", findings.headline_model(cold))) if name in scores.index
+    ]
+    parts = ", ".join(f"“{name}” {findings.share_of(scores.loc[name])}" for name in shown)
+    return (
+        f"**Correct in people never seen**, of {scores.loc[shown[0], 'n_windows']} windows: {parts}; always answering "
+        f"“{state}” {100 * share:.1f} %."
+    )
+
+
+def _controls(reference: Reference) -> str:
+    return findings.controls(reference, findings.cold_predictions(reference))
+
+
+#: Chapter -> its findings on a reference, and the tables below them; nothing where the reference lacks them.
+INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Reference], Iterable[str]]]] = {
+    "23_loso": ([_baseline_score, findings.published], _scores),
+    "24_audit": ([findings.shuffling, findings.shortcuts, _controls], _audit),
+    "25_comparison": ([findings.winner, findings.rest], _comparison),
+    "31_reliability": ([findings.abstention], _by_state),
 }
 
 
@@ -138,13 +199,3 @@ def wrap(paragraph: str, indent: str = "") -> str:
 def words(name: str) -> str:
     """A name without its underscores."""
     return name.replace("_", " ")
-
-
-def percent(row: Mapping[str, Any], score: str) -> str:
-    """A share with its interval, in percent: ``94.3 [91.2, 97.4]``."""
-    return f"{100 * row[score]:.1f} [{100 * row[f'{score}_low']:.1f}, {100 * row[f'{score}_high']:.1f}]"
-
-
-def points(row: Mapping[str, Any], score: str, unit: str = "") -> str:
-    """A difference of shares with its interval, in points, which `unit` may name: ``+6.1 points [+3.0, +9.0]``."""
-    return f"{100 * row[score]:+.1f}{unit} [{100 * row[f'{score}_low']:+.1f}, {100 * row[f'{score}_high']:+.1f}]"

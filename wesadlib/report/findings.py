@@ -1,0 +1,273 @@
+"""What kept results of real people say, in sentences: of any reference they are true, and empty where it lacks theirs.
+
+A chapter that a sentence refers to stands in it as ``<23_loso>``.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.metrics import roc_auc_score
+from sklearn.tree import DecisionTreeClassifier
+
+from wesadlib.evaluation.abstention import risk_coverage_counts, risk_coverage_curve
+from wesadlib.evaluation.comparison import against_cold_start, published_figures
+from wesadlib.evaluation.predictions import decide, of_every_seed
+from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.sentences import round_p
+from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
+from wesadlib.params import Params
+from wesadlib.report.reference import Reference
+
+#: The model that others are held against, and the share of correct windows from which on a model serves a person.
+BASELINE, SERVED = "logistic", 0.95
+
+#: The published pipeline that the table stands against, by its key in the list of references.
+PUBLISHED = "matteucci2026biomarker"
+
+SHORTCUTS = {
+    "shuffled": "windows shuffled over people",
+    "shuffled_no_overlap": "shuffled, without overlap",
+    "whole_recording": "normalised by the whole recording",
+    "test_selected_epoch": "epoch selected on the test person",
+    "best_of_several": "best of several seeds reported",
+    "dropped_windows": "unsure windows dropped afterwards",
+}
+
+CONTROLS = {
+    "shuffled_labels": "labels shuffled",
+    "motion_only": "acceleration alone",
+    "without_motion": "everything but acceleration",
+}
+
+
+def cold_predictions(reference: Reference, protocol: str = "cold_start") -> pd.DataFrame:
+    """Predictions of the run's own task under one protocol, of people who have every seed."""
+    return of_every_seed(reference.predictions.query("task == @reference.task and protocol == @protocol"))
+
+
+def headline_model(cold: pd.DataFrame) -> str:
+    """The configuration chosen inside the training people; where none was, the last model, whatever its score."""
+    names = list(cold["model"].unique())
+    return "chosen" if "chosen" in names else names[-1]
+
+
+def distinct_minutes(predictions: pd.DataFrame, window_s: float) -> float:
+    """Minutes that overlapping windows cover, each counted once."""
+    windows = predictions.drop_duplicates(["subject", "window"]).sort_values(["subject", "start_s"])
+    step = windows.groupby("subject")["start_s"].diff(-1).abs().fillna(window_s)
+    return float(step.clip(upper=window_s).sum() / 60)
+
+
+def majority(predictions: pd.DataFrame) -> tuple[str, float]:
+    """The most frequent state of the windows and its share: the accuracy of always naming it."""
+    shares = predictions.drop_duplicates(["subject", "window"])["label"].value_counts(normalize=True)
+    return str(shares.index[0]), float(shares.iloc[0])
+
+
+def clock_alone(predictions: pd.DataFrame) -> tuple[float, float]:
+    """Accuracy and area under the ROC curve of a window's start alone, its threshold learnt on the other people."""
+    windows = predictions.drop_duplicates(["subject", "window"])
+    start, label, person = windows[["start_s"]].to_numpy(), windows["label"], windows["subject"]
+    correct = []
+    for one in person.unique():
+        own = (person == one).to_numpy()
+        threshold = DecisionTreeClassifier(max_depth=1).fit(start[~own], label[~own])
+        correct.append(threshold.predict(start[own]) == label[own])
+    area = roc_auc_score(label == "stress", start[:, 0])
+    return float(np.concatenate(correct).mean()), float(max(area, 1 - area))
+
+
+def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
+    """A row a state: windows, the share answered, and of all windows and of the answers the share named so."""
+    decided = predictions[["label", "seed"]].join(decide(predictions))
+    decided["answered"] = decided["confidence"] >= threshold
+    decided["answered_correctly"] = decided["answered"] & decided["correct"]
+    table = decided.groupby("label", sort=False).agg(
+        windows=("correct", "size"),
+        answered=("answered", "mean"),
+        all_correct=("correct", "mean"),
+        correct=("answered_correctly", "mean"),
+    )
+    table["windows"] //= decided["seed"].nunique()
+    return table.assign(answers_correct=table["correct"] / table["answered"]).reset_index()
+
+
+def threshold_of(reference: Reference) -> float:
+    """The confidence from which on the run answers."""
+    return reference.parameters.get("min_confidence", Params.model_fields["min_confidence"].default)
+
+
+def provenance(reference: Reference) -> str:
+    """Run, commit, kind of machine, versions and parameters of kept results, as their summary has them."""
+    summary, defaults = reference.summary, Params().model_dump()
+    machine, versions = summary.get("machine", {}), summary.get("versions", {})
+    changed = {
+        name: value
+        for name, value in reference.parameters.items()
+        if name in defaults and name not in ("run", "workers", "requests") and value != defaults[name]
+    }
+    given = ", ".join(f"{name} {value}" for name, value in changed.items()) or "the defaults"
+    packages = ", ".join(f"{name} {versions[name]}" for name in ("torch", "scikit-learn") if name in versions)
+    return (
+        f"Kept with the book, not computed by your run: run `{summary['run']}`, commit "
+        f"`{summary.get('commit', '')[:12]}`, {machine.get('cores', '?')} cores ({machine.get('cpu', 'unknown')}), "
+        f"{packages or 'versions unknown'}; parameters, where they differ from the defaults: {given}. In brackets the "
+        "95 % interval over people."
+    )
+
+
+def answer(reference: Reference) -> str:
+    """The book's answer with its two controls, for the first line of its first page."""
+    cold = cold_predictions(reference)
+    model, (state, share) = headline_model(cold), majority(cold)
+    row = score(cold[cold["model"] == model]).iloc[0]
+    data, minutes = reference.summary["data"], distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
+    text = (
+        f"**The answer.** From the {data['device']} of {len(data['subjects'])} real people whom it had never seen, a "
+        f"model classifies {share_of(row)} of {row['n_windows']} windows correctly as stress or baseline "
+        f"(<23_loso>); always answering “{state}” would be correct in {100 * share:.1f} %. The windows last a minute "
+        f"and overlap: they cover {minutes:.1f} distinct minutes."
+    )
+    return f"{text} {controls(reference, cold)}"
+
+
+def controls(reference: Reference, cold: pd.DataFrame) -> str:
+    """What time and movement alone achieve."""
+    table, parts = reference.tables.get("controls"), []
+    if set(cold["label"]) == {"baseline", "stress"}:
+        accuracy, area = clock_alone(cold)
+        parts.append(
+            f"the **clock alone** (a window's time since the recording began) is correct in {100 * accuracy:.1f} % of "
+            f"the windows (area under the ROC curve {area:.3f}), since stress came after baseline for everybody"
+        )
+    if table is not None:
+        row = table.set_index("control").loc["motion_only"]
+        parts.append(
+            f"**movement alone** (a {row['model']} on acceleration) is correct in {share_of(row)}, since "
+            "the stress task was spoken and standing"
+        )
+    return f"Two controls that sense no stress: {'; '.join(parts)} (<24_audit>)." if parts else ""
+
+
+def verdict(p: float) -> str:
+    """Whether a difference is shown."""
+    return f"a difference is {'shown' if p < SIGNIFICANCE else 'not shown'} (p = {round_p(p)})"
+
+
+def winner(reference: Reference) -> str:
+    """How the headline model does against the baseline, and for how many people it is good enough."""
+    cold = cold_predictions(reference)
+    model = headline_model(cold)
+    # (person, model), NaN where a fold failed
+    accuracy = score(cold, by="subject").pivot(index="subject", columns="model", values="accuracy")
+    shares = accuracy[model].dropna().sort_values(kind="stable")
+    people = (
+        f"It classifies at least {100 * SERVED:.0f} % of the windows correctly for {(shares >= SERVED).sum()} of "
+        f"{len(shares)} people; for the hardest, {shares.index[0]}, {100 * shares.iloc[0]:.0f} % (<25_comparison>)."
+    )
+    if model == BASELINE or BASELINE not in accuracy:
+        return f"**Who wins, and for whom.** There is “{model}” alone. {people}"
+    test = paired_test(accuracy[BASELINE], accuracy[model])
+    return (
+        f"**Who wins, and for whom.** “{model}” scores higher than “{BASELINE}” for {test.better} of {test.people} "
+        f"people and lower for {test.worse}, {100 * test.difference:+.1f} points in the mean: "
+        f"{verdict(test.p_permutation)}. {people}"
+    )
+
+
+def shortcuts(reference: Reference) -> str:
+    """What each shortcut adds, for every model that was audited."""
+    table = reference.inflation()
+    if table.empty:
+        return ""
+    rows = [
+        f"{SHORTCUTS.get(name, name)} "
+        + ", ".join(f"{100 * row['inflation']:+.1f} (“{row['model']}”)" for row in part.to_dict("records"))
+        for name, part in table.groupby("shortcut", sort=False)
+    ]
+    return (
+        "**What flatters.** Points of accuracy that each shortcut adds to the honest score of the same model: "
+        f"{'; '.join(rows)} (<24_audit>)."
+    )
+
+
+def rest(reference: Reference) -> str:
+    """What a person's own rest adds to a cold start on the same windows."""
+    cold = cold_predictions(reference)
+    both = pd.concat([cold, cold_predictions(reference, "rest_calibrated")])
+    gains = against_cold_start(both, bootstrap=1).dropna(subset="p_permutation").set_index("model")
+    parts = [
+        f"“{name}” {100 * gains.loc[name, 'difference']:+.1f} points, {verdict(gains.loc[name, 'p_permutation'])}"
+        for name in dict.fromkeys(("resnet", headline_model(cold)))
+        if name in gains.index
+    ]
+    if not parts:
+        return ""
+    minutes = reference.parameters["rest_minutes"]
+    return (
+        f"**What the first {minutes:g} minutes of a person's rest add**, compared with a cold start on the same "
+        f"windows: {'; '.join(parts)} (<25_comparison>)."
+    )
+
+
+def abstention(reference: Reference) -> str:
+    """What abstaining below a threshold brings, over all windows and by state."""
+    cold, threshold = cold_predictions(reference), threshold_of(reference)
+    model = headline_model(cold)
+    own = cold[cold["model"] == model]
+    curve = risk_coverage_curve(risk_coverage_counts(own, [0.0, threshold])).set_index("threshold")
+    row, whole = curve.loc[threshold], curve.loc[0.0]
+    states = "; ".join(
+        f"of “{state['label']}” {100 * state['answered']:.0f} % are answered, {100 * state['correct']:.0f} % correctly"
+        for state in abstention_by_state(own, threshold).to_dict("records")
+    )
+    return (
+        f"**What abstention brings.** “{model}”, answering from a confidence of {threshold:g} on, answers "
+        f"{100 * row['coverage']:.1f} % of the windows, and {100 * row['accuracy']:.1f} % of its answers are correct, "
+        f"compared with {100 * whole['accuracy']:.1f} % of all windows. By state: {states} (<31_reliability>)."
+    )
+
+
+def shuffling(reference: Reference) -> str:
+    """How much of what shuffling adds is left where no two windows overlap."""
+    apart = reference.inflation("shuffled_no_overlap")
+    if apart.empty:
+        return ""
+    model, left = apart.iloc[0]["model"], apart.iloc[0]["inflation"]
+    added = reference.inflation("shuffled").set_index("model").loc[model, "inflation"]
+    culprit = "the model recognises the person" if left >= added / 2 else "the model recognises the shared seconds"
+    return (
+        f"**Why shuffling flatters.** Of {100 * added:+.1f} points that it adds to “{model}”, "
+        f"{100 * left:+.1f} are left when no two windows overlap: {culprit} (<24_audit>)."
+    )
+
+
+def published(reference: Reference) -> str:
+    """The published figures that the table stands against, and what their rule is worth where that was measured."""
+    figures = published_figures().query("key == @PUBLISHED").set_index(["model", "metric"])["value"]
+    network, baseline = (100 * figures[model, "accuracy"] for model in ("ResNet-1D", "logistic"))
+    text = (
+        f"Published for the same people and task, from the chest: {network:.1f} % (AUC "
+        f"{figures['ResNet-1D', 'area under ROC']:.3f}) by a residual network whose weights were selected on the test "
+        f"person, beside a logistic regression at about {baseline:.0f} %."
+    )
+    rows = reference.inflation("test_selected_epoch").to_dict("records")
+    worth = " and ".join(f"{points(row, 'inflation', ' points')} for “{row['model']}”" for row in rows)
+    return f"{text} Here, selecting the epoch in that way adds {worth} (<24_audit>)." if rows else text
+
+
+def share_of(row: Mapping[str, Any], name: str = "accuracy") -> str:
+    """A share with its interval in running text: ``94.3 % [91.2, 97.4]``."""
+    return percent(row, name).replace(" ", " % ", 1)
+
+
+def percent(row: Mapping[str, Any], name: str) -> str:
+    """A share with its interval, in percent: ``94.3 [91.2, 97.4]``."""
+    return f"{100 * row[name]:.1f} [{100 * row[f'{name}_low']:.1f}, {100 * row[f'{name}_high']:.1f}]"
+
+
+def points(row: Mapping[str, Any], name: str, unit: str = "") -> str:
+    """A difference of shares with its interval, in points, which `unit` may name: ``+6.1 points [+3.0, +9.0]``."""
+    return f"{100 * row[name]:+.1f}{unit} [{100 * row[f'{name}_low']:+.1f}, {100 * row[f'{name}_high']:+.1f}]"

@@ -97,9 +97,13 @@ class Run:
         """Path of an artefact that must exist; the error names the chapter that makes it."""
         path = self.path(artefact)
         if not path.exists():
-            chapter = ARTEFACTS[artefact][1]
+            file, chapter = ARTEFACTS[artefact]
+            runs = [
+                folder.name for folder in sorted(self.folder.parent.iterdir()) if (folder / "artefacts" / file).exists()
+            ]
+            others = f", or set `run` to one that has it: {', '.join(runs)}" if runs else ""
             raise InputError(
-                f"{path} is missing: chapter {chapter} makes it, so run that chapter of `{self.name}` first."
+                f"{path} is missing: chapter {chapter} makes it, so run that chapter of `{self.name}` first{others}."
             )
         return path
 

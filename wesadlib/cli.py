@@ -41,6 +41,7 @@ def book(
     start: Annotated[str, typer.Option("--from", help="Execute this chapter and those after it.")] = "",
     force: Annotated[bool, typer.Option(help="Execute although nothing changed.")] = False,
     set_: Annotated[list[str] | None, typer.Option("-p", help="name=value, wins over the profile.")] = None,
+    jobs: Annotated[int, typer.Option(help="Chapters that may run side by side.", min=1)] = min(2, os.cpu_count() or 1),
     render: Annotated[bool, typer.Option(help="Render the book when the chapters are done.")] = True,
 ) -> None:
     """Execute the chapters in order, as far as something changed, and render the book."""
@@ -56,7 +57,7 @@ def book(
     root = artefacts.project_root()
     # So that it, too, leaves no kernel and no half-written file behind.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    run = run_chapters(values, root, only=only or (), start=start, force=force, console=console)
+    run = run_chapters(values, root, only=only or (), start=start, force=force, jobs=jobs, console=console)
     summary = summarise(run, values, root)
     artefacts.write_json(run.summary, summary)
     if failed := len(summary["failed_folds"]):

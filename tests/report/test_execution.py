@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import nbformat
 import papermill
@@ -16,8 +17,8 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from wesadlib.errors import BookError, InputError
 from wesadlib.params import Params
-from wesadlib.report.chapters import list_chapters
-from wesadlib.report.runner import read_records, run_chapters
+from wesadlib.report.chapters import Chapter, list_chapters, read_records
+from wesadlib.report.runner import next_chapter, run_chapters
 
 SETUP = """
 import pandas as pd
@@ -129,6 +130,38 @@ def test_an_artefact_of_another_run_is_refused_and_made_again_by_the_whole_book(
     assert run.path("history").read_bytes() == before
     assert executed(run_chapters(Params(width=8), project)) == ["11_first"]
     assert run.read_table("cohort")["width"].tolist() == [8]
+
+
+def test_a_page_that_is_not_of_the_run_as_it_is_says_what_was_and_what_is(project, without_kernel, capsys):
+    run = run_chapters(Params(width=8, epochs=2), project)
+    assert capsys.readouterr().out.count("does not show this run") == 0
+    run_chapters(Params(width=9, epochs=5), project, only=["12"])
+    assert "11_first does not show this run as it is now: width 8 → 9." in capsys.readouterr().out
+    run_chapters(Params(width=9, epochs=5), project, only=["11"])
+    assert "12_second does not show this run as it is now: cohort was made anew." in capsys.readouterr().out
+    run_chapters(Params(width=9, epochs=5), project)
+    assert [record["changes"] for record in read_records(run).values()] == [[], []]
+
+
+def test_chapters_run_side_by_side_where_none_reads_what_another_writes_and_none_beside_one_that_is_alone():
+    def chapter(name, reads="", writes="", alone=False):
+        return Chapter(name, Path(name), (), tuple(reads), tuple(writes), (), alone)
+
+    chapters = [
+        chapter("1", writes="a"),
+        chapter("2", reads="a", writes="b"),
+        chapter("3", reads="a"),
+        chapter("4", reads="b", alone=True),
+        chapter("5"),
+    ]
+    names, running = [], []
+    while chapters or running:
+        while chosen := next_chapter(chapters, running, jobs=2):
+            chapters.remove(chosen)
+            running.append(chosen)
+        names.append([one.name for one in running])
+        running = running[1:]
+    assert names == [["1", "5"], ["5", "2"], ["2", "3"], ["3"], ["4"]]
 
 
 def test_a_file_that_a_chapter_reads_and_a_folder_that_it_writes_count_as_its_tables_do(project, without_kernel):

@@ -3,8 +3,10 @@ import shutil
 import pytest
 from test_execution import SETUP, write_chapter
 
+from wesadlib.artefacts import write_json
 from wesadlib.errors import BookError, InputError
 from wesadlib.params import Params
+from wesadlib.report.chapters import read_records
 from wesadlib.report.render import render_book
 from wesadlib.report.runner import run_chapters
 
@@ -37,10 +39,14 @@ def test_rendering_takes_executed_chapters_and_a_warning_fails_it_without_a_trac
     assert not run.html.exists()
 
     intro.write_text(good)
+    records = read_records(run)
+    records["11_first"]["changes"] = ["width 8 → 9"]
+    write_json(run.folder / "chapters.json", records)
     page = render_book(run, project)
     assert page.is_file()
     text = (run.html / "book" / "intro.html").read_text(encoding="utf-8")
     assert "0.500" in text
+    assert "does not show its run as it is now: width 8 → 9." in (run.html / "book" / "11_first.html").read_text()
     assert "_static/book.css" in text and (run.html / "_static" / "book.css").is_file()
     assert 'src="http' not in text and 'rel="stylesheet" href="http' not in text
     assert sorted(path.name for path in run.folder.iterdir() if path.is_dir()) == ["html", "notebooks"]

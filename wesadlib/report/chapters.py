@@ -1,5 +1,6 @@
 """What a chapter declares (parameters, what it reads and writes), and the digest that tells whether it must run."""
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +20,8 @@ class Chapter:
     """One notebook of the book, such as ``23_loso`` or ``appendix/data_card``.
 
     Its parameters are those of its cell tagged ``parameters``. Its metadata ``wesad`` names the artefacts that it reads
-    and writes, and the files and folders of the checkout that it reads.
+    and writes, the files and folders of the checkout that it reads, and whether it has to run `alone`, as one that
+    measures times.
     """
 
     name: str
@@ -28,6 +30,7 @@ class Chapter:
     reads: tuple[str, ...]
     writes: tuple[str, ...]
     files: tuple[str, ...]
+    alone: bool = False
 
 
 def list_pages(root: Path) -> list[str]:
@@ -56,7 +59,7 @@ def read_chapter(path: Path, book: Path) -> Chapter:
         if unknown:
             raise InputError(f"{path}: unknown {kind} `{unknown[0]}`; allowed are {', '.join(sorted(allowed))}.")
     name = path.relative_to(book).with_suffix("").as_posix()
-    return Chapter(name, path, parameters, reads, writes, files)
+    return Chapter(name, path, parameters, reads, writes, files, metadata.get("alone", False))
 
 
 def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], start: str) -> list[Chapter]:
@@ -74,25 +77,26 @@ def select_chapters(chapters: Sequence[Chapter], only: Sequence[str], start: str
     return list(chapters[chapters.index(find(start)) :] if start else chapters)
 
 
-def chapter_key(chapter: Chapter, params: Params, run: artefacts.Run, root: Path, code: str) -> str:
-    """Digest of all that a chapter's result depends on; `code` is that of :func:`code_digest`.
+def chapter_state(chapter: Chapter, params: Params, run: artefacts.Run, root: Path, code: str) -> dict[str, Any]:
+    """What a chapter's result depends on: `parameters`, digests of its `inputs`, and the `key` over these and all else.
 
-    An artefact or a file that is missing is refused.
+    `code` is that of :func:`code_digest`. An artefact or a file that is missing is refused.
     """
     values = chapter_values(params, chapter.parameters)
     missing = [root / name for name in chapter.files if not (root / name).exists()]
     if missing:
         raise InputError(f"{missing[0]} is missing, which chapter {chapter.name} reads: restore it.")
-    return artefacts.digest(
-        {
-            "notebook": artefacts.file_digest(chapter.path),
-            "parameters": values,
-            "inputs": {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads},
-            "files": {name: artefacts.file_digest(root / name) for name in chapter.files},
-            "recordings": _recordings_stamp(values),
-            "code": code,
-        }
-    )
+    state = {
+        "parameters": values,
+        "inputs": {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads},
+    }
+    others = {
+        "notebook": artefacts.file_digest(chapter.path),
+        "files": {name: artefacts.file_digest(root / name) for name in chapter.files},
+        "recordings": _recordings_stamp(values),
+        "code": code,
+    }
+    return {"key": artefacts.digest(state | others), **state}
 
 
 def _recordings_stamp(values: Mapping[str, Any]) -> list[list[Any]]:
@@ -102,6 +106,12 @@ def _recordings_stamp(values: Mapping[str, Any]) -> list[list[Any]]:
         return []
     files = sorted(path for path in root.rglob("*") if path.is_file())
     return [[path.relative_to(root).as_posix(), path.stat().st_size, path.stat().st_mtime_ns] for path in files]
+
+
+def read_records(run: artefacts.Run) -> dict[str, dict[str, Any]]:
+    """What is known of each executed chapter, its cost and the digests of what it read and wrote."""
+    path = run.folder / "chapters.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
 
 def code_digest(root: Path) -> str:

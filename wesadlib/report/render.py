@@ -4,11 +4,14 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+
+import nbformat
 
 from wesadlib import artefacts
 from wesadlib.errors import BookError, InputError
-from wesadlib.report.chapters import list_pages
+from wesadlib.report.chapters import list_pages, read_records
 
 
 def render_book(run: artefacts.Run, root: Path) -> Path:
@@ -45,6 +48,7 @@ def _stage(run: artefacts.Run, root: Path, stage: Path) -> None:
     # Chapters include what is kept of real people.
     if (reference := root / "outputs" / "reference").is_dir():
         shutil.copytree(reference, stage / "outputs" / "reference", ignore=shutil.ignore_patterns("*.parquet"))
+    records = read_records(run)
     for page in list_pages(root):
         if (source := root / f"{page}.ipynb").is_file():
             name = source.relative_to(root / "book")
@@ -55,3 +59,13 @@ def _stage(run: artefacts.Run, root: Path, stage: Path) -> None:
                     f"chapter {chapter} has not been executed in run `{run.name}`: run the whole book first."
                 )
             shutil.copy(executed, stage / "book" / name)
+            if changes := records.get(name.with_suffix("").as_posix(), {}).get("changes"):
+                _mark(stage / "book" / name, changes)
+
+
+def _mark(path: Path, changes: Sequence[str]) -> None:
+    """Say below a page's title in what it differs from the others of its run."""
+    notebook = nbformat.read(path, as_version=4)
+    text = f":::{{warning}}\nThis page does not show its run as it is now: {'; '.join(changes)}.\n:::"
+    notebook.cells.insert(1, nbformat.v4.new_markdown_cell(text))
+    nbformat.write(notebook, path)

@@ -1,30 +1,27 @@
-"""Executes the chapters in order with papermill, and again only what changed."""
+"""Executes the chapters in order, side by side where they may, and again only what changed."""
 
 import json
 import logging
-import os
-import re
-import tempfile
-import threading
-import time
+import multiprocessing
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
 
-import nbformat
-import papermill
-import psutil
 import yaml
-from nbclient.exceptions import DeadKernelError
-from papermill.exceptions import PapermillExecutionError
 from rich.console import Console
-from traitlets.config import Config
 
 from wesadlib import artefacts
 from wesadlib.errors import BookError, InputError
 from wesadlib.params import Params, chapter_values
-from wesadlib.report.chapters import Chapter, chapter_key, code_digest, list_chapters, select_chapters
+from wesadlib.report.chapters import Chapter, chapter_state, code_digest, list_chapters, read_records, select_chapters
+from wesadlib.report.execution import execute_chapter
+
+# A chapter has a process of its own, so that its memory is its own too; forked, so that it imports nothing again.
+_FORK = multiprocessing.get_context("fork")
+_Running = dict[Connection, tuple[Chapter, dict[str, Any], BaseProcess]]
 
 
 def run_chapters(
@@ -34,56 +31,145 @@ def run_chapters(
     only: Sequence[str] = (),
     start: str = "",
     force: bool = False,
+    jobs: int = 2,
     console: Console | None = None,
 ) -> artefacts.Run:
     """Execute the book's chapters in order; a chapter whose digest has not changed is taken as it is.
 
     `only` are names or numbers of chapters, `start` is that of the first, and `force` has them executed although
-    nothing changed. Returns the run, with ``chapters.json`` in its folder. When a chapter fails, those before it are
-    kept.
+    nothing changed. As many as `jobs` run side by side where none reads what another has still to write. Returns the
+    run, with ``chapters.json`` in its folder. When a chapter fails, those that are finished are kept.
     """
     console = console or Console()
-    # What it has to say of an error is said in a sentence of ours.
+    # Of an error we say a sentence ourselves.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
     run = artefacts.open_run(params.run, root)
     with artefacts.replacing(run.folder / "params.yaml") as partial:
         partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
     records = {name: {**record, "from_cache": True} for name, record in read_records(run).items()}
-    code = code_digest(root)
-    chapters = list_chapters(root)
-    makers = {name: chapter.name for chapter in chapters for name in chapter.writes}
-    for chapter in select_chapters(chapters, only, start):
-        key = chapter_key(chapter, params, run, root, code)
-        _refuse_foreign(chapter, run, records, makers)
-        record = records.get(chapter.name)
-        if not force and record and record["key"] == key and _is_whole(chapter, run, record):
-            console.print(f"[dim]{chapter.name:<24} unchanged[/dim]")
-        else:
-            cost = _execute(chapter, params, run, root, console)
-            digests = {name: artefacts.file_digest(run.path(name)) for name in chapter.writes}
-            records[chapter.name] = {"key": key, **cost, "from_cache": False, "artefacts": digests}
-        artefacts.write_json(run.folder / "chapters.json", records)
+    code, chapters = code_digest(root), list_chapters(root)
+    waiting, errors = select_chapters(chapters, only, start), {}
+    with _ended() as running:
+        while running or (waiting and not errors):
+            while not errors and (chapter := next_chapter(waiting, [entry[0] for entry in running.values()], jobs)):
+                waiting.remove(chapter)
+                try:
+                    state = chapter_state(chapter, params, run, root, code)
+                    _refuse_foreign(chapter, run, records, chapters)
+                except InputError as error:
+                    errors[chapter] = error
+                    continue
+                if not force and _is_whole(chapter, run, records.get(chapter.name, {}), state["key"]):
+                    console.print(f"[dim]{chapter.name:<24} unchanged[/dim]")
+                else:
+                    _start(running, chapter, state, params, run, root)
+            for chapter, state, cost in _finished(running):
+                if isinstance(cost, Exception):
+                    errors[chapter] = cost
+                    continue
+                console.print(f"{chapter.name:<24} {cost['seconds']:6.1f} s {cost['peak_rss_mb']:7.0f} MB")
+                digests = {name: artefacts.file_digest(run.path(name)) for name in chapter.writes}
+                records[chapter.name] = {**state, **cost, "from_cache": False, "artefacts": digests}
+            note_changes(chapters, records, params)
+            artefacts.write_json(run.folder / "chapters.json", records)
+    for chapter in filter(errors.get, chapters):
+        raise errors[chapter]
+    for name, changes in ((name, record.get("changes")) for name, record in records.items()):
+        if changes:
+            console.print(f"{name} does not show this run as it is now: {'; '.join(changes)}.", style="yellow")
     return run
 
 
-def read_records(run: artefacts.Run) -> dict[str, dict[str, Any]]:
-    """What is known of each executed chapter: key, seconds, peak_rss_mb, from_cache, artefacts with their digests."""
-    path = run.folder / "chapters.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+@contextmanager
+def _ended() -> Iterator[_Running]:
+    """Chapters that run, by what tells their end; none outlives the block."""
+    running: _Running = {}
+    try:
+        yield running
+    finally:
+        for _, _, process in running.values():
+            process.terminate()
+            process.join()
 
 
-def _is_whole(chapter: Chapter, run: artefacts.Run, record: Mapping[str, Any]) -> bool:
+def next_chapter(waiting: Sequence[Chapter], running: Sequence[Chapter], jobs: int) -> Chapter | None:
+    """The first chapter that may start: nothing that it reads has still to be written, and its times are its own."""
+    if len(running) >= jobs or any(chapter.alone for chapter in running):
+        return None
+    for k, chapter in enumerate(waiting):
+        unwritten = {name for other in (*waiting[:k], *running) for name in other.writes}
+        if not unwritten.intersection(chapter.reads) and not (chapter.alone and running):
+            return chapter
+    return None
+
+
+def note_changes(chapters: Sequence[Chapter], records: Mapping[str, dict[str, Any]], params: Params) -> None:
+    """Keep in each chapter's record, under ``changes``, in what it differs from the run as it is now."""
+    present = {name: digest for record in records.values() for name, digest in record["artefacts"].items()}
+    for chapter in chapters:
+        record = records.get(chapter.name, {})
+        # A record of an older version of the library tells less.
+        if "parameters" in record:
+            old, new = _flatten(record["parameters"]), _flatten(chapter_values(params, chapter.parameters))
+            record["changes"] = [f"{name} {old[name]} → {new[name]}" for name in new if old.get(name) != new[name]]
+            inputs = record["inputs"].items()
+            record["changes"] += [f"{name} was made anew" for name, digest in inputs if present.get(name) != digest]
+
+
+def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
+    flat = {name: value for name, value in values.items() if name != "network"} | values.get("network", {})
+    # As a record holds them.
+    return json.loads(json.dumps(flat))
+
+
+def _start(running: _Running, chapter: Chapter, state: dict[str, Any], *task: Any) -> None:
+    receiver, sender = _FORK.Pipe(duplex=False)
+    process = _FORK.Process(target=_work, args=(sender, chapter, *task), daemon=True)
+    process.start()
+    sender.close()
+    running[receiver] = chapter, state, process
+
+
+def _work(sender: Connection, *task: Any) -> None:
+    try:
+        sender.send(execute_chapter(*task))
+    except (KeyboardInterrupt, SystemExit):
+        # Whoever ends the book has been told already.
+        pass
+    except Exception as error:
+        sender.send(error)
+
+
+def _finished(running: _Running) -> Iterator[tuple[Chapter, dict[str, Any], dict[str, float] | Exception]]:
+    """The chapters that end next, each with what it cost or what went wrong; these run no more."""
+    for receiver in wait(running) if running else ():
+        chapter, state, process = running.pop(receiver)
+        try:
+            cost = receiver.recv()
+        except EOFError:
+            cost = BookError(f"chapter {chapter.name}: its process was ended from outside, so memory may have run out.")
+        process.join()
+        yield chapter, state, cost
+
+
+def _is_whole(chapter: Chapter, run: artefacts.Run, record: Mapping[str, Any], key: str) -> bool:
     paths = {name: run.path(name) for name in chapter.writes}
-    return (run.notebooks / f"{chapter.name}.ipynb").is_file() and all(
-        path.exists() and artefacts.file_digest(path) == record["artefacts"].get(name) for name, path in paths.items()
+    return (
+        record.get("key") == key
+        and (run.notebooks / f"{chapter.name}.ipynb").is_file()
+        and all(
+            path.exists() and artefacts.file_digest(path) == record["artefacts"].get(name)
+            for name, path in paths.items()
+        )
     )
 
 
 def _refuse_foreign(
-    chapter: Chapter, run: artefacts.Run, records: Mapping[str, Mapping[str, Any]], makers: Mapping[str, str]
+    chapter: Chapter, run: artefacts.Run, records: Mapping[str, Mapping[str, Any]], chapters: Sequence[Chapter]
 ) -> None:
     # What a chapter of this run wrote is known by digest: a file of another run in its place would give numbers that
     # nobody could trace.
+    makers = {name: other.name for other in chapters for name in other.writes}
     for name in chapter.reads:
         path, maker = run.existing(name), makers.get(name, "")
         expected = records.get(maker, {}).get("artefacts", {}).get(name)
@@ -91,108 +177,3 @@ def _refuse_foreign(
             raise InputError(
                 f"{path} is not what chapter {maker} of `{run.name}` wrote: run that chapter again, or the whole book."
             )
-
-
-def _execute(chapter: Chapter, params: Params, run: artefacts.Run, root: Path, console: Console) -> dict[str, float]:
-    output = run.notebooks / f"{chapter.name}.ipynb"
-    failed = output.with_name(f"{output.stem}.failed.ipynb")
-    failed.parent.mkdir(parents=True, exist_ok=True)
-    failed.unlink(missing_ok=True)
-    shown = os.path.relpath(failed, root) if failed.is_relative_to(root) else failed
-    started = time.perf_counter()
-    # The kernel talks over files of its own instead of open ports, so that no other user of the machine can reach it,
-    # and takes neither the backend nor the profile of whoever runs the book.
-    with _watch_memory() as peaks, _folder_of_sockets() as folder, artefacts.replacing(output) as partial:
-        try:
-            papermill.execute_notebook(
-                str(chapter.path),
-                str(partial),
-                parameters=chapter_values(params, chapter.parameters),
-                kernel_name="python3",
-                cwd=str(root),
-                config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
-                extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--matplotlib=inline", f"--ipython-dir={folder}"],
-                progress_bar={"desc": chapter.name, "leave": False} if console.is_terminal else False,
-            )
-        except PapermillExecutionError as error:
-            partial.rename(failed)
-            raise BookError(_describe_failure(chapter, error, shown)) from None
-        except DeadKernelError:
-            partial.rename(failed)
-            raise BookError(
-                f"chapter {chapter.name}: its process was ended from outside, with {max(peaks):.0f} MB in use at most, "
-                f"so memory may have run out; the notebook up to there is {shown}, the chapters before it are kept."
-            ) from None
-        _tidy(partial)
-        if _lacks_figures(partial):
-            partial.rename(failed)
-            raise BookError(
-                f"chapter {chapter.name} calls plots and shows no figure: its kernel does not draw into the notebook; "
-                f"see {shown}."
-            )
-    missing = [name for name in chapter.writes if not run.path(name).exists()]
-    if missing:
-        raise BookError(f"chapter {chapter.name} ended without writing {run.path(missing[0])}.")
-    seconds = time.perf_counter() - started
-    console.print(f"{chapter.name:<24} {seconds:6.1f} s {max(peaks):7.0f} MB")
-    return {"seconds": round(seconds, 2), "peak_rss_mb": round(max(peaks), 1)}
-
-
-def _folder_of_sockets() -> tempfile.TemporaryDirectory:
-    # A socket's name has 107 characters at most.
-    base = tempfile.gettempdir()
-    return tempfile.TemporaryDirectory(prefix="wesad-", dir=base if len(base) < 60 else "/tmp")
-
-
-@contextmanager
-def _watch_memory(interval_s: float = 0.5) -> Iterator[list[float]]:
-    """Sample the memory of this process and its descendants, MB; shared pages are counted once."""
-    samples, done = [0.0], threading.Event()
-
-    def sample() -> None:
-        me = psutil.Process()
-        while not done.wait(interval_s):
-            samples.append(sum(map(_memory_mb, [me, *me.children(recursive=True)])))
-
-    thread = threading.Thread(target=sample, daemon=True)
-    thread.start()
-    try:
-        yield samples
-    finally:
-        done.set()
-        thread.join()
-
-
-def _memory_mb(process: psutil.Process) -> float:
-    try:
-        memory = process.memory_full_info()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
-        return 0.0
-    return getattr(memory, "pss", memory.rss) / 2**20
-
-
-def _describe_failure(chapter: Chapter, error: PapermillExecutionError, path: str | Path) -> str:
-    source = "\n".join(f"    {line}" for line in error.source.strip().splitlines())
-    return (
-        f"chapter {chapter.name} failed in its cell {error.cell_index}:\n\n{source}\n\n"
-        f"{error.ename}: {error.evalue}\n\nThe notebook up to there: {path}. The chapters before it are kept."
-    )
-
-
-def _lacks_figures(path: Path) -> bool:
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    outputs = [output for cell in cells for output in cell.outputs]
-    shown = any("image/png" in output.get("data", ()) for output in outputs)
-    return not shown and any(re.search(r"\bplot_\w+\(", cell.source) for cell in cells)
-
-
-def _tidy(path: Path) -> None:
-    # Times of day would make every executed notebook differ; injected values are folded like the defaults.
-    notebook = nbformat.read(path, as_version=4)
-    notebook.metadata.pop("papermill", None)
-    for cell in notebook.cells:
-        cell.metadata.pop("papermill", None)
-        cell.metadata.pop("execution", None)
-        if "injected-parameters" in cell.metadata.get("tags", []):
-            cell.metadata["tags"].append("hide-input")
-    nbformat.write(notebook, path)

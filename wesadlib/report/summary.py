@@ -14,7 +14,7 @@ from wesadlib import artefacts
 from wesadlib.evaluation import score
 from wesadlib.evaluation.predictions import of_every_seed
 from wesadlib.params import Params
-from wesadlib.report.runner import read_records
+from wesadlib.report.chapters import read_records
 
 PACKAGES = ("numpy", "scipy", "pandas", "xarray", "scikit-learn", "torch", "ray", "papermill", "jupyter-book")
 

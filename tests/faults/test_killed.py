@@ -64,7 +64,7 @@ def test_a_killed_replica_loses_no_request_no_rest_and_no_stream(tmp_path, old_b
     assert again.probabilities == pytest.approx(known.probabilities, abs=1e-6)
     check_stream(predictions, old_bundle, recording)
     # What the dead one counted stays, what it held goes.
-    assert f'pid="{victim.pid}"' not in metrics and metrics.count("process_open_fds{") == replicas
+    assert f'pid="{victim.pid}"' not in metrics and metrics.count("wesad_model_info{") == replicas
 
 
 def test_a_killed_store_of_drift_is_noticed_by_nobody_else(tmp_path, old_bundle):

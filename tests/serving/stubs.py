@@ -1,11 +1,9 @@
 """A bundle of which only drift and counts can be asked, and what it says of windows."""
 
-from types import SimpleNamespace
-
 import numpy as np
 import pandas as pd
 
-from wesadlib.bundle import Answer
+from wesadlib.bundle import Answer, Result
 from wesadlib.drift import find_threshold
 
 NAMES = [f"wrist_eda_f{k}" for k in range(4)]
@@ -22,6 +20,7 @@ class StubBundle:
     """Of a bundle what drift and counts need."""
 
     feature_names = ("other", *NAMES)
+    folder = "absent"
 
     def __init__(self, people=2, false_alarm_rate=0.1, version="a" * 64):
         values = features(12, 20, seed=0).reshape(-1, 4)
@@ -47,4 +46,4 @@ def result(status="ok", state="baseline", abstained=False, reasons=(), row=(0.0,
         protocol="cold_start",
         model_version="a" * 64,
     )
-    return SimpleNamespace(answer=answer, features=np.asarray(row) if ok else None)
+    return Result(answer, np.asarray(row) if ok else None)

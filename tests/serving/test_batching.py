@@ -23,7 +23,7 @@ class Gate:
 
 
 def batcher(compute, **options):
-    return Batcher(compute, **{"threads": 1, "size": 4, "wait_s": 0.0, "queue_length": 100} | options)
+    return Batcher(compute, **{"threads": 1, "size": 4, "queue_length": 100} | options)
 
 
 async def started(*calls):
@@ -112,7 +112,7 @@ def test_who_has_gone_is_not_computed_for():
 def test_several_that_came_together_are_waited_for_and_a_lone_call_is_not():
     async def run():
         gate = Gate(open=True)
-        ask = batcher(gate, wait_s=0.001)
+        ask = batcher(gate)
         assert await ask(1) == 10
         assert await asyncio.gather(ask(2), ask(3)) == [20, 30]
         assert await asyncio.gather(ask(4), ask(5)) == [40, 50]

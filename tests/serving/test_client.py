@@ -73,7 +73,7 @@ def test_a_batch_comes_back_in_its_order_with_types(client_of, form):
 
 def test_minutes_at_rest_become_a_token(client_of):
     rest = {"token": "signed", "windows": 2, "expires": "2026-01-01T00:00:00+00:00", "model_version": "0"}
-    client, asked = client_of(httpx.Response(200, json=rest))
+    client, asked = client_of(httpx.Response(200, content=write(rest, "binary")))
     assert client.rest([WINDOW] * 2).token == "signed"
     assert (asked[0].url.path, asked[0].content) == ("/rest", write_windows([WINDOW] * 2, "binary"))
 

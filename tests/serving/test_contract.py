@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 from typing import Any
 
+import jsonschema
 import msgpack
 import pytest
 import schemathesis
@@ -10,6 +11,7 @@ from bodies import MINUTE, RATES
 from hypothesis import HealthCheck, settings
 from schemathesis.specs.openapi import checks
 from services import make_service
+from test_stream import line, samples, start
 
 from wesadlib.serving.app import make_app
 from wesadlib.serving.wire import CONTENT_TYPES, read, write_window, write_windows
@@ -110,6 +112,30 @@ def test_the_document_is_complete(client):
         assert all(part["example"] for part in operation["requestBody"]["content"].values())
     assert document["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
     assert {"Start", "SamplesMessage", "End", "Ready", "StreamPrediction"} <= {*document["components"]["schemas"]}
+
+
+def test_the_messages_of_a_stream_are_as_they_are_described(client):
+    description = client.get("/stream-messages").json()
+    assert description["asyncapi"] == "3.0.0" and description["channels"]["stream"]["address"] == "/stream"
+    messages = description["channels"]["stream"]["messages"]
+    named = {part["$ref"] for one in description["operations"].values() for part in one["messages"]}
+    assert named == {f"#/channels/stream/messages/{name}" for name in messages}
+
+    def check(message, name):
+        jsonschema.validate(message, messages[name]["payload"] | {"components": description["components"]})
+
+    with line(client, "json") as talk:
+        sent = [start(hop_s=60.0), samples(0, 60, "json"), {"type": "samples", "channels": {}}, {"type": "end"}]
+        talk.say(*sent, start())
+        ready, prediction, end, _ = talk.hear_all()
+    for message in (*sent, ready, prediction, end):
+        check(message, message["type"])
+    with line(client, "json") as talk:
+        talk.say({"type": "end"})
+        check(talk.hear_all()[0], "problem")
+    for wrong in (start(hop_s=0.5), start(scores=["x"]), start(session="parked")):
+        with pytest.raises(jsonschema.ValidationError):
+            check(wrong, "start")
 
 
 def test_the_page_of_the_document_finds_it_behind_any_prefix(client):

@@ -16,7 +16,7 @@ SECRET = "0123456789abcdef"
 @pytest.fixture
 def start(bundle, tmp_path, monkeypatch):
     """Make a replica whose store of drift is in this process."""
-    monkeypatch.setattr(deployment, "reach_drift_store", lambda settings: None)
+    monkeypatch.setattr(deployment, "reach_drift_store", lambda windows: None)
     monkeypatch.delenv("PROMETHEUS_MULTIPROC_DIR", raising=False)
 
     def make(**settings):
@@ -28,8 +28,8 @@ def start(bundle, tmp_path, monkeypatch):
 
 def test_a_replica_answers_by_its_bundle_to_who_has_the_token(start, bundle, monkeypatch):
     monkeypatch.setenv("V", SECRET)
-    server = start(token_variable="V", max_windows=3)
-    assert (server.service.bundle.version, server.service.settings.max_windows) == (bundle.version, 3)
+    server = start(token_variable="V", queue_length=3)
+    assert (server.service.bundle.version, server.service.settings.queue_length) == (bundle.version, 3)
     with TestClient(server.__serve_build_asgi_app__()) as client:
         assert client.get("/ready").json()["model_version"] == bundle.version
         assert client.get("/model").status_code == 401

@@ -11,8 +11,7 @@ from fastapi.testclient import TestClient
 from starlette.testclient import WebSocketDenialResponse
 
 from wesadlib.serving import guard
-from wesadlib.serving.guard import Guard
-from wesadlib.serving.problems import handle_problems
+from wesadlib.serving.guard import Guard, handle_problems
 from wesadlib.serving.settings import Settings
 
 TOKEN = "0123456789abcdef-token"

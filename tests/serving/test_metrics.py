@@ -4,20 +4,20 @@ import asyncio
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
-from fastapi import FastAPI, Request
+from fastapi import Request
 from fastapi.testclient import TestClient
 from prometheus_client.parser import text_string_to_metric_families
+from services import make_service
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket
 from stubs import StubBundle, features, result
 
-from wesadlib.serving.drift_store import Drift, drift_router
-from wesadlib.serving.metrics import Metrics, MetricsMiddleware, metrics_router
-from wesadlib.serving.settings import Settings
+from wesadlib.bundle import Result
+from wesadlib.serving.app import make_app
+from wesadlib.serving.metrics import Metrics
 
 MODEL = {"model_name": "toy", "model_version": "a" * 12}
 REASONS = ["wrist_eda: flat line", "wrist_bvp: missing samples"]
@@ -41,8 +41,8 @@ def metrics():
 
 
 def test_windows_are_counted_by_what_came_of_them(metrics):
-    metrics.answered([result(), result(state="stress"), result(state="stress"), result(abstained=True)])
-    metrics.answered([result("rejected", reasons=REASONS), {"wrist_eda": "missing channel"}])
+    metrics.count_results([result(), result(state="stress"), result(state="stress"), result(abstained=True)])
+    metrics.count_results([result("rejected", reasons=REASONS), Result({"wrist_eda": "missing channel"})])
     text = metrics.expose()
     outcomes = {"answered": 3, "abstained": 1, "rejected": 1, "unusable": 1}
     for outcome, count in outcomes.items():
@@ -53,22 +53,18 @@ def test_windows_are_counted_by_what_came_of_them(metrics):
     assert value(text, "wesad_rejections_total", channel="wrist_bvp", rule="missing samples", **MODEL) == 1
 
 
-def test_batches_queue_streams_and_the_process_are_told(metrics):
-    for size in (1, 1, 64, 0):
-        metrics.batch(size)
+def test_batches_queue_and_streams_are_told(metrics):
+    for size in (1, 1, 64):
+        metrics.batch_windows.observe(size)
     for waiting in (3, 7, 0):
-        metrics.queue(waiting)
-    for change in (1, 1, -1):
-        metrics.streams(change)
-    text = metrics.expose()
+        metrics.queue_windows.set(waiting)
+    with metrics.open_streams.track_inprogress():
+        text = metrics.expose()
     assert value(text, "wesad_batch_windows_bucket", le="1.0", **MODEL) == 2
     assert value(text, "wesad_batch_windows_sum", **MODEL) == 66
     assert value(text, "wesad_queue_windows", **MODEL) == 0
     assert value(text, "wesad_streams_open", **MODEL) == 1
     assert value(text, "wesad_model_info", **MODEL) == 1
-    pid = str(os.getpid())
-    assert value(text, "process_resident_memory_bytes", pid=pid) > 1e7
-    assert 0 < time.time() - value(text, "process_start_time_seconds", pid=pid) < 1e6
 
 
 REPLICA = """
@@ -77,9 +73,9 @@ from stubs import StubBundle, result
 from wesadlib.serving.metrics import Metrics
 metrics = Metrics(StubBundle())
 for _ in range(int(sys.argv[1])):
-    metrics.answered([result()])
-    metrics.request("/predict", 200, 0.004)
-metrics.queue(int(sys.argv[1]))
+    metrics.count_results([result()])
+    metrics.request_seconds.labels("/predict").observe(0.004)
+metrics.queue_windows.set(int(sys.argv[1]))
 print(metrics.expose().decode() if sys.argv[2:] else "counted", flush=True)
 sys.stdin.read()
 """
@@ -109,18 +105,20 @@ def test_any_replica_answers_for_all_counts_of_the_dead_stay_and_their_gauges_go
     assert value(text, "wesad_windows_total", outcome="answered", **MODEL) == 6
     assert value(text, "wesad_request_seconds_count", route="/predict") == 6
     assert value(text, "wesad_queue_windows", **MODEL) == 3
-    assert value(text, "wesad_model_info", **MODEL) == 1
-    living = {labels["pid"] for labels, _ in samples(text, "process_open_fds")}
+    living = {labels["pid"] for labels, _ in samples(text, "wesad_model_info")}
     assert len(living) == 2 and pid in living and str(dead.pid) not in living
     assert not list(tmp_path.glob(f"gauge_live*_{dead.pid}.db"))
 
 
 @pytest.fixture
-def app(metrics):
-    """An app with routes that answer, fail, wait for a body, or hold a conversation."""
-    app, drift = FastAPI(), Drift(StubBundle(), Settings(bundle="b"))
-    app.include_router(drift_router(drift))
-    app.include_router(metrics_router(metrics, drift))
+def service():
+    return make_service(StubBundle())
+
+
+@pytest.fixture
+def app(service):
+    """The app, and routes that fail, wait for a body, or hold a conversation."""
+    app = make_app(service)
 
     @app.get("/of/{person}")
     def of(person: str):
@@ -133,13 +131,11 @@ def app(metrics):
     async def body(request: Request):
         await request.body()
 
-    @app.websocket("/stream")
-    async def stream(websocket: WebSocket):
+    @app.websocket("/talk")
+    async def talk(websocket: WebSocket):
         await websocket.accept()
         await websocket.close(int(await websocket.receive_text()))
 
-    app.add_middleware(MetricsMiddleware, metrics=metrics)
-    app.state.drift = drift
     return app
 
 
@@ -152,17 +148,19 @@ def test_requests_are_counted_by_route_and_status(client):
     for path in ("ann-17", "ben-18", "nobody", "broken"):
         client.get(f"/of/{path}?person=eve-19")
     client.get("/no/such/ann-17")
+    client.get("/health", headers={"host": "evil.example"})
     text = client.get("/metrics").text
     counts = {(labels["route"], labels["status"]): count for labels, count in samples(text, "wesad_requests_total")}
     route = "/of/{person}"
-    assert counts == {(route, "200"): 2, (route, "404"): 1, (route, "500"): 1, ("other", "404"): 1}
+    others = {("other", "404"): 1, ("other", "403"): 1}
+    assert counts == {(route, "200"): 2, (route, "404"): 1, (route, "500"): 1} | others
     assert value(text, "wesad_request_seconds_count", route=route) == 4
     for secret in ("ann-17", "ben-18", "eve-19"):
         assert secret not in text
 
 
 @pytest.mark.parametrize("how", ["disconnects", "cancelled"])
-def test_callers_who_hang_up_are_told_from_failures(app, metrics, how):
+def test_callers_who_hang_up_are_told_from_failures(app, service, how):
     scope = {"type": "http", "method": "POST", "path": "/body", "headers": [], "query_string": b"", "root_path": ""}
 
     async def receive():
@@ -183,20 +181,20 @@ def test_callers_who_hang_up_are_told_from_failures(app, metrics, how):
         await asyncio.gather(task, return_exceptions=True)
 
     asyncio.run(use())
-    assert value(metrics.expose(), "wesad_requests_total", route="/body", status="499") == 1
+    assert value(service.metrics.expose(), "wesad_requests_total", route="/body", status="499") == 1
 
 
 def test_streams_are_counted_by_close_codes_that_are_few(client):
     for code in (1000, 1008, 4001, 4002):
-        with client.websocket_connect("/stream") as stream:
+        with client.websocket_connect("/talk") as stream:
             stream.send_text(str(code))
             stream.receive()
     found = samples(client.get("/metrics").text, "wesad_streams_ended_total")
     assert {labels["code"]: count for labels, count in found} == {"1000": 1, "1008": 1, "other": 2}
 
 
-def test_metrics_are_in_prometheus_text_format_with_short_labels(client, metrics):
-    metrics.answered([result()] * 3)
+def test_metrics_are_in_prometheus_text_format_with_short_labels(client, service):
+    service.metrics.count_results([result()] * 3)
     answer = client.get("/metrics")
     assert answer.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
     families = [line.split()[2] for line in answer.text.splitlines() if line.startswith("# TYPE")]
@@ -206,10 +204,10 @@ def test_metrics_are_in_prometheus_text_format_with_short_labels(client, metrics
 
 
 @pytest.mark.parametrize("alarm", [False, True])
-def test_drift_is_reported_by_both_routes_once_it_can_be_judged(client, app, alarm):
+def test_drift_is_reported_by_both_routes_once_it_can_be_judged(client, service, alarm):
     for person in ("ann-17", "ben-18") if alarm else ():
         values = features(1, 12, seed=1, shift=50)[0]
-        app.state.drift.add([result(row=np.append(0, row)) for row in values], person=person)
+        service.drift.add([result(row=np.append(0, row)) for row in values], person=person)
     report, text = client.get("/drift").json(), client.get("/metrics").text
     assert (report["people"], report["alarm"]) == ((2, True) if alarm else (0, None))
     assert value(text, "wesad_drift_people", **MODEL) == report["people"]
@@ -217,10 +215,10 @@ def test_drift_is_reported_by_both_routes_once_it_can_be_judged(client, app, ala
     assert "ann-17" not in text
 
 
-def test_counts_are_told_where_the_store_of_drift_is_away(client, app, monkeypatch):
+def test_counts_are_told_where_the_store_of_drift_is_away(client, service, monkeypatch):
     async def away(*arguments):
         raise HTTPException(503)
 
-    monkeypatch.setattr(app.state.drift, "_call", away)
+    monkeypatch.setattr(service.drift, "_call", away)
     assert client.get("/drift").status_code == 503
     assert "wesad_drift" not in (text := client.get("/metrics").text) and "wesad_requests" in text

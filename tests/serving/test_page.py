@@ -10,9 +10,8 @@ from fastapi import FastAPI
 from fastapi.testclient import TestClient
 
 from wesadlib.plots import STATE_COLORS
-from wesadlib.serving.guard import Guard
+from wesadlib.serving.guard import Guard, handle_problems
 from wesadlib.serving.page import page_router, read_files
-from wesadlib.serving.problems import handle_problems
 from wesadlib.serving.settings import Settings
 from wesadlib.serving.wire import CONTENT_TYPES, read_window, write_window
 
@@ -34,9 +33,6 @@ class Service:
             return example()
 
         return read
-
-    async def in_thread(self, function, *arguments):
-        return await asyncio.to_thread(function, *arguments)
 
 
 def no_example():

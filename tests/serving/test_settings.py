@@ -1,12 +1,14 @@
 """The one description of what can be tuned, and the file that chooses."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 import yaml
 from pydantic import ValidationError
 
+from wesadlib.bundle import default_bundle
 from wesadlib.errors import InputError
 from wesadlib.serving.settings import (
     Configuration,
@@ -45,16 +47,20 @@ def changed(file, tmp_path):
     return change
 
 
-def test_every_setting_has_a_meaning_and_bounds():
-    for name, field in Settings.model_json_schema()["properties"].items():
-        assert field["description"], name
-        assert field["type"] not in ("integer", "number") or {"minimum", "exclusiveMinimum"} & set(field), name
-
-
-def test_the_file_names_every_setting_and_has_the_defaults(file):
-    (application,) = yaml.safe_load(file.read_text(encoding="utf-8"))["applications"]
+def test_the_file_explains_every_setting_and_has_the_defaults(file):
+    text = file.read_text(encoding="utf-8")
+    (application,) = yaml.safe_load(text)["applications"]
     assert set(application["args"]) == set(Settings.model_fields)
-    assert read_configuration(file).settings == Settings(bundle="outputs/demo/bundle")
+    for name, field in Settings.model_json_schema()["properties"].items():
+        assert re.search(rf"^      {name}: .* # .", text, re.MULTILINE), name
+        assert field["type"] not in ("integer", "number") or {"minimum", "exclusiveMinimum"} & set(field), name
+    assert read_configuration(file).settings == read_configuration(None).settings == Settings()
+
+
+def test_what_is_served_without_a_word_is_the_packages_own_bundle(file, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert read_configuration(file).settings.folder == default_bundle()
+    assert Settings(bundle="mine").folder == tmp_path / "mine"
 
 
 @pytest.mark.parametrize("name", ["params/serve.yaml", "deploy/kuberay.yaml"])
@@ -80,12 +86,12 @@ def test_what_is_in_the_files_serve_would_be_given_without_them(repository, tmp_
     [
         ((*ARGUMENTS, "thread"), 2, "`applications.0.args.thread` is unknown here; did you mean `threads`?"),
         ((*ARGUMENTS, "engine"), "eager", "`applications.0.args.engine` is unknown here; the settings are listed in"),
-        ((*ARGUMENTS, "lag_s"), "3", "`applications.0.args.lag_s`: input should be a valid number, not '3'."),
+        ((*ARGUMENTS, "rest_age_h"), "3", "`applications.0.args.rest_age_h`: input should be a valid number, not '3'."),
         ((*ARGUMENTS, "max_streams"), 0, "greater than or equal to 1, not '0'."),
         ((*ARGUMENTS, "max_streams"), True, "`applications.0.args.max_streams`: input should be a valid integer"),
-        ((*ARGUMENTS, "lag_s"), float("nan"), "finite number"),
+        ((*ARGUMENTS, "rest_age_h"), float("nan"), "finite number"),
         ((*ARGUMENTS, "token_variable"), "a secret!", "`applications.0.args.token_variable`"),
-        (ARGUMENTS, {}, "`applications.0.args.bundle` is missing."),
+        (("applications", 0), {}, "`applications.0.import_path`: field required"),
         (("http_options", "port"), 0, "`http_options.port`: a port is 1 to 65535."),
         (("http_options", "hots"), "127.0.0.1", "`http_options.hots` is unknown here; did you mean `host`?"),
         (("http_options", "request_timeout_s"), 5.0, "`http_options.request_timeout_s`"),
@@ -95,7 +101,7 @@ def test_what_is_in_the_files_serve_would_be_given_without_them(repository, tmp_
         ((*DEPLOYMENT, "name"), "Serve", "with one deployment, `Server`."),
         ((*DEPLOYMENT, "num_replica"), 2, "did you mean `num_replicas`?"),
         ((*DEPLOYMENT, "num_replicas"), 0, "num_replicas"),
-        ((*DEPLOYMENT, "user_config"), {"lag_s": 3}, "`applications.0.deployments.0.user_config`"),
+        ((*DEPLOYMENT, "user_config"), {"threads": 3}, "`applications.0.deployments.0.user_config`"),
     ],
 )
 def test_a_slip_in_the_file_is_one_sentence_with_file_and_field(changed, place, value, message):
@@ -122,19 +128,17 @@ def test_the_command_line_wins_over_the_file(file):
     assert (given.url, given.deployment["num_replicas"]) == ("http://[::1]:8001", 2)
     with pytest.raises(InputError, match=r"^the command line: `token_variable`"):
         read_configuration(file, token_variable="not a name")
-    with pytest.raises(InputError, match="which bundle to serve is not said"):
-        read_configuration(None)
 
 
 def test_settings_without_a_file_are_checked_as_strictly():
-    configuration = make_configuration({"bundle": "b", "lag_s": 3, "threads": 2}, host="0.0.0.0")
-    assert configuration.settings == Settings(bundle="b", lag_s=3.0, threads=2)
+    configuration = make_configuration({"bundle": "b", "rest_age_h": 3, "threads": 2}, host="0.0.0.0")
+    assert configuration.settings == Settings(bundle="b", rest_age_h=3.0, threads=2)
     assert configuration.url == "http://127.0.0.1:8000"
-    for wrong in ({"lag": 3}, {"lag_s": "3"}):
+    for wrong in ({"thread": 3}, {"threads": "3"}):
         with pytest.raises(InputError, match=rf"^settings: `{next(iter(wrong))}`"):
             make_configuration({"bundle": "b"} | wrong)
     with pytest.raises(ValidationError):
-        configuration.settings.lag_s = 4
+        configuration.settings.threads = 4
 
 
 def test_a_configuration_survives_the_way_to_the_servers_process(file):

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from services import make_service
 
+from wesadlib.serving import stream
 from wesadlib.serving.app import make_app
 from wesadlib.serving.stream import Streams
 from wesadlib.serving.wire import Chunk, read, write, write_samples
@@ -198,8 +199,9 @@ def test_what_does_not_belong_into_a_stream_ends_it_by_name(client, message, nam
     assert name is None or name in {item["name"] for item in problem["errors"]}
 
 
-def test_what_is_too_large_too_much_or_too_fast_is_refused(bundle):
-    limits = {"max_streams": 1, "stream_samples_per_s": 200, "max_message_mb": 0.01}
+def test_what_is_too_large_too_much_or_too_fast_is_refused(bundle, monkeypatch):
+    monkeypatch.setattr(stream, "MAX_MESSAGE_MB", 0.01)
+    limits = {"max_streams": 1, "stream_samples_per_s": 200}
     with TestClient(make_app(make_service(bundle, **limits))) as client:
         with line(client) as talk:
             talk.say(start(), samples(0, 60))

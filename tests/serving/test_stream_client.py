@@ -233,7 +233,7 @@ def test_a_server_that_is_not_there_is_told_after_the_time_to_try():
 
 def chunks_of(channels, first=0):
     samples = {name: Chunk(first, np.asarray(values, np.float32)) for name, values in channels.items()}
-    return list(stream_client._cut_at_gaps(samples, RATES))
+    return list(stream_client._cut(samples, RATES))
 
 
 def joined(chunks, stops):
@@ -241,22 +241,9 @@ def joined(chunks, stops):
     values = {name: np.full(stop, np.nan, np.float32) for name, stop in stops.items()}
     for chunk in chunks:
         for name, (first, samples) in chunk.items():
-            assert len(samples) and not np.isnan(samples).any()
+            assert len(samples)
             values[name][first:][: len(samples)] = samples
     return values
-
-
-def test_missing_samples_are_left_out_as_gaps_of_one_channel():
-    channels = seconds(0, 4)
-    channels["wrist_eda"][4:8] = np.nan
-    chunks = chunks_of(channels)
-    for name, values in joined(chunks, {"wrist_bvp": 256, "wrist_eda": 16}).items():
-        np.testing.assert_array_equal(values, channels[name])
-    assert [sorted(chunk) for chunk in chunks] == [
-        ["wrist_bvp", "wrist_eda"],
-        ["wrist_bvp"],
-        ["wrist_bvp", "wrist_eda"],
-    ]
 
 
 @given(data=st.data())

@@ -7,6 +7,11 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from wesadlib.evaluation.running import RunningReference
+from wesadlib.models.calibration import from_log_odds
+
+Protocol = Literal["cold_start", "rest_calibrated", "running_cold", "running_reference"]
+
 
 class Answer(BaseModel):
     """What a bundle says of one window: a state, or why the window was refused."""
@@ -27,8 +32,9 @@ class Answer(BaseModel):
         description="why the window is rejected: channels and rules, worst first; of one that is classified, what was "
         "bad in a channel that the model can do without"
     )
-    protocol: Literal["cold_start", "rest_calibrated"] = Field(
-        description="rest_calibrated: the person's rest was known, and the model that uses it was asked"
+    protocol: Protocol = Field(
+        description="rest_calibrated, running_reference: the person's rest was known, and the model that uses it was "
+        "asked; running_cold, running_reference: the threshold followed the person's own windows so far"
     )
     model_version: str = Field(description="SHA-256 of the bundle's configuration")
 
@@ -42,10 +48,13 @@ class Result(NamedTuple):
         The answer, or what is wrong with the window: channel name to problem.
     features : ndarray (feature_name,) or None
         Features of a window that was classified, named by :attr:`wesadlib.bundle.Bundle.feature_names`.
+    score : float or None
+        Log odds of the second state before the threshold followed the person, where it did.
     """
 
     answer: Answer | dict[str, str]
     features: np.ndarray | None = None
+    score: float | None = None
 
 
 def make_answer(
@@ -77,3 +86,34 @@ def answer_fields(config: Mapping[str, Any], probability: np.ndarray) -> dict[st
         "confidence": values[best],
         "abstained": values[best] < config["min_confidence"],
     }
+
+
+class Follower:
+    """One person's results in the order of time, each seen against the person's own so far.
+
+    Where the bundle's threshold does not follow people they stay as they are. `scores` (window,) of earlier windows,
+    NaN for those without, and when each began (`start_s`) let it go on where another ended.
+    """
+
+    def __init__(
+        self, config: Mapping[str, Any], rested: bool, scores: Sequence[float] = (), start_s: Sequence[float] = ()
+    ):
+        self._config, self._running = config, config.get("running")
+        self.protocol: Protocol = "rest_calibrated" if rested else "cold_start"
+        if self._running:
+            self.protocol = "running_reference" if rested else "running_cold"
+            self._threshold = self._running["rested" if rested else "cold"]
+            self._reference = RunningReference(self._running["quantile"], self._running["smooth_s"])
+            for score, begin_s in zip(scores, start_s, strict=True):
+                if not math.isnan(score):
+                    self._reference(score, begin_s)
+
+    def __call__(self, result: Result, start_s: float) -> Result:
+        """The next window's."""
+        if not self._running or result.features is None:
+            return result
+        first, second = np.log(np.clip([*result.answer.probabilities.values()], 1e-12, 1)).tolist()
+        moved = self._reference(second - first, start_s) - self._threshold["threshold"]
+        (probability,) = from_log_odds(np.array([moved / self._threshold["temperature"]]))
+        fields = answer_fields(self._config, probability) | {"protocol": self.protocol}
+        return Result(result.answer.model_copy(update=fields), result.features, second - first)

@@ -1,20 +1,18 @@
 """A whole recording's answers: a window every few seconds, whoever it is and whatever recorded it."""
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wesadlib.bundle.answer import Answer, Result, answer_fields
+from wesadlib.bundle.answer import Answer, Follower, Result
 from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
-from wesadlib.evaluation.running import running_reference
 from wesadlib.features import describe_features
-from wesadlib.models.calibration import from_log_odds
 from wesadlib.quality.recordings import (
     MOST_UNWORN,
     list_starts,
@@ -27,13 +25,6 @@ from wesadlib.quality.recordings import (
 from wesadlib.quality.wear import assess_wear
 
 _BATCH = 128
-#: Whether the person's rest was given, whether the threshold follows the person -> the protocol.
-_PROTOCOLS = {
-    ("cold", False): "cold_start",
-    ("rested", False): "rest_calibrated",
-    ("cold", True): "running_cold",
-    ("rested", True): "running_reference",
-}
 
 
 @dataclass(frozen=True)
@@ -118,9 +109,8 @@ def predict_recording(
         results |= zip(batch.tolist(), bundle.classify(cuts, [values] * len(cuts)), strict=True)
         if progress:
             progress(first + len(batch), len(judged))
-    kind = "cold" if rest is None else "rested"
-    if running := bundle.config.get("running"):
-        results |= _follow_person(results, starts, {**running, **running[kind]}, bundle.config)
+    follower = Follower(bundle.config, rested=rest is not None)
+    results = {k: follower(result, starts[k]) for k, result in sorted(results.items())}
     rows = [_row(results.get(k), bundle.config["states"]) for k in range(len(starts))]
     windows = pd.DataFrame(rows)
     windows.insert(0, "start_s", starts)
@@ -128,7 +118,7 @@ def predict_recording(
     known = [k for k in range(len(starts)) if k in results and results[k].features is not None]
     features = pd.DataFrame([results[k].features for k in known], columns=list(bundle.feature_names))
     features.insert(0, "start_s", starts[known])
-    return RecordingAnswers(windows, features, facts, wear, notes, _PROTOCOLS[kind, bool(running)])
+    return RecordingAnswers(windows, features, facts, wear, notes, follower.protocol)
 
 
 def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame:
@@ -140,23 +130,6 @@ def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame
         near = np.abs(course["time_s"].to_numpy()[:, None] - middle.to_numpy()).argmin(axis=1)
         course.insert(1, name, rate[near])
     return course
-
-
-def _follow_person(
-    results: Mapping[int, Result], starts: np.ndarray, running: Mapping[str, float], config: Mapping[str, Any]
-) -> dict[int, Result]:
-    """Answers of the windows that were classified, each seen against the person's own so far."""
-    known = [k for k, result in sorted(results.items()) if result.features is not None]
-    if not known:
-        return {}
-    probability = np.array([list(results[k].answer.probabilities.values()) for k in known])
-    score = np.diff(np.log(np.clip(probability, 1e-12, 1)), axis=1)[:, 0]
-    moving = running_reference(score, starts[known], quantile=running["quantile"], smooth_s=running["smooth_s"])
-    follows = from_log_odds((moving - running["threshold"]) / running["temperature"])
-    return {
-        k: Result(results[k].answer.model_copy(update=answer_fields(config, row)), results[k].features)
-        for k, row in zip(known, follows, strict=True)
-    }
 
 
 def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:

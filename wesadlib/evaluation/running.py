@@ -1,5 +1,8 @@
 """A threshold that follows the person: a score less a low quantile of the person's own scores so far."""
 
+from bisect import bisect_left, insort
+from collections import deque
+
 import numpy as np
 
 #: The quantile of the person's scores so far that stands for rest.
@@ -8,6 +11,32 @@ QUANTILE = 0.2
 SMOOTH_S = 40.0
 #: Share of windows at rest that may be called stress among the people whom a threshold is found on.
 BUDGET = 0.1
+#: Scores so far are these at most, the last: a day and more, a window a second.
+MOST_SCORES = 2**16
+
+
+class RunningReference:
+    """:func:`running_reference`, a window at a time."""
+
+    def __init__(self, quantile: float = QUANTILE, smooth_s: float = SMOOTH_S):
+        self._quantile, self._smooth_s = quantile, smooth_s
+        self._recent: deque[tuple[float, float]] = deque()
+        self._smooth: deque[float] = deque()
+        self._sorted: list[float] = []
+
+    def __call__(self, score: float, start_s: float) -> float:
+        """The next score of a person, less the quantile."""
+        self._recent.append((start_s, score))
+        while self._recent[0][0] < start_s - self._smooth_s + 1e-6:
+            self._recent.popleft()
+        smooth = float(np.mean([score for _, score in self._recent]))
+        self._smooth.append(smooth)
+        insort(self._sorted, smooth)
+        if len(self._smooth) > MOST_SCORES:
+            del self._sorted[bisect_left(self._sorted, self._smooth.popleft())]
+        below, share = divmod(self._quantile * (len(self._sorted) - 1), 1)
+        low, high = self._sorted[int(below)], self._sorted[min(int(below) + 1, len(self._sorted) - 1)]
+        return smooth - (low + share * (high - low))
 
 
 def running_reference(
@@ -36,9 +65,8 @@ def running_reference(
     >>> running_reference(np.array([1.0, 1.0, 3.0]), np.array([0.0, 60.0, 120.0])).round(6).tolist()
     [0.0, 0.0, 2.0]
     """
-    first = np.searchsorted(start_s, start_s - smooth_s + 1e-6)
-    smooth = np.array([score[begin : end + 1].mean() for end, begin in enumerate(first)])
-    return np.array([value - np.quantile(smooth[: k + 1], quantile) for k, value in enumerate(smooth)])
+    reference = RunningReference(quantile, smooth_s)
+    return np.array([reference(*pair) for pair in zip(score, start_s, strict=True)])
 
 
 def budget_threshold(score: np.ndarray, budget: float = BUDGET) -> float:

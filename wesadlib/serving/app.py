@@ -10,19 +10,26 @@ from typing import Annotated, Any
 from fastapi import APIRouter, FastAPI, Header, Query, Request, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import HTMLResponse
+from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4
 from pydantic import BaseModel
-from pydantic.json_schema import models_json_schema
 from starlette.exceptions import HTTPException
 
 from wesadlib import __version__
 from wesadlib.errors import InputError
-from wesadlib.serving import schemas, v2, wire
-from wesadlib.serving.drift_store import drift_router
-from wesadlib.serving.guard import Guard
-from wesadlib.serving.metrics import MetricsMiddleware, metrics_router
+from wesadlib.serving import schemas, stream_messages, v2, wire
+from wesadlib.serving.guard import Guard, body_problem, handle_problems, respond, unusable
+from wesadlib.serving.metrics import MetricsMiddleware
 from wesadlib.serving.page import page_router
-from wesadlib.serving.problems import body_problem, handle_problems, respond, unusable
-from wesadlib.serving.schemas import Answer, Answers, Health, ModelDescription, PersonId, Problem, RestAnswer
+from wesadlib.serving.schemas import (
+    Answer,
+    Answers,
+    DriftReport,
+    Health,
+    ModelDescription,
+    PersonId,
+    Problem,
+    RestAnswer,
+)
 from wesadlib.serving.service import REST_HEADER, Service
 from wesadlib.serving.stream import Streams, stream_router
 from wesadlib.serving.wire import BodyError, Form, Samples
@@ -37,20 +44,14 @@ _REFUSALS = {
     500: "The server failed.",
     503: "No room at this moment, no answer in time, or not ready; `retry-after` says when to ask again.",
 }
-#: Bodies and messages that are read by hand, so that FastAPI does not know their models.
-_MODELS = (
-    schemas.Batch,
-    schemas.PackedBatch,
-    v2.InferenceRequest,
-    schemas.Start,
-    schemas.SamplesMessage,
-    schemas.PackedSamplesMessage,
-    schemas.End,
-    schemas.Ready,
-    schemas.StreamPrediction,
-)
+#: Bodies that are read by hand, so that FastAPI does not know their models.
+_MODELS = (schemas.Batch, schemas.PackedBatch, v2.InferenceRequest, *stream_messages.MESSAGES.values())
+#: Routes that answer without a token.
+_OPEN: dict[str, Any] = {"openapi_extra": {"security": []}}
 #: Bytes of a body in MessagePack that is read beside the event loop: a window of the chest is smaller.
 _LARGE = 2**21
+#: Seconds for which drift is not computed again, however often it is asked for, or the metrics are.
+_DRIFT_AGE_S, _DRIFT_METRICS_AGE_S = 1.0, 60.0
 
 Person = Annotated[PersonId | None, Query()]
 RestToken = Annotated[str | None, Header(alias=REST_HEADER, description="the person's rest, from `POST /rest`")]
@@ -75,7 +76,9 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         title="wesadlib",
         lifespan=live,
         version=__version__,
-        description="A state with its probability, or a refusal with its reasons, for windows of wearable signals.",
+        description="A state with its probability, or a refusal with its reasons, for windows of wearable signals. "
+        "Bodies are JSON or MessagePack, and so is their answer. The messages of `WS /stream` are described at "
+        "`GET /stream-messages`; they are in the schemas here too.",
         docs_url=None,
         redoc_url=None,
         # A redirect would name whatever host the request named.
@@ -83,14 +86,13 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         responses={status: {"model": Problem, "description": text} for status, text in _REFUSALS.items()},
         generate_unique_id_function=lambda route: route.name.removeprefix("get_"),
     )
+    app.state.service = service
     handle_problems(app)
     for router in (
         about_router(service),
         predict_router(service),
         v2.inference_router(service),
         stream_router(streams),
-        drift_router(service.drift),
-        metrics_router(service.metrics, service.drift),
         page_router(service),
     ):
         app.include_router(router)
@@ -108,17 +110,17 @@ def predict_router(service: Service) -> APIRouter:
     @router.post("/predict", **_take(Answer, schemas.Window, schemas.PackedWindow))
     async def predict(request: Request, person: Person = None, wesad_rest: RestToken = None) -> Response:
         """Answer one window: a state with probabilities, or `rejected` with the reasons where its quality is poor."""
-        form, window = await _read(service, request, wire.read_window)
-        (result,) = await service.answer([window], rest=wesad_rest, person=person)
-        return _respond(result, form) if isinstance(result, Answer) else respond(unusable(result))
+        form, window = await _read(request, wire.read_window)
+        ((answer, *_),) = await service.answer([window], rest=wesad_rest, person=person)
+        return _respond(answer, form) if isinstance(answer, Answer) else respond(unusable(answer))
 
     @router.post("/predict/batch", **_take(Answers, schemas.Batch, schemas.PackedBatch))
     async def predict_batch(request: Request, person: Person = None, wesad_rest: RestToken = None) -> Response:
         """Answer many windows in their order, each by itself: one that cannot be used has a problem in its place."""
-        form, windows = await _read(service, request, wire.read_windows, service.settings.max_windows)
+        form, windows = await _read(request, wire.read_windows)
         usable = [window for window in windows if not isinstance(window, BodyError)]
         results = iter(await service.answer(usable, rest=wesad_rest, person=person))
-        parts = [body_problem(part) if isinstance(part, BodyError) else next(results) for part in windows]
+        parts = [body_problem(part) if isinstance(part, BodyError) else next(results).answer for part in windows]
         parts = [unusable(part) if isinstance(part, dict) else part for part in parts]
         return _respond(Answers.model_construct(results=parts), form)
 
@@ -128,7 +130,7 @@ def predict_router(service: Service) -> APIRouter:
 
         The token holds a few means over the windows, signed and dated; the server keeps nothing.
         """
-        form, windows = await _read(service, request, wire.read_windows, service.settings.max_windows)
+        form, windows = await _read(request, wire.read_windows)
         response = _respond(await _sign_rest(service, windows), form)
         response.headers["cache-control"] = "no-store"
         return response
@@ -137,15 +139,15 @@ def predict_router(service: Service) -> APIRouter:
 
 
 def about_router(service: Service) -> APIRouter:
-    """Make the routes that say what is served."""
+    """Make the routes that say what is served, to whom, and how it goes."""
     router = APIRouter()
 
-    @router.get("/health")
+    @router.get("/health", **_OPEN)
     async def health() -> Health:
         """Say that the server answers."""
         return Health(model_version=service.bundle.version)
 
-    @router.get("/ready")
+    @router.get("/ready", **_OPEN)
     async def ready() -> Health:
         """Say that the model is loaded and has answered its own example."""
         service.require_ready()
@@ -155,6 +157,25 @@ def about_router(service: Service) -> APIRouter:
     async def model() -> ModelDescription:
         """Describe the served model: channels, units, window, states, thresholds, scores with their protocol."""
         return ModelDescription(**{name: value for name, value in service.bundle.config.items() if name != "files"})
+
+    @router.get("/drift")
+    async def drift() -> DriftReport:
+        """Say whether the people of late, over all replicas, look like those that the model was trained on."""
+        return await service.drift.report(_DRIFT_AGE_S)
+
+    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
+    async def metrics() -> Response:
+        """Counts of all replicas on this machine, for Prometheus; gauges of those that run."""
+        report = None
+        with suppress(HTTPException):
+            report = await service.drift.report(_DRIFT_METRICS_AGE_S)
+        text = await asyncio.to_thread(service.metrics.expose, report)
+        return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    @router.get("/stream-messages", name="stream_messages")
+    async def describe_messages() -> dict[str, Any]:
+        """Describe the messages of `WS /stream`, in AsyncAPI's form."""
+        return stream_messages.describe_stream(__version__)
 
     @router.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
@@ -168,30 +189,32 @@ async def _sign_rest(service: Service, windows: list[Samples | BodyError]) -> Re
     bundle, signer = service.bundle, service.signer
     if not bundle.supports_rest:
         raise HTTPException(409, "This model does not use a person's rest.")
-    reasons = {row: str(window) for row, window in enumerate(windows) if isinstance(window, BodyError)}
-    readable = [row for row in range(len(windows)) if row not in reasons]
-    for row, answer in zip(readable, await service.answer([windows[row] for row in readable]), strict=True):
-        if not isinstance(answer, Answer):
-            reasons[row] = "; ".join(f"{name}: {problem}" for name, problem in answer.items())
-        elif answer.status == "rejected":
-            reasons[row] = "; ".join(answer.reasons)
-    usable = [windows[row] for row in readable if row not in reasons]
+    answers = iter(await service.answer([window for window in windows if not isinstance(window, BodyError)]))
+    usable, items = [], []
+    for row, window in enumerate(windows):
+        answer = window if isinstance(window, BodyError) else next(answers).answer
+        if isinstance(answer, Answer) and answer.status == "ok":
+            usable.append(window)
+            continue
+        reasons = answer.reasons if isinstance(answer, Answer) else [str(answer)]
+        if isinstance(answer, dict):
+            reasons = [f"{name}: {problem}" for name, problem in answer.items()]
+        items.append(schemas.ProblemItem(name=f"windows.{row}", detail="; ".join(reasons)))
     try:
-        values = await service.in_thread(bundle.rest_values, usable)
+        values = await asyncio.to_thread(bundle.rest_values, usable)
     except InputError as error:
-        items = [schemas.ProblemItem(name=f"windows.{row}", detail=reasons[row]) for row in sorted(reasons)]
         raise BodyError(str(error), items) from None
     expires = (datetime.now(UTC) + timedelta(hours=signer.age_h)).isoformat(timespec="seconds")
     token = signer.sign(values, bundle.version)
     return RestAnswer(token=token, windows=len(usable), expires=expires, model_version=bundle.version)
 
 
-async def _read(service: Service, request: Request, read: Any, *arguments: Any) -> tuple[Form, Any]:
+async def _read(request: Request, read: Any) -> tuple[Form, Any]:
     form = _form(request)
     body = await request.body()
     if form == "binary" and len(body) < _LARGE:
-        return form, read(body, form, *arguments)
-    return form, await service.in_thread(read, body, form, *arguments)
+        return form, read(body, form)
+    return form, await asyncio.to_thread(read, body, form)
 
 
 def _form(request: Request) -> Form:
@@ -212,26 +235,20 @@ def _respond(answer: BaseModel, form: Form) -> Response:
 def _take(answer: type[BaseModel], *models: type[BaseModel]) -> dict[str, Any]:
     """Say of a route, whose body is read by hand, which models the body has in which form, and what may be refused."""
     body = {
-        name: {"schema": _refer(model), "example": model.model_config["json_schema_extra"]["examples"][0]}
+        name: {"schema": schemas.refer(model), "example": model.model_config["json_schema_extra"]["examples"][0]}
         for name, model in zip(wire.CONTENT_TYPES.values(), models, strict=True)
     }
-    answered = {"model": answer, "content": {wire.CONTENT_TYPES["binary"]: {"schema": _refer(answer)}}}
+    answered = {"model": answer, "content": {wire.CONTENT_TYPES["binary"]: {"schema": schemas.refer(answer)}}}
     return {
         "responses": {200: answered} | {status: {"model": Problem} for status in (409, 413, 415, 422, 499)},
         "openapi_extra": {"requestBody": {"required": True, "content": body}},
     }
 
 
-def _refer(model: type[BaseModel]) -> dict[str, str]:
-    return {"$ref": f"#/components/schemas/{model.__name__}"}
-
-
 def _describe(openapi: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     description = openapi()
-    named = [(model, "validation") for model in _MODELS]
-    _, definitions = models_json_schema(named, ref_template="#/components/schemas/{model}")
     components = description["components"]
-    components["schemas"] |= definitions["$defs"]
+    components["schemas"] |= schemas.define(_MODELS)
     components["securitySchemes"] = {"bearer": {"type": "http", "scheme": "bearer"}}
     # Where a server was started without a token, it asks for none.
     description["security"] = [{"bearer": []}, {}]

@@ -16,6 +16,7 @@ from tenacity import AsyncRetrying
 
 from wesadlib.data import Recording
 from wesadlib.errors import InputError
+from wesadlib.quality.recordings import to_known_scale
 from wesadlib.serving import wire
 from wesadlib.serving.calls import check, retries, trust
 from wesadlib.serving.schemas import (
@@ -26,10 +27,10 @@ from wesadlib.serving.schemas import (
     ModelDescription,
     Problem,
     RestAnswer,
-    StreamPrediction,
 )
 from wesadlib.serving.settings import is_loopback
 from wesadlib.serving.stream_client import AsyncStream, Stream
+from wesadlib.serving.stream_messages import StreamPrediction
 
 #: One window, as `predict` takes it: samples of each channel, and its rate.
 Window = tuple[Mapping[str, Any], Mapping[str, float]]
@@ -154,14 +155,7 @@ class AsyncClient:
         return AsyncStream(self.url, rates_hz, retry_s=self._retry_s, http=self._keywords, **start)
 
     async def replay(
-        self,
-        recording: Recording,
-        *,
-        speed: float | None = None,
-        chunk_s: float = 1.0,
-        hop_s: float = 5.0,
-        rest: str | None = None,
-        person: str | None = None,
+        self, recording: Recording, *, speed: float | None = None, chunk_s: float = 1.0, **start: Any
     ) -> list[StreamPrediction]:
         """Stream a recording, `chunk_s` seconds at once, and gather what is said of it.
 
@@ -171,16 +165,15 @@ class AsyncClient:
         names = list((await self.model()).channels)
         if absent := [name for name in names if name not in recording.signals]:
             raise InputError(f"{recording.subject}: the recording has no channel {absent[0]}, which the model needs.")
-        signals = {name: recording.signals[name].to_numpy() for name in names}
-        rates_hz = {name: float(recording.signals[name].attrs["rate_hz"]) for name in names}
+        signals = to_known_scale(recording).signals
+        rates_hz = {name: float(signals[name].attrs["rate_hz"]) for name in names}
         chunks = math.ceil(max(len(signals[name]) / rates_hz[name] for name in names) / chunk_s)
-        async with self.stream(rates_hz, hop_s=hop_s, rest=rest, person=person) as stream:
+        async with self.stream(rates_hz, **start) as stream:
             begun = time.monotonic()
             for k in range(chunks):
                 await asyncio.sleep(begun + (k + 1) * chunk_s / speed - time.monotonic() if speed else 0)
-                begin_s, end_s = k * chunk_s, (k + 1) * chunk_s
-                parts = {n: signals[n][round(begin_s * rate) : round(end_s * rate)] for n, rate in rates_hz.items()}
-                await stream.send(parts)
+                spans = {n: slice(round(k * chunk_s * r), round((k + 1) * chunk_s * r)) for n, r in rates_hz.items()}
+                await stream.send({name: signals[name].values[span] for name, span in spans.items()})
             await stream.end()
             return [prediction async for prediction in stream]
 
@@ -218,11 +211,8 @@ class AsyncClient:
         self, path: str, body: bytes, form: wire.Form, rest: str | None = None, person: str | None = None
     ) -> dict[str, Any]:
         headers = {"content-type": wire.CONTENT_TYPES[form]} | ({"wesad-rest": rest} if rest else {})
-        response = await self._send(
-            "POST", path, content=body, headers=headers, params={"person": person} if person else {}
-        )
-        binary = response.headers["content-type"] == wire.CONTENT_TYPES["binary"]
-        return wire.read(response.content, "binary" if binary else "json")
+        params = {"person": person} if person else {}
+        return wire.read((await self._send("POST", path, content=body, headers=headers, params=params)).content, form)
 
     async def _get(self, path: str, retry_s: float | None = None) -> dict[str, Any]:
         return (await self._send("GET", path, retry_s)).json()

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
     from ray import serve
 
-__all__ = ["Server", "build", "deploy"]
-
 #: Serve's options where a file has no others.
 _OPTIONS = {
     # A bundle with which a replica did not come up so often never lets one come up.
@@ -51,16 +49,15 @@ class Server:
 
         from wesadlib.bundle import load_bundle
         from wesadlib.serving.drift_store import Drift
-        from wesadlib.serving.metrics import Metrics
         from wesadlib.serving.service import Service
 
         given = Settings(**settings)
         self._token = read_secret(given.token_variable)
-        bundle = load_bundle(given.bundle)
+        bundle = load_bundle(given.folder)
         # Batches are what is computed at the same time; within one, threads would only wait for each other.
         threadpool_limits(1)
-        drift = Drift(bundle, given, reach_drift_store(given))
-        self.service = Service(bundle, given, Metrics(bundle), drift, rest_key)
+        drift = Drift(bundle, given.drift_windows, reach_drift_store(given.drift_windows))
+        self.service = Service(bundle, given, drift, rest_key)
 
     def __serve_build_asgi_app__(self) -> "FastAPI":
         """Make the app in the replica, where the bundle is."""
@@ -69,7 +66,7 @@ class Server:
         return make_app(self.service, self._token)
 
 
-def reach_drift_store(settings: Settings) -> Callable[..., Awaitable[Any]]:
+def reach_drift_store(windows: int) -> Callable[..., Awaitable[Any]]:
     """The one store of an application: an actor of no replica's, which Ray starts anew, empty, where it fails."""
     import ray
     from ray import serve
@@ -79,7 +76,7 @@ def reach_drift_store(settings: Settings) -> Callable[..., Awaitable[Any]]:
 
     options = {"name": "drift", "namespace": serve.get_replica_context().app_name, "get_if_exists": True}
     remote = ray.remote(DriftStore).options(num_cpus=0, lifetime="detached", max_restarts=-1, **options)
-    store = remote.remote(settings.drift_windows, settings.drift_windows_per_person)
+    store = remote.remote(windows)
 
     async def call(name: str, *arguments: Any) -> Any:
         try:
@@ -92,7 +89,7 @@ def reach_drift_store(settings: Settings) -> Callable[..., Awaitable[Any]]:
 
 
 def build(args: Settings) -> "serve.Application":
-    """Make the application; Ray Serve's tools call it with ``args`` of the file."""
+    """Make the application; Ray Serve's tools call it with ``args`` of the file, and need its type to check them."""
     return deploy(args, {})
 
 

@@ -1,16 +1,14 @@
-"""`GET /drift`: whether the people of late look like the cohort that the model was trained on, over all replicas.
+"""Whether the people of late look like the cohort that the model was trained on, over all replicas: `GET /drift`.
 
 What is kept of a window are its features, in memory only, bounded in number, for each person, and by age.
 """
 
 import asyncio
 import math
-import random
 import time
 from collections import Counter, OrderedDict, deque
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -19,18 +17,14 @@ from starlette.exceptions import HTTPException
 # What else is needed is imported where it is: the process that only keeps features stays small.
 if TYPE_CHECKING:
     import pandas as pd
-    from fastapi import APIRouter
 
-    from wesadlib.bundle import Bundle
+    from wesadlib.bundle import Bundle, Result
     from wesadlib.serving.schemas import DriftReport
-    from wesadlib.serving.settings import Settings
-
-__all__ = ["Drift", "DriftStore", "Rows", "drift_router"]
 
 #: Seconds between two reports to the store, and the most windows whose features wait for one.
 _PUSH_S, _MOST_WAITING = 1.0, 10_000
-#: Seconds for which a report is not made again, however often it is asked for; after which a person is forgotten.
-_AGE_S, _PERSON_AGE_S = 1.0, 24 * 3600.0
+#: Most windows of one person that are kept, and seconds after which a person is forgotten.
+_MOST_OF_ONE, _PERSON_AGE_S = 200, 24 * 3600.0
 
 
 class Rows(NamedTuple):
@@ -41,54 +35,41 @@ class Rows(NamedTuple):
     unnamed: int
 
 
-@dataclass
-class _Person:
-    rows: list[np.ndarray] = field(default_factory=list)
-    windows: int = 0
-    last: float = 0.0
-
-
 class DriftStore:
     """Features of windows, bounded in all, for each person, and by the time since a person was last heard of.
 
-    Of a person who has more windows than are kept each has the same chance to be among those. Where there are too many
-    in all, whoever was not heard of for longest leaves with all windows.
+    Of a person the last windows are kept. Where there are too many in all, whoever was not heard of for longest leaves
+    with all windows.
     """
 
-    def __init__(self, windows: int, windows_per_person: int, clock: Callable[[], float] = time.time):
-        self._windows, self._windows_per_person, self._clock = windows, min(windows_per_person, windows), clock
-        self._people: OrderedDict[tuple[str, str], _Person] = OrderedDict()
+    def __init__(self, windows: int, most_of_one: int = _MOST_OF_ONE, clock: Callable[[], float] = time.time):
+        self._windows, self._most_of_one, self._clock = windows, min(most_of_one, windows), clock
+        self._people: OrderedDict[tuple[str, str], deque[np.ndarray]] = OrderedDict()
+        self._last: dict[tuple[str, str], float] = {}
         self._unnamed: Counter[str] = Counter()
 
     def add(self, version: str, people: Sequence[str], features: np.ndarray, unnamed: int = 0) -> None:
         """Add windows (window, feature) that a model version answered, and the number of those of nobody."""
         self._unnamed[version] += unnamed
         for name, row in zip(people, np.asarray(features, np.float32), strict=True):
+            key = version, name
             # A copy: a view would keep alive all that came with it.
-            self._add((version, name), row.copy())
-        while sum(len(person.rows) for person in self._people.values()) > self._windows:
-            self._people.popitem(last=False)
+            self._people.setdefault(key, deque(maxlen=self._most_of_one)).append(row.copy())
+            self._people.move_to_end(key)
+            self._last[key] = self._clock()
         self._sweep()
 
-    def _add(self, key: tuple[str, str], row: np.ndarray) -> None:
-        person = self._people.setdefault(key, _Person())
-        self._people.move_to_end(key)
-        person.windows += 1
-        person.last = self._clock()
-        if len(person.rows) < self._windows_per_person:
-            person.rows.append(row)
-        elif (place := random.randrange(person.windows)) < len(person.rows):
-            person.rows[place] = row
-
     def _sweep(self) -> None:
-        oldest = self._clock() - _PERSON_AGE_S
-        while self._people and next(iter(self._people.values())).last < oldest:
-            self._people.popitem(last=False)
+        kept, oldest = sum(map(len, self._people.values())), self._clock() - _PERSON_AGE_S
+        while self._people and (kept > self._windows or self._last[next(iter(self._people))] < oldest):
+            key, rows = self._people.popitem(last=False)
+            kept -= len(rows)
+            del self._last[key]
 
     def rows(self, version: str) -> Rows:
         """All that is kept of a model version."""
         self._sweep()
-        kept = [(name, row) for (of, name), person in self._people.items() if of == version for row in person.rows]
+        kept = [(name, row) for (of, name), rows in self._people.items() if of == version for row in rows]
         features = np.stack([row for _, row in kept]) if kept else np.empty((0, 0), np.float32)
         return Rows([name for name, _ in kept], features, self._unnamed[version])
 
@@ -99,10 +80,10 @@ class Drift:
     The methods of a store in another process are awaited by `call`, with their names and arguments.
     """
 
-    def __init__(self, bundle: "Bundle", settings: "Settings", call: Callable[..., Awaitable[Any]] | None = None):
+    def __init__(self, bundle: "Bundle", windows: int, call: Callable[..., Awaitable[Any]] | None = None):
         self._bundle = bundle
         self._columns = _find_columns(bundle)
-        self._call = call or _local(DriftStore(settings.drift_windows, settings.drift_windows_per_person))
+        self._call = call or _local(DriftStore(windows))
         self._waiting: deque[tuple[str | None, np.ndarray]] = deque(maxlen=_MOST_WAITING)
         self._lock = asyncio.Lock()
         self._report: DriftReport | None = None
@@ -110,7 +91,7 @@ class Drift:
 
     def add(
         self,
-        results: Sequence[Any],
+        results: Sequence["Result"],
         *,
         person: str | None = None,
         session: str | None = None,
@@ -126,10 +107,8 @@ class Drift:
         # No identifier of a person has a blank in it.
         name = person or (session and f"stream {session}")
         for row, result in enumerate(results):
-            features = getattr(result, "features", None)
-            if features is None or (start_s is not None and hop_s and not self._is_apart(start_s[row], hop_s)):
-                continue
-            self._waiting.append((name, np.asarray(features, np.float32)[self._columns]))
+            if result.features is not None and (not start_s or self._is_apart(start_s[row], hop_s)):
+                self._waiting.append((name, np.asarray(result.features, np.float32)[self._columns]))
 
     def _is_apart(self, start_s: float, hop_s: float) -> bool:
         # By the place in the stream alone, so that any replica that goes on with the stream counts alike.
@@ -181,40 +160,36 @@ def _find_columns(bundle: "Bundle") -> list[int]:
 def compare_rows(bundle: "Bundle", rows: Rows) -> "DriftReport":
     """Compare windows of late, with the features that the bundle's threshold names, with the bundle's reference."""
     from wesadlib.drift import LEAST_WINDOWS, report
-    from wesadlib.serving.schemas import DriftFeature, DriftReport
+    from wesadlib.serving.schemas import DriftReport
 
     threshold = bundle.config["drift_threshold"] if _find_columns(bundle) else {}
     counts = Counter(rows.people)
     people = [name for name, windows in counts.items() if windows >= LEAST_WINDOWS]
-    needed = threshold.get("people")
-    values: dict[str, Any] = {
-        "model_version": bundle.version,
-        "people": len(people),
-        "people_needed": needed,
-        "streams": sum(" " in name for name in people),
-        "windows": sum(counts[name] for name in people),
-        "windows_needed": LEAST_WINDOWS,
-        "people_with_fewer": len(counts) - len(people),
-        "windows_without_person": rows.unnamed,
-        "threshold": threshold.get("threshold"),
-        "false_alarm_rate": threshold.get("false_alarm_rate"),
-        "statistic": None,
-        "alarm": None,
-        "table": [],
-    }
+    values: dict[str, Any] = {"statistic": None, "alarm": None, "table": []}
     if not threshold:
         values["note"] = "Drift cannot be judged: this bundle holds no reference for it."
-    elif len(people) < needed:
+    elif len(people) < threshold["people"]:
         values["note"] = (
-            f"Drift cannot be judged yet: it takes at least {needed} people with at least {LEAST_WINDOWS} windows "
-            f"each; so far: {len(people)}."
+            f"Drift cannot be judged yet: it takes at least {threshold['people']} people with at least {LEAST_WINDOWS} "
+            f"windows each; so far: {len(people)}."
         )
     else:
-        found = report(bundle.reference, _tabulate(rows, people, threshold["features"]), threshold)
-        table = found["table"].astype(object).where(found["table"].notna(), None).to_dict("records")
-        values |= {name: found[name] for name in ("statistic", "alarm", "note")}
-        values["table"] = [DriftFeature(**row) for row in table]
-    return DriftReport(**values)
+        compared = report(bundle.reference, _tabulate(rows, people, threshold["features"]), threshold)
+        values = {name: compared[name] for name in ("statistic", "alarm", "note", "table")}
+        values["table"] = values["table"].astype(object).where(values["table"].notna(), None).to_dict("records")
+    return DriftReport(
+        model_version=bundle.version,
+        people=len(people),
+        people_needed=threshold.get("people"),
+        streams=sum(" " in name for name in people),
+        windows=sum(counts[name] for name in people),
+        windows_needed=LEAST_WINDOWS,
+        people_with_fewer=len(counts) - len(people),
+        windows_without_person=rows.unnamed,
+        threshold=threshold.get("threshold"),
+        false_alarm_rate=threshold.get("false_alarm_rate"),
+        **values,
+    )
 
 
 def _tabulate(rows: Rows, people: list[str], features: list[str]) -> "pd.DataFrame":
@@ -226,19 +201,3 @@ def _tabulate(rows: Rows, people: list[str], features: list[str]) -> "pd.DataFra
     table.insert(0, "subject", [numbers.get(name, -1) for name in rows.people])
     table.insert(1, "start_s", math.nan)
     return table[table["subject"] >= 0].reset_index(drop=True)
-
-
-def drift_router(drift: Drift) -> "APIRouter":
-    """The route."""
-    from fastapi import APIRouter
-
-    from wesadlib.serving.schemas import DriftReport, Problem
-
-    router = APIRouter()
-
-    @router.get("/drift", responses={503: {"model": Problem}})
-    async def get_drift() -> DriftReport:
-        """Say whether the people of late, over all replicas, look like those that the model was trained on."""
-        return await drift.report(_AGE_S)
-
-    return router

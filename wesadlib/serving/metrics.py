@@ -1,4 +1,4 @@
-"""`GET /metrics`: what the replicas of one machine count, in Prometheus' form.
+"""What the replicas of one machine count, in Prometheus' form: `GET /metrics`.
 
 No label holds a path, a person or a session. Where ``PROMETHEUS_MULTIPROC_DIR`` is set, replicas count in files of that
 folder, and any of them answers for all; without it a process answers for itself.
@@ -7,31 +7,19 @@ folder, and any of them answers for all; without it a process answers for itself
 import asyncio
 import os
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from types import SimpleNamespace
 
 import psutil
-from fastapi import APIRouter, Response
-from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, Counter, Gauge, Histogram, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
-from prometheus_client.registry import Collector
-from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from wesadlib.serving.drift_store import Drift
+from wesadlib.bundle import Answer, Bundle, Result
 from wesadlib.serving.schemas import DriftReport
 
-if TYPE_CHECKING:
-    from wesadlib.bundle import Bundle
-
-__all__ = ["Metrics", "MetricsMiddleware", "metrics_router"]
-
-_FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-#: Seconds for which drift is not computed again, however often the metrics are asked for.
-_DRIFT_AGE_S = 60.0
 _SECONDS = (0.001, 0.002, 0.005, 0.01, 0.015, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _SIZES = (1, 2, 4, 8, 16, 32, 64, 128, 256)
 #: Close codes that are told apart: whoever connects may send any number.
@@ -52,61 +40,38 @@ _DRIFT = {
 class Metrics:
     """What a replica counts; the name and the version of its model label what comes of windows."""
 
-    def __init__(self, bundle: "Bundle"):
+    def __init__(self, bundle: Bundle):
         self._registry = registry = CollectorRegistry()
-        self._model = (str(bundle.config["model"]), bundle.version[:12])
+        self._model = model = (str(bundle.config["model"]), bundle.version[:12])
 
         def counter(name: str, text: str, *labels: str) -> Counter:
             return Counter(f"wesad_{name}", text, labels, registry=registry)
 
         def gauge(name: str, text: str, mode: str = "livesum") -> Gauge:
-            return Gauge(f"wesad_{name}", text, _MODEL, registry=registry, multiprocess_mode=mode).labels(*self._model)
+            return Gauge(f"wesad_{name}", text, _MODEL, registry=registry, multiprocess_mode=mode).labels(*model)
 
-        self._requests = counter("requests", "Requests; 499: the caller hung up.", "route", "status")
-        self._seconds = Histogram(
-            "wesad_request_seconds", "From request to answer.", ["route"], buckets=_SECONDS, registry=registry
-        )
-        self._sizes = Histogram(
-            "wesad_batch_windows", "Windows that were computed together.", _MODEL, buckets=_SIZES, registry=registry
-        ).labels(*self._model)
+        def histogram(name: str, text: str, buckets: Sequence[float], *labels: str) -> Histogram:
+            return Histogram(f"wesad_{name}", text, labels, buckets=buckets, registry=registry)
+
+        self.requests = counter("requests", "Requests; 499: the caller hung up.", "route", "status")
+        self.request_seconds = histogram("request_seconds", "From request to answer.", _SECONDS, "route")
+        sizes = histogram("batch_windows", "Windows that were computed together.", _SIZES, *_MODEL)
+        self.batch_windows = sizes.labels(*model)
         self._outcomes = counter(
             "windows", "Windows: answered, abstained from, rejected for their quality, unusable.", *_MODEL, "outcome"
         )
         self._states = counter("states", "Answers by state, without those abstained from.", *_MODEL, "state")
         self._rejections = counter("rejections", "Reasons of rejected windows.", *_MODEL, "channel", "rule")
-        self._ended_streams = counter("streams_ended", "Streams by close code.", "code")
-        self._open_streams = gauge("streams_open", "Streams that are open.")
-        self._waiting = gauge("queue_windows", "Windows that wait to be computed.")
-        gauge("model_info", "The model that answers.", "livemax").set(1)
+        self.ended_streams = counter("streams_ended", "Streams by close code.", "code")
+        self.open_streams = gauge("streams_open", "Streams that are open.")
+        self.queue_windows = gauge("queue_windows", "Windows that wait to be computed.")
+        gauge("model_info", "The model that answers, by process.", "liveall").set(1)
 
-    def request(self, route: str, status: int, seconds: float) -> None:
-        """Count a request by the template of its route."""
-        self._requests.labels(route, str(status)).inc()
-        self._seconds.labels(route).observe(seconds)
-
-    def batch(self, windows: int) -> None:
-        """Count windows that are computed together."""
-        if windows:
-            self._sizes.observe(windows)
-
-    def queue(self, windows: int) -> None:
-        """Set how many windows wait."""
-        self._waiting.set(windows)
-
-    def streams(self, change: int) -> None:
-        """Count a stream that began (1) or ended (-1)."""
-        self._open_streams.inc(change)
-
-    def stream_ended(self, code: str) -> None:
-        """Count a stream by its close code."""
-        self._ended_streams.labels(code).inc()
-
-    def answered(self, results: Sequence[Any]) -> None:
-        """Count windows by what came of them: an answer, or problems by channel, or either as `answer` of a result."""
-        for result in results:
-            answer = getattr(result, "answer", result)
+    def count_results(self, results: Sequence[Result]) -> None:
+        """Count windows by what came of them."""
+        for answer in (result.answer for result in results):
             outcome = "unusable"
-            if not isinstance(answer, Mapping):
+            if isinstance(answer, Answer):
                 outcome = "rejected" if answer.status == "rejected" else "abstained" if answer.abstained else "answered"
             self._outcomes.labels(*self._model, outcome).inc()
             if outcome == "answered":
@@ -118,71 +83,23 @@ class Metrics:
 
     def expose(self, drift: DriftReport | None = None) -> bytes:
         """All counts, of all replicas that count in the same folder, in Prometheus' text format."""
-        pids, registry = [os.getpid()], self._registry
-        if folder := os.environ.get(_FOLDER):
-            pids, registry = _live_replicas(Path(folder)), CollectorRegistry()
-            MultiProcessCollector(registry, folder)
-        others = CollectorRegistry()
-        others.register(_Families([*_process_families(pids), *(_drift_families(drift, self._model) if drift else ())]))
-        return generate_latest(registry) + generate_latest(others)
+        registry, families = self._registry, []
+        if folder := os.environ.get("PROMETHEUS_MULTIPROC_DIR"):
+            _forget_dead(Path(folder))
+            MultiProcessCollector(registry := CollectorRegistry(), folder)
+        for name, text in _DRIFT.items():
+            # Neither a statistic nor an alarm where drift cannot be judged.
+            if (value := getattr(drift, name, None)) is not None:
+                families.append(GaugeMetricFamily(f"wesad_drift_{name}", text, labels=_MODEL))
+                families[-1].add_metric(self._model, float(value))
+        return generate_latest(registry) + generate_latest(SimpleNamespace(collect=lambda: families))
 
 
-def _live_replicas(folder: Path) -> list[int]:
-    """Processes that count in a folder and run; gauges of those that do not are removed, their counts stay."""
-    pids = {int(path.stem.rpartition("_")[2]) for path in folder.glob("*.db")}
-    for pid in pids:
+def _forget_dead(folder: Path) -> None:
+    """Remove the gauges of processes that count in a folder and do not run any more; their counts stay."""
+    for pid in {int(path.stem.rpartition("_")[2]) for path in folder.glob("*.db")}:
         if not psutil.pid_exists(pid):
             mark_process_dead(pid, str(folder))
-    return sorted(pid for pid in pids if psutil.pid_exists(pid))
-
-
-def _process_families(pids: Iterable[int]) -> list[Metric]:
-    resident = GaugeMetricFamily("process_resident_memory_bytes", "Resident memory.", labels=["pid"])
-    cpu = CounterMetricFamily("process_cpu_seconds", "Processor time.", labels=["pid"])
-    files = GaugeMetricFamily("process_open_fds", "Open files.", labels=["pid"])
-    start = GaugeMetricFamily("process_start_time_seconds", "When it started, in Unix seconds.", labels=["pid"])
-    for pid in pids:
-        with suppress(psutil.Error):
-            process = psutil.Process(pid)
-            resident.add_metric([str(pid)], process.memory_info().rss)
-            cpu.add_metric([str(pid)], sum(process.cpu_times()[:2]))
-            files.add_metric([str(pid)], process.num_fds())
-            start.add_metric([str(pid)], process.create_time())
-    return [resident, cpu, files, start]
-
-
-def _drift_families(report: DriftReport, model: Sequence[str]) -> list[Metric]:
-    families = []
-    for name, text in _DRIFT.items():
-        # Neither a statistic nor an alarm where drift cannot be judged.
-        if (value := getattr(report, name)) is not None:
-            families.append(GaugeMetricFamily(f"wesad_drift_{name}", text, labels=_MODEL))
-            families[-1].add_metric(model, float(value))
-    return families
-
-
-class _Families(Collector):
-    def __init__(self, families: Sequence[Metric]):
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
-def metrics_router(metrics: Metrics, drift: Drift) -> APIRouter:
-    """The route, which tells of drift as well where that can be asked."""
-    router = APIRouter()
-
-    @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-    async def get_metrics() -> Response:
-        """Counts of all replicas on this machine, for Prometheus; gauges of those that run."""
-        report = None
-        with suppress(HTTPException):
-            report = await drift.report(_DRIFT_AGE_S)
-        text = await asyncio.to_thread(metrics.expose, report)
-        return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
-
-    return router
 
 
 class MetricsMiddleware:
@@ -195,29 +112,27 @@ class MetricsMiddleware:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Hand a request on."""
         if scope["type"] not in ("http", "websocket"):
-            await self._app(scope, receive, send)
-            return
+            return await self._app(scope, receive, send)
         start = time.perf_counter()
         # Where nothing is answered the app failed. Of a stream what ended it counts.
-        ends, status = ("websocket.close", "websocket.disconnect"), None
+        status = None
 
-        def note(message: Message) -> None:
+        def note(message: Message) -> Message:
             nonlocal status
-            if status is None and message["type"] == "http.response.start":
-                status = message["status"]
-            elif status is None and message["type"] == "http.disconnect":
-                status = _HUNG_UP
-            elif status is None and message["type"] in ends:
-                status = message.get("code", 1000)
-
-        async def noted_receive() -> Message:
-            message = await receive()
-            note(message)
+            if status is None:
+                if message["type"] == "http.response.start":
+                    status = message["status"]
+                elif message["type"] == "http.disconnect":
+                    status = _HUNG_UP
+                elif message["type"] in ("websocket.close", "websocket.disconnect"):
+                    status = message.get("code", 1000)
             return message
 
+        async def noted_receive() -> Message:
+            return note(await receive())
+
         async def noted_send(message: Message) -> None:
-            note(message)
-            await send(message)
+            await send(note(message))
 
         try:
             await self._app(scope, noted_receive, noted_send)
@@ -226,7 +141,8 @@ class MetricsMiddleware:
             raise
         finally:
             if scope["type"] == "websocket":
-                self._metrics.stream_ended(str(status) if status in _CODES else "other")
+                self._metrics.ended_streams.labels(str(status) if status in _CODES else "other").inc()
             else:
                 route = getattr(scope.get("route"), "path", "other")
-                self._metrics.request(route, status or 500, time.perf_counter() - start)
+                self._metrics.requests.labels(route, str(status or 500)).inc()
+                self._metrics.request_seconds.labels(route).observe(time.perf_counter() - start)

@@ -1,14 +1,10 @@
-"""What travels: requests, answers and errors over HTTP, as OpenAPI shows them, and the messages of a stream.
+"""What travels over HTTP: requests, answers and errors, as OpenAPI shows them."""
 
-Over `WS /stream` a client starts, sends samples and ends (:class:`Start`, :class:`SamplesMessage`, :class:`End`), in
-JSON (text frames) or MessagePack (binary frames). The server answers, in the form of the start message, with
-:class:`Ready`, a :class:`StreamPrediction` a window, and at last with an end or with a problem. A stream that dropped
-is started again with `start_s`, anywhere: the server keeps nothing of it.
-"""
-
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field, StringConstraints, WithJsonSchema
+from pydantic.json_schema import models_json_schema
 
 #: The answer to a window is the bundle's own, so that server and book cannot differ.
 from wesadlib.bundle import Answer
@@ -19,8 +15,8 @@ MAX_SAMPLE = 1e9
 MAX_RATE_HZ, MAX_SAMPLES = 100_000, 6_000_000
 #: Most channels of a window, and windows of a batch.
 MAX_CHANNELS, MAX_WINDOWS = 64, 256
-#: Longest signed rest, characters; longest stream, s: no clock that is right counts further.
-MAX_TOKEN, MAX_STREAM_S = 8192, 366 * 86_400.0
+#: Longest signed rest, characters.
+MAX_TOKEN = 8192
 
 #: Its bounds are checked where samples are arrays, in both forms alike.
 Sample = Annotated[float, WithJsonSchema({"type": "number", "minimum": -MAX_SAMPLE, "maximum": MAX_SAMPLE})]
@@ -38,8 +34,6 @@ Channels = Annotated[
     Field(max_length=MAX_CHANNELS, description="channel name, such as wrist_bvp, to its samples"),
 ]
 Windows = Annotated[list[_Item], Field(max_length=MAX_WINDOWS)]
-
-First = Annotated[int, Field(ge=0, le=2**53, description="index of the first sample since the stream's start")]
 
 _TEMPERATURE = [33.1, 33.2, 33.2, 33.1]
 _WINDOW = {"channels": {"wrist_temp": {"rate_hz": 4, "samples": _TEMPERATURE}}}
@@ -198,85 +192,12 @@ class DriftReport(BaseModel):
     table: list[DriftFeature] = Field(description="a row a feature, worst first")
 
 
-class StreamChannel(Strict):
-    """One channel of a stream."""
-
-    rate_hz: RateHz
-
-
-class Start(Strict):
-    """The first message of a client."""
-
-    type: Literal["start"] = "start"
-    channels: Channels[StreamChannel] = Field(description="every channel that the model uses, at any rate")
-    hop_s: float = Field(default=5.0, gt=0, le=3600, description="from one window's start to the next, s")
-    person: PersonId | None = None
-    rest: str | None = Field(default=None, max_length=MAX_TOKEN, description="the person's rest, from `POST /rest`")
-    start_s: float = Field(
-        default=0.0,
-        ge=0,
-        le=MAX_STREAM_S,
-        description="of a stream that dropped: start of the first window that is still wanted, a whole number of hops; "
-        "the samples that the server's `next` names are then sent again",
-    )
+def refer(model: type[BaseModel]) -> dict[str, str]:
+    """A reference to a model's schema in a document."""
+    return {"$ref": f"#/components/schemas/{model.__name__}"}
 
 
-class SamplesOfChannel(Strict):
-    """Samples of one channel that follow each other, in JSON."""
-
-    first: First
-    samples: SampleList
-
-
-class PackedSamplesOfChannel(PackedSamples):
-    """Samples of one channel that follow each other, in MessagePack."""
-
-    first: First
-
-
-class SamplesMessage(Strict):
-    """Samples as they come, of some channels or of all."""
-
-    type: Literal["samples"] = "samples"
-    channels: Channels[SamplesOfChannel]
-
-
-class PackedSamplesMessage(Strict):
-    """:class:`SamplesMessage` in MessagePack."""
-
-    type: Literal["samples"] = "samples"
-    channels: Channels[PackedSamplesOfChannel]
-
-
-class End(Strict):
-    """There is nothing more to come; the server says the same when it has answered what was due, and closes."""
-
-    type: Literal["end"] = "end"
-
-
-class Ready(BaseModel):
-    """The server's first message."""
-
-    type: Literal["ready"] = "ready"
-    model_version: str
-    window_s: float
-    hop_s: float
-    samples_per_s: int = Field(description="samples a second, over all channels, that it takes for long")
-    next: dict[str, int] = Field(description="index of the sample that comes next, by channel")
-
-
-class StreamPrediction(BaseModel):
-    """What is said of one window of a stream.
-
-    Window k covers the time from k times `hop_s`, for `window_s`. It is answered when every channel has reached its
-    end, or when the channel that is furthest ahead is the server's `lag_s` past it: what has not come by then is
-    missing. A window without any sample, inside a gap, is not answered.
-    """
-
-    model_config = ConfigDict(frozen=True)
-
-    type: Literal["prediction"] = "prediction"
-    start_s: float = Field(description="seconds from the stream's start")
-    end_s: float
-    answer: Answer
-    latency_ms: float = Field(description="from reading the message that made the window complete to sending this")
+def define(models: Iterable[type[BaseModel]]) -> dict[str, Any]:
+    """Schemas of models, and of what they consist of."""
+    named = [(model, "validation") for model in dict.fromkeys(models)]
+    return models_json_schema(named, ref_template="#/components/schemas/{model}")[1]["$defs"]

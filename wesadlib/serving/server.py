@@ -29,8 +29,6 @@ from wesadlib.serving.client import Client
 from wesadlib.serving.process import free_port
 from wesadlib.serving.settings import Configuration, make_configuration, require_safe
 
-__all__ = ["free_port", "require_free_port", "running_server", "serve"]
-
 #: Seconds that a server may take to its first answer, on a slow machine too; that all of it may take to end.
 START_S, STOP_S = 600.0, 60.0
 _STARTS = 2
@@ -89,7 +87,7 @@ def running_server(
 def _running(configuration: Configuration, start_s: float) -> Iterator[subprocess.Popen]:
     """A server that answers; where its process ends before that, another is tried."""
     require_safe(configuration.http["host"], configuration.settings)
-    folder = Path(configuration.settings.bundle).resolve()
+    folder = configuration.settings.folder
     read_config(folder)
     settings = configuration.settings.model_copy(update={"bundle": str(folder)})
     configuration = configuration.model_copy(update={"settings": settings})

@@ -7,14 +7,15 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import msgpack
 import numpy as np
 from itsdangerous import BadData, SignatureExpired, URLSafeTimedSerializer
 from starlette.exceptions import HTTPException
 
-from wesadlib.bundle import Answer, Bundle
+from wesadlib.bundle import Bundle, Result
+from wesadlib.bundle.answer import Follower
 from wesadlib.serving.drift_store import Drift
 from wesadlib.serving.metrics import Metrics
 from wesadlib.serving.schemas import MAX_TOKEN
@@ -23,7 +24,8 @@ from wesadlib.serving.wire import Samples, attempt
 
 #: In which later calls bring a person's rest.
 REST_HEADER = "Wesad-Rest"
-T = TypeVar("T")
+#: For how long a free thread waits for more, s.
+_TOGETHER_S = 0.001
 
 
 class Busy(HTTPException):
@@ -76,17 +78,15 @@ class Batcher:
     Ray Serve has a decorator for this, which delays every lone call or makes batches of one. Here whatever is waiting
     when a thread becomes free is its next batch, so that batches grow with the load and a lone call waits for nobody.
     `size` bounds the sum of weights in a batch (a heavier call makes one by itself), `queue_length` of those that wait;
-    where several came together before, a free thread waits `wait_s` for more.
+    where several came together before, a free thread waits a moment for more.
     """
 
-    def __init__(
-        self, compute: Callable[[list], Sequence[Any]], *, threads: int, size: int, wait_s: float, queue_length: int
-    ):
-        self._compute, self._size, self._wait_s, self._queue_length = compute, size, wait_s, queue_length
+    def __init__(self, compute: Callable[[list], Sequence[Any]], threads: int, size: int, queue_length: int):
+        self._compute, self._size, self._queue_length = compute, size, queue_length
         self._executor = ThreadPoolExecutor(threads, thread_name_prefix="answers")
         self._free = threads
-        self._calls: deque[tuple[Any, int, asyncio.Future]] = deque()
         self._several = False
+        self._calls: deque[tuple[Any, int, asyncio.Future]] = deque()
         self._tasks: set[asyncio.Task] = set()
 
     @property
@@ -98,12 +98,11 @@ class Batcher:
         """Compute one call; raises :class:`Busy` when too many are waiting."""
         if (waiting := self.waiting) >= self._queue_length:
             raise Busy(waiting)
-        loop = asyncio.get_running_loop()
-        result = loop.create_future()
+        result = asyncio.get_running_loop().create_future()
         self._calls.append((call, weight, result))
         if self._free:
             self._free -= 1
-            task = loop.create_task(self._work())
+            task = asyncio.create_task(self._work())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
         return await result
@@ -111,12 +110,12 @@ class Batcher:
     async def _work(self) -> None:
         try:
             while self._calls:
-                if self._wait_s and self._several:
-                    await asyncio.sleep(self._wait_s)
+                if self._several:
+                    await asyncio.sleep(_TOGETHER_S)
                 batch = self._take()
                 self._several = len(batch) > 1
                 if batch:
-                    await self._run(*zip(*batch, strict=True))
+                    await self._run(batch)
         finally:
             self._free += 1
 
@@ -124,15 +123,17 @@ class Batcher:
         batch, total = [], 0
         while self._calls and (not total or total + self._calls[0][1] <= self._size):
             call, weight, result = self._calls.popleft()
-            # Whoever has gone is not computed for.
+            # Whoever waited for it may be gone.
             if not result.done():
                 batch.append((call, result))
                 total += weight
         return batch
 
-    async def _run(self, calls: Sequence[Any], waiting: Sequence[asyncio.Future]) -> None:
+    async def _run(self, batch: list[tuple[Any, asyncio.Future]]) -> None:
+        calls, waiting = zip(*batch, strict=True)
+        loop = asyncio.get_running_loop()
         try:
-            results = await asyncio.get_running_loop().run_in_executor(self._executor, self._compute, list(calls))
+            results = await loop.run_in_executor(self._executor, self._compute, list(calls))
         except Exception as error:
             results = [error] * len(waiting)
         for future, result in zip(waiting, results, strict=True):
@@ -143,26 +144,12 @@ class Batcher:
 class Service:
     """A bundle that answers, with what is counted beside it; `rest_key` signs people's rest, alike in all replicas."""
 
-    def __init__(
-        self,
-        bundle: Bundle,
-        settings: Settings,
-        metrics: Metrics | None = None,
-        drift: Drift | None = None,
-        rest_key: str | None = None,
-    ):
+    def __init__(self, bundle: Bundle, settings: Settings, drift: Drift | None = None, rest_key: str | None = None):
         self.bundle, self.settings = bundle, settings
-        self.metrics = metrics or Metrics(bundle)
-        self.drift = drift or Drift(bundle, settings)
+        self.metrics, self.drift = Metrics(bundle), drift or Drift(bundle, settings.drift_windows)
         self.signer = RestSigner(rest_key, settings.rest_age_h)
         self.ready = False
-        self._batcher = Batcher(
-            self._compute,
-            threads=settings.threads,
-            size=settings.batch_size,
-            wait_s=settings.batch_wait_ms / 1e3,
-            queue_length=settings.queue_length,
-        )
+        self._batcher = Batcher(self._compute, settings.threads, settings.batch_size, settings.queue_length)
 
     async def warm_up(self) -> None:
         """Answer the bundle's own example, so that the first request meets nothing for the first time."""
@@ -174,12 +161,18 @@ class Service:
         self.ready = True
 
     async def answer(
-        self, windows: Sequence[Samples], *, rest: str | None = None, **origin: Any
-    ) -> list[Answer | dict[str, str]]:
-        """Answer windows, in order; what is wrong with one, channel by channel, stands in its place.
+        self,
+        windows: Sequence[Samples],
+        *,
+        rest: str | None = None,
+        follower: Follower | None = None,
+        **origin: Any,
+    ) -> list[Result]:
+        """Answer windows, in order; what is wrong with one, channel by channel, stands in its answer's place.
 
-        `rest` is the person's, signed (401 or 409 where it cannot be used); `origin` says whose they are and when they
-        began, as :meth:`wesadlib.serving.drift_store.Drift.add` takes it. Raises :class:`Busy` when too many wait.
+        `rest` is the person's, signed (401 or 409 where it cannot be used), `follower` that of a stream; `origin` says
+        whose they are and when they began, as :meth:`wesadlib.serving.drift_store.Drift.add` takes it. Raises
+        :class:`Busy` when too many wait.
         """
         values = None if rest is None else self.signer.read(rest, self.bundle.version)
         if not windows:
@@ -187,24 +180,22 @@ class Service:
         try:
             results = await self._batcher(_Call(windows, values), len(windows))
         finally:
-            self.metrics.queue(self._batcher.waiting)
-        self.metrics.answered(results)
+            self.metrics.queue_windows.set(self._batcher.waiting)
+        if follower:
+            results = list(map(follower, results, origin["start_s"]))
+        self.metrics.count_results(results)
         self.drift.add(results, **origin)
-        return [result.answer for result in results]
+        return results
 
     def require_ready(self) -> None:
         """Raise HTTPException 503 while the model has not answered its own example."""
         if not self.ready:
             raise HTTPException(503, "The model is not ready yet; ask again.", {"retry-after": "1"})
 
-    async def in_thread(self, function: Callable[..., T], *arguments: Any) -> T:
-        """Call what would hold up the event loop."""
-        return await asyncio.to_thread(function, *arguments)
-
     def _compute(self, calls: list[_Call]) -> list[Any]:
         windows = [window for call in calls for window in call.windows]
-        self.metrics.queue(self._batcher.waiting)
-        self.metrics.batch(len(windows))
+        self.metrics.queue_windows.set(self._batcher.waiting)
+        self.metrics.batch_windows.observe(len(windows))
         results = iter(self._classify(windows, [call.rest for call in calls for _ in call.windows]))
         parts = [[next(results) for _ in call.windows] for call in calls]
         return [next((result for result in part if isinstance(result, Exception)), part) for part in parts]

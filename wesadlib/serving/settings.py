@@ -9,10 +9,10 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from wesadlib import artefacts
 from wesadlib.errors import InputError
@@ -25,15 +25,11 @@ FILE = Path("params", "serve.yaml")
 _SECRET = re.compile(r"[A-Za-z0-9._~+-]{16,512}")
 #: Serve's, but not ours: it would end streams as well; and what is ours is all in ``args``.
 _REFUSED = ("request_timeout_s", "user_config")
-_VARIABLE = r"^([A-Za-z_][A-Za-z0-9_]*)?$"
-
-
-def _field(default: Any, help: str, **bounds: Any) -> Any:
-    return Field(default, description=help, **bounds)
+_Variable = Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
 
 
 class Settings(BaseModel):
-    """What a server does, and within which bounds.
+    """What a server does, and within which bounds: ``params/serve.yaml`` says what each is.
 
     Beside these, Serve's own options of the deployment hold: how many replicas, how many requests each answers at a
     time (``max_ongoing_requests``) and how many wait for that (``max_queued_requests``).
@@ -41,51 +37,33 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    bundle: str = _field(..., "folder of the bundle; readable where the replicas run", min_length=1)
-    threads: int = _field(1, "batches that a replica computes at a time, each on one core", ge=1, le=256)
+    bundle: str = ""
+    threads: int = Field(1, ge=1, le=256)
 
-    token_variable: str = _field(
-        "", "environment variable that holds the bearer token; empty: no token, and loopback only", pattern=_VARIABLE
-    )
-    rest_key_variable: str = _field(
-        "",
-        "environment variable that holds the secret with which rest tokens are signed; empty: drawn at the start",
-        pattern=_VARIABLE,
-    )
-    rest_age_h: float = _field(24.0, "how long a rest token can be used, h", gt=0, le=24 * 366)
-    allowed_hosts: tuple[str, ...] = _field(
-        ("127.0.0.1", "localhost", "::1"),
-        "names by which it may be asked, without port; `*`: any",
-        strict=False,
-    )
-    allowed_origins: tuple[str, ...] = _field(
-        (), "origins, such as https://example.org, whose pages may ask beside the server's own; `*`: any", strict=False
-    )
+    token_variable: _Variable = ""
+    rest_key_variable: _Variable = ""
+    rest_age_h: float = Field(24.0, gt=0, le=24 * 366)
+    allowed_hosts: tuple[str, ...] = Field(("127.0.0.1", "localhost", "::1"), strict=False)
+    allowed_origins: tuple[str, ...] = Field((), strict=False)
 
-    max_body_mb: float = _field(16.0, "largest body of one window, and of a batch in JSON, MiB", gt=0, le=1024)
-    max_batch_body_mb: float = _field(96.0, "largest body of a batch in MessagePack, MiB", gt=0, le=4096)
-    max_bodies_mb: float = _field(512.0, "bodies that one replica holds at a time, MiB, past which it is 503", gt=0)
-    max_windows: int = _field(256, "most windows of a batch", ge=1, le=256)
-    request_time_s: float = _field(50.0, "time from a request's begin to its answer, s", gt=0, le=3600)
+    max_body_mb: float = Field(16.0, gt=0, le=1024)
+    max_batch_body_mb: float = Field(96.0, gt=0, le=4096)
+    max_bodies_mb: float = Field(512.0, gt=0)
+    request_time_s: float = Field(50.0, gt=0, le=3600)
 
-    batch_size: int = _field(64, "most windows that are computed together", ge=1, le=4096)
-    batch_wait_ms: float = _field(
-        1.0, "how long windows wait for others, where several came together before, ms", ge=0, le=1000
-    )
-    queue_length: int = _field(512, "windows that may wait, past which it is 503", ge=1, le=10**6)
+    batch_size: int = Field(64, ge=1, le=4096)
+    queue_length: int = Field(512, ge=1, le=10**6)
 
-    max_streams: int = _field(256, "streams at a time in one replica", ge=1, le=10**5)
-    hop_min_s: float = _field(1.0, "shortest hop that a stream may ask for, s", gt=0, le=300)
-    lag_s: float = _field(
-        2.0, "how far the furthest channel may be ahead before a window goes without the others, s", ge=0, le=60
-    )
-    stream_samples_per_s: int = _field(
-        500_000, "samples a second that one stream may send for long, over all its channels", ge=100, le=10**8
-    )
-    max_message_mb: float = _field(4.0, "largest message of a stream, MiB", gt=0, le=256)
+    max_streams: int = Field(256, ge=1, le=10**5)
+    stream_samples_per_s: int = Field(500_000, ge=100, le=10**8)
+    drift_windows: int = Field(10_000, ge=10, le=10**6)
 
-    drift_windows: int = _field(10_000, "windows whose features are kept to judge drift on", ge=10, le=10**6)
-    drift_windows_per_person: int = _field(200, "of these, most of one person", ge=1, le=10**6)
+    @property
+    def folder(self) -> Path:
+        """Where the bundle is: the package's own where none is named."""
+        from wesadlib.bundle import default_bundle
+
+        return Path(self.bundle).resolve() if self.bundle else default_bundle()
 
 
 class Configuration(BaseModel):
@@ -117,8 +95,6 @@ def read_configuration(
     """Read a file that Ray Serve's own tools take as well; host, port and settings that are named here win over its."""
     named = _given(named)
     if path is None:
-        if "bundle" not in named:
-            raise InputError("which bundle to serve is not said: name its folder, or a file that does with --config.")
         return make_configuration(named, "the command line", host=host, port=port)
     file = _read_file(path)
     application = file["applications"][0]
@@ -212,8 +188,6 @@ def _check(model: type[BaseModel], values: Any, origin: str, place: str = "") ->
     name = place + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         raise InputError(f"{origin}: {_unknown(name, model)}")
-    if first["type"] == "missing":
-        raise InputError(f"{origin}: `{name}` is missing.")
     message = first["msg"][0].lower() + first["msg"][1:]
     raise InputError(f"{origin}: `{name or 'the file'}`: {message}, not {str(first['input'])[:100]!r}.")
 

@@ -7,23 +7,26 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_exponential
 
 from wesadlib.bundle import Answer
+from wesadlib.bundle.answer import Follower
 from wesadlib.serving import wire
-from wesadlib.serving.problems import describe_error, make_problem, unusable
-from wesadlib.serving.schemas import End, Problem, ProblemItem, Ready, Start, StreamPrediction
+from wesadlib.serving.guard import describe_error, make_problem, unusable
+from wesadlib.serving.schemas import Problem, ProblemItem
 from wesadlib.serving.service import Busy, Service
 from wesadlib.serving.stream_buffer import StreamBuffer, StreamWindow
+from wesadlib.serving.stream_messages import MAX_SCORE, End, Ready, Start, StreamPrediction
 from wesadlib.serving.wire import BodyError, Form, read_message
 
 #: What a client may name beside its token, where it can send that as a subprotocol only.
 SUBPROTOCOL = "wesad"
-#: Seconds over which a client's samples are counted, and for which it may send nothing.
-RATE_OVER_S, IDLE_S = 10.0, 300.0
+#: Seconds over which a client's samples are counted, and for which it may send nothing; largest message, MiB.
+RATE_OVER_S, IDLE_S, MAX_MESSAGE_MB = 10.0, 300.0, 4
 #: Windows of one stream that are answered together, where so many are due; bytes that are read beside the event loop.
 _TOGETHER, _LARGE = 8, 2**16
 _logger = logging.getLogger(__name__)
@@ -43,13 +46,12 @@ class Streams:
         session = StreamSession(self._service, websocket)
         if len(self._tasks) >= self._service.settings.max_streams:
             error = HTTPException(503, "This server has as many streams as it takes; try again later.")
-            await session.close(*_close_reason(error))
-            return
+            return await session.close(*_close_reason(error))
         task = asyncio.current_task()
         self._tasks.add(task)
-        self._service.metrics.streams(1)
         try:
-            code, message = await session.run()
+            with self._service.metrics.open_streams.track_inprogress():
+                code, message = await session.run()
         except asyncio.CancelledError:
             if not self._ending:
                 raise
@@ -57,34 +59,32 @@ class Streams:
             code, message = 1012, None
         finally:
             self._tasks.discard(task)
-            self._service.metrics.streams(-1)
         await session.close(code, message)
 
     async def end(self) -> None:
         """Close every stream with 1012: the server ends, and its client takes it up elsewhere."""
         self._ending = True
-        tasks = list(self._tasks)
-        for task in tasks:
+        for task in (tasks := [*self._tasks]):
             task.cancel()
         if tasks:
             await asyncio.wait(tasks, timeout=self._service.settings.request_time_s)
 
 
 class StreamSession:
-    """One stream from its first message to its end."""
+    """One stream from its first message to its end; the person's scores so far are here and nowhere else."""
 
     def __init__(self, service: Service, websocket: WebSocket):
         self._service, self._websocket = service, websocket
         self._form: Form = "json"
         self._start: Start | None = None
-        self._rate = _Rate(service.settings.stream_samples_per_s)
         self._name = secrets.token_urlsafe(16)
+        self._samples_left = RATE_OVER_S * service.settings.stream_samples_per_s
+        self._counted_s = time.monotonic()
 
     async def run(self) -> tuple[int, dict[str, Any] | None]:
         """Converse until there is nothing more to say; gives the close code, and what is said before."""
         try:
-            buffer = await self._begin()
-            await self._converse(buffer)
+            await self._converse(await self._begin())
             return 1000, {"type": "end"}
         except WebSocketDisconnect:
             return 1000, None
@@ -106,14 +106,19 @@ class StreamSession:
         if not isinstance(start, Start):
             raise BodyError("A stream begins with a start message, and has one only.")
         channels, window_s = bundle.config["channels"], bundle.config["window_s"]
-        _check_start(start, channels, settings.hop_min_s)
+        _check_channels(start, channels)
         if start.rest is not None:
             self._service.signer.read(start.rest, bundle.version)
-        rates_hz = {name: start.channels[name].rate_hz for name in channels}
         buffer = StreamBuffer(
-            rates_hz, window_s=window_s, hop_s=start.hop_s, lag_s=settings.lag_s, start_s=start.start_s
+            {name: start.channels[name].rate_hz for name in channels},
+            window_s=window_s,
+            hop_s=start.hop_s,
+            start_s=start.start_s,
         )
-        self._start = start
+        scores = _read_scores(start, round(start.start_s / start.hop_s))
+        begins_s = start.start_s - start.hop_s * np.arange(len(scores), 0, -1)
+        self._follower = Follower(bundle.config, start.rest is not None, scores, begins_s)
+        self._start = start.model_copy(update={"scores": None})
         ready = Ready(
             model_version=bundle.version,
             window_s=window_s,
@@ -131,7 +136,7 @@ class StreamSession:
                 return
             if isinstance(message, Start):
                 raise BodyError("A stream begins with a start message, and has one only.")
-            self._rate.spend(sum(len(chunk.values) for chunk in message.values()))
+            self._spend(sum(len(chunk.values) for chunk in message.values()))
             buffer.add(message)
             # Nothing further is read before this is answered: a client that is ahead waits.
             while windows := buffer.due(_TOGETHER):
@@ -144,22 +149,26 @@ class StreamSession:
             stop=stop_before_delay(self._service.settings.request_time_s),
             reraise=True,
         )
-        answers = await retry(
+        results = await retry(
             self._service.answer,
             [wire.Samples(window.channels, buffer.rates_hz) for window in windows],
             rest=self._start.rest,
+            follower=self._follower,
             person=self._start.person,
             # Windows of a stream overlap, and are all of one person, whoever that is.
             session=self._name,
             start_s=[window.start_s for window in windows],
             hop_s=buffer.hop_s,
         )
-        for window, answer in zip(windows, answers, strict=True):
-            if not isinstance(answer, Answer):
-                raise BodyError(unusable(answer).detail, unusable(answer).errors)
-            latency_ms = 1e3 * (time.perf_counter() - read_s)
+        for window, result in zip(windows, results, strict=True):
+            if not isinstance(result.answer, Answer):
+                raise BodyError(unusable(result.answer).detail, unusable(result.answer).errors)
             prediction = StreamPrediction.model_construct(
-                start_s=window.start_s, end_s=window.end_s, answer=answer, latency_ms=latency_ms
+                start_s=window.start_s,
+                end_s=window.end_s,
+                answer=result.answer,
+                score=result.score,
+                latency_ms=1e3 * (time.perf_counter() - read_s),
             )
             await self._send(prediction.model_dump())
 
@@ -177,31 +186,23 @@ class StreamSession:
         body = event["bytes"] if text is None else text.encode()
         if self._start is None:
             self._form = form
-        most_mb = self._service.settings.max_message_mb
-        if len(body) > most_mb * 2**20:
-            raise BodyError(f"A message has at most {most_mb:g} MiB.", status=413)
+        if len(body) > MAX_MESSAGE_MB * 2**20:
+            raise BodyError(f"A message has at most {MAX_MESSAGE_MB:g} MiB.", status=413)
         if len(body) < _LARGE:
             return read_message(body, form), read_s
-        return await self._service.in_thread(read_message, body, form), read_s
+        return await asyncio.to_thread(read_message, body, form), read_s
 
     async def _send(self, message: dict[str, Any]) -> None:
         body = wire.write(message, self._form)
         await (self._websocket.send_text(body.decode()) if self._form == "json" else self._websocket.send_bytes(body))
 
-
-class _Rate:
-    """How many samples a client may still send: a bucket of 10 s that fills at the allowed rate."""
-
-    def __init__(self, per_s: float):
-        self._per_s, self._left, self._time_s = per_s, RATE_OVER_S * per_s, time.monotonic()
-
-    def spend(self, samples: int) -> None:
-        now_s = time.monotonic()
-        self._left = min(RATE_OVER_S * self._per_s, self._left + self._per_s * (now_s - self._time_s)) - samples
-        self._time_s = now_s
-        if self._left < 0:
-            detail = f"A stream sends at most {self._per_s:g} samples a second over {RATE_OVER_S:g} s."
-            raise HTTPException(429, detail)
+    def _spend(self, samples: int) -> None:
+        """Take samples from what the client may still send, a bucket of 10 s that fills at the allowed rate."""
+        per_s, now_s = self._service.settings.stream_samples_per_s, time.monotonic()
+        filled = self._samples_left + per_s * (now_s - self._counted_s)
+        self._samples_left, self._counted_s = min(RATE_OVER_S * per_s, filled) - samples, now_s
+        if self._samples_left < 0:
+            raise HTTPException(429, f"A stream sends at most {per_s:g} samples a second over {RATE_OVER_S:g} s.")
 
 
 def stream_router(streams: Streams) -> APIRouter:
@@ -213,21 +214,30 @@ def stream_router(streams: Streams) -> APIRouter:
 
     @router.get("/stream", name="stream", responses=described)
     async def refuse() -> None:
-        """Open a WebSocket: `Start`, `SamplesMessage` and `End` go there; `Ready` and `StreamPrediction` come back."""
+        """Open a WebSocket, whose messages `GET /stream-messages` describes."""
         raise HTTPException(426, "This is a WebSocket: ask for an upgrade.", {"upgrade": "websocket"})
 
     return router
 
 
-def _check_start(start: Start, wanted: Sequence[str], hop_min_s: float) -> None:
+def _check_channels(start: Start, wanted: Sequence[str]) -> None:
     unknown = f"unknown channel, this model uses {', '.join(wanted)}"
     details = {f"channels.{name}": unknown for name in start.channels if name not in wanted}
     details |= {f"channels.{name}": "missing channel" for name in wanted if name not in start.channels}
-    if start.hop_s < hop_min_s:
-        details["hop_s"] = f"at least {hop_min_s:g} s, not {start.hop_s:g}"
     if details:
         items = [ProblemItem(name=name, detail=detail) for name, detail in details.items()]
         raise BodyError("This stream cannot be answered.", items)
+
+
+def _read_scores(start: Start, earlier: int) -> np.ndarray:
+    """Scores (window,) of the windows before the start, NaN for those without."""
+    packed = isinstance(start.scores, bytes)
+    whole = not packed or len(start.scores) % 8 == 0
+    scores = np.array([] if not whole else np.frombuffer(start.scores, "<f8") if packed else start.scores or [], float)
+    if not whole or len(scores) > earlier or np.isinf(scores).any() or (np.abs(scores) > MAX_SCORE).any():
+        detail = f"one of at most {MAX_SCORE:g} either way, or none, for each of the {earlier} windows before `start_s`"
+        raise BodyError("This stream cannot be taken up.", [ProblemItem(name="scores", detail=detail)])
+    return scores
 
 
 def _close_reason(error: Exception) -> tuple[int, dict[str, Any]]:

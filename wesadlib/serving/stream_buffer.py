@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from wesadlib.serving.schemas import MAX_STREAM_S, ProblemItem
+from wesadlib.serving.schemas import ProblemItem
+from wesadlib.serving.stream_messages import MAX_STREAM_S
 from wesadlib.serving.wire import BodyError, Chunk
 
 #: Longest gap in a channel, s: a night without the device is one, a clock that is wrong is not.

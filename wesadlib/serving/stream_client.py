@@ -6,7 +6,6 @@ from collections import deque
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
 from typing import Any
 
 import httpx
@@ -17,9 +16,11 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from wesadlib.errors import InputError
+from wesadlib.evaluation.running import MOST_SCORES
 from wesadlib.serving import wire
 from wesadlib.serving.calls import ASK_AGAIN, RequestRefused, asks_again, check, retries
-from wesadlib.serving.schemas import Problem, Ready, StreamPrediction
+from wesadlib.serving.schemas import Problem
+from wesadlib.serving.stream_messages import Ready, StreamPrediction
 from wesadlib.serving.wire import Chunk, write_samples
 
 #: What says that a connection broke, or none came about.
@@ -44,8 +45,8 @@ class StreamLost(ConnectionError):
 class AsyncStream:
     """A stream that predictions are read from while samples are sent; :meth:`AsyncClient.stream` opens it.
 
-    Samples are kept until all windows that they are in were answered. After a drop the stream is started anew at the
-    first window that was not, and they are sent again: no prediction is missing and none comes twice.
+    Samples are kept until all windows that they are in were answered, and every window's score. After a drop the stream
+    is started anew with the scores at the first window without an answer: none is missing and none comes twice.
     """
 
     def __init__(
@@ -81,9 +82,9 @@ class AsyncStream:
         }
         self._kept: deque[dict[str, Chunk]] = deque()
         self._next = dict.fromkeys(self._rates_hz, 0)
-        self._answered = 0
-        self._samples_per_s = math.inf
-        self._ended = False
+        #: Of each window up to the last that was answered, NaN where there is none.
+        self._scores: list[float] = []
+        self._samples_per_s, self._ended = math.inf, False
         self._sending = asyncio.Lock()
         self._predictions: asyncio.Queue[StreamPrediction | None] = asyncio.Queue()
         self._error: Exception | None = None
@@ -92,13 +93,9 @@ class AsyncStream:
     async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
         """Send samples as they come, no faster than the server takes them; what is NaN counts as missing.
 
-        Parameters
-        ----------
-        channels : mapping of str to array (time)
-            Of all channels or of some, at their native rates. Channels go on side by side: one that is two seconds
-            behind the others is answered as missing.
-        first : mapping of str to int, optional
-            Index of the first sample since the stream's start; without it a channel goes on where it was.
+        `channels` are arrays (time) of all channels or of some, at their native rates, which go on side by side: one
+        that is two seconds behind the others is answered as missing. `first` is the index of the first sample since the
+        stream's start; without it a channel goes on where it was.
         """
         self._check()
         if self._ended:
@@ -111,7 +108,7 @@ class AsyncStream:
             if samples[name].values.ndim != 1:
                 raise InputError(f"{name}: samples are an array (time), not one of shape {np.shape(values)}.")
         async with self._sending:
-            chunks = list(_cut_at_gaps(samples, self._rates_hz))
+            chunks = list(_cut(samples, self._rates_hz))
             self._kept.extend(chunks)
             self._next |= {name: part.stop for name, part in samples.items()}
             await self._write(chunks)
@@ -167,8 +164,7 @@ class AsyncStream:
     async def _connect(self) -> Ready:
         self._connection: ClientConnection = await connect(self._url, **self._keywords)
         try:
-            resumption = {"start_s": self._answered * self._hop_s} if self._answered else {}
-            await self._send(wire.write(self._start | resumption, self._form))
+            await self._send(wire.write(self._start | self._resumption(), self._form))
             async with asyncio.timeout(self._keywords["open_timeout"]):
                 ready = self._receive(await self._connection.recv())
             if not isinstance(ready, Ready):
@@ -177,6 +173,15 @@ class AsyncStream:
         except BaseException:
             await self._connection.close()
             raise
+
+    def _resumption(self) -> dict[str, Any]:
+        """What a stream that dropped is started with besides."""
+        if not self._scores:
+            return {}
+        start, scores = {"start_s": len(self._scores) * self._hop_s}, np.array(self._scores[-MOST_SCORES:], "<f8")
+        if not np.isnan(scores).all():
+            start["scores"] = scores.tobytes() if self._form == "binary" else scores.tolist()
+        return start
 
     async def _send(self, body: bytes) -> None:
         await self._connection.send(body.decode() if self._form == "json" else body)
@@ -191,7 +196,7 @@ class AsyncStream:
                 await self._send(wire.write({"type": "end"}, self._form))
 
     async def _read(self) -> None:
-        breaks, answered = 0, self._answered
+        breaks, answered = 0, len(self._scores)
         try:
             while True:
                 try:
@@ -201,7 +206,7 @@ class AsyncStream:
                 except (*_BROKEN, RequestRefused) as error:
                     if not _is_passing(error):
                         raise
-                    breaks, answered = breaks + 1 if answered == self._answered else 1, self._answered
+                    breaks, answered = breaks + 1 if answered == len(self._scores) else 1, len(self._scores)
                     if breaks > _MOST_BREAKS:
                         raise StreamLost(f"the stream breaks at the same place again and again: {error}") from error
                 await asyncio.sleep(min(_PAUSE_S * (breaks - 1), 5.0))
@@ -225,8 +230,9 @@ class AsyncStream:
         if kind == "end":
             return None
         prediction = StreamPrediction(**message)
-        self._answered = round(prediction.start_s / self._hop_s) + 1
-        wanted = {name: round(self._answered * self._hop_s * rate) for name, rate in self._rates_hz.items()}
+        self._scores += [math.nan] * (round(prediction.start_s / self._hop_s) - len(self._scores))
+        self._scores.append(math.nan if prediction.score is None else prediction.score)
+        wanted = {name: round(len(self._scores) * self._hop_s * rate) for name, rate in self._rates_hz.items()}
         while self._kept and not _from(self._kept[0], wanted):
             self._kept.popleft()
         return prediction
@@ -236,27 +242,27 @@ class Stream:
     """:class:`AsyncStream` for programs that wait."""
 
     def __init__(self, stream: AsyncStream, portal: BlockingPortal):
-        self._stream, self._portal = stream, portal
+        self._stream, self._call = stream, portal.call
 
     def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
         """Send samples, see :meth:`AsyncStream.send`."""
-        self._portal.call(self._stream.send, channels, first)
+        self._call(self._stream.send, channels, first)
 
     def end(self) -> None:
         """Say that there is nothing more to come."""
-        self._portal.call(self._stream.end)
+        self._call(self._stream.end)
 
     def __iter__(self) -> Iterator[StreamPrediction]:
         with suppress(StopAsyncIteration):
             while True:
-                yield self._portal.call(partial(anext, self._stream))
+                yield self._call(partial(anext, self._stream))
 
     def __enter__(self) -> "Stream":
-        self._portal.call(self._stream.__aenter__)
+        self._call(self._stream.__aenter__)
         return self
 
     def __exit__(self, *exception: object) -> None:
-        self._portal.call(self._stream.__aexit__)
+        self._call(self._stream.__aexit__)
 
 
 def _from(chunk: Mapping[str, Chunk], first: Mapping[str, int]) -> dict[str, Chunk]:
@@ -266,22 +272,16 @@ def _from(chunk: Mapping[str, Chunk], first: Mapping[str, int]) -> dict[str, Chu
     return {name: samples for name, samples in parts.items() if len(samples.values)}
 
 
-def _cut_at_gaps(arrays: Mapping[str, Chunk], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Chunk]]:
-    """Cut samples into stretches of time in each of which a channel has all of its samples or none.
-
-    Channels are not cut one by one: one that ran ahead of the others would make the server go on without them.
-    """
-    arrays = {name: samples for name, samples in arrays.items() if len(samples.values)}
-    times = {name: (first + np.arange(len(values))) / rates_hz[name] for name, (first, values) in arrays.items()}
-    missing = {name: np.isnan(samples.values) for name, samples in arrays.items()}
-    edges = [times[name][1:][gap[1:] != gap[:-1]] for name, gap in missing.items()]
-    begin_s, end_s = min((t[0] for t in times.values()), default=0), max((t[-1] for t in times.values()), default=0)
-    cuts = np.unique(np.concatenate([*edges, np.arange(begin_s, end_s + 1e-9, _LONGEST_S), [begin_s, np.inf]]))
-    for bounds in pairwise(cuts):
-        spans = {name: np.searchsorted(time, bounds) for name, time in times.items()}
-        full = {name: span for name, span in spans.items() if span[0] < span[1] and not missing[name][span[0]]}
-        if full:
-            yield {n: Chunk(arrays[n].first + int(span[0]), arrays[n].values[slice(*span)]) for n, span in full.items()}
+def _cut(samples: Mapping[str, Chunk], rates_hz: Mapping[str, float]) -> Iterator[dict[str, Chunk]]:
+    """Cut samples, all channels at the same times: the server goes on without those that lag behind one."""
+    begin_s = min((part.first / rates_hz[name] for name, part in samples.items()), default=0)
+    end_s = max((part.stop / rates_hz[name] for name, part in samples.items()), default=0)
+    for cut_s in np.arange(begin_s, end_s, _LONGEST_S) + _LONGEST_S:
+        stops = {name: round(cut_s * rates_hz[name]) for name in samples}
+        chunk = {name: Chunk(p.first, p.values[: max(stops[name] - p.first, 0)]) for name, p in samples.items()}
+        if chunk := {name: part for name, part in chunk.items() if len(part.values)}:
+            yield chunk
+        samples = _from(samples, stops)
 
 
 def _is_passing(error: BaseException) -> bool:

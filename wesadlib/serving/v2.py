@@ -4,6 +4,7 @@ Inputs are the model's channels, each a tensor (window, sample) at its native ra
 (window, state), NaN where a window is rejected, `state`, empty there, `status` and `abstained` (window).
 """
 
+import asyncio
 import math
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,7 +18,7 @@ from starlette.exceptions import HTTPException
 
 from wesadlib import __version__
 from wesadlib.bundle import Answer
-from wesadlib.serving.schemas import MAX_SAMPLE
+from wesadlib.serving.schemas import MAX_SAMPLE, MAX_WINDOWS
 from wesadlib.serving.service import REST_HEADER, Service
 from wesadlib.serving.wire import Samples, require_few
 
@@ -129,13 +130,14 @@ def inference_router(service: Service) -> APIRouter:
         require_model(name, version)
         if request.headers.get("content-encoding", "identity") != "identity":
             raise HTTPException(415, "A request is sent uncompressed.")
-        asked, windows = await service.in_thread(read_request, await request.body(), length, service.bundle.config)
-        if len(windows) > service.settings.max_windows:
-            raise HTTPException(400, f"A request has at most {service.settings.max_windows} windows.")
+        body = await request.body()
+        asked, windows = await asyncio.to_thread(read_request, body, length, service.bundle.config)
+        if len(windows) > MAX_WINDOWS:
+            raise HTTPException(400, f"A request has at most {MAX_WINDOWS} windows.")
         rest = asked.parameters.get("rest", wesad_rest)
         if not isinstance(rest, str | None):
             raise HTTPException(400, "parameters.rest: a token from `POST /rest` is needed.")
-        results = await service.answer(windows, rest=rest)
+        results = [result.answer for result in await service.answer(windows, rest=rest)]
         if faults := [result for result in results if not isinstance(result, Answer)]:
             raise HTTPException(400, "; ".join(f"{name}: {detail}" for name, detail in faults[0].items()) + ".")
         return write_response(asked, results, service.bundle.config)

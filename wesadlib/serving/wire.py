@@ -20,14 +20,11 @@ from wesadlib.serving.schemas import (
     MAX_SAMPLE,
     MAX_SAMPLES,
     MAX_WINDOWS,
-    End,
-    PackedSamplesMessage,
     PackedWindow,
     ProblemItem,
-    SamplesMessage,
-    Start,
     Window,
 )
+from wesadlib.serving.stream_messages import End, PackedSamplesMessage, SamplesMessage, Start
 
 Form = Literal["json", "binary"]
 M = TypeVar("M", bound=BaseModel)
@@ -76,14 +73,14 @@ def read_window(body: bytes, form: Form) -> Samples:
     return _to_samples(read(body, form), form)
 
 
-def read_windows(body: bytes, form: Form, most: int = MAX_WINDOWS) -> list[Samples | BodyError]:
-    """Read a batch of at most so many windows; one that cannot be read is an error in its place."""
+def read_windows(body: bytes, form: Form) -> list[Samples | BodyError]:
+    """Read a batch; a window that cannot be read is an error in its place."""
     batch = read(body, form)
     if not isinstance(batch, dict) or list(batch) != ["windows"] or not isinstance(batch["windows"], list):
         item = ProblemItem(name="windows", detail="a list of windows is needed, with nothing beside it")
         raise BodyError("This body is not a batch in the form that /openapi.json describes.", [item])
-    if len(batch["windows"]) > most:
-        raise BodyError(f"A batch has at most {most} windows.", status=413)
+    if len(batch["windows"]) > MAX_WINDOWS:
+        raise BodyError(f"A batch has at most {MAX_WINDOWS} windows.", status=413)
     return [attempt(lambda window=window: _to_samples(window, form), BodyError) for window in batch["windows"]]
 
 
@@ -115,8 +112,11 @@ def validate(value: Any, model: type[M], sentence: str) -> M:
         raise BodyError(sentence, items) from None
 
 
-def to_arrays(channels: Mapping[str, Any], sentence: str) -> dict[str, np.ndarray]:
-    """Samples as arrays; raises :class:`BodyError` with this sentence where bytes are cut or a sample is not finite."""
+def to_arrays(channels: Mapping[str, Any], sentence: str, missing: bool = False) -> dict[str, np.ndarray]:
+    """Samples as arrays; raises :class:`BodyError` with this sentence where bytes are cut or a sample is no number.
+
+    What is `missing` may be NaN.
+    """
     arrays, items = {}, []
     for name, channel in channels.items():
         try:
@@ -126,7 +126,7 @@ def to_arrays(channels: Mapping[str, Any], sentence: str) -> dict[str, np.ndarra
             detail = f"{len(channel.samples)} bytes are no whole number of samples of {channel.dtype[-1]} bytes"
             items.append(ProblemItem(name=_place(("channels", name, "samples")), detail=detail))
             continue
-        arrays[name], usable = values, np.abs(values) <= MAX_SAMPLE
+        arrays[name], usable = values, (np.abs(values) <= MAX_SAMPLE) | (missing & np.isnan(values))
         if not usable.all():
             detail = f"a sample is a finite number of at most {MAX_SAMPLE:g} either way"
             items.append(ProblemItem(name=_place(("channels", name, "samples", usable.argmin())), detail=detail))
@@ -147,7 +147,7 @@ def read_message(body: bytes, form: Form) -> Start | End | dict[str, Chunk]:
     message = validate(value, models[kind], sentence)
     if kind != "samples":
         return message
-    arrays = to_arrays(message.channels, sentence)
+    arrays = to_arrays(message.channels, sentence, missing=True)
     return {name: Chunk(message.channels[name].first, array.astype(np.float32)) for name, array in arrays.items()}
 
 
@@ -159,7 +159,7 @@ def write_samples(channels: Mapping[str, Chunk], form: Form) -> bytes:
 
 def write(value: Any, form: Form) -> bytes:
     """Write what consists of mappings, lists, numbers, text and bytes."""
-    return to_json(value) if form == "json" else msgpack.packb(value)
+    return to_json(value, inf_nan_mode="null") if form == "json" else msgpack.packb(value)
 
 
 def write_window(channels: Mapping[str, Any], rates_hz: Mapping[str, float], form: Form) -> bytes:

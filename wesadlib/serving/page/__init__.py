@@ -4,6 +4,7 @@ Plain HTML, style sheet and script modules, with a library for charts beside the
 itself: nothing is loaded from elsewhere, and the policy that goes with every file forbids it.
 """
 
+import asyncio
 from collections.abc import AsyncIterator
 from functools import cache
 from importlib.resources import files
@@ -81,7 +82,7 @@ def page_router(service: "Service") -> APIRouter:
         """Give some minutes of a simulated person, from rest to stress, in the form of a request's body."""
         form = "binary" if CONTENT_TYPES["binary"] in request.headers.get("accept", "") else "json"
         try:
-            recording = await service.in_thread(read_example, form)
+            recording = await asyncio.to_thread(read_example, form)
         except FileNotFoundError:
             raise HTTPException(404, _NO_EXAMPLE) from None
         headers = {"content-length": str(len(recording)), "vary": "accept"}

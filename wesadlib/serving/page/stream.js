@@ -34,7 +34,7 @@ export async function request(path, token, body) {
 // `handlers`: ready(message), prediction(message), lost(words), closed(words, "" where all was answered).
 export class Stream {
   constructor(token, start, handlers) {
-    Object.assign(this, { token, start, handlers, answered: 0, breaks: 0, waitMs: FIRST_WAIT_MS });
+    Object.assign(this, { token, start, handlers, scores: [], breaks: 0, waitMs: FIRST_WAIT_MS });
     this.begun = this.open = this.done = false;
     this.connect();
   }
@@ -43,7 +43,7 @@ export class Stream {
     const url = new URL("stream", document.baseURI);
     url.protocol = url.protocol.replace("http", "ws");
     const socket = new WebSocket(url, this.token ? ["wesad", `bearer.${this.token}`] : []);
-    const start = this.answered ? { ...this.start, start_s: this.answered * this.start.hop_s } : this.start;
+    const start = { ...this.start, start_s: this.scores.length * this.start.hop_s, scores: this.scores };
     this.socket = socket;
     this.problem = null;
     socket.onopen = () => socket.send(JSON.stringify({ type: "start", ...start }));
@@ -52,7 +52,7 @@ export class Stream {
   }
 
   send(message) {
-    if (this.open) this.socket.send(JSON.stringify(message));
+    if (this.open && this.socket.readyState === WebSocket.OPEN) this.socket.send(JSON.stringify(message));
   }
 
   // Bytes that wait to leave.
@@ -68,7 +68,8 @@ export class Stream {
       this.waitMs = FIRST_WAIT_MS;
       this.handlers.ready(message);
     } else if (message.type === "prediction") {
-      this.answered = Math.round(message.start_s / this.start.hop_s) + 1;
+      // Of windows that were not answered there is none, which JSON has as null.
+      this.scores[Math.round(message.start_s / this.start.hop_s)] = message.score;
       this.breaks = 0;
       this.handlers.prediction(message);
     }

@@ -169,7 +169,7 @@ def simulate(
 
 @app.command()
 def serve(
-    bundle: Annotated[Path | None, typer.Argument(help="Folder of a bundle; default: the configuration's, or the package's own.")] = None,
+    bundle: Annotated[Path | None, typer.Argument(help="Folder of a bundle; default: the package's own.")] = None,
     config: Annotated[
         Path | None, typer.Option(help="Configuration; default: the checkout's params/serve.yaml, if there is one.")
     ] = None,

@@ -6,7 +6,7 @@ of a recording's move its running reference.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -44,10 +44,20 @@ CHANNELS = ("wrist_bvp", "wrist_eda")
 _BATCH = 128
 
 
-def tabulate_windows(recording: Recording) -> pd.DataFrame:
-    """Windows over a whole wrist recording: ``start_s accepted`` and a column a feature."""
-    names = list(DEVICE_CHANNELS["wrist"])
-    starts = list_starts(recording, names, WINDOW_S, STEP_S)
+def tabulate_windows(
+    recording: Recording,
+    device: str = "wrist",
+    step_s: float = STEP_S,
+    *,
+    channels: Sequence[str] = CHANNELS,
+    thresholds: Any = None,
+) -> pd.DataFrame:
+    """Windows over a whole recording of one device: ``start_s accepted`` and a column a feature.
+
+    `channels` and `thresholds` are what :func:`~wesadlib.quality.assess_quality` judges by.
+    """
+    names = list(DEVICE_CHANNELS[device])
+    starts = list_starts(recording, names, WINDOW_S, step_s)
     if not len(starts):
         raise InputError(f"{recording.subject}: shorter than a window of {WINDOW_S:g} s.")
     parts = []
@@ -56,7 +66,7 @@ def tabulate_windows(recording: Recording) -> pd.DataFrame:
         windows = windows_from_channels(cuts, window_s=WINDOW_S)
         values, columns = feature_values(windows)
         parts.append(pd.DataFrame(values, columns=columns, dtype=np.float32))
-        parts[-1]["accepted"] = assess_arrays(windows, None, CHANNELS).verdict
+        parts[-1]["accepted"] = assess_arrays(windows, thresholds, channels).verdict
     return pd.concat(parts, ignore_index=True).assign(start_s=starts)
 
 

@@ -1,0 +1,245 @@
+"""From a score over time to alarms, and what they are worth: how soon, how much of a task, how often for nothing.
+
+Time is when an answer is there, the end of its window, so nothing here looks ahead. A score is log odds of stress, or
+these less the person's own running reference; where a window was refused it is NaN, and changes nothing.
+"""
+
+from itertools import product
+from typing import NamedTuple, Self
+
+import numpy as np
+import pandas as pd
+
+#: A task is detected by an alarm in its first minutes, s.
+DETECTED_S = 180.0
+#: What comes so long before a task is neither rest nor task: whoever waits for it may well be stressed, s.
+ANTICIPATION_S = 300.0
+#: An alarm is told when it begins, and again so often while it lasts, s, as in scores of seizure detectors (Dan et al.,
+#: Epilepsia 2024): else one that never ends would be a single false alarm.
+REPEAT_S = 300.0
+#: False alarms an hour that a rule may raise among the people it is chosen on.
+BUDGET = 0.5
+#: Phases that are not of the recording's own.
+TASK, ANTICIPATION = "task", "anticipation"
+#: Scores beyond these are as good as certain.
+MOST_LOG_ODDS = 6.0
+
+
+class Rule(NamedTuple):
+    """When a score becomes an alarm.
+
+    Attributes
+    ----------
+    threshold : float
+        The mean score of the last `smooth_s` seconds has to reach it for `least_s` seconds.
+    smooth_s, least_s : float
+        Seconds.
+    hysteresis : float
+        The alarm ends where that mean falls so far below the threshold.
+    """
+
+    threshold: float
+    smooth_s: float = 60.0
+    least_s: float = 0.0
+    hysteresis: float = 0.0
+
+
+#: What is chosen among: thresholds, and the other three of a rule.
+THRESHOLDS = np.arange(-2.0, 8.01, 0.25)
+SHAPES = tuple(product((30.0, 60.0, 120.0), (0.0, 30.0, 60.0), (0.0, 1.0)))
+
+
+def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.ndarray:
+    """Means (time,) of what is known of the last `smooth_s` seconds; where nothing is, the last mean, at first -inf."""
+    known = np.isfinite(score)
+    value = np.append(0, np.cumsum(np.where(known, np.clip(score, -MOST_LOG_ODDS, MOST_LOG_ODDS), 0)))
+    count = np.append(0, np.cumsum(known))
+    first = np.searchsorted(time_s, time_s - smooth_s + 1e-6)
+    end = np.arange(len(score)) + 1
+    number = count[end] - count[first]
+    mean = np.where(number > 0, (value[end] - value[first]) / np.maximum(number, 1), -np.inf)
+    latest = np.maximum.accumulate(np.where(number > 0, np.arange(len(score)), -1))
+    return np.where(latest >= 0, mean[latest], -np.inf)
+
+
+def find_alarms(score: np.ndarray, time_s: np.ndarray, rule: Rule) -> np.ndarray:
+    """Whether the alarm is on at each time, from what was known by then.
+
+    Parameters
+    ----------
+    score : ndarray (time,)
+        NaN where there is no answer.
+    time_s : ndarray (time,)
+        When each answer is there, ascending, s.
+    rule : Rule
+
+    Returns
+    -------
+    ndarray (time,) of bool
+
+    Examples
+    --------
+    >>> score, time_s = np.array([-3.0, 3, 3, 0.5, -3]), np.array([0.0, 5, 10, 15, 20])
+    >>> find_alarms(score, time_s, Rule(1.0, smooth_s=5.0, least_s=5.0, hysteresis=1.0)).tolist()
+    [False, False, True, True, False]
+    """
+    return _hold(smooth_scores(score, time_s, rule.smooth_s), time_s, *rule[:1], *rule[2:])
+
+
+def _hold(
+    smooth: np.ndarray, time_s: np.ndarray, threshold: float | np.ndarray, least_s: float, hysteresis: float
+) -> np.ndarray:
+    """Alarms (time,), or (threshold, time) of thresholds (threshold, 1)."""
+    above, held = smooth >= threshold, smooth >= threshold - hysteresis
+    place = np.arange(len(smooth))
+    long = above & (time_s - time_s[since(above)] >= least_s - 1e-6)
+    return held & (np.maximum.accumulate(np.where(long, place, -1), axis=-1) >= since(held))
+
+
+def since(state: np.ndarray) -> np.ndarray:
+    """Where a state that is true began; where it is not, where it is."""
+    place = np.arange(state.shape[-1])
+    return np.minimum(np.maximum.accumulate(np.where(state, -1, place), axis=-1) + 1, place)
+
+
+def find_tellings(alarm: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Whether an alarm (…, time) is told at each time: as it begins, and every :data:`REPEAT_S` while it lasts."""
+    begin = since(alarm)
+    number = (time_s - time_s[begin] + 1e-6) // REPEAT_S
+    earlier = np.concatenate([np.full((*number.shape[:-1], 1), -1.0), number[..., :-1]], axis=-1)
+    return alarm & ((begin == np.arange(len(time_s))) | (number != earlier))
+
+
+class Course(NamedTuple):
+    """One recording's score over time.
+
+    Attributes
+    ----------
+    score : ndarray (time,)
+    time_s : ndarray (time,)
+        When each answer is there, s.
+    phase : ndarray (time,) of str
+        ``task``, ``anticipation``, or another phase.
+    tasks : tuple of (float, float)
+        Start and end of each task, s.
+    """
+
+    score: np.ndarray
+    time_s: np.ndarray
+    phase: np.ndarray
+    tasks: tuple[tuple[float, float], ...]
+
+    @classmethod
+    def from_phases(cls, score: np.ndarray, time_s: np.ndarray, phases: pd.DataFrame) -> Self:
+        """Name the phase of each moment by a recording's ``phase start_s end_s``; nothing else is told of a task."""
+        spans = [*zip(phases["phase"], phases["start_s"], phases["end_s"], strict=True)]
+        tasks = tuple((start, end) for name, start, end in spans if name == TASK)
+        waits = [(ANTICIPATION, start - ANTICIPATION_S, start) for start, _ in tasks]
+        names = np.full(len(time_s), "", dtype=object)
+        for name, start, end in [*spans, *waits, *((TASK, *task) for task in tasks)]:
+            names[(time_s >= start) & (time_s < end)] = name
+        return cls(score, time_s, names, tasks)
+
+    @property
+    def outside(self) -> np.ndarray:
+        """Whether each moment is of no task and of no anticipation."""
+        return ~np.isin(self.phase, [TASK, ANTICIPATION])
+
+
+def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
+    """How each task was met by alarms (time,).
+
+    Returns
+    -------
+    DataFrame
+        ``start_s latency_s detected covered``, a row a task of which there is an answer: from its start to the first
+        moment in alarm, 0 where it was on before, infinite where there is none; whether that is within
+        :data:`DETECTED_S`; the share of the task in alarm.
+    """
+    rows, time_s = [], course.time_s
+    for start, end in course.tasks:
+        inside = np.flatnonzero((time_s >= start) & (time_s < end))
+        if not len(inside):
+            continue
+        on, first = inside[alarm[inside]], inside[0]
+        late = float(time_s[on[0]] - start) if len(on) else np.inf
+        late = 0.0 if first and alarm[first - 1] and alarm[first] else late
+        rows.append((start, late, late <= DETECTED_S, alarm[inside].mean()))
+    return pd.DataFrame(rows, columns=["start_s", "latency_s", "detected", "covered"])
+
+
+def score_phases(course: Course, alarm: np.ndarray) -> pd.DataFrame:
+    """What happened in each phase: ``phase hours alarms tellings share``.
+
+    How long it lasted, alarms that began in it, times that one was told in it, and the share of it in alarm.
+    """
+    begins = alarm & ~np.append(False, alarm[:-1])
+    told = find_tellings(alarm, course.time_s)
+    table = pd.DataFrame({"phase": course.phase, "alarms": begins, "tellings": told, "share": alarm})
+    groups = table.groupby("phase", sort=False)
+    table = groups[["alarms", "tellings"]].sum().join(groups["share"].mean())
+    table.insert(0, "hours", groups.size() * _step(course.time_s) / 3600)
+    return table.reset_index()
+
+
+def _step(time_s: np.ndarray) -> float:
+    return float(np.median(np.diff(time_s))) if len(time_s) > 1 else 0.0
+
+
+def score_person(course: Course, alarm: np.ndarray) -> dict[str, float]:
+    """One recording in a row.
+
+    ``detected latency_s covered`` are means over tasks; of what is neither task nor anticipation ``hours``, ``alarms``
+    that began, ``false_alarms_per_h``, times one was told, and ``share_outside`` in alarm. NaN where there is none.
+    """
+    met, outside = score_tasks(course, alarm), course.outside
+    hours = outside.sum() * _step(course.time_s) / 3600
+    begins = alarm & ~np.append(False, alarm[:-1])
+    told = (find_tellings(alarm, course.time_s) & outside).sum()
+    return {
+        **{name: float(met[name].mean()) for name in ("detected", "latency_s", "covered")},
+        "hours": hours,
+        "alarms": int((begins & outside).sum()),
+        "false_alarms_per_h": told / hours if hours else np.nan,
+        "share_outside": alarm[outside].mean() if outside.any() else np.nan,
+    }
+
+
+def measure_rules(course: Course) -> np.ndarray:
+    """What each rule, of :data:`SHAPES` by :data:`THRESHOLDS`, comes to on one recording.
+
+    Returns
+    -------
+    ndarray (rule, 2)
+        False alarms an hour; mean latency over tasks, s, where a missed one counts with the task's length.
+    """
+    time_s, outside = course.time_s, course.outside
+    hours = max(outside.sum() * _step(time_s) / 3600, 1e-9)
+    spans = [(start, end, np.flatnonzero((time_s >= start) & (time_s < end))) for start, end in course.tasks]
+    spans = [span for span in spans if len(span[2])]
+    measured = []
+    for smooth_s, least_s, hysteresis in SHAPES:
+        smooth = smooth_scores(course.score, time_s, smooth_s)
+        alarm = _hold(smooth, time_s, THRESHOLDS[:, None], least_s, hysteresis)
+        told = (find_tellings(alarm, time_s) & outside).sum(axis=1) / hours
+        late = np.zeros((len(spans), len(told)))
+        for row, (start, end, inside) in enumerate(spans):
+            within = alarm[:, inside]
+            late[row] = np.where(within.any(axis=1), time_s[inside[within.argmax(axis=1)]] - start, end - start)
+        measured.append(np.column_stack([told, late.sum(axis=0) / max(len(spans), 1)]))
+    return np.concatenate(measured)
+
+
+def choose_rule(measured: np.ndarray, budget: float = BUDGET) -> Rule:
+    """The rule that alarms soonest within a budget of false alarms an hour, means over people; else the quietest.
+
+    Parameters
+    ----------
+    measured : ndarray (person, rule, 2)
+        What :func:`measure_rules` gives of each of the people whom it is chosen on.
+    budget : float
+    """
+    told, late = measured.mean(axis=0).T
+    best = int(np.lexsort([late, np.where(told <= budget, 0, told)])[0])
+    shape = SHAPES[best // len(THRESHOLDS)]
+    return Rule(float(THRESHOLDS[best % len(THRESHOLDS)]), *shape)

@@ -1,0 +1,240 @@
+"""Models over whole recordings of people whom they have not seen, and the rule of alarm that other people chose."""
+
+from collections.abc import Mapping, Sequence
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from tqdm.auto import tqdm
+
+from wesadlib.data import DEVICE_CHANNELS, Cohort, Recording, label_windows
+from wesadlib.data.wesad import LABEL_MARGIN_S
+from wesadlib.errors import InputError
+from wesadlib.evaluation import events
+from wesadlib.evaluation.folds import Job, windows_of_classes
+from wesadlib.evaluation.labs import WINDOW_S, tabulate_windows
+from wesadlib.evaluation.protocols import Fold, leave_out, make_protocol, subjects_of
+from wesadlib.evaluation.runner import run_folds
+from wesadlib.evaluation.running import running_reference
+from wesadlib.evaluation.selection import AND, draw_groups
+from wesadlib.params import Params
+
+#: From one window's start to the next over a recording, s.
+STEP_S = 5.0
+#: What is known of the person -> the folds' protocol, and whether the score is seen against the person's own so far.
+KNOWN = {
+    "cold_start": ("cold_start", False),
+    "running_cold": ("cold_start", True),
+    "rest_calibrated": ("rest_calibrated", False),
+    "running_reference": ("rest_calibrated", True),
+}
+#: False alarms an hour of the curve.
+BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0)
+_PHASES = {"transient": "transition", "ignored": "reading"}
+_FACTS = ("subject", "start_s", "state", "accepted")
+
+
+def read_phases(recording: Recording) -> pd.DataFrame:
+    """``subject phase start_s end_s``: labelled blocks, of which stress, with what labels leave out, is the task."""
+    phases = recording.labels.rename(columns={"state": "phase"})[["phase", "start_s", "end_s"]]
+    task = phases["phase"] == "stress"
+    phases.loc[task, "start_s"] -= LABEL_MARGIN_S
+    phases.loc[task, "end_s"] += LABEL_MARGIN_S
+    names = phases["phase"].replace({**_PHASES, "stress": events.TASK})
+    return phases.assign(phase=names, subject=recording.subject).sort_values("start_s", ignore_index=True)
+
+
+def tabulate_cohort(cohort: Cohort, params: Params, *, progress: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Windows every :data:`STEP_S` over whole recordings, labelled or not, and the recordings' phases.
+
+    Windows have ``subject start_s state accepted`` and a column a feature; `state` is that of most of the window.
+    """
+    tables, phases = [], []
+    for recording in tqdm(cohort, desc="recordings", unit="person", disable=not progress, total=len(cohort)):
+        names = DEVICE_CHANNELS[params.device]
+        table = tabulate_windows(recording, params.device, STEP_S, channels=names, thresholds=params)
+        _, state, _ = label_windows(recording.labels, recording.duration_s, window_s=WINDOW_S, hop_s=STEP_S)
+        tables.append(table.assign(subject=recording.subject, state=state[: len(table)]))
+        phases.append(read_phases(recording))
+    return pd.concat(tables, ignore_index=True), pd.concat(phases, ignore_index=True)
+
+
+def predict_people(
+    names: Sequence[str], table: pd.DataFrame, protocol: str, params: Params, **options: Any
+) -> pd.DataFrame:
+    """Predict whole recordings by models that learnt from other people's labelled windows, as folds do.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Registered models that read features.
+    table : DataFrame
+        Windows of :func:`tabulate_cohort`; those that a run would have made, a hop apart and labelled, are learnt from.
+    protocol : str
+        ``cold_start`` or ``rest_calibrated``.
+    params : Params
+    **options
+        Those of :func:`~wesadlib.evaluation.runner.run_folds`.
+
+    Returns
+    -------
+    DataFrame
+        What folds predict, with ``fold``: a person who was left out alone, or the two groups, such as ``0+3``, that
+        were left out to choose a rule by.
+    """
+    if "stress" not in params.classes:
+        raise InputError(f"alarms are of stress, which is not among `classes` ({', '.join(params.classes)}).")
+    windows, position = _to_dataset(table), np.arange(len(table))
+    made = table["state"].isin(params.classes) & (np.mod(table["start_s"], params.hop_s) < 1e-6)
+    taught = windows_of_classes(windows.isel(window=position[made]), params.classes)
+    taught_at = position[made][taught["position"].values]
+    windows = windows.assign_coords(position=("window", position))
+    splitter = make_protocol(protocol, params, params.seeds[0])
+    usable = splitter.usable(taught)
+    group = draw_groups(subjects_of(taught), params.selection_groups, params.seeds[0])
+    left_out = {person: [person] for person in usable.windows}
+    for pair in combinations(range(params.selection_groups), 2):
+        left_out[AND.join(map(str, pair))] = [person for person in usable.windows if group[person] in pair]
+    jobs = []
+    for name, people in left_out.items():
+        fold = leave_out(splitter, usable, people, name)
+        parts = (taught_at[part] for part in (fold.train, fold.validation))
+        test = position[table["subject"].isin(people)]
+        fold = Fold(name, *parts, test, taught_at[fold.calibration])
+        jobs += [Job(model, protocol, params.seeds[0], fold) for model in names]
+    predictions, training = run_folds(jobs, windows, params, **options)
+    if training["error"].any():
+        raise InputError(f"alarms need every fold: {training['error'].max()}")
+    folds = np.repeat([job.fold.held_out for job in jobs], [len(job.fold.test) for job in jobs])
+    return predictions.assign(fold=folds, group=predictions["subject"].map(group))
+
+
+def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
+    names = [name for name in table if name not in _FACTS]
+    facts = {"subject": table["subject"], "label": table["state"], "start_s": table["start_s"]}
+    return xr.Dataset(
+        {
+            "feature": (("window", "feature_name"), table[names].to_numpy(float)),
+            "verdict": ("window", table["accepted"]),
+        },
+        {"feature_name": names} | {name: ("window", values.to_numpy()) for name, values in facts.items()},
+        {"window_s": WINDOW_S},
+    )
+
+
+def scores_of(predictions: pd.DataFrame, *, moving: bool) -> np.ndarray:
+    """Log odds of stress (window,) of one recording, NaN where refused; `moving`: less the person's own so far."""
+    accepted = predictions["accepted"].to_numpy(bool)
+    probability = np.clip(predictions["p_stress"].to_numpy(float), 1e-12, 1 - 1e-12)
+    score = np.where(accepted, np.log(probability / (1 - probability)), np.nan)
+    if moving and accepted.any():
+        score[accepted] = running_reference(score[accepted], predictions["start_s"].to_numpy()[accepted])
+    return score
+
+
+def follow_people(
+    predictions: pd.DataFrame, phases: pd.DataFrame, *, moving: bool
+) -> dict[tuple[str, str], events.Course]:
+    """Fold and person -> the course of a model's predictions (:func:`predict_people`)."""
+    spans = dict(list(phases.groupby("subject")))
+    return {
+        key: events.Course.from_phases(
+            scores_of(part, moving=moving), part["start_s"].to_numpy(float) + WINDOW_S, spans[key[1]]
+        )
+        for key, part in predictions.groupby(["fold", "subject"], sort=False)
+    }
+
+
+def choose_rules(
+    courses: Mapping[tuple[str, str], events.Course], group: Mapping[str, int], budgets: Sequence[float] = BUDGETS
+) -> dict[tuple[str, float], events.Rule]:
+    """Person and budget -> the rule that people of other groups chose, by models that had seen neither group."""
+    measured = {key: events.measure_rules(course) for key, course in courses.items() if AND in key[0]}
+    rules = {}
+    for person in group:
+        others = np.array(
+            [
+                measured[AND.join(map(str, sorted((group[person], number)))), other]
+                for other, number in group.items()
+                if number != group[person]
+            ]
+        )
+        rules |= {(person, budget): events.choose_rule(others, budget) for budget in budgets}
+    return rules
+
+
+def score_alarms(
+    predictions: pd.DataFrame, phases: pd.DataFrame, budgets: Sequence[float] = BUDGETS
+) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Alarms of everybody, by each person's rule, of all models of one protocol of folds.
+
+    Returns
+    -------
+    people : DataFrame
+        ``model protocol budget_per_h subject``, the rule, what :func:`~wesadlib.evaluation.events.score_person` gives,
+        ``meditation_called_stress``, the share of windows within meditation during which there is an alarm, and
+        ``meditation_above_half``, that of a probability above one half.
+    timelines : DataFrame
+        ``model protocol subject time_s phase p_stress score threshold alarm`` by the rule of :data:`events.BUDGET`.
+    """
+    rows, timelines = [], []
+    protocol_of_folds = predictions["protocol"].iloc[0]
+    for model, part in predictions.groupby("model", sort=False):
+        group = dict(zip(part["subject"], part["group"], strict=True))
+        for protocol, (base, moving) in KNOWN.items():
+            if base != protocol_of_folds:
+                continue
+            courses = follow_people(part, phases, moving=moving)
+            facts = {"model": model, "protocol": protocol}
+            for (person, budget), rule in choose_rules(courses, group, budgets).items():
+                course, names = courses[person, person], facts | {"subject": person}
+                alarm = events.find_alarms(course.score, course.time_s, rule)
+                alone = part[(part["fold"] == person) & (part["subject"] == person)]
+                probability = alone["p_stress"].where(alone["accepted"]).to_numpy(float)
+                calm = _within(course, "meditation")
+                row = names | {"budget_per_h": budget} | rule._asdict() | events.score_person(course, alarm)
+                row["meditation_called_stress"] = alarm[calm].mean() if calm.any() else np.nan
+                row["meditation_above_half"] = (probability[calm] > 0.5).mean() if calm.any() else np.nan
+                rows.append(row)
+                if budget == events.BUDGET:
+                    columns = {"time_s": course.time_s, "phase": course.phase, "p_stress": probability}
+                    columns |= {"score": course.score, "threshold": rule.threshold, "alarm": alarm}
+                    timelines.append(pd.DataFrame(names | columns))
+    return pd.DataFrame(rows), pd.concat(timelines, ignore_index=True)
+
+
+def _within(course: events.Course, phase: str) -> np.ndarray:
+    """Which windows (time,) lie wholly in a phase."""
+    inside = course.phase == phase
+    return inside & (course.time_s - course.time_s[events.since(inside)] >= WINDOW_S - 1e-6)
+
+
+def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
+    """``model protocol budget_per_h people`` and, over people, how many were detected, medians and means.
+
+    ``latency_median_s`` is NaN where half of the people were never alarmed.
+    """
+    rows = []
+    for names, part in people.groupby(["model", "protocol", "budget_per_h"], sort=False):
+        late = float(part["latency_s"].median())
+        worst = part["false_alarms_per_h"].idxmax()
+        rows.append(
+            dict(zip(["model", "protocol", "budget_per_h"], names, strict=True))
+            | {
+                "people": len(part),
+                "detected": int((part["detected"] == 1).sum()),
+                "latency_median_s": late if np.isfinite(late) else np.nan,
+                "covered": part["covered"].mean(),
+                "false_alarms_per_h": part["false_alarms_per_h"].mean(),
+                "worst_false_alarms_per_h": part.loc[worst, "false_alarms_per_h"],
+                "worst_person": part.loc[worst, "subject"],
+                "alarms_begun_per_h": (part["alarms"] / part["hours"]).mean(),
+                "share_outside": part["share_outside"].mean(),
+                "meditation_called_stress": part["meditation_called_stress"].mean(),
+                "meditation_above_half": part["meditation_above_half"].mean(),
+                "missed": " ".join(part.loc[part["detected"] < 1, "subject"]),
+            }
+        )
+    return pd.DataFrame(rows)

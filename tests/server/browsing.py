@@ -53,7 +53,7 @@ def confidence_of(answer) -> str:
 def pick(page: Page, recording: Samples | bytes, name: str = "minutes.json") -> None:
     content = recording if isinstance(recording, bytes) else write_window(*recording, "json")
     page.select_option("#source", "file")
-    page.set_input_files("#file", {"name": name, "mimeType": "application/json", "buffer": content})
+    page.set_input_files("#file", {"name": name, "mimeType": "application/octet-stream", "buffer": content})
 
 
 def spoil(recording: Samples, channel: str, sample: int, value: object) -> bytes:

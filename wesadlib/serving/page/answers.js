@@ -39,9 +39,7 @@ export class Answers {
     this.counts = { all: 0, unsure: 0, refused: 0 };
     this.announced = { words: "", at: -Infinity };
     this.find("answers").replaceChildren();
-    this.find("latency").textContent = "–";
-    this.find("latency-server").textContent = "";
-    this.show("none", "No answer yet", "The first comes after one whole window.", "");
+    this.show("none", "No answer yet", "The first comes after one whole window.", "", "–");
   }
 
   // Takes a prediction; `seenMs` is the time from its last sample's leaving to its arrival.
@@ -51,9 +49,8 @@ export class Answers {
     const swatch = kind === "known" ? stateColor(answer.state) : "";
     this.counts.all += 1;
     if (kind in this.counts) this.counts[kind] += 1;
-    this.show(kind, heading, `${because}${kind === "known" ? `, from ${window}` : ""}`, swatch);
-    this.find("latency").textContent = milliseconds(seenMs ?? serverMs);
-    this.find("latency-server").textContent = `, ${milliseconds(serverMs)} in the server`;
+    const latency = [milliseconds(seenMs ?? serverMs), `, ${milliseconds(serverMs)} in the server`];
+    this.show(kind, heading, `${because}${kind === "known" ? `, from ${window}` : ""}`, swatch, ...latency);
     const row = document.createElement("tr");
     row.className = kind;
     row.dataset.start = startS;
@@ -68,14 +65,12 @@ export class Answers {
     this.announce(kind === "known" ? heading : `${heading}. ${because}`);
   }
 
-  show(kind, heading, because, swatch) {
+  show(kind, heading, because, swatch, latency, inServer = "") {
+    const { all: count, unsure, refused } = this.counts;
+    const words = { state: heading, because, count, "count-unsure": unsure, "count-refused": refused, latency };
+    for (const [id, word] of Object.entries({ ...words, "latency-server": inServer })) this.find(id).textContent = word;
     this.find("now").className = `answer ${kind}`;
     this.find("now").querySelector(".swatch").style.background = swatch;
-    this.find("state").textContent = heading;
-    this.find("because").textContent = because;
-    this.find("count").textContent = this.counts.all;
-    this.find("count-unsure").textContent = this.counts.unsure;
-    this.find("count-refused").textContent = this.counts.refused;
   }
 
   // To a screen reader: what is new, and not more often than can be listened to.

@@ -32,8 +32,7 @@ export class Timeline {
   reset(model, durationS, hopS) {
     this.chart?.destroy();
     Object.assign(this, { model, durationS, hopS, predictions: [], positionS: 0 });
-    const grid = { stroke: color("line"), width: 1 };
-    const axis = { stroke: color("muted"), font: "11px sans-serif", grid, ticks: { show: false } };
+    const axis = { stroke: color("muted"), font: "11px sans-serif", grid: { stroke: color("line") }, ticks: { show: false } };
     const style = (stroke) => ({ stroke, width: 2, points: { size: 4, fill: stroke } });
     const options = {
       scales: { x: { time: false, range: () => this.span() }, y: { range: [STRIP[0] - 0.02, 1] } },
@@ -66,16 +65,10 @@ export class Timeline {
     const y = (share) => chart.valToPos(share, "y", true);
     const { left, top, width, height } = chart.bbox;
     ctx.save();
-    ctx.beginPath();
-    ctx.rect(left, top, width, height);
-    ctx.clip();
-    ctx.strokeStyle = color("ink");
-    ctx.lineWidth = devicePixelRatio;
+    ctx.clip(new Path2D(`M${left} ${top}h${width}v${height}h${-width}z`));
+    Object.assign(ctx, { strokeStyle: color("ink"), lineWidth: devicePixelRatio });
     ctx.setLineDash([4 * devicePixelRatio, 4 * devicePixelRatio]);
-    ctx.beginPath();
-    ctx.moveTo(left, y(this.model.min_confidence));
-    ctx.lineTo(left + width, y(this.model.min_confidence));
-    ctx.stroke();
+    ctx.stroke(new Path2D(`M${left} ${y(this.model.min_confidence)}h${width}`));
     ctx.setLineDash([]);
     for (const { end_s: endS, answer } of this.predictions) {
       const begin = x(endS - this.hopS) + 1;
@@ -104,8 +97,7 @@ export class Signals {
     for (const [name, { units }] of Object.entries(channels)) {
       const row = this.template.content.firstElementChild.cloneNode(true);
       const find = (part) => row.querySelector(`.${part}`);
-      row.dataset.channel = name;
-      row.title = name;
+      row.dataset.channel = row.title = name;
       find("name").textContent = channelWords(name);
       find("value").textContent = unitWords(units);
       find("meter").setAttribute("aria-label", `Quality, ${channelWords(name)}`);

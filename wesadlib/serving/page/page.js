@@ -1,6 +1,7 @@
 // The live page: what its controls do.
 import { Answers, span } from "./answers.js";
 import { Signals, stateColor, Timeline } from "./charts.js";
+import { isZip, readE4 } from "./e4.js";
 import { checkFit, FileError, firstWindows, readRecording, Replay } from "./recording.js";
 import { Refused, request, Stream } from "./stream.js";
 import { clock, percent, sentence } from "./words.js";
@@ -20,9 +21,7 @@ const LOST_MS = 15_000;
 
 let model, replay, stream;
 // "idle", "starting", "running", "paused" or "lost".
-let phase = "idle";
-let paused = false;
-let ended = false;
+let [phase, paused, ended] = ["idle", false, false];
 let tickedAt, drawnAt, aliveAt, heardAt;
 
 function enter(next, words) {
@@ -36,11 +35,8 @@ function enter(next, words) {
   find("status").textContent = words;
   document.body.dataset.phase = next;
   // A button that is switched off loses the focus: it goes to the one that comes next.
-  if (document.activeElement === document.body || document.activeElement.disabled) {
-    if (next === "running" || next === "paused") find("pause").focus();
-    else if (next === "idle") find("start").focus();
-    else if (next === "lost") find("stop").focus();
-  }
+  const button = { running: "pause", paused: "pause", idle: "start", lost: "stop" }[next];
+  if (button && (document.activeElement === document.body || document.activeElement.disabled)) find(button).focus();
 }
 
 function showProblem(words) {
@@ -61,12 +57,9 @@ function say(error) {
 function legend() {
   const entries = model.states.map((state) => [sentence(state), "swatch", stateColor(state)]);
   entries.push([`confidence needed, ${percent(model.min_confidence)}`, "dashes"], ["does not know", "swatch unsure"]);
-  const items = [...entries, ["refused", "swatch refused"]].map(([words, mark, colour]) => {
-    const item = document.createElement("li");
-    item.append(span(mark, "", colour), words);
-    return item;
-  });
-  find("legend").replaceChildren(...items);
+  find("legend").replaceChildren();
+  for (const [words, mark, colour] of [...entries, ["refused", "swatch refused"]])
+    find("legend").appendChild(document.createElement("li")).append(span(mark, "", colour), words);
 }
 
 async function readModel() {
@@ -86,7 +79,8 @@ async function readSource() {
   if (find("source").value === "example") return readRecording(await (await request("example", find("token").value)).text());
   const file = find("file").files[0];
   if (!file) throw new FileError("Pick a file first.");
-  return readRecording(await file.text());
+  const bytes = new Uint8Array(await file.arrayBuffer());
+  return isZip(bytes) ? readE4(bytes) : readRecording(new TextDecoder().decode(bytes));
 }
 
 // The token of the person's rest: of the recording's first minutes, or the one that was entered; empty for none.
@@ -206,24 +200,19 @@ find("controls").addEventListener("submit", (event) => {
 });
 // What is wrong with a field that is folded away would not be seen.
 find("controls").addEventListener("invalid", () => (find("more").open = true), true);
-find("pause").addEventListener("click", () => {
-  paused = !paused;
-  enter(paused ? "paused" : "running", "");
-});
+find("pause").addEventListener("click", () => enter((paused = !paused) ? "paused" : "running", ""));
 find("stop").addEventListener("click", () => {
   stream?.close();
   enter("idle", "Stopped.");
 });
-find("speed").addEventListener("change", () => {
-  if (replay) replay.speed = Number(find("speed").value);
-});
+find("speed").addEventListener("change", () => replay && (replay.speed = Number(find("speed").value)));
 find("source").addEventListener("change", chooseSource);
 setInterval(tick, TICK_MS);
 chooseSource();
-readModel().then(
-  () => (find("status").textContent = "Ready."),
-  (error) => {
-    find("status").textContent = "Not ready.";
-    say(error);
-  },
-);
+try {
+  await readModel();
+  find("status").textContent = "Ready.";
+} catch (error) {
+  find("status").textContent = "Not ready.";
+  say(error);
+}

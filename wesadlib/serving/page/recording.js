@@ -22,7 +22,7 @@ function parse(text) {
 
 // A recording: `channels` by name, each `{ rateHz, samples }`, null where a sample is missing, and `durationS`.
 export function readRecording(text) {
-  const body = parse(text.replace(/^\uFEFF/, ""))?.channels;
+  const body = parse(text)?.channels;
   if (typeof body !== "object" || body === null || Array.isArray(body) || !Object.keys(body).length)
     throw new FileError('The file has no "channels"; it needs the form of a request to /predict.');
   const channels = {};
@@ -32,8 +32,8 @@ export function readRecording(text) {
     if (!Array.isArray(samples)) throw new FileError(`${name}: samples must be a list of numbers.`);
     const bad = samples.findIndex((sample) => sample !== null && !Number.isFinite(sample));
     if (bad >= 0) {
-      const found = JSON.stringify(samples[bad]).slice(0, 40);
-      throw new FileError(`${name}, sample ${bad + 1}: ${found} is no number; a missing sample is null.`);
+      const sample = JSON.stringify(samples[bad]).slice(0, 40);
+      throw new FileError(`${name}, sample ${bad + 1}: ${sample} is no number; a missing sample is null.`);
     }
     channels[name] = { rateHz, samples };
   }
@@ -103,9 +103,11 @@ export class Replay {
     this.due.clear();
   }
 
-  // Until when each channel was sent, s.
+  // Until when each channel was sent, s; one that has ended holds up no other.
   times() {
-    return Object.entries(this.channels).map(([name, { rateHz }]) => this.next[name] / rateHz);
+    const until = ([name, { rateHz, samples }]) =>
+      this.next[name] < samples.length ? this.next[name] / rateHz : this.durationS;
+    return Object.entries(this.channels).map(until);
   }
 
   get finished() {

@@ -20,12 +20,9 @@ export async function request(path, token, body) {
   const headers = { accept: "application/json", ...(token && { authorization: `Bearer ${token}` }) };
   const options = body && { method: "POST", body: JSON.stringify(body) };
   if (body) headers["content-type"] = "application/json";
-  let response;
-  try {
-    response = await fetch(path, { ...options, headers, credentials: "omit" });
-  } catch {
+  const response = await fetch(path, { ...options, headers, credentials: "omit" }).catch(() => {
     throw new Refused(0, "The server cannot be reached.");
-  }
+  });
   if (response.ok) return response;
   throw new Refused(response.status, problemWords(await response.json().catch(() => ({ detail: response.statusText }))));
 }

@@ -1,15 +1,8 @@
 // What things are called on the page.
 
 const SIGNALS = {
-  ecg: "ECG",
-  bvp: "Pulse wave",
-  eda: "Skin conductance",
-  emg: "Muscle",
-  resp: "Breathing",
-  temp: "Skin temperature",
-  acc_x: "Acceleration x",
-  acc_y: "Acceleration y",
-  acc_z: "Acceleration z",
+  ecg: "ECG", bvp: "Pulse wave", eda: "Skin conductance", emg: "Muscle", resp: "Breathing", temp: "Skin temperature",
+  acc_x: "Acceleration x", acc_y: "Acceleration y", acc_z: "Acceleration z",
 };
 const UNITS = { uS: "µS", degC: "°C", percent: "%" };
 const CLOSED = {

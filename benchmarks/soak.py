@@ -13,6 +13,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
@@ -31,7 +32,7 @@ from wesadlib import artefacts
 from wesadlib.bundle import load_bundle
 from wesadlib.data import open_cohort
 from wesadlib.serving import AsyncClient, RequestRefused, StreamLost
-from wesadlib.serving.process import free_port, make_switches
+from wesadlib.serving.process import free_port, make_switches, write_haproxy
 from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
 from wesadlib.serving.wire import CONTENT_TYPES
 
@@ -45,11 +46,13 @@ HOSTILE = (b"{", b"\xc1" * 100, b"[" * 10_000, b'{"channels": {' + b'"a":0,' * 2
 @contextmanager
 def cluster() -> Iterator[tuple[psutil.Process, Callable[[Path], bool]]]:
     """Ray with its page, by which `serve deploy` asks; gives its process, and what deploys a file."""
-    folder, ports = f"/tmp/wesad-{os.getpid()}", [free_port() for _ in range(4)]
-    environment = os.environ | make_switches(folder, "::1")
+    folder, ports = tempfile.mkdtemp(prefix="wesad-", dir="/tmp"), [free_port() for _ in range(4)]
+    environment = os.environ | make_switches(folder, "127.0.0.1")
+    write_haproxy(environment)
     names = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port")
     options = [f"--{name}={port}" for name, port in zip(names, ports, strict=True)]
-    start = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", f"--temp-dir={folder}"]
+    options.append(f"--temp-dir={folder}/r")
+    start = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats"]
     address = f"http://127.0.0.1:{ports[1]}"
 
     def deploy(path: Path) -> bool:

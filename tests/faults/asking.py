@@ -16,7 +16,7 @@ import msgpack
 from wesadlib.serving.wire import CONTENT_TYPES
 
 #: Seconds after which a request without an answer hangs; what it then has for a status.
-PATIENCE_S, HANGS, BROKEN = 20.0, -1, 0
+PATIENCE_S, HANGS, BROKEN = 120.0, -1, 0
 _HEADERS = {"content-type": CONTENT_TYPES["binary"]}
 
 

@@ -1,9 +1,11 @@
-"""Good, bad, cut, slow and vanishing clients by the thousand: the replica's memory stays."""
+"""Good, bad, cut, slow and vanishing clients by the thousand, and those who never read: memory stays."""
 
 import json
 import random
+import select
+import socket
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 
 import by_hand
 import minutes
@@ -11,7 +13,7 @@ import numpy as np
 import people
 import psutil
 import websockets.sync.client
-from command import serving
+from command import START_S, serving, until
 from websockets.exceptions import WebSocketException
 
 BODY, BATCH = people.BODIES[0], people.BATCHES[0]
@@ -114,3 +116,31 @@ def test_memory_stays_whoever_comes(tmp_path, old_bundle, short):
     quarter = rounds // 4
     middle, last = np.median(resident[2 * quarter : 3 * quarter]), np.median(resident[3 * quarter :])
     assert last < (1 + most) * middle, [round(value / 2**20) for value in resident]
+
+
+def test_readers_who_never_read_hold_little_and_not_for_good(tmp_path, old_bundle, short):
+    readers = 200 if short else 1400
+    question = by_hand.request("GET", "/example", accept="application/json", content_type=None, content_length=None)
+
+    def resident():
+        return sum(process.memory_info().rss for process in command.processes())
+
+    with serving(tmp_path, old_bundle.folder) as command, ExitStack() as stack:
+        assert len(by_hand.exchange(command.port, question).body) > 2**20
+        before, waiting, peak = resident(), select.poll(), 0
+        for _ in range(readers):
+            connection = stack.enter_context(socket.socket())
+            connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            connection.connect(("127.0.0.1", command.port))
+            connection.sendall(question)
+            waiting.register(connection, select.POLLIN)
+        for k in range(readers):
+            # Whoever has something to read, and leaves it there, or was closed on.
+            number, _ = waiting.poll(1e3 * by_hand.PATIENCE_S)[0]
+            waiting.unregister(number)
+            if k % 100 == 99:
+                peak = max(peak, resident())
+        assert peak - before < 300 * 2**20
+        stack.close()
+        until(lambda: resident() - before < 100 * 2**20, START_S)
+        assert command.answers()

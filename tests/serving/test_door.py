@@ -1,0 +1,47 @@
+"""What stands in Serve's own proxy, before apps that stand for what Serve does there."""
+
+import pytest
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse, PlainTextResponse
+from fastapi.testclient import TestClient
+
+from wesadlib.serving.door import middlewares
+
+
+async def silent(scope, receive, send):
+    """As Serve's proxy is where a replica died under a request."""
+
+
+def client_of(app):
+    (door,) = middlewares()
+    return TestClient(door.cls(app), raise_server_exceptions=False)
+
+
+@pytest.mark.parametrize(
+    "app",
+    [silent, *(PlainTextResponse("Path '/' not found", status) for status in (404, 500, 503))],
+    ids=["nothing", "no such path", "failed", "unavailable"],
+)
+def test_a_proxy_without_its_app_asks_to_come_again(app):
+    response = client_of(app).post("/predict", content=b"{}")
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert response.headers["content-type"] == "application/problem+json"
+    assert response.json()["status"] == 503
+
+
+def test_what_the_app_says_passes_and_serves_own_paths_and_header_do_not():
+    app = FastAPI()
+
+    @app.get("/{path:path}")
+    async def echo(path: str, wait: str = ""):
+        return JSONResponse({"path": path}, 404)
+
+    @app.middleware("http")
+    async def look(request, following):
+        assert "x-request-timeout-seconds" not in request.headers
+        return await following(request)
+
+    client = client_of(app)
+    response = client.get("/model", headers={"x-request-timeout-seconds": "0.001"})
+    assert (response.status_code, response.json()) == (404, {"path": "model"})
+    assert [client.get(f"/-/{name}").content for name in ("routes", "healthz")] == [b"", b""]

@@ -1,12 +1,16 @@
 """A made-up person in the official layout, small enough to be written for every test."""
 
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import minutes
 import numpy as np
 import pytest
 
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, Recording, make_signals
+from wesadlib.data.e4 import write_e4
 from wesadlib.data.pickles import save_arrays
 
 SECONDS = 400
@@ -56,14 +60,14 @@ Do you feel ill today? YES
 """
 
 
-def minutes(seconds: int) -> str:
+def clock(seconds: int) -> str:
     """The way a spreadsheet leaves minutes.seconds."""
     return f"{seconds // 60}.{seconds % 60:02d}".rstrip("0").rstrip(".")
 
 
 def make_quest() -> str:
-    starts = [minutes(start - 10 + CROP_S) for start, _ in BLOCKS.values()]
-    ends = [minutes(end + 10 + CROP_S) for _, end in BLOCKS.values()]
+    starts = [clock(start - 10 + CROP_S) for start, _ in BLOCKS.values()]
+    ends = [clock(end + 10 + CROP_S) for _, end in BLOCKS.values()]
     return QUEST.format(*starts, *ends).replace("\n", "\r\n")
 
 
@@ -118,3 +122,35 @@ def write_person(tmp_path) -> Callable[..., Path]:
         return folder
 
     return write
+
+
+@pytest.fixture(scope="session")
+def person():
+    """100 s of smooth signals, still, with two presses of the button."""
+    time = {name: np.arange(100 * CHANNELS[name][1]) / CHANNELS[name][1] for name in DEVICE_CHANNELS["wrist"]}
+    samples = {name: np.sin(values) for name, values in time.items()}
+    samples["wrist_bvp"] = 40 * np.sin(2 * np.pi * 1.2 * time["wrist_bvp"])
+    samples["wrist_eda"] = 2 + 0.5 * samples["wrist_eda"]
+    samples["wrist_temp"] = 33 + 0.2 * samples["wrist_temp"]
+    samples |= {
+        f"wrist_acc_{axis}": np.full(100 * 32, size / 64) for axis, size in zip("xyz", (16, 32, 53), strict=True)
+    }
+    return Recording("S99", make_signals(samples), start=minutes.START, marks_s=(10.0, 50.5))
+
+
+@pytest.fixture
+def edit_e4(person, tmp_path) -> Callable[..., Path]:
+    """Write an export of which some files are changed, or left out where None."""
+
+    def edit(**files: Callable[[str], str | bytes] | None) -> Path:
+        archive = write_e4(person, tmp_path / "S99.zip")
+        with zipfile.ZipFile(tmp_path / "edited.zip", "w") as edited, zipfile.ZipFile(archive) as given:
+            for name in given.namelist():
+                stem = name.removesuffix(".csv")
+                if stem not in files:
+                    edited.writestr(name, given.read(name))
+                elif files[stem] is not None:
+                    edited.writestr(name, files[stem](given.read(name).decode()))
+        return tmp_path / "edited.zip"
+
+    return edit

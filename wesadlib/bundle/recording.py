@@ -243,12 +243,13 @@ def read_rest(text: str, recording: Recording) -> tuple[float, float]:
     recording : Recording
     """
     if text == "tags":
-        if len(recording.marks_s) < 2:
+        inside = [mark for mark in recording.marks_s if 0 <= mark <= recording.duration_s]
+        if len(inside) < 2:
             raise InputError(
-                f"{recording.subject}: rest by tags needs two presses of the button, and there are "
-                f"{len(recording.marks_s)}; give it as 00:02:00-00:07:00."
+                f"{recording.subject}: rest by tags needs two presses of the button within the recording, and there "
+                f"are {len(inside)}; give it as 00:02:00-00:07:00."
             )
-        return recording.marks_s[0], recording.marks_s[1]
+        return inside[0], inside[1]
     if match := re.fullmatch(r"first:(\d+(?:\.\d+)?)", text):
         return 0.0, 60 * float(match[1])
     if match := re.fullmatch(r"([\d:.]+)-([\d:.]+)", text):

@@ -10,7 +10,7 @@ from wesadlib.data.recording import Recording
 #: unit -> lowest and highest median of a minute, and what the values may be: (lowest, highest, likely unit)
 _EXPECTED = {
     "g": (0.7, 1.5, [(7, 13, "m/s2"), (0.11, 0.2, "m/s2"), (0.01, 0.02, "g"), (45, 96, "1/64 g"), (500, 1500, "mg")]),
-    "uS": (-1.0, 100.0, [(100, 1e9, "nS or kOhm")]),
+    "uS": (-1.0, 100.0, [(100, 1e9, "nS or kOhm"), (1e-8, 5e-5, "S")]),
     "degC": (10.0, 45.0, [(50, 113, "degF"), (273, 330, "K")]),
 }
 _REASONS = {"g": "a still wrist shows 1 g", "uS": "skin conducts 0 to 100 uS", "degC": "skin has 10 to 45 degC"}
@@ -46,10 +46,12 @@ def find_faults(recording: Recording) -> list[str]:
         middles = np.full(length, np.nan)
         middles[~missing] = [np.nanmedian(minutes[k]) for k in np.flatnonzero(~missing)]
         wrong = (middles < low) | (middles > high)
+        wrong |= np.any([(least <= middles) & (middles <= most) for least, most, _ in likely], axis=0)
         if wrong.any():
             middle = float(np.median(middles[wrong]))
             guesses = [guess for least, most, guess in likely if least <= middle <= most]
-            if unit == "g" and not guesses and not any((axis < 0).any() for axis in _axes(recording, name)):
+            axes = _axes(recording, name)
+            if unit == "g" and not guesses and np.max(axes) > 2 and np.min(axes) >= 0:
                 guesses = ["bytes without their sign"]
             faults.append(
                 f"{recording.subject}: {name} is {middle:.3g} {unit} in {_list_minutes(wrong)}, but {_REASONS[unit]}"

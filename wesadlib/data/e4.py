@@ -10,13 +10,14 @@ import re
 import zipfile
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 
 from wesadlib.artefacts import replacing
+from wesadlib.data.archives import File, read_files
+from wesadlib.data.devices import CHANNELS
 from wesadlib.data.joining import Stretch, join_stretches
 from wesadlib.data.recording import Recording, make_signals
 from wesadlib.errors import InputError
@@ -29,26 +30,15 @@ _CHANNELS = {
 }
 #: Counts of the accelerometer in one g.
 COUNTS_PER_G = 64
-#: A file of two days at 64 Hz has 0.1 GB; what claims or holds more than this is no recording.
-LARGEST_FILE = 512 << 20
 CHANNEL_FILE = re.compile(r"(?:^|.*_)(ACC|BVP|EDA|TEMP)\.csv$", re.IGNORECASE)
 _TAGS = re.compile(r"(?:^|.*_)tags(?:_.*)?\.csv$", re.IGNORECASE)
 _SERIAL = re.compile(r"\d{10}_([A-Z]\d{5})")
 
 
-class _File(NamedTuple):
-    """A file of an export: the session it belongs to, its name, where errors find it, and what it holds."""
-
-    session: str
-    name: str
-    where: str
-    content: bytes
-
-
 def is_e4(path: Path) -> bool:
     """Whether a path holds a session: a zip or a folder with ``BVP.csv`` or another channel in it, at any depth."""
     if path.is_dir():
-        return any(CHANNEL_FILE.match(file.name) for file in path.rglob("*.csv"))
+        return any(CHANNEL_FILE.match(file.name) for file in path.rglob("*"))
     return path.is_file() and zipfile.is_zipfile(path)
 
 
@@ -97,7 +87,7 @@ def read_e4(path: str | Path) -> Recording:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
-    files = list(_files(path))
+    files = list(read_files(path, _wanted))
     _refuse_two_devices(path, files)
     channels: dict[str, list[Stretch]] = {}
     presses: list[float] = []
@@ -109,17 +99,22 @@ def read_e4(path: str | Path) -> Recording:
         elif _TAGS.match(file.name):
             presses += _read_tags(file)
     if "wrist_bvp" not in channels:
-        raise InputError(f"{path}: no BVP.csv here; an export of an E4 has BVP, EDA, TEMP and ACC.")
-    notes += [f"{name}.csv is not in the export" for name, (first, *_) in _CHANNELS.items() if first not in channels]
-    sessions = len({file.session for file in files if CHANNEL_FILE.match(file.name)})
+        raise InputError(f"{path}: no BVP.csv with samples here; an export of an E4 has BVP, EDA, TEMP and ACC.")
+    present = {(file.folder, match[1].upper()) for file in files if (match := CHANNEL_FILE.match(file.name))}
+    notes += [f"{name}.csv is not in the export" for name in _CHANNELS if name not in {name for _, name in present}]
+    sessions = len({session for session, _ in present})
     notes.insert(0, f"{sessions} session{'s' * (sessions > 1)} of an E4")
     joined = join_stretches(str(path), channels)
+    marks_s = sorted(time - joined.start_s for time in presses)
+    duration_s = len(joined.samples["wrist_bvp"]) / joined.rates_hz["wrist_bvp"]
+    if outside := [mark for mark in marks_s if not 0 <= mark <= duration_s]:
+        notes.append(f"{len(outside)} of {len(marks_s)} presses of the button lie outside the recording")
     return Recording(
         subject=path.stem if path.is_file() else path.name,
         signals=make_signals(joined.samples, joined.rates_hz),
         device="E4",
         start=datetime.fromtimestamp(joined.start_s, UTC),
-        marks_s=tuple(time - joined.start_s for time in sorted(presses)),
+        marks_s=tuple(marks_s),
         notes=(*notes, *joined.notes),
     )
 
@@ -151,61 +146,11 @@ def write_e4(recording: Recording, path: str | Path) -> Path:
     return Path(path)
 
 
-def _files(path: Path) -> Iterator[_File]:
-    if path.is_file():
-        yield from _members(path.read_bytes(), str(path), 2)
-        return
-    for file in sorted(path.rglob("*")):
-        if "__MACOSX" in file.parts or file.name.startswith("._") or not file.is_file():
-            continue
-        if _wanted(file.name):
-            if file.stat().st_size > LARGEST_FILE:
-                raise InputError(f"{file}: larger than any recording of an E4 ({LARGEST_FILE >> 20} MiB).")
-            yield _File(str(file.parent), file.name, str(file), file.read_bytes())
-        elif file.suffix.lower() == ".zip":
-            yield from _members(file.read_bytes(), str(file), 1)
-
-
-def _members(content: bytes, where: str, depth: int) -> Iterator[_File]:
-    """Files of a zip and of the zips in it, read in memory and never written anywhere."""
-    try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
-    except zipfile.BadZipFile:
-        raise InputError(f"{where}: not a whole zip; export or copy it again.") from None
-    with archive:
-        for member in archive.infolist():
-            inside = PurePosixPath(member.filename.replace("\\", "/"))
-            if inside.is_absolute() or ".." in inside.parts:
-                raise InputError(f"{where}: it has a file {member.filename!r} outside itself; do not trust this zip.")
-            if "__MACOSX" in inside.parts or inside.name.startswith("._") or member.is_dir():
-                continue
-            nested = inside.suffix.lower() == ".zip"
-            if nested and depth > 1:
-                yield from _members(_read_member(archive, member, where), f"{where}/{inside}", depth - 1)
-            elif _wanted(inside.name):
-                content = _read_member(archive, member, where)
-                yield _File(f"{where}/{inside.parent}", inside.name, f"{where}/{inside}", content)
-
-
-def _read_member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:
-    if member.flag_bits & 1:
-        raise InputError(f"{where}: {member.filename} is locked by a password; export it without one.")
-    try:
-        with archive.open(member) as opened:
-            # What a zip says of a size is not to be believed.
-            content = opened.read(LARGEST_FILE + 1)
-    except (zipfile.BadZipFile, EOFError, NotImplementedError, OSError, ValueError) as error:
-        raise InputError(f"{where}: {member.filename} cannot be read ({error}); copy the zip again.") from None
-    if len(content) > LARGEST_FILE:
-        raise InputError(f"{where}: {member.filename} is no recording: over {LARGEST_FILE >> 20} MiB.")
-    return content
-
-
 def _wanted(name: str) -> bool:
     return bool(CHANNEL_FILE.match(name) or _TAGS.match(name))
 
 
-def _refuse_two_devices(path: Path, files: list[_File]) -> None:
+def _refuse_two_devices(path: Path, files: list[File]) -> None:
     serials = sorted(
         {serial for file in files for serial in _SERIAL.findall(file.where.removeprefix(str(path.parent)))}
     )
@@ -213,54 +158,62 @@ def _refuse_two_devices(path: Path, files: list[_File]) -> None:
         raise InputError(f"{path}: sessions of the devices {' and '.join(serials)}; give those of one at a time.")
 
 
-def _read_samples(file: _File, kind: str, notes: list[str]) -> Iterator[tuple[str, Stretch]]:
+def _read_samples(file: File, kind: str, notes: list[str]) -> Iterator[tuple[str, Stretch]]:
     columns = _CHANNELS[kind]
-    lines = _decode(file).split("\n", 2)
-    cells = [[cell.strip() for cell in line.split(",")] for line in lines[:2]]
-    start_s, rate_hz = _read_header(file, cells, len(columns))
-    values = _read_numbers(file, lines[2] if len(lines) > 2 else "", len(columns), notes)
-    if not len(values):
+    *header, text = f"{_decode(file)}\n\n".split("\n", 2)
+    if not text.strip():
         notes.append(f"{file.name}: no sample")
         return
+    start_s, rate_hz = _read_header(file, header, columns)
+    values = _read_numbers(file, text, len(columns), notes)
     if kind == "ACC":
         values = values / COUNTS_PER_G
     for column, channel in enumerate(columns):
         yield channel, Stretch(start_s, rate_hz, np.ascontiguousarray(values[:, column], np.float32))
 
 
-def _decode(file: _File) -> str:
+def _decode(file: File) -> str:
     try:
         text = file.content.decode("utf-8-sig")
-    except UnicodeDecodeError:
+        if "\0" in text:
+            raise ValueError
+    except ValueError:
         raise InputError(f"{file.where}: not plain text; export it again.") from None
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _read_header(file: _File, cells: list[list[str]], columns: int) -> tuple[float, float]:
+def _read_header(file: File, lines: Sequence[str], channels: Sequence[str]) -> tuple[float, float]:
+    cells = [[cell.strip() for cell in line.split(",")] for line in lines]
     try:
         (start,), (rate,) = ({*row} for row in cells)
-        if any(len(row) not in (1, columns) for row in cells):
+        if any(len(row) not in (1, len(channels)) for row in cells):
             raise ValueError
         start_s, rate_hz = _read_time(start), float(rate)
     except (ValueError, TypeError):
         raise InputError(
-            f"{file.where}: the first two lines are {', '.join(cells[0])!r} and {', '.join(cells[-1])!r}, not the "
-            "start (Unix seconds, or a date and time) and the rate in Hz."
+            f"{file.where}: the first two lines are {lines[0][:40]!r} and {lines[1][:40]!r}, not the start (Unix "
+            "seconds, or a date and time) and the rate in Hz."
         ) from None
-    if not 0 < rate_hz <= 1000 or not np.isfinite(start_s):
-        raise InputError(f"{file.where}: the second line says {rate_hz:g} Hz, which is no rate of this device.")
+    if rate_hz != (known := CHANNELS[channels[0]][1]):
+        raise InputError(
+            f"{file.where}: the second line says {rate_hz:g} Hz, and an E4 records this at {known:g} Hz; give what was "
+            "resampled as a table, by `--columns`."
+        )
     return start_s, rate_hz
 
 
 def _read_time(text: str) -> float:
     try:
-        return float(text)
+        time_s = float(text)
     except ValueError:
         moment = datetime.fromisoformat(text)
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+        time_s = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    if not np.isfinite(time_s):
+        raise ValueError
+    return time_s
 
 
-def _read_numbers(file: _File, text: str, columns: int, notes: list[str]) -> np.ndarray:
+def _read_numbers(file: File, text: str, columns: int, notes: list[str]) -> np.ndarray:
     text = text.rstrip("\n")
     head, _, last = text.rpartition("\n")
     if last.count(",") < columns - 1 and head:
@@ -279,7 +232,7 @@ def _read_numbers(file: _File, text: str, columns: int, notes: list[str]) -> np.
     return values
 
 
-def _bad_line(file: _File, text: str, columns: int) -> InputError:
+def _bad_line(file: File, text: str, columns: int) -> InputError:
     for number, line in enumerate(text.split("\n"), start=3):
         cells = line.split(",")
         if len(cells) == 2 * columns or ";" in line:
@@ -293,7 +246,7 @@ def _bad_line(file: _File, text: str, columns: int) -> InputError:
     return InputError(f"{file.where}: not a table of numbers; export it again.")
 
 
-def _read_tags(file: _File) -> list[float]:
+def _read_tags(file: File) -> list[float]:
     times = []
     for number, line in enumerate(_decode(file).split("\n"), start=1):
         if line.strip():

@@ -172,6 +172,8 @@ def _stretches(file: Path, raw: Mapping[str, Any]) -> dict[str, Stretch]:
             stretches[channel] = _stretch(file, sensor, content, np.asarray(content[field], np.float32))
     content = raw.get("accelerometer") or {}
     if _recorded(content, content.get("x", ())):
+        if len({len(content.get(axis) or ()) for axis in _AXES}) > 1:
+            raise InputError(f"{file}: the accelerometer's axes have not as many samples each; copy it again.")
         scale, offset = _scale(file, content.get("imuParams") or {})
         for axis, channel in _AXES.items():
             digital = np.asarray(content[axis], np.float64)
@@ -187,6 +189,8 @@ def _stretch(file: Path, sensor: str, content: Mapping[str, Any], values: np.nda
     rate_hz = float(content.get("samplingFrequency") or 0)
     if not 0 < rate_hz < 1000:
         raise InputError(f"{file}: {sensor} has samples at {rate_hz:g} Hz; the file is damaged, so copy it again.")
+    if np.isinf(values).any():
+        raise InputError(f"{file}: {sensor} has an infinite sample; the file is damaged, so copy it again.")
     return Stretch(content["timestampStart"] / 1e6, rate_hz, values.astype(np.float32))
 
 
@@ -203,7 +207,7 @@ def _scale(file: Path, parameters: Mapping[str, Any]) -> tuple[float, float]:
 
 
 def _marks(records: Sequence[Mapping[str, Any]], start_s: float) -> tuple[float, ...]:
-    times = [time for record in records for time in record["rawData"].get("tags", {}).get("tagsTimeMicros", ())]
+    times = [time for record in records for time in (record["rawData"].get("tags") or {}).get("tagsTimeMicros", ())]
     return tuple(time / 1e6 - start_s for time in sorted(times))
 
 

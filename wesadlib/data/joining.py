@@ -17,6 +17,10 @@ LEAST_EDGE_S = 1.0
 LARGEST_JITTER = 0.5
 #: Sessions further apart than this are no recording of one day.
 LARGEST_GAP_S = 24 * 3600.0
+#: No Unix time in seconds is later: the year 2096.
+LATEST_S = 4e9
+#: Samples further apart than this are none of a body's sensor.
+LARGEST_STEP_S = 60.0
 
 
 class Stretch(NamedTuple):
@@ -57,9 +61,10 @@ def join_stretches(where: str, channels: Mapping[str, Sequence[Stretch]]) -> Joi
         Every channel of the same length in seconds, NaN where it has no sample, each sample at most half a sample's
         time from where its clock has it; notes name gaps, overlaps, and channels that start or end apart.
     """
-    ordered = {name: sorted(stretches) for name, stretches in channels.items()}
+    ordered = {name: sorted(stretches, key=lambda stretch: stretch.start_s) for name, stretches in channels.items()}
     start_s = min(stretches[0].start_s for stretches in ordered.values())
     end_s = max(stretch.end_s for stretches in ordered.values() for stretch in stretches)
+    _check_together(where, ordered, start_s)
     notes = _note_edges(ordered, start_s, end_s)
     samples, rates_hz = {}, {}
     for name, stretches in ordered.items():
@@ -67,6 +72,21 @@ def join_stretches(where: str, channels: Mapping[str, Sequence[Stretch]]) -> Joi
         notes += _check_order(where, name, stretches)
         samples[name] = _place(stretches, rates_hz[name], start_s, end_s)
     return Joined(start_s, samples, rates_hz, tuple(dict.fromkeys(notes)))
+
+
+def _check_together(where: str, ordered: Mapping[str, Sequence[Stretch]], start_s: float) -> None:
+    """Refuse clocks that are none, before a wrong one asks for years of memory."""
+    if not abs(start_s) < LATEST_S:
+        raise InputError(f"{where}: it would begin {start_s:.6g} s after 1970, which is no date; give seconds.")
+    spans = {name: (stretches[0].start_s, stretches[-1].end_s) for name, stretches in ordered.items()}
+    longest = max(spans, key=lambda name: spans[name][1] - spans[name][0])
+    for name, (begin, end) in spans.items():
+        apart_s = max(begin - spans[longest][1], spans[longest][0] - end)
+        if apart_s > 0:
+            raise InputError(
+                f"{where}: {name} and {longest} were recorded {apart_s:.0f} s apart and at no time together; the start "
+                "of one is wrong, or they are two recordings."
+            )
 
 
 def _rate(where: str, name: str, stretches: Sequence[Stretch]) -> float:
@@ -137,7 +157,7 @@ def split_stretches(where: str, name: str, time_s: np.ndarray, values: np.ndarra
     -------
     stretches : list of Stretch
         Parted where the time to the next sample is more than three times the median; within, interpolated linearly
-        where a clock is not regular.
+        where a clock is not regular, and NaN where a regular one has no sample.
     notes : list of str
         Rate and jitter.
     """
@@ -152,20 +172,37 @@ def split_stretches(where: str, name: str, time_s: np.ndarray, values: np.ndarra
     step_s = float(np.median(steps))
     if step_s <= 0:
         raise InputError(f"{where}: most samples of {name} share their time with the one before.")
+    if step_s > LARGEST_STEP_S:
+        raise InputError(f"{where}: {name} has a sample every {step_s:.4g} s; say the unit of its times.")
     edges = [0, *(np.flatnonzero(steps > 3 * step_s) + 1).tolist(), len(values)]
-    lengths = np.array([time_s[stop - 1] - time_s[start] for start, stop in itertools.pairwise(edges)])
-    counts = np.diff(edges) - 1
-    rate_hz = float(counts.sum() / lengths.sum()) if lengths.sum() > 0 else 1 / step_s
-    stretches, deviations = [], []
-    for start, stop in itertools.pairwise(edges):
-        clock = time_s[start] + np.arange(round((time_s[stop - 1] - time_s[start]) * rate_hz) + 1) / rate_hz
-        stretches.append(Stretch(float(clock[0]), rate_hz, np.interp(clock, time_s[start:stop], values[start:stop])))
-        regular = np.linspace(time_s[start], time_s[stop - 1], stop - start)
-        deviations.append(time_s[start:stop] - regular)
-    jitter = float(np.sqrt(np.mean(np.concatenate(deviations) ** 2)) * rate_hz)
+    # Either each sample follows the last one, or a regular clock went on where there is none.
+    place, ticks = np.arange(len(values)), np.append(0, np.maximum(np.rint(steps / step_s), 1).cumsum()).astype(int)
+    jitter, rate_hz = _fit_clock(time_s, edges, place)
+    if (fit := _fit_clock(time_s, edges, ticks))[0] < jitter / 2:
+        (jitter, rate_hz), place = fit, ticks
     if jitter > LARGEST_JITTER:
         raise InputError(
             f"{where}: {name} comes irregularly, {jitter:.1f} samples off a regular clock of {rate_hz:.4g} Hz (RMS); "
             f"at most {LARGEST_JITTER:g} can be read."
         )
+    stretches = []
+    for start, stop in itertools.pairwise(edges):
+        clock = time_s[start] + np.arange(round((time_s[stop - 1] - time_s[start]) * rate_hz) + 1) / rate_hz
+        filled = np.interp(clock, time_s[start:stop], values[start:stop])
+        steps_on = place[stop - 1] - place[start]
+        absent = np.setdiff1d(np.arange(steps_on), place[start:stop] - place[start])
+        filled[np.rint(absent * (len(clock) - 1) / max(steps_on, 1)).astype(int)] = np.nan
+        stretches.append(Stretch(float(clock[0]), rate_hz, filled))
     return stretches, [f"{name}: {rate_hz:.6g} Hz, samples {jitter:.2f} of a step off a regular clock (RMS)"]
+
+
+def _fit_clock(time_s: np.ndarray, edges: Sequence[int], place: np.ndarray) -> tuple[float, float]:
+    """How far samples at these places of a clock are from a regular one, in steps (RMS), and its rate in Hz."""
+    pairs = list(itertools.pairwise(edges))
+    counts, lengths = (np.array([of[stop - 1] - of[start] for start, stop in pairs]) for of in (place, time_s))
+    rate_hz = counts.sum() / lengths.sum() if lengths.sum() > 0 else 1 / np.median(np.diff(time_s))
+    deviations = [
+        time_s[start:stop] - time_s[start] - (place[start:stop] - place[start]) * length / max(count, 1)
+        for (start, stop), count, length in zip(pairs, counts, lengths, strict=True)
+    ]
+    return float(np.sqrt(np.mean(np.concatenate(deviations) ** 2)) * rate_hz), float(rate_hz)

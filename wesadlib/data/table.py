@@ -4,9 +4,11 @@ One table, whose columns may come at different rates (empty cells where one has 
 """
 
 import csv
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -76,6 +78,8 @@ def read_table(
     path = Path(path)
     units = {_channel(path, name, device): unit for name, unit in (units or {}).items()}
     chosen = {_channel(path, name, device): column for name, column in columns.items()}
+    if twice := [place for place in chosen.values() if list(chosen.values()).count(place) > 1]:
+        raise InputError(f"{path}: the column {twice[0]!r} is given for several signals; each has its own.")
     tables: dict[Path, pd.DataFrame] = {}
     channels: dict[str, list[Stretch]] = {}
     notes: list[str] = []
@@ -130,9 +134,9 @@ def _column(file: Path, table: pd.DataFrame, column: str) -> pd.Series:
 def _numbers(file: Path, table: pd.DataFrame, column: str) -> np.ndarray:
     cells = _column(file, table, column)
     values = pd.to_numeric(cells, errors="coerce")
-    if (wrong := values.isna() & cells.notna()).any():
+    if (wrong := (values.isna() & cells.notna()) | np.isinf(values)).any():
         row = int(np.argmax(wrong.to_numpy()))
-        raise InputError(f"{file}: row {row + 2}, column {column!r} is {str(cells.iloc[row])[:40]!r}, not a number.")
+        raise _bad_cell(file, column, row, cells.iloc[row], "not a number")
     return values.to_numpy(np.float64)
 
 
@@ -147,11 +151,17 @@ def _times(file: Path, table: pd.DataFrame, column: str | None, unit: str) -> np
         values = cells.to_numpy(np.float64)
         # Unix time in seconds is of the order of 1e9, in milli-, micro- and nanoseconds of 1e12, 1e15 and 1e18.
         power = int(np.log10(max(abs(np.nanmedian(values)), 1)) / 3) - 3 if np.nanmedian(np.abs(values)) > 1e8 else 0
-        return values / 1000.0 ** max(power, 0) / (1000.0 if unit == "ms" and power == 0 else 1.0)
+        in_ms = unit == "ms" or str(column).lower().endswith(("_ms", "(ms)"))
+        return values / 1000.0 ** max(power, 0) / (1000.0 if in_ms and power == 0 else 1.0)
     try:
         return pd.to_datetime(cells, utc=True).astype("int64").to_numpy() / 1e9
     except (ValueError, TypeError):
-        raise InputError(f"{file}: column {column!r} is {str(cells.iloc[0])[:40]!r}, no number or date.") from None
+        raise _bad_cell(file, column, 0, cells.iloc[0], "no number or date") from None
+
+
+def _bad_cell(file: Path, column: str, row: int, cell: Any, what: str) -> InputError:
+    comma = ": a decimal comma; save it with decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else ""
+    return InputError(f"{file}: row {row + 2}, column {column!r} is {str(cell)[:40]!r}, {what}{comma}.")
 
 
 def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, str], notes: list[str]) -> np.ndarray:
@@ -180,11 +190,12 @@ def _check_range(file: Path, channel: str, values: np.ndarray, unit: str) -> Non
 
 def _check_gravity(path: Path, channels: Mapping[str, list[Stretch]]) -> None:
     axes = [np.concatenate([part.values for part in channels[name]]) for name in channels if "_acc_" in name]
-    if len(axes) != 3 or len({len(axis) for axis in axes}) != 1:
+    if not axes or len({len(axis) for axis in axes}) != 1:
         return
-    magnitude = float(np.median(np.sqrt(sum(axis**2 for axis in axes))))
-    if not 0.7 < magnitude < 1.5:
-        guess = "m/s2" if 7 < magnitude < 15 else "1/64 g" if 45 < magnitude < 96 else "mg" if magnitude > 700 else ""
+    magnitude = float(np.nanmedian(np.sqrt(sum(axis**2 for axis in axes))))
+    # Of fewer than three axes gravity may be in another.
+    if not 0.7 * (len(axes) == 3) <= magnitude < 1.5:
+        guess = "m/s2" if 4 < magnitude < 15 else "1/64 g" if 45 < magnitude < 96 else "mg" if magnitude > 700 else ""
         raise InputError(
             f"{path}: acceleration has a magnitude of {magnitude:.3g} in the middle, and a still wrist shows 1 g"
             f"{f': perhaps {guess}' if guess else ''}; say its unit."

@@ -84,23 +84,20 @@ def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, devi
     )
 
 
-def _places(streams: list[Mapping[str, Any]]) -> dict[str, tuple[int, int]]:
-    """Names by which a column of a stream can be asked for, in lower case -> (stream, column)."""
-    places: dict[str, tuple[int, int]] = {}
+def _places(streams: list[Mapping[str, Any]]) -> dict[str, set[tuple[int, int]]]:
+    """Names by which a column of a stream can be asked for, in lower case -> the (stream, column) of that name."""
+    places: dict[str, set[tuple[int, int]]] = {}
     for k, stream in enumerate(streams):
         info = stream["info"]
         if not len(stream["time_stamps"]) or info["channel_format"][0] == "string":
             continue
         names = [str(info[key][0]).lower() for key in ("name", "type")]
-        labels = _labels(info)
-        for column in range(int(info["channel_count"][0])):
+        labels, count = _labels(info), int(info["channel_count"][0])
+        for column in range(count):
             label = labels[column].lower() if column < len(labels) else str(column)
-            for name in names:
-                places.setdefault(f"{name}:{label}", (k, column))
-            places.setdefault(label, (k, column))
-        if int(info["channel_count"][0]) == 1:
-            for name in names:
-                places.setdefault(name, (k, 0))
+            alone = names if count == 1 else ()
+            for name in (*(f"{name}:{label}" for name in names), label, *alone):
+                places.setdefault(name, set()).add((k, column))
     return places
 
 
@@ -112,15 +109,19 @@ def _labels(info: Mapping[str, Any]) -> list[str]:
 
 
 def _choose(
-    path: Path, places: Mapping[str, tuple[int, int]], columns: Mapping[str, str] | None
+    path: Path, places: Mapping[str, set[tuple[int, int]]], columns: Mapping[str, str] | None
 ) -> dict[str, tuple[int, int]]:
-    if columns:
-        if absent := [place for place in columns.values() if place.lower() not in places]:
-            raise InputError(f"{path}: no stream {absent[0]!r}; there are {', '.join(places) or 'none'}.")
-        return {signal: places[place.lower()] for signal, place in columns.items()}
-    chosen = {_WORDS[name]: place for name, place in places.items() if name in _WORDS}
+    if absent := [place for place in (columns or {}).values() if place.lower() not in places]:
+        raise InputError(f"{path}: no stream {absent[0]!r}; there are {', '.join(places) or 'none'}.")
+    chosen = {signal: places[place.lower()] for signal, place in (columns or {}).items()}
+    if not columns:
+        for name in filter(_WORDS.get, places):
+            chosen[_WORDS[name]] = chosen.get(_WORDS[name], set()) | places[name]
     if not chosen:
         raise InputError(
             f"{path}: no stream of a known name ({', '.join(places) or 'none at all'}); map them by `--columns`."
         )
-    return chosen
+    for signal, found in chosen.items():
+        if len(found) > 1:
+            raise InputError(f"{path}: several streams may be {signal}; map one of {', '.join(places)} by `--columns`.")
+    return {signal: place for signal, (place,) in chosen.items()}

@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -67,6 +68,10 @@ def find_people(path: Path, question: Question, leave_out: Sequence[Path] = ()) 
     """The people of a folder: name -> paths; of one person's recording the name is empty."""
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
+    # What a name holds that is no text cannot be written into a table or page.
+    names = [path, *(path.iterdir() if path.is_dir() else ())]
+    if odd := [one for one in names if re.search("[\udc80-\udcff]", str(one))]:
+        raise InputError(f"{os.fsencode(odd[0])!r}: this name is not UTF-8; rename it.")
     if path.is_file():
         return {"": [path]}
     from wesadlib.data.sessions import find_sessions, is_one_recording

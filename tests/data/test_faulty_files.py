@@ -1,0 +1,223 @@
+"""Files that are wrong in a way that somebody's were: read as they should be, or refused by a sentence."""
+
+import zipfile
+
+import minutes
+import numpy as np
+import pandas as pd
+import pytest
+from xdf_file import write_xdf
+
+from wesadlib.bundle import read_rest
+from wesadlib.data import open_recording
+from wesadlib.data.checks import find_faults
+from wesadlib.data.embraceplus import read_embraceplus, write_embraceplus
+from wesadlib.data.table import read_table
+from wesadlib.data.xdf import read_xdf
+from wesadlib.errors import InputError
+
+
+def header(start: str = "", rate: str = ""):
+    """Change the start or the rate that a file says."""
+
+    def change(text: str) -> str:
+        first, second, rest = text.split("\n", 2)
+        return "\n".join([start or first, rate or second, rest])
+
+    return change
+
+
+def scaled(factor: float, offset: float = 0.0):
+    """Change every sample of a file."""
+
+    def change(text: str) -> str:
+        first, second, *rows = text.split("\n")
+        cells = [[f"{float(cell) * factor + offset:.7f}" for cell in row.split(",")] for row in rows if row]
+        return "\n".join([first, second, *map(",".join, cells)])
+
+    return change
+
+
+MILLISECONDS = f"{minutes.START.timestamp() * 1000:.0f}"
+REFUSED = {
+    "no header": ({"BVP": lambda text: "time\nvalue\n" + text}, "lines are 'time' and 'value'"),
+    "a rate of nothing": ({"EDA": header(rate="0")}, "EDA.csv: .* 0 Hz"),
+    "a rate in words": ({"EDA": header(rate="4 Hz")}, "'4 Hz', not the start"),
+    "another rate": ({"BVP": header(rate="32")}, "BVP.csv: .* 32 Hz, and an E4 records this at 64 Hz"),
+    "no pulse": ({"BVP": None}, "no BVP.csv with samples"),
+    "an empty pulse": ({"BVP": lambda text: ""}, "no BVP.csv with samples"),
+    "a decimal comma": ({"EDA": lambda text: text.replace("2.0", "2,0")}, "EDA.csv: line 3 is .*decimal comma"),
+    "semicolons": ({"ACC": lambda text: text.replace(",", ";")}, "ACC.csv: the first two lines are"),
+    "a word": ({"TEMP": lambda text: text.replace("33.0", "warm", 1)}, "TEMP.csv: line 3 is 'warm0'"),
+    "no plain text": ({"EDA": lambda text: text.encode("utf-16")}, "EDA.csv: not plain text"),
+    "a zero byte": ({"EDA": lambda text: text[:200] + "\0" + text[200:]}, "EDA.csv: not plain text"),
+    "a press at no time": ({"tags": lambda text: "soon\n"}, "tags.csv: line 1 is 'soon'"),
+    "a press at NaN": ({"tags": lambda text: "nan\n"}, "tags.csv: line 1 is 'nan'"),
+    "a start at NaN": ({"EDA": header("nan")}, "EDA.csv: the first two lines are 'nan'"),
+    "milliseconds": (dict.fromkeys(["BVP", "EDA", "TEMP"], header(MILLISECONDS)) | {"ACC": None}, "give seconds"),
+    "a clock of its own": ({"EDA": header("1000")}, "wrist_eda and wrist_bvp were recorded 1706932006 s apart"),
+    "a clock a year off": ({"TEMP": header("1675397106")}, "wrist_temp and wrist_bvp .* at no time together"),
+}
+
+
+@pytest.mark.parametrize(("files", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_exports_of_an_e4_that_cannot_be_read_are_refused_by_the_file(edit_e4, files, sentence):
+    with pytest.raises(InputError, match=sentence) as raised:
+        open_recording(edit_e4(**files))
+    assert "edited.zip" in str(raised.value) and "\n" not in str(raised.value)
+
+
+TOLD = {
+    "acceleration in g": ({"ACC": scaled(1 / 64)}, "wrist_acc is 0.0156 g .* perhaps g"),
+    "a stuck axis": ({"ACC": scaled(0, 127)}, "wrist_acc is 3.44 g .* a still wrist shows 1 g.$"),
+    "no acceleration at all": ({"ACC": scaled(0)}, "wrist_acc is 0 g .* a still wrist shows 1 g.$"),
+    "conductance in nS": ({"EDA": scaled(1000)}, "wrist_eda is .* perhaps nS"),
+    "conductance in S": ({"EDA": scaled(1e-6)}, "wrist_eda is 2.*e-06 uS .* perhaps S"),
+    "saturated conductance": ({"EDA": scaled(0, 100)}, "wrist_eda is 100 uS"),
+    "kelvin": ({"TEMP": scaled(1, 273.15)}, "wrist_temp is 306 degC .* perhaps K"),
+    "a thermometer that is off": ({"TEMP": scaled(0)}, "wrist_temp is 0 degC"),
+}
+
+
+@pytest.mark.parametrize(("files", "sentence"), TOLD.values(), ids=TOLD)
+def test_values_that_no_body_has_are_told_by_check(edit_e4, files, sentence):
+    (fault,) = find_faults(open_recording(edit_e4(**files)))
+    assert pd.Series(fault).str.contains(sentence).all(), fault
+
+
+def test_an_empty_sensor_costs_its_channel_and_presses_of_another_time_are_no_rest(edit_e4):
+    moment = minutes.START.timestamp()
+    recording = open_recording(edit_e4(TEMP=lambda text: "", tags=lambda text: f"{moment - 9e4}\n{moment + 9}\n"))
+    assert "wrist_temp" not in recording.signals and recording.duration_s == 100
+    assert {"TEMP.csv: no sample", "1 of 2 presses of the button lie outside the recording"} <= {*recording.notes}
+    with pytest.raises(InputError, match=r"two presses .* there are 1"):
+        read_rest("tags", recording)
+
+
+@pytest.mark.parametrize(("depth", "readable"), [(1, True), (2, True), (3, False)])
+def test_zips_in_zips_are_read_to_a_depth(edit_e4, tmp_path, depth, readable):
+    path = edit_e4()
+    for k in range(depth):
+        with zipfile.ZipFile(tmp_path / f"{k}.zip", "w") as outer:
+            outer.write(path, "inner.zip")
+        path = tmp_path / f"{k}.zip"
+    if readable:
+        assert open_recording(path).duration_s == 100
+    else:
+        with pytest.raises(InputError, match="unpack it"):
+            open_recording(path)
+
+
+def test_names_in_capitals_are_read(edit_e4, tmp_path):
+    with zipfile.ZipFile(edit_e4()) as archive:
+        (tmp_path / "S99").mkdir()
+        for name in archive.namelist():
+            (tmp_path / "S99" / name.upper()).write_bytes(archive.read(name))
+    assert open_recording(tmp_path / "S99").duration_s == 100
+
+
+def sensor(name: str, field: str, change):
+    def edit(record, schema):
+        record["rawData"][name][field] = change(record["rawData"][name][field])
+
+    return edit
+
+
+def without_tags(record, schema):
+    (raw,) = (field["type"] for field in schema["fields"] if field["name"] == "rawData")
+    (tags,) = (field for field in raw["fields"] if field["name"] == "tags")
+    tags["type"] = ["null", tags["type"]]
+    record["rawData"]["tags"] = None
+
+
+AVRO = {
+    "seconds for microseconds": (sensor("eda", "timestampStart", lambda us: us // 1_000_000), "at no time together"),
+    "an infinite sample": (sensor("eda", "values", lambda v: [np.inf, *v[1:]]), "avro: eda has an infinite sample"),
+    "no rate": (sensor("eda", "samplingFrequency", lambda _: np.nan), "eda has samples at nan Hz"),
+    "an axis cut off": (sensor("accelerometer", "y", lambda v: v[:9]), "axes have not as many samples each"),
+    "an empty axis": (sensor("accelerometer", "y", lambda v: []), "axes have not as many samples each"),
+    "no scale": (sensor("accelerometer", "imuParams", lambda v: dict.fromkeys(v, 0)), "does not tell how counts"),
+    "no tags": (without_tags, ""),
+    "a pulse that is off": (sensor("bvp", "timestampStart", lambda _: 0), ""),
+}
+
+
+@pytest.mark.parametrize(("change", "sentence"), AVRO.values(), ids=AVRO)
+def test_files_of_an_embraceplus_that_are_odd(person, tmp_path, change, sentence):
+    import fastavro
+
+    (path,) = write_embraceplus(person, tmp_path / "S99").iterdir()
+    with open(path, "rb") as file:
+        reader = fastavro.reader(file)
+        (record,), schema = list(reader), reader.writer_schema
+    change(record, schema)
+    with open(path, "wb") as file:
+        fastavro.writer(file, schema, [record])
+    if sentence:
+        with pytest.raises(InputError, match=sentence):
+            read_embraceplus(path)
+    else:
+        assert read_embraceplus(path).duration_s == 100
+
+
+def test_one_avro_file_under_two_names_is_refused(person, tmp_path):
+    (path,) = write_embraceplus(person, tmp_path / "S99").iterdir()
+    path.with_name("copy.avro").write_bytes(path.read_bytes())
+    with pytest.raises(InputError, match="two recordings at the same time for 100 s"):
+        read_embraceplus(tmp_path / "S99")
+
+
+def missing(chosen):
+    return lambda frame: frame.assign(BVP=frame["BVP"].mask(chosen(np.arange(len(frame)))))
+
+
+AT_RANDOM = np.random.default_rng(0).random(6400) < 0.05
+TABLES = {
+    "every 25th sample missing": (missing(lambda k: k % 25 == 7), 256),
+    "samples missing at random": (missing(lambda k: AT_RANDOM[k]), AT_RANDOM.sum()),
+    "a time missing": (lambda frame: frame.assign(time=frame["time"].mask(frame.index == 77)), 1),
+    "a time in milliseconds by its name": (lambda frame: frame.assign(time_ms=frame.pop("time") * 1000), 0),
+    "an infinite sample": (lambda frame: frame.replace(frame["BVP"].iloc[9], np.inf), "row 11, .* 'inf', not a number"),
+    "milliseconds that are not said": (lambda frame: frame.assign(time=frame["time"] * 1e6), "unit of its times"),
+    "most times given twice": (lambda frame: frame.assign(time=frame["time"] // 1), "share their time"),
+    "rows given twice": (lambda frame: pd.concat([frame[:5000], frame[4000:]]), "runs back at its sample 5001"),
+    "times with a unit": (lambda frame: frame.assign(time=frame["time"].map("{:.4f} s".format)), "no number or date"),
+    "a decimal comma": (lambda frame: frame.map("{:.4f}".format).replace(r"\.", ",", regex=True), "decimal comma"),
+    "nothing": (lambda frame: frame.assign(BVP=np.nan), r"0 sample\(s\)"),
+    "no row": (lambda frame: frame[:0], r"0 sample\(s\)"),
+}
+
+
+@pytest.mark.parametrize(("change", "expected"), TABLES.values(), ids=TABLES)
+def test_tables_that_are_odd(person, tmp_path, change, expected):
+    frame = pd.DataFrame({"time": np.arange(6400) / 64, "BVP": person.signals["wrist_bvp"].values})
+    change(frame.copy()).to_csv(tmp_path / "S99.csv", index=False, sep=";")
+    if isinstance(expected, str):
+        with pytest.raises(InputError, match=rf"S99\.csv: .*{expected}"):
+            read_table(tmp_path / "S99.csv", {"bvp": "BVP"})
+        return
+    pulse = read_table(tmp_path / "S99.csv", {"bvp": "BVP"}).signals["wrist_bvp"]
+    absent = np.isnan(pulse.values)
+    assert pulse.attrs["rate_hz"] == pytest.approx(64) and len(pulse) == 6400 and absent.sum() == expected
+    np.testing.assert_allclose(pulse.values[~absent], person.signals["wrist_bvp"].values[~absent], atol=1e-4)
+
+
+def test_a_column_given_twice_and_two_axes_in_another_unit_are_refused(tmp_path):
+    frame = pd.DataFrame({"time": np.arange(640) / 64, "x": 6.9, "y": 6.9})
+    frame.to_csv(tmp_path / "S99.csv", index=False)
+    with pytest.raises(InputError, match="'x' is given for several signals"):
+        read_table(tmp_path / "S99.csv", {"acc_x": "x", "acc_y": "x"})
+    with pytest.raises(InputError, match=r"magnitude of 9\.76 .* perhaps m/s2"):
+        read_table(tmp_path / "S99.csv", {"acc_x": "x", "acc_y": "y"})
+
+
+@pytest.mark.parametrize(
+    ("name", "shift", "sentence"), [("BVP", 0, "several streams may be bvp"), ("EDA", 4e8, "at no time together")]
+)
+def test_streams_of_one_name_or_of_two_clocks_are_refused(person, tmp_path, name, shift, sentence):
+    pytest.importorskip("pyxdf")
+    pulse = person.signals["wrist_bvp"]
+    time, values = 500 + pulse["time"].values, pulse.values[:, None]
+    streams = [("one", "BVP", ["BVP"], 64, time, values), ("two", name, [name], 64, time + shift, values)]
+    with pytest.raises(InputError, match=sentence):
+        read_xdf(write_xdf(tmp_path / "S99.xdf", streams))

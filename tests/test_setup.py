@@ -99,6 +99,17 @@ def test_outputs_are_kept_in_checked_cells_and_nowhere_else(repository):
     assert checked >= 5
 
 
+def test_no_line_of_code_is_longer_than_a_page_is_wide(repository):
+    lines = [
+        f"{chapter.name}: {line}"
+        for chapter in notebooks(repository)
+        for cell in nbformat.read(chapter.path, as_version=4).cells
+        for line in (cell.source.splitlines() if cell.cell_type == "code" else ())
+        if len(line) > 84
+    ]
+    assert lines == []
+
+
 def test_artefacts_are_written_by_the_chapter_that_the_table_names(repository):
     from wesadlib.artefacts import ARTEFACTS
 

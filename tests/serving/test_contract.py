@@ -76,7 +76,7 @@ def test_every_answer_is_one_that_is_described(case):
 def test_an_answered_window_is_as_described_too(form):
     windows = [
         (MINUTE, RATES),
-        (MINUTE | {"wrist_temp": MINUTE["wrist_temp"] * 0}, RATES),
+        (MINUTE | {"wrist_eda": MINUTE["wrist_eda"] * 0}, RATES),
         (MINUTE, {**RATES, "wrist_bvp": 1}),
     ]
     for path, body in (

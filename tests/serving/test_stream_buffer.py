@@ -85,7 +85,7 @@ def test_a_gap_is_missing_samples_and_a_night_costs_nothing():
 
 
 def test_a_channel_that_lags_is_waited_for_and_then_is_missing():
-    buffer = StreamBuffer({"wrist_bvp": 64.0, "wrist_eda": 4.0}, window_s=10.0, hop_s=5.0, lag_s=2.0)
+    buffer = StreamBuffer({"wrist_bvp": 64.0, "wrist_eda": 4.0}, window_s=10.0, hop_s=5.0)
     buffer.add({"wrist_bvp": Chunk(0, np.ones(11 * 64, np.float32)), "wrist_eda": Chunk(0, np.ones(36, np.float32))})
     assert buffer.due() == []
     buffer.add({"wrist_bvp": Chunk(11 * 64, np.ones(64, np.float32))})

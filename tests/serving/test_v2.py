@@ -21,7 +21,7 @@ MINUTES = [
     for signals in (
         minutes.wrist_signals(seed=0),
         minutes.wrist_signals(seed=1),
-        MINUTE | {"wrist_temp": np.zeros(240)},
+        MINUTE | {"wrist_eda": np.zeros(240)},
     )
 ]
 STACKS = {name: np.stack([minute[name] for minute in MINUTES]) for name in RATES}

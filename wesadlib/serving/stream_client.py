@@ -267,8 +267,7 @@ class Stream:
 
 def _from(chunk: Mapping[str, Chunk], first: Mapping[str, int]) -> dict[str, Chunk]:
     """What of a chunk lies at these indices or after."""
-    begins = {name: max(samples.first, first.get(name, 0)) for name, samples in chunk.items()}
-    parts = {name: Chunk(begins[name], s.values[begins[name] - s.first :]) for name, s in chunk.items()}
+    parts = {name: samples.after(first.get(name, 0)) for name, samples in chunk.items()}
     return {name: samples for name, samples in parts.items() if len(samples.values)}
 
 

@@ -12,32 +12,26 @@ from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter, Header, Request, Response
-from pydantic import BaseModel, Field, ValidationError, WithJsonSchema
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, WithJsonSchema
 from pydantic_core import to_json
 from starlette.exceptions import HTTPException
 
 from wesadlib import __version__
 from wesadlib.bundle import Answer
-from wesadlib.serving.schemas import MAX_SAMPLE, MAX_WINDOWS
+from wesadlib.serving.schemas import MAX_SAMPLE, MAX_WINDOWS, refer
 from wesadlib.serving.service import REST_HEADER, Service
 from wesadlib.serving.wire import Samples, require_few
 
 _DTYPES = {"FP32": "<f4", "FP64": "<f8"}
 _OUTPUTS = {"probabilities": "FP64", "state": "BYTES", "status": "BYTES", "abstained": "BOOL"}
 _LENGTH = "Inference-Header-Content-Length"
+_EXAMPLE = {
+    "inputs": [{"name": "wrist_temp", "datatype": "FP32", "shape": [1, 4], "data": [33.1, 33.2, 33.2, 33.1]}],
+    "outputs": [{"name": "state"}],
+}
 
 #: Where a path has one it is a string, and where it has none there is none.
 Version = Annotated[str | None, WithJsonSchema({"type": "string"})]
-
-
-class Tensor(BaseModel):
-    """A named tensor; its numbers stand in `data`, or after the JSON where `binary_data_size` says how many bytes."""
-
-    name: str
-    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8)]
-    datatype: str
-    parameters: dict[str, Any] = {}
-    data: list[Any] | None = None
 
 
 class RequestedOutput(BaseModel):
@@ -47,8 +41,18 @@ class RequestedOutput(BaseModel):
     parameters: dict[str, Any] = {}
 
 
+class Tensor(RequestedOutput):
+    """A named tensor; its numbers stand in `data`, or after the JSON where `binary_data_size` says how many bytes."""
+
+    shape: Annotated[list[Annotated[int, Field(ge=0)]], Field(max_length=8)]
+    datatype: str
+    data: list[Any] | None = None
+
+
 class InferenceRequest(BaseModel):
     """One tensor a channel; `parameters` may hold `rest`, from `POST /rest`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_EXAMPLE]})
 
     id: str | None = None
     parameters: dict[str, Any] = {}
@@ -86,24 +90,25 @@ def inference_router(service: Service) -> APIRouter:
     statuses = (400, 401, 403, 404, 408, 409, 413, 415, 429, 499, 500, 503)
     router = APIRouter(prefix="/v2", responses={status: {"model": InferenceError} for status in statuses})
 
-    def require_model(name: str, version: str | None) -> None:
-        model = service.bundle.config["model"]
-        if name != model:
-            raise HTTPException(404, f"There is no model of this name here; this server has `{model}`.")
-        if version not in (None, service.bundle.version):
-            raise HTTPException(404, f"There is no such version of this model here, but {service.bundle.version}.")
+    def require_model(name: str, version: str | None) -> dict[str, Any]:
+        config = service.bundle.config
+        if name != config["model"]:
+            raise HTTPException(404, f"There is no model of this name here; this server has `{config['model']}`.")
+        if version not in (None, config["version"]):
+            raise HTTPException(404, f"There is no such version of this model here, but {config['version']}.")
+        return config
 
     @router.get("", name="v2_server")
     async def server() -> dict[str, Any]:
         """Describe the server."""
         return {"name": "wesadlib", "version": __version__, "extensions": ["binary_tensor_data"]}
 
-    @router.get("/health/live", name="v2_live")
+    @router.get("/health/live", name="v2_live", openapi_extra={"security": []})
     async def live() -> dict[str, bool]:
         """Say that the server answers."""
         return {"live": True}
 
-    @router.get("/health/ready", name="v2_ready")
+    @router.get("/health/ready", name="v2_ready", openapi_extra={"security": []})
     async def ready() -> dict[str, bool]:
         """Say that the model has answered its own example."""
         service.require_ready()
@@ -111,8 +116,7 @@ def inference_router(service: Service) -> APIRouter:
 
     async def metadata(name: str, version: Version = None) -> ModelMetadata:
         """Describe the model: a tensor a channel, at its native rate."""
-        require_model(name, version)
-        return describe_model(service.bundle.config)
+        return describe_model(require_model(name, version))
 
     async def model_ready(name: str, version: Version = None) -> dict[str, bool]:
         """Say that the model has answered its own example."""
@@ -127,23 +131,24 @@ def inference_router(service: Service) -> APIRouter:
         wesad_rest: Annotated[str | None, Header(alias=REST_HEADER)] = None,
     ) -> Response:
         """Answer windows: a tensor (window, sample) a channel, as JSON or with the binary extension."""
-        require_model(name, version)
+        config = require_model(name, version)
         if request.headers.get("content-encoding", "identity") != "identity":
             raise HTTPException(415, "A request is sent uncompressed.")
-        body = await request.body()
-        asked, windows = await asyncio.to_thread(read_request, body, length, service.bundle.config)
-        if len(windows) > MAX_WINDOWS:
-            raise HTTPException(400, f"A request has at most {MAX_WINDOWS} windows.")
+        asked, windows = await asyncio.to_thread(read_request, await request.body(), length, config)
         rest = asked.parameters.get("rest", wesad_rest)
         if not isinstance(rest, str | None):
             raise HTTPException(400, "parameters.rest: a token from `POST /rest` is needed.")
-        results = [result.answer for result in await service.answer(windows, rest=rest)]
-        if faults := [result for result in results if not isinstance(result, Answer)]:
+        answers = [result.answer for result in await service.answer(windows, rest=rest)]
+        if faults := [answer for answer in answers if not isinstance(answer, Answer)]:
             raise HTTPException(400, "; ".join(f"{name}: {detail}" for name, detail in faults[0].items()) + ".")
-        return write_response(asked, results, service.bundle.config)
+        return write_response(asked, answers, config)
 
-    body = {"content": {"application/json": {"schema": {"$ref": "#/components/schemas/InferenceRequest"}}}}
-    described = {"responses": {200: {"model": InferenceResponse}}, "openapi_extra": {"requestBody": body}}
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    contents = {"application/json": {"schema": refer(InferenceRequest)}, "application/octet-stream": binary}
+    described = {
+        "responses": {200: {"model": InferenceResponse, "content": {"application/octet-stream": binary}}},
+        "openapi_extra": {"requestBody": {"required": True, "content": contents}},
+    }
     for path, suffix in (("/models/{name}", ""), ("/models/{name}/versions/{version}", "_version")):
         router.get(path, name=f"v2_model{suffix}")(metadata)
         router.get(f"{path}/ready", name=f"v2_model_ready{suffix}")(model_ready)
@@ -190,24 +195,25 @@ def read_request(body: bytes, length: int | None, config: dict[str, Any]) -> tup
     rows = {len(values) for values in channels.values()}
     if len(rows) != 1:
         raise HTTPException(400, "inputs: all tensors have the same number of windows as their first dimension.")
+    if max(rows) > MAX_WINDOWS:
+        raise HTTPException(400, f"A request has at most {MAX_WINDOWS} windows.")
     windows = [{name: values[row] for name, values in channels.items()} for row in range(*rows)]
     return request, [Samples(window, rates_hz) for window in windows]
 
 
 def _read_tensor(tensor: Tensor, data: bytes | list | None) -> np.ndarray:
-    dtype, fault = _DTYPES.get(tensor.datatype), ""
+    dtype, size, fault = _DTYPES.get(tensor.datatype), math.prod(tensor.shape), ""
     values = np.empty(0, object)
+    with suppress(ValueError, OverflowError):
+        values = np.frombuffer(data, dtype) if isinstance(data, bytes) else np.asarray(data)
     if dtype is None:
         fault = f"the datatype is one of {', '.join(_DTYPES)}"
     elif len(tensor.shape) != 2:
         fault = "the shape is [windows, samples]"
-    else:
-        with suppress(ValueError, OverflowError):
-            values = np.frombuffer(data, dtype) if isinstance(data, bytes) else np.asarray(data)
-        if values.dtype.kind not in "fiu" or not (np.abs(values) <= MAX_SAMPLE).all():
-            fault = f"the data are finite numbers of at most {MAX_SAMPLE:g} either way, in JSON or as {tensor.datatype}"
-        elif values.size != math.prod(tensor.shape):
-            fault = f"the shape says {math.prod(tensor.shape)} numbers, the data hold {values.size}"
+    elif values.dtype.kind not in "fiu" or not (np.abs(values) <= MAX_SAMPLE).all():
+        fault = f"the data are finite numbers of at most {MAX_SAMPLE:g} either way, in JSON or as {tensor.datatype}"
+    elif values.size != size:
+        fault = f"the shape says {size} numbers, the data hold {values.size}"
     if fault:
         raise HTTPException(400, f"{tensor.name}: {fault}.")
     return values.astype(dtype, copy=False).reshape(tensor.shape)
@@ -215,7 +221,7 @@ def _read_tensor(tensor: Tensor, data: bytes | list | None) -> np.ndarray:
 
 def write_response(request: InferenceRequest, answers: Sequence[Answer], config: dict[str, Any]) -> Response:
     """Write answers, in JSON or, as far as the request asks for that, with the binary extension."""
-    states = config["states"]
+    states, rows = config["states"], len(answers)
     unknown = dict.fromkeys(states, math.nan)
     values = {
         "probabilities": [(answer.probabilities or unknown)[state] for answer in answers for state in states],
@@ -226,13 +232,13 @@ def write_response(request: InferenceRequest, answers: Sequence[Answer], config:
     everything = bool(request.parameters.get("binary_data_output"))
     outputs, parts = [], []
     for output in request.outputs or [RequestedOutput(name=name) for name in _OUTPUTS]:
-        data, shape = values[output.name], [len(answers), *([len(states)] if output.name == "probabilities" else [])]
-        outputs.append({"name": output.name, "datatype": _OUTPUTS[output.name], "shape": shape})
+        shape = [rows, len(states)] if output.name == "probabilities" else [rows]
+        tensor = {"name": output.name, "datatype": _OUTPUTS[output.name], "shape": shape}
         if output.parameters.get("binary_data", everything):
-            parts.append(_to_bytes(data, _OUTPUTS[output.name]))
-            outputs[-1]["parameters"] = {"binary_data_size": len(parts[-1])}
+            parts.append(_to_bytes(values[output.name], tensor["datatype"]))
+            outputs.append(tensor | {"parameters": {"binary_data_size": len(parts[-1])}})
         else:
-            outputs[-1]["data"] = data
+            outputs.append(tensor | {"data": values[output.name]})
     answer = {"model_name": config["model"], "model_version": config["version"], "outputs": outputs}
     header = to_json(answer | ({} if request.id is None else {"id": request.id}), inf_nan_mode="null")
     if not parts:

@@ -67,6 +67,11 @@ class Chunk(NamedTuple):
         """Index after the last."""
         return self.first + len(self.values)
 
+    def after(self, first: int) -> "Chunk":
+        """What lies at an index or after."""
+        begin = max(self.first, first)
+        return Chunk(begin, self.values[begin - self.first :])
+
 
 def read_window(body: bytes, form: Form) -> Samples:
     """Read one window; raises :class:`BodyError`, which names the fields at fault, where it is none."""

@@ -135,13 +135,13 @@ class Soak:
     async def streams(self) -> None:
         """Somebody's recording after another, by our own client, which ought to see nothing of what happens."""
         recordings = list(open_cohort(PARAMS))
-        async with AsyncClient(self.url, retry_s=60.0) as client:
+        async with AsyncClient(self.url, retry_s=600.0) as client:
             while True:
                 part = random.choice(recordings).between(60, 360)
                 try:
                     self.note("stream", f"of {len(await client.replay(part, speed=20.0))} predictions")
                 except (RequestRefused, StreamLost, httpx.HTTPError) as error:
-                    self.note("stream", type(error).__name__)
+                    self.note("stream", f"{type(error).__name__} {getattr(error, 'status', '')}".strip())
 
     async def sample(self) -> None:
         """Write down, every ten seconds, what all processes of the server take."""
@@ -187,9 +187,10 @@ async def run(soak: Soak, seconds: float, rate: float, change: Callable[[], Awai
 
 def growth(rows: pd.DataFrame) -> dict[str, float]:
     """How much each figure grew over the last half, in percent: medians of its quarters."""
-    half, quarter = rows.iloc[len(rows) // 2 :], len(rows) // 4
-    before, after = half.iloc[:quarter].median(), half.iloc[quarter:].median()
-    return {f"{name}_growth_percent": float(100 * (after[name] / before[name] - 1)) for name in rows.columns[1:]}
+    half, quarter = rows.iloc[len(rows) // 2 :, 1:], math.ceil(len(rows) / 4)
+    percent = 100 * (half.iloc[quarter:].median() / half.iloc[:quarter].median() - 1)
+    # In a minute or two there may be no replica in all of a quarter.
+    return {f"{name}_growth_percent": float(value) for name, value in percent.items() if math.isfinite(value)}
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from wesadlib.serving.wire import CONTENT_TYPES
 
 #: Seconds after which a server that neither answers nor closes counts as hanging.
-PATIENCE_S = 60.0
+PATIENCE_S = 300.0
 #: What of the inside could be told: a stack trace, a folder, a file of code.
 INSIDE = re.compile(rb"Traceback|File \"|\.py\b|site-packages|/tmp/|" + re.escape(sys.prefix.encode()))
 #: A WebSocket's opening handshake with the key of the standard's own example.

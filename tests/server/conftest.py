@@ -13,6 +13,9 @@ from wesadlib.serving.wire import Samples, read_window
 
 #: Names are not looked up: whatever the page asked of another host would fail, and be seen.
 OPTIONS = ("--no-sandbox", "--disable-gpu", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1")
+#: For a page on a slow machine; playwright's own is 5 s.
+PATIENCE_MS = 120_000
+expect.set_options(timeout=PATIENCE_MS)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +44,7 @@ def blank(browser, server):
     """An empty page; afterwards every request of it is found to have gone to the server."""
     context = browser.new_context(viewport={"width": 1300, "height": 900}, base_url=server.url)
     page = context.new_page()
-    page.set_default_timeout(30_000)
+    page.set_default_timeout(PATIENCE_MS)
     asked = []
     page.on("request", lambda request: asked.append(request.url))
     page.on("websocket", lambda socket: asked.append(socket.url))

@@ -87,14 +87,17 @@ def test_the_port_of_a_running_server_is_taken(server, served_bundle):
     assert result.stderr.startswith(f"wesad: port {port} of 127.0.0.1 cannot be had")
 
 
-def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle):
+def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle, tmp_path):
     port = free_port()
+    # A file of whoever starts it, which is called like a library.
+    (tmp_path / "ray.py").write_text("raise SystemExit('not Ray')")
     # A session of its own, as a terminal gives: Ctrl-C is a signal to all of its foreground processes.
     command = subprocess.Popen(
         [WESAD, "serve", served_bundle, "--port", str(port)],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        cwd=tmp_path,
         start_new_session=True,
     )
     try:
@@ -103,7 +106,7 @@ def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle):
             assert client.health().status == "ok"
         started = psutil.Process(command.pid).children(recursive=True)
         os.killpg(command.pid, signal.SIGINT)
-        printed, _ = command.communicate(timeout=60)
+        printed, _ = command.communicate(timeout=600)
     finally:
         command.kill()
     assert (command.returncode, printed) == (0, "Ended.\n")
@@ -125,4 +128,4 @@ def test_the_server_ends_when_its_starter_is_killed(served_bundle):
     starter.kill()
     starter.communicate()
     assert len(started) > 5
-    assert psutil.wait_procs(started, timeout=60)[1] == []
+    assert psutil.wait_procs(started, timeout=600)[1] == []

@@ -21,10 +21,11 @@ def test_pause_holds_the_clock_and_stop_ends_it(page, spoilt):
     page.click("#pause")
     page.locator("#status", has_text="Paused at").wait_for()
     held = status.inner_text()
+    place = held.partition("at ")[2].partition(" of")[0]
     page.wait_for_timeout(300)
     assert status.inner_text() == held
     page.click("#pause")
-    page.wait_for_timeout(300)
+    page.locator("#status", has_not_text=f" {place} of ").wait_for()
     page.click("#pause")
     page.locator("#status", has_text="Paused at").wait_for()
     assert status.inner_text() != held

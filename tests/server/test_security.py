@@ -44,7 +44,7 @@ def find_listeners():
 @pytest.fixture(scope="module")
 def listeners(server):
     own = int(server.url.rpartition(":")[2])
-    until = time.monotonic() + 10
+    until = time.monotonic() + 300
     # When HAProxy has learnt of a replica, another process of it takes the ports over: for a moment neither is listed.
     while True:
         found = find_listeners()
@@ -93,7 +93,7 @@ def test_nor_does_it_read_what_somebody_sends_who_does_not_know_rays_token(open_
     request = bytes([FIRST, len(pickled) % 128 + 128, len(pickled) // 128]) + pickled
     for port in open_ports:
         with grpc.insecure_channel(f"127.0.0.1:{port}") as channel, pytest.raises(grpc.RpcError) as caught:
-            channel.unary_unary(f"/ray.serve.ASGIService/{call}")(request, timeout=5, metadata=metadata)
+            channel.unary_unary(f"/ray.serve.ASGIService/{call}")(request, timeout=300, metadata=metadata)
         assert caught.value.code() == grpc.StatusCode.UNAUTHENTICATED
     assert not planted.exists()
 

@@ -20,7 +20,7 @@ BEARER = {"authorization": f"Bearer {TOKEN}"}
 
 def make_guarded(token=None, **settings):
     app = FastAPI(redirect_slashes=False)
-    app.state.release = asyncio.Event()
+    app.state.release, app.state.waiting = asyncio.Event(), asyncio.Event()
     handle_problems(app)
 
     @app.get("/health")
@@ -42,6 +42,7 @@ def make_guarded(token=None, **settings):
     @app.post("/wait")
     async def wait(request: Request) -> str:
         await request.body()
+        app.state.waiting.set()
         await app.state.release.wait()
         return "done"
 
@@ -196,7 +197,7 @@ def test_bodies_that_are_held_are_bounded_together():
         app = make_guarded(max_bodies_mb=1.0)
         async with ask(app) as client:
             waiting = asyncio.create_task(client.post("/wait", content=bytes(700_000)))
-            await asyncio.sleep(0.05)
+            await app.state.waiting.wait()
             refused = await client.post("/predict", content=bytes(700_000))
             app.state.release.set()
             return refused, await waiting, await client.post("/predict", content=bytes(700_000))

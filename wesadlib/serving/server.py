@@ -113,7 +113,7 @@ def _process(configuration: Configuration, log: IO[str]) -> Iterator[subprocess.
     # Not in TMPDIR: Ray's sockets lie deep inside, and a socket's path has at most 107 characters.
     folder = tempfile.mkdtemp(prefix="wesad-", dir="/tmp")
     process = subprocess.Popen(
-        [sys.executable, "-m", server_process.__name__, folder, configuration.model_dump_json()],
+        [sys.executable, "-P", "-m", server_process.__name__, folder, configuration.model_dump_json()],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,  # Ray's core warns there that what was ended has ended.
         stderr=log,

@@ -81,7 +81,7 @@ CASES = {
     "inflation": (audit.plot_inflation, (BILL,), {"+8.4", "+4.0", "-1.0", "at random", "the epoch", "forest"}),
     "controls": (audit.plot_controls, (CONTROLS, 4), {"0.80", "0.51", "acceleration alone", "labels shuffled"}),
     "responses": (audit.plot_people, (RESPONSES, ["S14", "S7"]), {"S14", "S7", "movement, g"}),
-    "leaderboard": (comparison.plot_leaderboard, (BOARD,), {"0.950", "whole_recording (no device could)", "logistic"}),
+    "leaderboard": (comparison.plot_leaderboard, (BOARD,), {"0.950", "whole recording (no device could)", "logistic"}),
     "people": (comparison.plot_people, (SCORES,), {"60", "65", "80", "90", "100", "S3"}),
     "learning": (comparison.plot_learning, (LEARNING,), {"forest", "resnet"}),
     "protocol": (cohort.plot_protocol, (BLOCKS, PEOPLE), {"baseline", "stress", "S2"}),
@@ -180,9 +180,34 @@ def test_a_stream_shows_answers_abstentions_and_rejections_apart():
 
 
 def test_a_state_without_windows_has_no_density():
-    values = frame("wrist_eda_mean label", (1.0, "baseline"), (2.0, "baseline"), (NAN, "stress"))
+    rows = [(float(value), "baseline") for value in np.random.default_rng(0).normal(size=200)]
+    values = frame("wrist_eda_mean label", *rows, (NAN, "stress"))
     (axes,) = baseline.plot_distributions(values, STATES, {"wrist_eda_mean": "uS"}).axes
-    assert len(axes.collections) == 1 and axes.get_xlabel() == "uS" and axes.get_title(loc="left") == "eda mean"
+    assert len(axes.collections) == 1 and axes.get_xlabel() == "µS"
+    assert axes.get_title(loc="left") == "skin conductance"
+    # To both sides it comes down before it ends.
+    density = axes.lines[0].get_ydata()
+    assert density[[0, -1]].max() < 0.05 * density.max()
+
+
+def test_one_effect_beyond_all_others_stands_at_the_edge_with_its_number():
+    effects = pd.DataFrame(
+        {"pooled_effect": 1.0, "own_effect": 0.5, "other_way": 0, "people": 3}, [f"wrist_eda_{k}" for k in range(12)]
+    )
+    effects.iloc[0, 0] = 40.0
+    (axes,) = baseline.plot_effects(effects, "stress").axes
+    assert "40.0" in {text.get_text() for text in axes.texts}
+    assert max(marks.get_offsets()[:, 0].max() for marks in axes.collections[1:]) < 5
+
+
+def test_no_model_has_the_colour_of_a_state():
+    assert not set(plots.MODEL_COLORS.values()) & set(plots.STATE_COLORS.values())
+    assert len(set(plots.MODEL_COLORS.values())) == len(plots.MODEL_COLORS)
+
+
+def test_a_fault_that_is_always_caught_is_drawn_at_100_percent():
+    for axes in quality.plot_faults(FAULTS.assign(caught=1.0)).axes:
+        assert all(line.get_ydata().tolist() == [100.0] for line in axes.lines)
 
 
 def test_purity_ends_at_the_share_of_pure_windows(toy_windows):

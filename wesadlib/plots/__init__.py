@@ -4,6 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import matplotlib.pyplot as plt
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -17,16 +18,16 @@ STATE_COLORS = {
     "transient": "#BBBBBB",
 }
 
-#: Models in the order in which they were registered take these.
+#: One colour a model, in the order in which they were registered; none is a state's.
 MODEL_COLORS = {
     "logistic": "#56B4E9",
-    "forest": "#009E73",
-    "boosting": "#E69F00",
+    "forest": "#1B5E20",
+    "boosting": "#AA9900",
     "resnet": "#CC79A7",
     "joint": "#7B3294",
     "mean": "#000000",
-    "physiology": "#A6761D",
-    "chosen": "#D55E00",
+    "physiology": "#8C510A",
+    "chosen": "#882255",
 }
 
 NEUTRAL = "#666666"
@@ -64,6 +65,11 @@ def color_of(name: str) -> str:
     return {**MODEL_COLORS, **STATE_COLORS}.get(name, NEUTRAL)
 
 
+def plain(name: str) -> str:
+    """A name in words: ``rest_calibrated`` reads "rest calibrated"."""
+    return name.replace("_", " ")
+
+
 def name_states(figure: Figure, states: Iterable[str]) -> None:
     """A legend of states over a figure."""
     states = list(states)
@@ -96,6 +102,19 @@ def intervals(axes: Axes, rows: pd.DataFrame, label: str = "", **mark: Any) -> N
     for row in rows.itertuples() if label else ():
         options = {"color": row.color, "va": "center", "fontsize": 9}
         write_beside(axes, label.format(row.value), (row.high, row.height), (4, 0), **options)
+
+
+def color_cells(axes: Axes, table: pd.DataFrame, text: str, white: float, **image: Any) -> None:
+    """A table as coloured cells with each value in its own; above `white` it is written in white, NaN is left empty."""
+    axes.imshow(table, **{"aspect": "auto", "interpolation": "nearest", **image})
+    for (row, column), value in np.ndenumerate(table.to_numpy(float)):
+        if not np.isnan(value):
+            ink = "white" if value > white else "black"
+            axes.text(column, row, text.format(value), ha="center", va="center", fontsize=9, color=ink)
+    axes.set_xticks(range(table.shape[1]), [f"{name:g}" if isinstance(name, float) else name for name in table])
+    axes.set_yticks(range(len(table)), [plain(str(name)) for name in table.index])
+    axes.tick_params(length=0, labelsize=9)
+    axes.spines[:].set_visible(False)
 
 
 def bare_rows(axes: Axes) -> None:

@@ -1,32 +1,41 @@
 """Figures of the chapter on features and the baseline: distributions, responses, effects, correlations, weights."""
 
+from textwrap import fill
+
 import numpy as np
 import pandas as pd
-import seaborn as sns
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from scipy.stats import gaussian_kde
 
-from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, name_states, subplots
+from wesadlib.data.devices import write_unit
+from wesadlib.drift.person import describe_feature
+from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
 
 
 def readable_name(feature: str) -> str:
-    """A feature's name without its device and underscores: ``wrist_eda_mean`` reads ``eda mean``."""
-    return feature.partition("_")[2].replace("_", " ")
+    """A feature's name in words: ``wrist_eda_sd`` reads "skin conductance (variation)"."""
+    return describe_feature(feature)
 
 
 def plot_distributions(values: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
-    """Density of each feature of `units` over windows, a line a state; `values` has a column a feature, and `label`."""
+    """Density of each feature of `units` over windows, a line a state; `values` has a column a feature, and `label`.
+
+    The outermost hundredth of windows is left out, so that a few extremes do not flatten the rest.
+    """
     figure, panels = _panels(len(units))
     for axes, (feature, unit) in zip(panels, units.items(), strict=True):
-        # The axis ends where nearly all windows do, so that a few extremes do not flatten the rest.
-        low, high = values[feature].quantile([0.005, 0.99])
+        inner = values[feature].between(*values[feature].quantile([0.005, 0.995]))
         for state in states:
-            samples = values.loc[values["label"] == state, feature].dropna()
+            samples = values.loc[inner & (values["label"] == state), feature]
             if samples.nunique() > 1:
-                sns.kdeplot(samples, ax=axes, color=STATE_COLORS[state], fill=True, alpha=0.25, linewidth=1.8, cut=0)
-        if low < high:
-            axes.set_xlim(low, high)
-        axes.set(xlabel=unit or "share", ylabel="", yticks=[], title=readable_name(feature))
+                density = gaussian_kde(samples)
+                margin = 3 * density.factor * samples.std()
+                at = np.linspace(samples.min() - margin, samples.max() + margin, 200)
+                axes.plot(at, density(at), color=STATE_COLORS[state], linewidth=1.8)
+                axes.fill_between(at, density(at), color=STATE_COLORS[state], alpha=0.25, linewidth=0)
+        axes.set(xlabel=write_unit(unit) or "share", yticks=[], ylim=(0, None))
+        axes.set_title(fill(readable_name(feature), 26), fontsize=10)
         axes.spines["left"].set_visible(False)
     name_states(figure, states)
     return figure
@@ -41,7 +50,8 @@ def plot_responses(means: pd.DataFrame, states: list[str], units: dict[str, str]
         axes.plot([0, 1], table.mean(), color="black", linewidth=2.5)
         for position, state in enumerate(states):
             axes.scatter(np.full(len(table), position), table[state], color=STATE_COLORS[state], s=22, zorder=3)
-        axes.set(xlim=(-0.35, 1.35), ylabel=unit or "share", title=readable_name(feature))
+        axes.set(xlim=(-0.35, 1.35), ylabel=write_unit(unit) or "share")
+        axes.set_title(fill(readable_name(feature), 26), fontsize=10)
         axes.set_xticks([0, 1], states)
     return figure
 
@@ -51,9 +61,16 @@ def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
     shown = effects.head(rows).iloc[::-1]
     figure, axes, position = _feature_rows(shown.index)
     color = STATE_COLORS[state]
-    axes.hlines(position, shown["pooled_effect"], shown["own_effect"], color=NEUTRAL, alpha=0.4, linewidth=1)
-    axes.scatter(shown["pooled_effect"], position, color=color, s=34, zorder=3)
-    axes.scatter(shown["own_effect"], position, facecolor="white", edgecolor=color, s=34, linewidth=1.5, zorder=3)
+    # What lies far beyond all others stands at the edge with its number, and does not squash these.
+    effects = shown[["pooled_effect", "own_effect"]]
+    most = 1.3 * effects.abs().stack().quantile(0.9)
+    drawn = effects.clip(-most, most)
+    axes.hlines(position, drawn["pooled_effect"], drawn["own_effect"], color=NEUTRAL, alpha=0.4, linewidth=1)
+    for name, face in (("pooled_effect", color), ("own_effect", "white")):
+        axes.scatter(drawn[name], position, facecolor=face, edgecolor=color, s=34, linewidth=1.5, zorder=3)
+        for height in np.flatnonzero(effects[name].abs() > most):
+            point = drawn[name].iloc[height], height
+            write_beside(axes, f"{effects[name].iloc[height]:.1f}", point, (0, 5), ha="center", fontsize=8, color=color)
     axes.set_xlabel("response, in standard deviations\n(filled: of all rest windows; open: of the person's own rest)")
     beside = {"xycoords": ("axes fraction", "data"), "fontsize": 9, "color": NEUTRAL}
     for height, row in enumerate(shown.itertuples()):

@@ -2,11 +2,10 @@
 
 import numpy as np
 import pandas as pd
-import seaborn
 from matplotlib.figure import Figure
 from scikit_posthocs import critical_difference_diagram
 
-from wesadlib.plots import NEUTRAL, color_of, intervals, subplots
+from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, plain, subplots
 
 #: Protocol -> mark: filled where a device could do the same, open where it could not.
 MARKERS = {"cold_start": "o", "rest_calibrated": "D", "whole_recording": "s"}
@@ -37,7 +36,7 @@ def plot_leaderboard(leaderboard: pd.DataFrame) -> Figure:
             )  # fmt: skip
         axes.set_yticks(part["height"], part["model"], fontsize=9)
         axes.set_ylim(-0.6, len(models) - 0.4)
-        axes.set_title(protocol + ("" if deployable else " (no device could)"), color=NEUTRAL)
+        axes.set_title(plain(protocol) + ("" if deployable else " (no device could)"), color=NEUTRAL)
         axes.grid(axis="x")
     panels[-1, 0].set_xlabel("accuracy, with interval over people")
     return figure
@@ -47,15 +46,11 @@ def plot_people(scores: pd.DataFrame) -> Figure:
     """Heat map of accuracy (person, model), a row a model and a column a person, the hardest person at the left."""
     table = scores.loc[scores.mean(axis=1).sort_values(kind="stable").index].T
     figure, axes = subplots(height=0.42 * len(table) + 1.3)
-    seaborn.heatmap(
-        100 * table, ax=axes, annot=True, fmt=".0f", annot_kws={"fontsize": 9}, cmap="magma", vmax=100, linewidths=0.5,
-        vmin=min(50.0, 100 * float(table.min(axis=None))), cbar_kws={"label": "accuracy, %", "pad": 0.02},
-    )  # fmt: skip
+    worst = min(50.0, 100 * float(table.min(axis=None)))
+    color_cells(axes, 100 * table, "{:.0f}", 0.4 * worst + 60, cmap="Blues", vmin=worst - 5, vmax=105)
     for label in axes.get_yticklabels():
-        label.set(color=color_of(label.get_text()), weight="bold", rotation=0)
-    axes.set(xlabel="person left out, hardest at the left", ylabel="")
-    axes.tick_params(length=0)
-    axes.tick_params(axis="x", rotation=0)
+        label.set(color=color_of(label.get_text()), weight="bold")
+    axes.set_xlabel("person left out, hardest at the left; accuracy, %")
     return figure
 
 

@@ -2,10 +2,9 @@
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, bare_rows, subplots
+from wesadlib.plots import NEUTRAL, bare_rows, color_cells, subplots
 
 _HEALTHY, _ALARM = "#0072B2", "#D55E00"
 _KIND_LABELS = {
@@ -13,7 +12,7 @@ _KIND_LABELS = {
     "offset": "offset: in the sensor's spread",
     "noise": "noise: in the sensor's spread",
     "population": "other people: every feature higher by so many SDs between people",
-    "load": "other load: share of each person's windows that is stress",
+    "load": "other prevalence: share of each person's windows that is stress",
 }
 
 
@@ -79,18 +78,9 @@ def plot_shifts(shifts: pd.DataFrame) -> Figure:
     figure, axes = subplots(len(panels), height=0.36 * sum(heights) + 0.6, height_ratios=heights, squeeze=False)
     for panel, (kind, rows) in zip(axes[:, 0], panels.items(), strict=True):
         table = rows.pivot_table(index="sensor", columns="size", values=column, sort=False, dropna=False)
-        _color_table(panel, table.sort_index(axis=1), column)
+        share = column == "noticed"
+        table = (100 if share else 1) * table.sort_index(axis=1)
+        text, full = ("{:.0f} %", 100) if share else ("{:.2f}", 1)
+        color_cells(panel, table, text, 0.75 * full, cmap="Blues", vmin=0, vmax=1.25 * full)
         panel.set_title(_KIND_LABELS.get(kind, kind), fontsize=10)
     return figure
-
-
-def _color_table(axes: Axes, table: pd.DataFrame, column: str) -> None:
-    values = table.to_numpy(float)
-    axes.imshow(values, cmap="Blues", vmin=0, vmax=1.25, aspect="auto")
-    for (row, place), value in np.ndenumerate(values):
-        text = "" if np.isnan(value) else f"{100 * value:.0f} %" if column == "noticed" else f"{value:.2f}"
-        axes.text(place, row, text, ha="center", va="center", fontsize=9, color="white" if value > 0.75 else "black")
-    axes.set_xticks(range(table.shape[1]), [f"{size:g}" for size in table.columns])
-    axes.set_yticks(range(len(table)), [str(sensor).replace("_", " ") for sensor in table.index])
-    axes.tick_params(length=0, labelsize=9)
-    axes.spines[:].set_visible(False)

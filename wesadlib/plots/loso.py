@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, color_of, intervals, subplots, write_beside, write_names
+from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, subplots, write_beside, write_names
 
 MARKERS = "osD^v"
 
@@ -45,18 +45,13 @@ def plot_confusion(confusion: pd.DataFrame) -> Figure:
     figure, panels = subplots(1, len(models), height=1.5 + 0.55 * len(states), sharey=True, squeeze=False)
     for axes, model in zip(panels[0], models, strict=True):
         part = confusion[confusion["model"] == model].pivot(index="label", columns="predicted")
-        share = part["share"].loc[states, states].to_numpy()
-        number = part["n_windows"].loc[states, states].to_numpy()
-        axes.imshow(share, cmap="Greys", vmin=0, vmax=1.3, aspect="auto")
-        for (row, column), value in np.ndenumerate(share):
-            text = f"{100 * value:.1f} %\n{number[row, column]:.0f}"
-            axes.text(column, row, text, ha="center", va="center", color="white" if value > 0.6 else "black")
+        share, number = (part[name].loc[states, states] for name in ("share", "n_windows"))
+        color_cells(axes, 100 * share, "{:.1f} %\n", 60, cmap="Greys", vmin=0, vmax=130)
+        for (row, column), value in np.ndenumerate(number.to_numpy()):
+            ink = "white" if share.iloc[row, column] > 0.6 else "black"
+            axes.text(column, row + 0.2, f"{value:.0f}", ha="center", va="center", fontsize=9, color=ink)
         axes.set_title(model, color=color_of(model), weight="bold")
-        axes.set_xticks(range(len(states)), states)
-        axes.set_yticks(range(len(states)), states)
         axes.set_xlabel("predicted")
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(False)
     panels[0, 0].set_ylabel("label")
     return figure
 
@@ -85,7 +80,7 @@ def plot_timelines(timelines: Mapping[str, pd.DataFrame], models: Sequence[str],
     A person's table is ``minute label eda heart_rate p_<model>``, a row a window, whose shading reaches half a hop to
     both sides.
     """
-    labels = {"eda": "EDA, uS", "heart_rate": "heart rate, 1/min", "p": f"P({state})"}
+    labels = {"eda": "skin conductance, µS", "heart_rate": "heart rate, 1/min", "p": f"probability of {state}"}
     figure, panels = subplots(3, len(timelines), height=4.8, sharex="col", sharey="row", squeeze=False)
     for column, (subject, table) in zip(panels.T, timelines.items(), strict=True):
         # Windows that do not follow each other are not joined by a line.

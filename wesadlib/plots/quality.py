@@ -6,7 +6,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_names
+from wesadlib.data.devices import write_unit
+from wesadlib.plots import NEUTRAL, STATE_COLORS, plain, subplots, write_names
 
 _SENSOR_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
@@ -22,7 +23,7 @@ def plot_examples(windows: xr.Dataset, examples: pd.DataFrame, shown_s: float = 
             shown = window["signal"].sel(time=slice(middle - shown_s / 2, middle + shown_s / 2))
             axes.plot(shown["time"], shown, color=STATE_COLORS[str(window["label"].values)], linewidth=0.9)
             axes.set_title(f"{window['subject'].values}, {window['label'].values}, {what}", fontsize=9)
-        row[0].set_ylabel(f"{example.channel.replace('_', ' ')}, {window['units'].values}", fontsize=9)
+        row[0].set_ylabel(f"{plain(example.channel)}, {write_unit(str(window['units'].values))}", fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel("time in the window, s")
     return figure
@@ -36,8 +37,10 @@ def plot_cutoffs(sweep: pd.DataFrame, cutoff: float, rule: str) -> Figure:
     box = {"facecolor": "white", "edgecolor": "none", "pad": 1}
     write_names(axes, sweep["label"], (0.02, 0.95), (0, -0.1), va="top", bbox=box)
     axes.axvline(cutoff, color=NEUTRAL, linewidth=1, linestyle="--")
-    axes.text(cutoff, 101, "in force", color=NEUTRAL, fontsize=9, ha="center", va="bottom")
-    axes.set(xlim=(0, 1), ylim=(0, 100), xlabel=f"cut-off on {rule}", ylabel="windows refused, %")
+    # A line that hugs zero would say nothing.
+    top = max(105 * sweep["refused"].max(), 1)
+    axes.text(cutoff, 1.01 * top, "in force", color=NEUTRAL, fontsize=9, ha="center", va="bottom")
+    axes.set(xlim=(0, 1), ylim=(0, top), xlabel=f"cut-off on {rule}", ylabel="windows refused, %")
     return figure
 
 
@@ -47,12 +50,13 @@ def plot_faults(summary: pd.DataFrame) -> Figure:
     figure, panels = subplots(-(-len(faults) // 2), 2, height=6.6, sharex=True, sharey=True, squeeze=False)
     colors = dict(zip(sensors, _SENSOR_COLORS, strict=False))
     for axes, fault in zip(panels.flat, faults, strict=False):
-        for offset, (sensor, rows) in enumerate(summary[summary["fault"] == fault].groupby("sensor", sort=False)):
-            # Lines that coincide are drawn a little apart, else only the last would be seen.
-            caught = 100 * rows["caught"] - 1.6 * offset
-            axes.plot(rows["strength"], caught, "o-", color=colors[sensor], markersize=3.5, linewidth=1.5)
+        for order, (sensor, rows) in enumerate(summary[summary["fault"] == fault].groupby("sensor", sort=False)):
+            # Marks that coincide stand side by side, and lines on each other are thinner the higher they lie, else
+            # only the last would be seen.
+            strength, above = rows["strength"] + 0.02 * (order - (len(sensors) - 1) / 2), len(sensors) - 1 - order
+            axes.plot(strength, 100 * rows["caught"], "o-", color=colors[sensor], ms=4, lw=1 + 0.8 * above)
         axes.set_title(fault, fontsize=10)
-        axes.set(xticks=np.linspace(0, 1, 5), ylim=(-12, 106), yticks=(0, 50, 100))
+        axes.set(xticks=np.linspace(0, 1, 5), ylim=(-6, 106), yticks=(0, 50, 100))
     for axes in panels[-1]:
         axes.set_xlabel("strength of the fault")
     for axes in panels[:, 0]:

@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from wesadlib.data.devices import write_unit
 from wesadlib.plots import NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
 
 _AFTER = "#0072B2"
@@ -30,7 +31,7 @@ def plot_minute(
             axes.plot(after_s[used], after[used], color=_AFTER, linewidth=0.8, marker="." if size else "", ms=size)
             axes.margins(x=0)
             axes.locator_params(axis="y", nbins=3)
-        unit = str(window["units"].sel(channel=name).values)
+        unit = write_unit(str(window["units"].sel(channel=name).values))
         row[0].set_ylabel(f"{name.split('_', 1)[1].replace('_', ' ')}\n{unit}", fontsize=9)
         row[1].set_title(f"{rates_hz[name]:g} Hz", fontsize=9, color=NEUTRAL, loc="right", pad=2)
     panels[0, 0].set_title("as it came", color="#777777", fontsize=10, loc="left")
@@ -59,7 +60,7 @@ def plot_beat(
     near = window["signal"].sel(channel=source, time=slice(beat_s - reach, beat_s + reach))
     label = f"{window.attrs['rate_hz']:g} Hz, as it is used"
     beat.plot(near["time"] - beat_s, near, color=_AFTER, linewidth=1, marker="o", markersize=4, label=label)
-    unit = window["units"].sel(channel=source).values
+    unit = write_unit(str(window["units"].sel(channel=source).values))
     beat.set(xlabel="time from the beat, s", ylabel=f"{source.replace('_', ' ')}, {unit}")
     beat.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=1)
     frequency, density = spectrum
@@ -92,7 +93,7 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
         row[0].set_ylabel(subject, rotation=0, ha="right", va="center")
     panels[0, 0].yaxis.set_major_formatter("{x:g}")
     panels[0, 0].yaxis.set_minor_formatter("")
-    panels[0, 0].set_title("skin conductance, uS", fontsize=10)
+    panels[0, 0].set_title("skin conductance, µS", fontsize=10)
     panels[0, 1].set_title("heart rate, beats per minute", fontsize=10)
     for axes in panels[-1]:
         axes.set_xlabel("time, min")

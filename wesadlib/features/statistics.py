@@ -47,7 +47,7 @@ def _quantiles(values: np.ndarray, count: np.ndarray) -> np.ndarray:
     position = _LEVELS[:, None] * (np.where(np.isnan(count), 1, count) - 1)
     around = np.stack([np.floor(position), np.ceil(position)]).astype(int)
     # Missing samples come last.
-    ordered = np.partition(values, np.unique(around), axis=-1)
+    ordered = np.sort(values, axis=-1)
     low, high = ordered[np.arange(len(values)), around].astype(np.float64)
     return np.where(np.isnan(count), np.nan, low + (position - around[0]) * (high - low))
 

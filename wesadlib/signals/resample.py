@@ -1,4 +1,4 @@
-"""Any rates to one rate, anti-aliased, each row by itself: a sparse matrix for a pair of rates and a length."""
+"""Any rates to one rate, anti-aliased, each row by itself: the linear operator of a pair of rates and a length."""
 
 from functools import lru_cache
 
@@ -66,16 +66,35 @@ def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: in
     >>> bool(np.abs(fast - np.sin(2 * np.pi * 1.2 * np.arange(2100) / 35))[35:-35].max() < 2e-3)
     True
     """
-    native = values.shape[1]
-    columns = np.ascontiguousarray(bridge_gaps(values).T, np.float64)
-    step = max(_MOST_WEIGHTS // (2 * int(_reach(rate_hz, to_rate_hz)) + 2), 1)
-    parts = [(first, min(first + step, samples)) for first in range(0, samples, step)]
-    matrices = [_operator(rate_hz, to_rate_hz, native, *part) for part in parts]
-    result = np.concatenate([matrix @ columns for matrix in matrices]).T.astype(np.float32)
+    bridged, factor = bridge_gaps(values), round(rate_hz / to_rate_hz)
+    if factor > 1 and factor * to_rate_hz == rate_hz:
+        result = _decimate(bridged, factor, samples).astype(np.float32)
+    else:
+        result = _interpolate(bridged, rate_hz, to_rate_hz, samples).astype(np.float32)
     missing = np.isnan(values)
     if missing.any():
         result[_missing_after(missing, rate_hz, to_rate_hz, samples)] = np.nan
     return result
+
+
+def _decimate(values: np.ndarray, factor: int, samples: int) -> np.ndarray:
+    """Every `factor`-th sample (row, sample) of filtered rows (row, time)."""
+    weight = _weights(np.arange(-(reach := int(_reach(factor, 1))), reach + 1), factor, 1)
+    # In blocks of that many samples each output is the sum of products of so many blocks with a column each.
+    columns = np.append(weight, np.zeros(-len(weight) % factor)).reshape(-1, factor).T
+    blocks = samples + columns.shape[1] - 1
+    beyond = max(blocks * factor - reach - values.shape[1], 0)
+    whole = np.pad(values, ((0, 0), (reach, beyond)), "reflect", reflect_type="odd")[:, : blocks * factor]
+    products = columns.T @ whole.reshape(len(values), blocks, factor).swapaxes(1, 2)
+    return sum(products[:, k, k : k + samples] for k in range(columns.shape[1]))
+
+
+def _interpolate(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
+    native, columns = values.shape[1], np.ascontiguousarray(values.T, np.float64)
+    step = max(_MOST_WEIGHTS // (2 * int(_reach(rate_hz, to_rate_hz)) + 2), 1)
+    parts = [(first, min(first + step, samples)) for first in range(0, samples, step)]
+    matrices = [_operator(rate_hz, to_rate_hz, native, *part) for part in parts]
+    return np.concatenate([matrix @ columns for matrix in matrices]).T
 
 
 def _missing_after(missing: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:
@@ -95,18 +114,23 @@ def _reach(rate_hz: float, to_rate_hz: float) -> float:
     return np.ceil(crossings * max(to_rate_hz / rate_hz, 1.0)) * rate_hz / to_rate_hz
 
 
+def _weights(away: np.ndarray, rate_hz: float, to_rate_hz: float) -> np.ndarray:
+    """Weights (…, tap) of native samples that are so many samples away."""
+    _, beta, cutoff = _DOWN if rate_hz > to_rate_hz else _UP
+    reach = _reach(rate_hz, to_rate_hz)
+    weight = np.sinc(cutoff * min(to_rate_hz / rate_hz, 1.0) * away)
+    weight *= i0(beta * np.sqrt(np.maximum(1 - (away / reach) ** 2, 0))) * (np.abs(away) <= reach + 1e-6)
+    # They sum to one, so that a level of 33 degC has no ripple.
+    return weight / weight.sum(axis=-1, keepdims=True)
+
+
 @lru_cache(maxsize=8)
 def _operator(rate_hz: float, to_rate_hz: float, native: int, first: int, end: int) -> csr_array:
     """Matrix (sample, native sample) whose product with native samples are the output's samples from first to end."""
-    _, beta, cutoff = _DOWN if rate_hz > to_rate_hz else _UP
     reach = _reach(rate_hz, to_rate_hz)
     centre = np.arange(first, end) * (rate_hz / to_rate_hz)
     tap = np.ceil(centre - reach - 1e-6).astype(np.int64)[:, None] + np.arange(2 * int(reach) + 2)
-    away = centre[:, None] - tap
-    weight = np.sinc(cutoff * min(to_rate_hz / rate_hz, 1.0) * away)
-    weight *= i0(beta * np.sqrt(np.maximum(1 - (away / reach) ** 2, 0))) * (np.abs(away) <= reach + 1e-6)
-    # Each row sums to one, so that a level of 33 degC has no ripple.
-    weight /= weight.sum(axis=1, keepdims=True)
+    weight = _weights(centre[:, None] - tap, rate_hz, to_rate_hz)
     row = np.broadcast_to(np.arange(end - first)[:, None], tap.shape)
     inside = weight != 0
     return _reflect(row[inside], tap[inside], weight[inside], (end - first, native))

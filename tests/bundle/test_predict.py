@@ -7,6 +7,7 @@ import pytest
 from wesadlib import models
 from wesadlib.bundle import Answer, load_bundle
 from wesadlib.errors import InputError
+from wesadlib.models.calibration import apply_temperature
 from wesadlib.signals import make_windows
 
 
@@ -197,3 +198,23 @@ def test_a_window_that_cannot_be_used_spoils_no_other(bundle):
     assert not isinstance(bundle.predict_windows(sent[1:2])[0], Answer)
     slow = bundle.predict_windows([(good[0] | {"wrist_temp": [33.0]}, minutes.RATES_HZ | {"wrist_temp": 1 / 60})])
     assert slow == [{"wrist_temp": "60 s at 0.0166667 Hz are 1 samples; at least 2 are needed"}]
+
+
+@pytest.mark.parametrize("name", ["logistic", "mean"])
+def test_answers_are_given_with_the_temperatures_of_the_bundle(name, tmp_path, windows):
+    kept = {"logistic": 2.0, "forest": 0.5, "resnet": 1.5, "mean": 0.7}
+    temperature = {"cold_start": kept, "other": {}}
+    plain, calibrated = (
+        load_bundle(minutes.save_small_bundle(name, tmp_path / str(k), temperature=given))
+        for k, given in enumerate((None, temperature))
+    )
+    assert "temperature" not in plain.config and calibrated.config["temperature"] == temperature
+    signal, feature = models.base.select_inputs(
+        plain.model, models.Examples.from_dataset(minutes.extract_features(windows))
+    )
+    members = getattr(plain.model, "members", {name: plain.model})
+    given = [apply_temperature(model.predict_proba(signal, feature), kept[key]) for key, model in members.items()]
+    expected = given[0] if name == "logistic" else apply_temperature(np.mean(given, axis=0), kept["mean"])
+    answers = calibrated.predict(windows)
+    np.testing.assert_allclose([list(answer.probabilities.values()) for answer in answers], expected, atol=1e-6)
+    assert [answer.abstained for answer in answers] == (expected.max(axis=1) < 0.7).tolist()

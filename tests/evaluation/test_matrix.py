@@ -6,7 +6,7 @@ import pytest
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.matrix import list_matrix, run_matrix, tabulate_cost
-from wesadlib.evaluation.predictions import filter_predictions, main_predictions
+from wesadlib.evaluation.predictions import as_given, filter_predictions, main_predictions
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.selection import choose
 from wesadlib.params import Params
@@ -123,22 +123,23 @@ def test_the_runs_own_predictions_are_those_of_the_first_row(whole):
         main_predictions(predictions.iloc[:0])
 
 
-def test_the_headline_is_chosen_under_every_protocol_of_a_device_and_for_every_seed(windows):
+def test_all_that_a_device_could_do_is_calibrated_and_chosen_from_for_every_seed(windows):
     main = PARAMS.model_copy(update={"other_tasks": []})
     predictions, _ = run_matrix(windows, main, progress=False)
-    chosen, selection = choose(predictions, windows, main, progress=False)
-    assert set(chosen["model"]) == {"chosen"} and list(chosen.columns) == list(predictions.columns)
+    everything, selection = choose(predictions, windows, main, progress=False)
+    chosen = everything[everything["model"] == "chosen"]
     assert list(dict.fromkeys(chosen["protocol"])) == ["cold_start", "rest_calibrated"]
     assert set(selection["candidate"]) == {"centroid", "informed", "centroid+informed"}, "a mean is no single model"
     assert selection.groupby(["protocol", "subject"])["chosen"].sum().eq(1).all()
     assert set(selection.loc[selection["chosen"], "candidate"]) == {"informed"}
-    for protocol in ("cold_start", "rest_calibrated"):
-        order = ["seed", "window"]
-        applied = (
-            filter_predictions(chosen, protocol=protocol).drop(columns="model").sort_values(order, ignore_index=True)
-        )
-        informed = filter_predictions(predictions, protocol=protocol, model="informed").drop(columns="model")
-        pd.testing.assert_frame_equal(applied, informed.sort_values(order, ignore_index=True))
+    keys = ["protocol", "model", "seed", "window"]
+    kept, before = (table.set_index(keys) for table in (everything, predictions))
+    pd.testing.assert_frame_equal(as_given(kept).loc[before.index], before)
+    upper = everything["protocol"] == "whole_recording"
+    assert (everything["raw_p_stress"].isna() == upper).all()
+    informed = kept.xs("informed", level="model").drop("whole_recording")
+    pd.testing.assert_frame_equal(kept.xs("chosen", level="model").loc[informed.index], informed)
+    assert np.allclose(informed["p_stress"].round(9) % 1, 0), "always right, so it is believed to the full"
 
 
 def test_cost_is_in_minutes_with_a_row_a_task_and_protocol(whole):

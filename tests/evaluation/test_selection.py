@@ -10,16 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
+from wesadlib.evaluation.predictions import as_given
 from wesadlib.evaluation.runner import evaluate
-from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.selection import (
     CHOSEN,
     apply_choice,
+    can_choose,
+    choose,
     draw_groups,
+    final_temperatures,
     list_candidates,
     predict_pairs,
     score_candidates,
 )
+from wesadlib.models.calibration import apply_temperature
 from wesadlib.params import Params
 
 PARAMS = Params(selection_groups=3, rest_minutes=2)
@@ -50,18 +54,14 @@ def chosen_of(pairs, people=()):
 
 
 @settings(max_examples=50, deadline=None)
-@given(people=st.integers(3, 30), number=st.integers(3, 30), seed=st.integers(0, 50))
-def test_groups_are_as_equal_as_can_be_and_follow_from_the_seed(people, number, seed):
+@given(people=st.integers(1, 30), number=st.integers(3, 10), seed=st.integers(0, 50), validating=st.integers(0, 3))
+def test_groups_are_as_equal_as_can_be_and_leave_somebody_to_learn_from(people, number, seed, validating):
     names = [f"S{k}" for k in range(people)]
-    if number > people:
-        with pytest.raises(InputError, match=rf"^{people} subjects .* lower `selection_groups` to at most {people}"):
-            draw_groups(names, number, seed)
-        return
     group = draw_groups(names, number, seed)
-    assert set(group) == set(names)
-    sizes = Counter(group.values())
-    assert set(sizes) == set(range(number)) and max(sizes.values()) - min(sizes.values()) <= 1
-    assert draw_groups(names, number, seed) == group
+    sizes = sorted(Counter({k: 0 for k in range(number)} | Counter(group.values())).values())
+    assert list(group) != [] and set(group) == set(names) and sizes[-1] - sizes[0] <= 1
+    params = PARAMS.model_copy(update={"selection_groups": number, "validation_subjects": validating})
+    assert can_choose(people, params) == (sizes[0] > 0 and people - sum(sizes[-2:]) > validating)
 
 
 @pytest.mark.parametrize("protocol", ["cold_start", "rest_calibrated"])
@@ -85,23 +85,32 @@ def test_each_pair_of_groups_is_predicted_by_a_model_that_saw_neither(windows, m
     assert len(counts) == 7 * (18 - rest)
 
 
-def test_candidates_are_the_models_and_means_of_two_and_three():
+def test_candidates_are_the_models_means_of_two_and_three_and_means_of_the_run():
     assert list_candidates(["a", "b", "c"]) == ["a", "b", "c", "a+b", "a+c", "b+c", "a+b+c"]
-    assert len(list_candidates(list("abcde"))) == 5 + 10 + 10
+    assert len(list_candidates(list("abcde"), [list("edcb"), ["c", "a"]])) == 5 + 10 + 10 + 1
 
 
 def test_what_is_plainly_better_in_every_group_is_chosen_for_everybody(windows):
     people = [f"S{k}" for k in range(2, 9)]
     table = score_candidates(pairs_of(windows), people)
-    assert list(table.columns) == ["protocol", "subject", "candidate", "brier", "chosen"]
-    assert set(table["protocol"]) == {"cold_start"}
-    assert table[table["chosen"]].set_index("subject")["candidate"].to_dict() == dict.fromkeys(
-        ["", *people], "informed"
-    )
-    # (1 - p)² of two states: of p = 0.9, 0.5, 0.1 and of their means.
-    brier = table[table["subject"] == "S4"].set_index("candidate")["brier"]
-    known = {"informed": 0.01, "ignorant": 0.25, "contrary": 0.81, "ignorant+informed": 0.09, "contrary+informed": 0.25}
-    assert brier[list(known)].to_numpy() == pytest.approx(list(known.values()))
+    assert list(table.columns) == ["protocol", "subject", "candidate", "log_loss", "temperature", "chosen"]
+    assert set(table["protocol"]) == {"cold_start"} and set(table["subject"]) == {"", *people}
+    assert chosen_of(pairs_of(windows), people) == dict.fromkeys(["", *people], "informed")
+
+
+def test_a_temperature_is_that_of_the_right_share_of_others(windows):
+    # Says 0.9 and is right in 15 of 18 windows of everybody: log odds of log 9 become log 5.
+    order = np.tile(np.arange(18) % 6 == 0, 7)
+    table = score_candidates(pairs_of(tell(windows, (windows["label"].values == "stress") ^ order)), ["S3"])
+    table = table.set_index(["subject", "candidate"])
+    for person in ("", "S3"):
+        row = table.loc[(person, "informed")]
+        assert row["temperature"] == pytest.approx(np.log(9) / np.log(5), rel=5e-3)
+        assert row["log_loss"] == pytest.approx(-(5 * np.log(5 / 6) + np.log(1 / 6)) / 6, rel=1e-4)
+        # Beside a half, what is calibrated becomes 2/3, and bold again by one more temperature.
+        both = table.loc[(person, "ignorant+informed")]
+        assert both["temperature"] == pytest.approx(np.log(2) / np.log(5), rel=5e-3)
+        assert both["log_loss"] == pytest.approx(row["log_loss"], rel=1e-4)
 
 
 @pytest.mark.parametrize("person", ["S2", "S5", "S8"])
@@ -143,46 +152,96 @@ def test_a_choice_needs_every_fold(windows, monkeypatch):
         pairs_of(windows, ["failing", "centroid"])
 
 
-def scored(**choice):
-    return pd.DataFrame({"subject": list(choice), "candidate": list(choice.values()), "chosen": True})
+def scored(choice, temperature=1.0):
+    """What is chosen for each person, with a temperature for everything that can be."""
+    candidates = list_candidates(["centroid", *STUBS])
+    rows = [(person, name, temperature, name == choice[person]) for person in choice for name in candidates]
+    return pd.DataFrame(rows, columns=["subject", "candidate", "temperature", "chosen"])
 
 
-def test_a_choice_is_applied_person_by_person_and_averages_its_members(windows):
-    options = {"seeds": [0, 1], "params": PARAMS, "workers": 0, "progress": False}
-    predictions = evaluate(["centroid", *STUBS], windows, **options)
+def evaluated(windows, *names):
+    return evaluate(names, windows, seeds=[0, 1], params=PARAMS, workers=0, progress=False)
+
+
+def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(windows):
+    predictions = evaluated(windows, "centroid", *STUBS)
     people = list(dict.fromkeys(windows["subject"].values))
     choice = dict.fromkeys(people, "informed") | {"S3": "centroid+contrary", "S4": "centroid+contrary+informed"}
-    applied = apply_choice(predictions.sample(frac=1, random_state=0), scored(**choice))
-    assert list(applied.columns) == list(predictions.columns)
-    assert set(applied["model"]) == {CHOSEN} and len(applied) == 2 * windows.sizes["window"]
-    assert not applied.duplicated(["seed", "window"]).any()
+    everything = apply_choice(predictions.sample(frac=1, random_state=0), scored(choice, 2.0))
+    applied = everything[everything["model"] == CHOSEN]
+    assert list(everything.columns) == [*predictions.columns, "raw_p_baseline", "raw_p_stress"]
+    assert len(applied) == 2 * windows.sizes["window"] and not applied.duplicated(["seed", "window"]).any()
     columns = ["p_baseline", "p_stress"]
     indexed = predictions.set_index(["model", "seed", "window"])
     for row in applied.itertuples():
         members = choice[row.subject].split("+")
-        expected = np.mean([indexed.loc[(name, row.seed, row.window), columns] for name in members], axis=0)
-        assert np.allclose([row.p_baseline, row.p_stress], expected.astype(float), rtol=0, atol=1e-15)
+        given = [indexed.loc[(name, row.seed, row.window), columns].to_numpy(float)[None] for name in members]
+        assert np.allclose([row.raw_p_baseline, row.raw_p_stress], np.mean(given, axis=0)[0], atol=1e-12)
+        expected = np.mean([apply_temperature(part, 2.0) for part in given], axis=0)
+        expected = apply_temperature(expected, 2.0) if len(members) > 1 else expected
+        assert np.allclose([row.p_baseline, row.p_stress], expected[0], atol=1e-12)
         first = indexed.loc[(members[0], row.seed, row.window)]
-        assert (row.subject, row.label, row.start_s, row.accepted) == tuple(
-            first[["subject", "label", "start_s", "accepted"]]
-        )
-    assert len(score(applied)) == 1
+        facts = ["subject", "label", "start_s", "accepted"]
+        assert [getattr(row, name) for name in facts] == first[facts].tolist()
+    # Every model goes on under its own name, calibrated; what it gave is kept.
+    kept = as_given(everything[everything["model"] != CHOSEN]).set_index(["model", "seed", "window"])
+    pd.testing.assert_frame_equal(kept.loc[indexed.index], indexed)
+
+
+def test_a_mean_has_its_members_calibrated_and_is_the_configuration_of_that_name(windows):
+    people = list(dict.fromkeys(windows["subject"].values))
+    params = Params(models=["informed", "mean", "centroid"], mean_of=["centroid", "informed"], selection_groups=3)
+    predictions = evaluate(params.models, windows, params=params, workers=0, progress=False)
+    table = scored(dict.fromkeys(people, "centroid+informed"), 0.5)
+    everything = apply_choice(predictions, table, {"mean": params.mean_of}).set_index(["model", "window"])
+    pd.testing.assert_frame_equal(everything.loc["mean"], everything.loc[CHOSEN].loc[everything.loc["mean"].index])
+    alone = apply_choice(
+        predictions[predictions["model"] != "centroid"],
+        scored(dict.fromkeys(people, "informed")),
+        {"mean": params.mean_of},
+    )
+    assert alone.loc[alone["model"] == "mean", "raw_p_stress"].isna().all(), "a member is missing: it stays as it is"
 
 
 def test_who_lacks_a_member_under_a_seed_is_left_out_there(windows):
-    options = {"seeds": [0, 1], "params": PARAMS, "workers": 0, "progress": False}
-    predictions = evaluate(["centroid", "informed"], windows, **options)
-    choice = scored(**dict.fromkeys(dict.fromkeys(predictions["subject"]), "centroid+informed"))
+    predictions = evaluated(windows, "centroid", "informed")
+    choice = scored(dict.fromkeys(dict.fromkeys(predictions["subject"]), "centroid+informed"))
     lost = (predictions["model"] == "informed") & (predictions["subject"] == "S3") & (predictions["seed"] == 1)
     lost |= (predictions["model"] == "centroid") & (predictions["subject"] == "S5")
-    applied = apply_choice(predictions[~lost], choice)
+    whole, applied = (
+        table[table["model"] == CHOSEN]
+        for table in (apply_choice(p, choice) for p in (predictions, predictions[~lost]))
+    )
     there = applied.groupby("subject")["seed"].agg(lambda seed: sorted(set(seed))).to_dict()
-    assert there == {name: [0] if name == "S3" else [0, 1] for name in choice["subject"] if name != "S5"}
-    whole = apply_choice(predictions, choice)
+    assert there == {name: [0] if name == "S3" else [0, 1] for name in set(whole["subject"]) - {"S5"}}
     kept = whole.merge(applied[["seed", "window"]], on=["seed", "window"])
-    pd.testing.assert_frame_equal(kept, applied)
-    with pytest.raises(InputError, match=r"^no prediction by the configurations that were chosen"):
-        apply_choice(predictions[predictions["model"] == "centroid"], choice)
+    pd.testing.assert_frame_equal(kept, applied.reset_index(drop=True))
+
+
+def test_kept_folds_serve_the_choice_again(windows, tmp_path, monkeypatch):
+    first = pairs_of(windows, ["centroid", "informed"], folds=tmp_path)
+    assert len(list(tmp_path.iterdir())) == 2 * 3
+    monkeypatch.delattr(stub_models.Centroid, "fit")
+    pd.testing.assert_frame_equal(pairs_of(windows, ["centroid", "informed"], folds=tmp_path), first)
+
+
+def test_too_few_people_stay_as_they_are(windows):
+    few = windows.isel(window=slice(0, 3 * 18))
+    predictions = evaluate("informed", few, params=PARAMS, workers=0, progress=False)
+    same, nothing = choose(predictions, few, PARAMS.model_copy(update={"models": ["informed"]}), progress=False)
+    assert same is predictions and nothing.empty
+
+
+def test_temperatures_for_other_people(windows):
+    table = pd.concat(
+        scored({"": "informed", "S2": "ignorant"}, value).assign(protocol=protocol)
+        for protocol, value in (("cold_start", 2.0), ("rest_calibrated", 3.0))
+    )
+    params = Params(mean_of=["informed", "centroid"])
+    assert final_temperatures(table, "informed", params)["rest_calibrated"] == {"informed": 3.0}
+    of_mean = {"informed": 2.0, "centroid": 2.0, "mean": 2.0}
+    assert final_temperatures(table, "mean", params)["cold_start"] == of_mean
+    assert final_temperatures(table, "forest", params) == {}
 
 
 def test_of_equals_the_one_of_fewest_models_is_chosen(windows):

@@ -38,6 +38,7 @@ def save_bundle(
     metrics: pd.DataFrame | Sequence[Mapping[str, Any]] | None = None,
     drift_reference: pd.DataFrame | None = None,
     drift_threshold: Any = None,
+    temperature: Mapping[str, Mapping[str, float]] | None = None,
     running: Mapping[str, Any] | None = None,
     credit: str = "",
 ) -> Path:
@@ -61,6 +62,9 @@ def save_bundle(
         What :func:`wesadlib.drift.make_reference` returns.
     drift_threshold : JSON-able value, optional
         The alarm's threshold that belongs to it.
+    temperature : mapping, optional
+        Protocol -> temperatures of the model and of a mean's members, as
+        :func:`~wesadlib.evaluation.selection.final_temperatures` gives them: answers are given with these.
     running : mapping, optional
         Of a model whose threshold follows the person over a recording: ``quantile smooth_s`` of
         :func:`~wesadlib.evaluation.running.running_reference`, and ``cold`` and ``rested``, each a ``threshold`` and a
@@ -91,6 +95,8 @@ def save_bundle(
             "credit": credit,
             "rest": None if calibrated is None else {"state": "baseline", "minutes": params.rest_minutes},
         }
+        if temperature:
+            config["temperature"] = {protocol: dict(values) for protocol, values in temperature.items()}
         (partial / "MODEL_CARD.md").write_text(model_card(config), encoding="utf-8")
         for path in partial.rglob("*.*"):
             # Some libraries write for their user alone; a server may be another user.

@@ -20,6 +20,7 @@ from wesadlib.features import feature_values
 from wesadlib.models import Model
 from wesadlib.models import load as load_model
 from wesadlib.models.base import positions
+from wesadlib.models.calibration import Calibrated
 from wesadlib.quality import Assessment, assess_arrays, signal_of
 from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
 from wesadlib.signals.resample import form_problem
@@ -273,11 +274,16 @@ def load_bundle(folder: str | Path) -> Bundle:
     """Check a bundle's digests and load it."""
     config = read_config(folder)
     folder = Path(folder).resolve()
-    calibrated = load_model(folder / "calibrated") if config["rest"] else None
-    bundle = Bundle(folder, config, load_model(folder / "model"), calibrated)
+    calibrated = _load(folder / "calibrated", config, "rest_calibrated") if config["rest"] else None
+    bundle = Bundle(folder, config, _load(folder / "model", config, "cold_start"), calibrated)
     # What cannot be computed here is said now, not when somebody asks.
     _ = bundle._feature_columns
     return bundle
+
+
+def _load(folder: Path, config: Mapping[str, Any], protocol: str) -> Model:
+    model, temperatures = load_model(folder), config.get("temperature", {})
+    return Calibrated.wrap(model, temperatures[protocol]) if protocol in temperatures else model
 
 
 def _problem(samples: Any, rate_hz: float, window_s: float) -> str:

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.predictions import of_every_seed
+from wesadlib.evaluation.predictions import RAW, as_given, of_every_seed
 from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
 from wesadlib.evaluation.scores import METRICS, score
 from wesadlib.evaluation.statistics import holm, paired_test
@@ -67,6 +67,9 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
         if protocol == cold or before.empty:
             continue
         after = same_windows(predictions, protocol, cold)
+        if after.filter(like=RAW).isna().all(axis=None):
+            # Where nothing could be calibrated both are compared as models gave them.
+            before = as_given(before)
         scores = score(before, windows=windows, bootstrap=bootstrap)
         people = [_by_person(part, windows) for part in (before, after)]
         for row in scores.to_dict("records"):

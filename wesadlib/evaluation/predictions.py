@@ -11,6 +11,9 @@ from wesadlib.errors import InputError
 #: Columns that say which predictions belong together; seeds of one group are scored one by one and averaged.
 GROUP = ["task", "model", "protocol"]
 
+#: Before a probability's column: what the model gave before its temperature.
+RAW = "raw_"
+
 
 def list_people(predictions: pd.DataFrame) -> list[str]:
     """People of predictions, S2 before S10, so that draws of them do not depend on the order of rows."""
@@ -46,6 +49,13 @@ def filter_predictions(
         predictions = chosen
     absent = [name for name in predictions.columns if name.startswith("p_") and predictions[name].isna().all()]
     return predictions.drop(columns=absent)
+
+
+def as_given(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Predictions as models gave them, before any temperature."""
+    raw = [name for name in predictions.columns if name.startswith(RAW)]
+    given = {name.removeprefix(RAW): predictions[name].fillna(predictions[name.removeprefix(RAW)]) for name in raw}
+    return predictions.assign(**given).drop(columns=raw)
 
 
 def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:

@@ -117,6 +117,19 @@ def describe_choice(leaderboard: pd.DataFrame, chosen: pd.DataFrame) -> list[str
     ]
 
 
+def describe_temperatures(selection: pd.DataFrame) -> list[str]:
+    """By what each model's log odds are divided for people who are not among these, a sentence a protocol."""
+    if selection.empty:
+        return ["So few people make no groups: nothing was chosen, and all probabilities are as the models gave them."]
+    single = selection[(selection["subject"] == "") & ~selection["candidate"].str.contains("+", regex=False)]
+    return [
+        f"Under `{protocol}`, for people who are not among these: "
+        + ", ".join(f"“{row.candidate}” {row.temperature:.2f}" for row in part.itertuples())
+        + "."
+        for protocol, part in single.groupby("protocol", sort=False)
+    ]
+
+
 def describe_gains(gains: pd.DataFrame) -> list[str]:
     """What rest brings each model over its own cold start (:func:`~wesadlib.evaluation.comparison.gains`)."""
     sentences = []

@@ -1,5 +1,8 @@
 """Confidence that is worth what it says: one temperature, found on windows of people whom the model has not seen."""
 
+from collections.abc import Mapping
+from typing import Any, Self
+
 import numpy as np
 from scipy.optimize import minimize_scalar
 
@@ -31,8 +34,8 @@ def fit_temperature(probability: np.ndarray, target: np.ndarray) -> float:
     return float(f"{np.exp(best.x):.3g}")
 
 
-def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray:
-    """Probabilities (window, state) with log odds divided by a temperature; the order of states stays.
+def apply_temperature(probability: np.ndarray, temperature: float | np.ndarray) -> np.ndarray:
+    """Probabilities (window, state), log odds divided by a temperature, or one a window (window, 1); order stays.
 
     >>> apply_temperature(np.array([[0.8, 0.2]]), 0.5).round(4).tolist()
     [[0.9412, 0.0588]]
@@ -40,6 +43,30 @@ def apply_temperature(probability: np.ndarray, temperature: float) -> np.ndarray
     score = np.log(np.clip(probability, 1e-12, 1)) / temperature
     score = np.exp(score - score.max(axis=1, keepdims=True))
     return score / score.sum(axis=1, keepdims=True)
+
+
+class Calibrated:
+    """A fitted model whose probabilities get a temperature; in all else it is the model itself."""
+
+    def __init__(self, model: Any, temperature: float):
+        self.model, self.temperature = model, temperature
+
+    @classmethod
+    def wrap(cls, model: Any, temperatures: Mapping[str, float]) -> Self:
+        """By temperatures of the model's name and, of a mean, of its members', which are averaged with theirs."""
+        if hasattr(model, "members"):
+            model.members = {name: cls(member, temperatures[name]) for name, member in model.members.items()}
+        return cls(model, temperatures[model.name])
+
+    def __getattr__(self, name: str) -> Any:
+        if name == "model":
+            # While it is unpickled there is none yet.
+            raise AttributeError(name)
+        return getattr(self.model, name)
+
+    def predict_proba(self, *args: Any, **options: Any) -> np.ndarray:
+        """Probabilities (window, state)."""
+        return apply_temperature(self.model.predict_proba(*args, **options), self.temperature)
 
 
 def from_log_odds(score: np.ndarray) -> np.ndarray:

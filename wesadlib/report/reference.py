@@ -12,7 +12,7 @@ import yaml
 from wesadlib import artefacts, plots
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
-from wesadlib.evaluation.predictions import of_every_seed
+from wesadlib.evaluation.predictions import RAW, of_every_seed
 from wesadlib.plots.audit import plot_inflation
 from wesadlib.plots.comparison import plot_leaderboard
 from wesadlib.plots.loso import plot_subjects
@@ -77,6 +77,8 @@ def write_reference(run: artefacts.Run, folder: Path) -> Path:
             text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
             (partial / PARAMETERS).write_text(text, encoding="utf-8")
         single = predictions.astype(dict.fromkeys(_probabilities(predictions), "float32"))
+        # What was given before temperatures follows from them, which the table of the selection holds.
+        single = single.loc[:, ~single.columns.str.startswith(RAW)]
         single.to_parquet(partial / PREDICTIONS, index=False, compression="zstd")
         tables = {name: run.read_table(name) for name in TABLES if run.path(name).exists()}
         for name, table in {"subjects": score(predictions, by="subject"), **tables}.items():

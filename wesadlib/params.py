@@ -125,6 +125,7 @@ class Params(BaseModel):
         ["forest", "resnet"], "models, of those compared, that the shortcuts are tried on", min_length=1
     )
     audit_seeds: int = _audit(2, "seeds of which a shortcut shows the best", ge=2, le=100)
+    control_networks: list[str] = _audit([], "models that take long, trained on heart and skin alone as well")
     dropped_share: float = _audit(0.1, "share of windows that a shortcut drops when scored", gt=0, lt=1)
 
     min_confidence: float = _reliability(0.7, "below this confidence the model abstains", ge=0, le=1)

@@ -4,6 +4,7 @@ import pytest
 from known_predictions import make_predictions
 
 from wesadlib.evaluation.abstention import (
+    abstention_by_state,
     calibration_curve,
     confidence_gap,
     per_person_at,
@@ -80,3 +81,13 @@ def test_the_verdict_on_confidence_follows_the_data(claimed, right, verdict):
 def test_one_person_decides_nothing():
     row = confidence_gap(make_predictions([("S2", "stress", 0.99), ("S2", "stress", 0.1)])).iloc[0]
     assert row["verdict"] == "undecided" and pd.isna(row["gap_low"])
+
+
+def test_abstention_of_each_state_and_the_majority_on_the_same_answers(predictions):
+    # Confidence, right or wrong: of baseline .9 r, .6 w, .7 r; of stress .9 r, .8 r, .8 w.
+    table = abstention_by_state(predictions, 0.65).set_index("label")
+    assert table["n_windows"].to_dict() == {"baseline": 3, "stress": 3}
+    assert table.loc["baseline"].iloc[4:].tolist() == pytest.approx([2 / 3, 2 / 3, 2 / 3, 1, 3 / 5])
+    assert table.loc["stress"].iloc[4:].tolist() == pytest.approx([1, 2 / 3, 2 / 3, 2 / 3, 3 / 5])
+    silent = abstention_by_state(predictions, 0.95)
+    assert silent["answered"].tolist() == [0, 0] and silent[["correct_of_answers", "majority"]].isna().all(axis=None)

@@ -272,15 +272,39 @@ def test_shuffled_labels_end_at_chance_where_true_ones_do_not(featured):
     assert audit.score_with_intervals(honest, 200)["roc_auc"] > 0.9
 
 
-def test_motion_is_all_acceleration_and_nothing_else(featured):
-    alone, without = controls.select_motion(featured, True), controls.select_motion(featured, False)
+def test_a_family_is_all_of_its_signals_and_nothing_else(featured):
+    alone, without = (controls.select_family(featured, name) for name in ("motion_only", "without_motion"))
     for dimension in ("channel", "feature_name"):
         names = [set(part[dimension].values) for part in (alone, without)]
         assert names[0] and names[1] and not names[0] & names[1]
         assert names[0] | names[1] == set(featured[dimension].values)
         assert all("_acc_" in name for name in names[0]) and not any("_acc_" in name for name in names[1])
-    with pytest.raises(InputError, match="no channel but those of acceleration among wrist_acc_x"):
-        controls.select_motion(alone, False)
+    assert controls.select_family(alone, "motion_only") is None, "nothing is taken away"
+    assert controls.select_family(featured, "breathing_only") is None, "a wrist does not breathe"
+    still = controls.select_family(featured, "without_drift")
+    gone = set(featured["feature_name"].values) - set(still["feature_name"].values)
+    assert {"wrist_eda_mean", "wrist_eda_log_level"} < gone and "signal" not in still
+    assert all("_temp_" in name for name in gone - {"wrist_eda_mean", "wrist_eda_log_level"})
+
+
+def test_families_are_run_by_the_folds_of_a_cold_start_and_scored_beside_the_majority(featured):
+    names = ["motion_only", "heart_only", "breathing_only", "without_drift"]
+    rows = audit.families(featured, ["logistic"], PARAMS, controls=names, **QUIET)
+    assert list(dict.fromkeys(rows["shortcut"])) == ["motion_only", "heart_only", "without_drift"]
+    assert set(rows["role"]) == {"control"} and not rows["deployable"].any()
+    table = audit.score_controls(rows, bootstrap=100)
+    assert table["control"].tolist() == ["motion_only", "without_drift", "heart_only"]
+    share = (featured["label"].values == "baseline").mean()
+    assert table["majority"].tolist() == pytest.approx([max(share, 1 - share)] * 3)
+    assert audit.families(featured, [], PARAMS, **QUIET).empty
+
+
+def test_false_alarms_are_counted_in_either_half_of_rest():
+    rows = [("S2", "baseline", 0.9), ("S2", "baseline", 0.1), ("S2", "baseline", 0.2), ("S2", "baseline", 0.8)]
+    rows += [("S3", "baseline", 0.9), ("S3", "baseline", 0.9), ("S3", "baseline", 0.1), ("S3", "baseline", 0.2)]
+    table = audit.early_and_late(make_predictions([*rows, ("S3", "stress", 0.1)])).set_index("half")
+    assert table["false_alarms"].to_dict() == {"early": 0.75, "late": 0.25} and table["n_windows"].tolist() == [4, 4]
+    assert table.loc["early", ["low", "high"]].tolist() == [0.5, 1.0]
 
 
 def shortcut_of(table, name="shuffled"):

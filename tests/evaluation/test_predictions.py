@@ -1,8 +1,10 @@
 import numpy as np
+import pandas as pd
 import pytest
+from known_predictions import make_predictions
 
 from wesadlib.evaluation.comparison import hardest
-from wesadlib.evaluation.predictions import timeline
+from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, timeline
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.scores import score
 
@@ -47,3 +49,21 @@ def test_a_device_without_a_channel_gives_nan(evaluated):
     bare = windows.isel(channel=[2, 3], feature_name=[0])
     table = timeline(bare, predictions, "S4")
     assert table[["eda", "heart_rate"]].isna().all(axis=None)
+
+
+def test_the_clock_alone_learns_its_threshold_on_other_people():
+    rows = [(f"S{person}", label, 0.5) for person in range(4) for label in ["baseline"] * 5 + ["stress"] * 5]
+    predictions = make_predictions(rows).assign(start_s=30.0 * np.arange(40) % 300)
+    clock = clock_alone(pd.concat([predictions, predictions.assign(seed=1)]))
+    assert len(clock) == 40 and set(clock["model"]) == {"clock"}
+    assert score(clock).loc[0, ["accuracy", "roc_auc"]].tolist() == [1.0, 1.0]
+    late = predictions["subject"] == "S3"
+    moved = predictions.assign(start_s=predictions["start_s"] + 1000 * late)
+    accuracy = score(clock_alone(moved), by="subject").set_index("subject")["accuracy"]
+    assert accuracy["S3"] == 0.5, "what holds for others need not hold for this person"
+
+
+def test_overlapping_windows_are_counted_once_in_minutes():
+    windows = make_predictions([(f"S{person}", "stress", 0.5) for person in range(3) for _ in range(40)])
+    assert distinct_minutes(pd.concat([windows, windows.assign(seed=1)]), 60.0) == 3 * (39 * 30 + 60) / 60
+    assert distinct_minutes(windows, 20.0) == pytest.approx(3 * 40 * 20 / 60)

@@ -10,7 +10,7 @@ from wesadlib import cli
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
 from wesadlib.report import pages
-from wesadlib.report.findings import distinct_minutes, published
+from wesadlib.report.findings import published
 from wesadlib.report.inserts import INSERTS, chapter_insert
 from wesadlib.report.pages import BLOCKS, PAGES, RUN, key_results
 from wesadlib.report.reference import Reference, read_reference
@@ -28,7 +28,8 @@ INFLATION = pd.DataFrame(
 )
 HOLES = [f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\n" for name in BLOCKS]
 EMPTY = f"before\n{'between '.join(HOLES)}after\n"
-CONTROL = {"control": "motion_only", "model": "forest", "accuracy": 0.84, "accuracy_low": 0.8, "accuracy_high": 0.88}
+CONTROL = {"control": "motion_only", "what": "acceleration alone", "model": "forest"}
+CONTROL |= {"accuracy": 0.84, "accuracy_low": 0.8, "accuracy_high": 0.88}
 
 
 def predictions_of(model: str, protocol: str, wrong: list[int], first: int = 0) -> pd.DataFrame:
@@ -110,12 +111,6 @@ def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
     assert [line.split("|")[1].strip() for line in lines] == ["`logistic`", "`resnet`", "`chosen`"]
     assert "| 90.0 [90.0, 90.0] |" in lines[0] and lines[0].endswith("|  |")
     assert lines[2].endswith("| 100.0 [100.0, 100.0] |")
-
-
-def test_overlapping_windows_are_counted_once_in_minutes():
-    windows = predictions_of("logistic", "cold_start", [0] * 10)
-    assert distinct_minutes(pd.concat([windows, windows.assign(seed=1)]), 60.0) == 10 * (39 * 30 + 60) / 60
-    assert distinct_minutes(windows, 20.0) == pytest.approx(10 * 40 * 20 / 60)
 
 
 def test_findings_follow_the_kept_results(rich):

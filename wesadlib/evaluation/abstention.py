@@ -154,5 +154,34 @@ def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return table.reset_index()
 
 
+def abstention_by_state(predictions: pd.DataFrame, threshold: float, windows: str = "all") -> pd.DataFrame:
+    """What abstaining below a threshold means for windows of each state, seeds pooled.
+
+    Rows: ``task model protocol label n_windows answered correct_of_all correct correct_of_answers majority``: windows
+    of the state; the share of them that is answered, that would be named rightly if all were, and that is answered and
+    named rightly (of stress the sensitivity, of rest the specificity); the share of its answers that is right; and what
+    always naming the most frequent state would reach on the same answers, of all states.
+    """
+    tables = []
+    for keys, group in groups(predictions):
+        decided = decide(select_windows(group, windows)).assign(label=group["label"])
+        answers = decided[decided["confidence"] >= threshold]
+        of_state = decided.groupby("label", sort=False)["correct"].agg(["size", "mean"])
+        right, answered = (
+            answers.groupby("label")["correct"].agg(what).reindex(of_state.index, fill_value=0)
+            for what in ("sum", "size")
+        )
+        table = {
+            "n_windows": of_state["size"] // group["seed"].nunique(),
+            "answered": answered / of_state["size"],
+            "correct_of_all": of_state["mean"],
+            "correct": right / of_state["size"],
+            "correct_of_answers": right / answered.where(answered > 0),
+            "majority": answered.max() / answered.sum() if len(answers) else np.nan,
+        }
+        tables.append(pd.DataFrame(table).reset_index().assign(**keys)[[*keys, "label", *table]])
+    return pd.concat(tables, ignore_index=True)
+
+
 def _decide_by_person(predictions: pd.DataFrame) -> pd.DataFrame:
     return decide(predictions).assign(subject=predictions["subject"])

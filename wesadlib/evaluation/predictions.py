@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 import pandas as pd
 import xarray as xr
+from sklearn.linear_model import LogisticRegression
 
 from wesadlib.errors import InputError
 
@@ -99,6 +100,27 @@ def decide(predictions: pd.DataFrame) -> pd.DataFrame:
     correct = predicted == predictions["label"].to_numpy(object)
     table = {"predicted": predicted, "confidence": confidence, "correct": correct}
     return pd.DataFrame(table, index=predictions.index)
+
+
+def clock_alone(predictions: pd.DataFrame) -> pd.DataFrame:
+    """What would be predicted of the same windows by their start alone, as of the model ``clock``.
+
+    A logistic regression of hours, learnt on the other people.
+    """
+    windows = predictions.drop_duplicates("window").assign(model="clock")
+    hours = windows[["start_s"]].to_numpy() / 3600
+    for person in windows["subject"].unique():
+        own = (windows["subject"] == person).to_numpy()
+        clock = LogisticRegression(C=1e4, max_iter=1000).fit(hours[~own], windows["label"][~own])
+        windows.loc[own, [f"p_{state}" for state in clock.classes_]] = clock.predict_proba(hours[own])
+    return windows
+
+
+def distinct_minutes(predictions: pd.DataFrame, window_s: float) -> float:
+    """Minutes that windows cover, each counted once although they overlap."""
+    windows = predictions.drop_duplicates("window").sort_values(["subject", "start_s"])
+    step = windows.groupby("subject")["start_s"].diff(-1).abs().fillna(window_s)
+    return float(step.clip(upper=window_s).sum() / 60)
 
 
 def timeline(windows: xr.Dataset, predictions: pd.DataFrame, subject: str, state: str = "stress") -> pd.DataFrame:

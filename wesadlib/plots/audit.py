@@ -13,7 +13,15 @@ _NAMED = "#D55E00"
 _CONTROLS = {
     "cold_start": "all sensors",
     "without_motion": "without acceleration",
+    "without_drift": "without skin level, temperature",
+    "heart_and_skin": "heart and skin",
+    "heart_only": "heart alone",
+    "skin_only": "skin conductance alone",
+    "breathing_only": "breathing alone",
+    "muscle_only": "muscle alone",
+    "temperature_only": "temperature alone",
     "motion_only": "acceleration alone",
+    "clock_only": "the clock alone",
     "shuffled_labels": "labels shuffled",
 }
 _RESPONSES = {

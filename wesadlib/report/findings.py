@@ -6,14 +6,11 @@ A chapter that a sentence refers to stands in it as ``<23_loso>``.
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from sklearn.metrics import roc_auc_score
-from sklearn.tree import DecisionTreeClassifier
 
-from wesadlib.evaluation.abstention import risk_coverage_counts, risk_coverage_curve
+from wesadlib.evaluation.abstention import abstention_by_state, risk_coverage_counts, risk_coverage_curve
 from wesadlib.evaluation.comparison import against_cold_start, published_figures
-from wesadlib.evaluation.predictions import decide, of_every_seed
+from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, of_every_seed
 from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.sentences import round_p
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
@@ -35,12 +32,6 @@ SHORTCUTS = {
     "dropped_windows": "unsure windows dropped afterwards",
 }
 
-CONTROLS = {
-    "shuffled_labels": "labels shuffled",
-    "motion_only": "acceleration alone",
-    "without_motion": "everything but acceleration",
-}
-
 
 def cold_predictions(reference: Reference, protocol: str = "cold_start") -> pd.DataFrame:
     """Predictions of the run's own task under one protocol, of people who have every seed."""
@@ -53,45 +44,10 @@ def headline_model(cold: pd.DataFrame) -> str:
     return "chosen" if "chosen" in names else names[-1]
 
 
-def distinct_minutes(predictions: pd.DataFrame, window_s: float) -> float:
-    """Minutes that overlapping windows cover, each counted once."""
-    windows = predictions.drop_duplicates(["subject", "window"]).sort_values(["subject", "start_s"])
-    step = windows.groupby("subject")["start_s"].diff(-1).abs().fillna(window_s)
-    return float(step.clip(upper=window_s).sum() / 60)
-
-
 def majority(predictions: pd.DataFrame) -> tuple[str, float]:
     """The most frequent state of the windows and its share: the accuracy of always naming it."""
     shares = predictions.drop_duplicates(["subject", "window"])["label"].value_counts(normalize=True)
     return str(shares.index[0]), float(shares.iloc[0])
-
-
-def clock_alone(predictions: pd.DataFrame) -> tuple[float, float]:
-    """Accuracy and area under the ROC curve of a window's start alone, its threshold learnt on the other people."""
-    windows = predictions.drop_duplicates(["subject", "window"])
-    start, label, person = windows[["start_s"]].to_numpy(), windows["label"], windows["subject"]
-    correct = []
-    for one in person.unique():
-        own = (person == one).to_numpy()
-        threshold = DecisionTreeClassifier(max_depth=1).fit(start[~own], label[~own])
-        correct.append(threshold.predict(start[own]) == label[own])
-    area = roc_auc_score(label == "stress", start[:, 0])
-    return float(np.concatenate(correct).mean()), float(max(area, 1 - area))
-
-
-def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """A row a state: windows, the share answered, and of all windows and of the answers the share named so."""
-    decided = predictions[["label", "seed"]].join(decide(predictions))
-    decided["answered"] = decided["confidence"] >= threshold
-    decided["answered_correctly"] = decided["answered"] & decided["correct"]
-    table = decided.groupby("label", sort=False).agg(
-        windows=("correct", "size"),
-        answered=("answered", "mean"),
-        all_correct=("correct", "mean"),
-        correct=("answered_correctly", "mean"),
-    )
-    table["windows"] //= decided["seed"].nunique()
-    return table.assign(answers_correct=table["correct"] / table["answered"]).reset_index()
 
 
 def threshold_of(reference: Reference) -> float:
@@ -137,13 +93,13 @@ def controls(reference: Reference, cold: pd.DataFrame) -> str:
     """What time and movement alone achieve."""
     table, parts = reference.tables.get("controls"), []
     if set(cold["label"]) == {"baseline", "stress"}:
-        accuracy, area = clock_alone(cold)
+        accuracy, area = score(clock_alone(cold)).loc[0, ["accuracy", "roc_auc"]]
         parts.append(
             f"the **clock alone** (a window's time since the recording began) is correct in {100 * accuracy:.1f} % of "
             f"the windows (area under the ROC curve {area:.3f}), since stress came after baseline for everybody"
         )
     if table is not None:
-        row = table.set_index("control").loc["motion_only"]
+        row = table.drop_duplicates("control").set_index("control").loc["motion_only"]
         parts.append(
             f"**movement alone** (a {row['model']} on acceleration) is correct in {share_of(row)}, since "
             "the stress task was spoken and standing"

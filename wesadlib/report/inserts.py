@@ -11,10 +11,11 @@ from typing import Any
 
 import pandas as pd
 
+from wesadlib.evaluation.abstention import abstention_by_state
 from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.evaluation.scores import score
 from wesadlib.report import findings
-from wesadlib.report.findings import CONTROLS, SHORTCUTS, percent, points
+from wesadlib.report.findings import SHORTCUTS, percent, points
 from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
 
 #: The line between what leads a chapter and what stands in its last box.
@@ -88,7 +89,7 @@ def _audit(reference: Reference) -> Iterable[str]:
         yield folded("Every shortcut and model", markdown_table(header, rows))
     if controls is not None:
         rows = [
-            [CONTROLS.get(row["control"], words(row["control"])), f"`{row['model']}`", percent(row, "accuracy")]
+            [row.get("what", words(row["control"])), f"`{row['model']}`", percent(row, "accuracy")]
             for row in controls.to_dict("records")
         ]
         yield markdown_table(["control", "model", "accuracy, %"], rows)
@@ -132,16 +133,17 @@ def _comparison(reference: Reference) -> Iterable[str]:
 def _by_state(reference: Reference) -> Iterable[str]:
     cold, threshold = findings.cold_predictions(reference), findings.threshold_of(reference)
     own = cold[cold["model"] == findings.headline_model(cold)]
+    table = abstention_by_state(own, threshold)
     rows = [
-        [row["label"], row["windows"], *(f"{100 * row[name]:.1f}" for name in list(row)[2:])]
-        for row in findings.abstention_by_state(own, threshold).to_dict("records")
+        [row["label"], row["n_windows"], *(f"{100 * row[name]:.1f}" for name in list(row)[5:-1])]
+        for row in table.to_dict("records")
     ]
     header = ["state", "windows", "answered, %", "correct of all, %", "answered correctly, %", "correct of answers, %"]
     yield markdown_table(header, rows)
     state, share = findings.majority(own)
     yield (
-        f"Always answering “{state}” would be correct in {100 * share:.1f} % of all windows, with nothing answered for "
-        "any other state."
+        f"Always answering “{state}” would be correct in {100 * share:.1f} % of all windows; of those that are "
+        f"answered the most frequent state makes up {100 * table['majority'].iloc[0]:.1f} %."
     )
 
 

@@ -10,7 +10,7 @@ columns
 - ``deployable``: False, by which a leaderboard refuses it.
 """
 
-from wesadlib.evaluation.audit.controls import CONTROLS, motion, shuffled_labels
+from wesadlib.evaluation.audit.controls import CONTROLS, early_and_late, families, shuffled_labels
 from wesadlib.evaluation.audit.inflation import (
     describe_inflation,
     inflation,
@@ -30,6 +30,7 @@ from wesadlib.evaluation.audit.shortcuts import (
     shuffled,
     shuffled_folds,
     shuffled_no_overlap,
+    tag,
     whole_recording,
 )
 
@@ -40,8 +41,9 @@ __all__ = [
     "describe_inflation",
     "describe_people",
     "dropped_windows",
+    "early_and_late",
+    "families",
     "inflation",
-    "motion",
     "nearest_is_own",
     "overlap_share",
     "score_controls",
@@ -56,5 +58,6 @@ __all__ = [
     "tabulate_inflation",
     "tabulate_people",
     "tabulate_responses",
+    "tag",
     "whole_recording",
 ]

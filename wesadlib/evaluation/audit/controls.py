@@ -1,4 +1,4 @@
-"""Controls under an honest protocol: labels that mean nothing, movement alone, and all but movement."""
+"""Controls under an honest protocol: labels that mean nothing, the clock, and one family of sensors at a time."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -7,18 +7,43 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from wesadlib.errors import InputError
 from wesadlib.evaluation.audit.shortcuts import cold_folds, predict, tag
 from wesadlib.evaluation.folds import windows_of_classes
+from wesadlib.evaluation.predictions import decide, list_people
 from wesadlib.evaluation.protocols import subjects_of
+from wesadlib.evaluation.statistics import ratio_interval
 from wesadlib.params import Params
 
 #: Control -> what is done.
 CONTROLS = {
     "shuffled_labels": "labels shuffled within each person who is learnt from",
+    "clock_only": "seconds since the recording began",
     "motion_only": "acceleration alone",
     "without_motion": "everything but acceleration",
+    "without_drift": "everything but skin conductance level and temperature",
+    "heart_and_skin": "heart and skin conductance",
+    "heart_only": "heart alone",
+    "skin_only": "skin conductance alone",
+    "temperature_only": "skin temperature alone",
+    "breathing_only": "breathing alone",
+    "muscle_only": "muscle alone",
 }
+
+_ALL = {"acc", "bvp", "ecg", "eda", "emg", "resp", "temp"}
+#: Control -> the signals that are seen.
+FAMILIES = {
+    "motion_only": {"acc"},
+    "without_motion": _ALL - {"acc"},
+    "without_drift": _ALL - {"temp"},
+    "heart_and_skin": {"bvp", "ecg", "eda"},
+    "heart_only": {"bvp", "ecg"},
+    "skin_only": {"eda"},
+    "temperature_only": {"temp"},
+    "breathing_only": {"resp"},
+    "muscle_only": {"emg"},
+}
+#: Features that say how high skin conductance is, which rises and falls over an hour whatever happens.
+_LEVEL = ("_eda_mean", "_eda_log_level")
 
 
 def shuffled_labels(
@@ -45,30 +70,54 @@ def shuffled_labels(
     return tag(pd.concat(parts, ignore_index=True), "shuffled_labels", "control")
 
 
-def motion(
-    windows: xr.Dataset, models: Sequence[str], params: Params, *, seed: int = 0, **options: Any
+def families(
+    windows: xr.Dataset,
+    models: Sequence[str],
+    params: Params,
+    *,
+    controls: Sequence[str] = tuple(FAMILIES),
+    seed: int = 0,
+    **options: Any,
 ) -> pd.DataFrame:
-    """Cold starts on acceleration alone and on all but it, by the same folds, tagged as controls."""
+    """Cold starts on some signals alone, by the same folds, tagged as controls; what a device lacks is left out."""
     windows = windows_of_classes(windows, params.classes)
     parts = []
-    for name, wanted in (("motion_only", True), ("without_motion", False)):
-        seen = select_motion(windows, wanted)
-        part = predict(list(models), "cold_start", seed, cold_folds(windows, params, seed), seen, params, **options)
-        parts.append(tag(part, name, "control"))
-    return pd.concat(parts, ignore_index=True)
+    for name in controls if models else ():
+        seen = select_family(windows, name)
+        if seen is not None:
+            part = predict(list(models), "cold_start", seed, cold_folds(windows, params, seed), seen, params, **options)
+            parts.append(tag(part, name, "control"))
+    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
 
 
-def select_motion(windows: xr.Dataset, wanted: bool) -> xr.Dataset:
-    """Windows with the channels and features of acceleration only, or with all others."""
-    for dimension in ("channel", "feature_name"):
-        if dimension not in windows.dims:
-            continue
+def select_family(windows: xr.Dataset, control: str) -> xr.Dataset | None:
+    """Windows with the channels and features that a control sees; None where these are none or all."""
+    drifts = control == "without_drift"
+    # A signal has a level, whatever features are taken away.
+    windows = windows.drop_dims("channel") if drifts else windows
+    for dimension in {"channel", "feature_name"} & set(windows.dims):
         names = windows[dimension].values.astype(str)
-        chosen = np.array(["_acc_" in name for name in names]) == wanted
-        if not chosen.any():
-            raise InputError(
-                f"no {dimension.replace('_', ' ')} {'of' if wanted else 'but those of'} acceleration among "
-                f"{', '.join(names[:8])}; this control needs both."
-            )
+        chosen = np.array([name.split("_")[1] in FAMILIES[control] for name in names])
+        chosen &= not drifts or ~np.char.endswith(names, _LEVEL[0]) & ~np.char.endswith(names, _LEVEL[1])
+        if not chosen.any() or chosen.all():
+            return None
         windows = windows.isel({dimension: chosen})
     return windows
+
+
+def early_and_late(predictions: pd.DataFrame, rest: str = "baseline", *, bootstrap: int = 1000) -> pd.DataFrame:
+    """False alarms of each model in the first and in the second half of everybody's rest: what time alone would do.
+
+    Rows: ``model half n_windows false_alarms low high``, the share of windows that are taken for another state, with
+    its interval over people.
+    """
+    calm = predictions[predictions["label"] == rest]
+    calm = calm.assign(wrong=~decide(calm)["correct"])
+    middle = calm.groupby("subject")["start_s"].transform("median")
+    calm["half"] = np.where(calm["start_s"] < middle, "early", "late")
+    rows = []
+    for (model, half), part in calm.groupby(["model", "half"], sort=False):
+        by_person = part.groupby("subject")["wrong"].agg(["sum", "size"]).loc[list_people(part)]
+        low, high = map(float, ratio_interval(by_person["sum"], by_person["size"], bootstrap=bootstrap))
+        rows.append((model, half, part["window"].nunique(), part["wrong"].mean(), low, high))
+    return pd.DataFrame(rows, columns=["model", "half", "n_windows", "false_alarms", "low", "high"])

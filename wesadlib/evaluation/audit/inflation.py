@@ -39,12 +39,16 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
 
 
 def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
-    """What the controls reach: ``control model what seeds`` and the columns of :func:`score_with_intervals`."""
+    """What the controls reach: ``control model what seeds majority`` and the columns of :func:`score_with_intervals`.
+
+    `majority` is the share of the most frequent state, the accuracy of always naming it.
+    """
     rows = []
     controls = audit[audit["role"] == "control"]
     for control in [name for name in CONTROLS if name in set(controls["shortcut"])]:
         for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
             row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
+            row["majority"] = float(part["label"].value_counts(normalize=True).iloc[0])
             rows.append(row | score_with_intervals(part, bootstrap, seed, draw_seeds=True))
     return pd.DataFrame(rows)
 

@@ -114,19 +114,6 @@ def test_a_huge_body_in_chunks_is_refused_where_it_becomes_too_large(port):
         refused(by_hand.read_reply(connection), 413)
 
 
-@pytest.mark.parametrize("content_type", ["text/html", "application/x-www-form-urlencoded", "../../etc", "\x7f", None])
-def test_another_content_type_is_refused(port, content_type):
-    refused(by_hand.exchange(port, by_hand.request(body=BODY, content_type=content_type)), 400, 415)
-
-
-@pytest.mark.parametrize("form", ["json", "binary"])
-def test_a_body_in_the_other_form_is_refused_without_its_samples(port, form):
-    body = write_window({"wrist_eda": [SAMPLE] * 240}, {"wrist_eda": 4}, form)
-    other = {"json": "binary", "binary": "json"}[form]
-    refused(by_hand.exchange(port, by_hand.request(body=body, form=other)), 422)
-    refused(by_hand.exchange(port, by_hand.request(body=body, form=form)), 422)
-
-
 def test_garbage_behind_a_whole_request_spoils_neither_it_nor_what_comes_next(port):
     good = by_hand.request(body=BODY)
     garbage = b"\x00\x01GARBAGE /../../etc/passwd\r\n\r\n" * 3

@@ -1,28 +1,9 @@
 """What a running server remembers and counts, over its client."""
 
 import minutes
-import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from wesadlib.bundle import load_bundle
-from wesadlib.serving import RequestRefused
-
-REST = [(minutes.wrist_signals(seed=11), minutes.RATES_HZ), (minutes.wrist_signals(60.0, 11, 0.05), minutes.RATES_HZ)]
 LATER = (minutes.wrist_signals(seed=11, arousal=1.0), minutes.RATES_HZ)
-
-
-def test_a_person_whose_rest_is_brought_is_answered_by_it(server, served_bundle):
-    bundle = load_bundle(served_bundle)
-    rest = server.rest(REST)
-    assert (rest.windows, rest.model_version) == (2, bundle.version)
-    known, unknown = server.predict(*LATER, rest=rest.token), server.predict(*LATER)
-    assert (known.protocol, unknown.protocol) == ("rest_calibrated", "cold_start")
-    expected = bundle.predict_window(*LATER, rest=bundle.rest_values(REST))
-    assert known.probabilities == pytest.approx(expected.probabilities, abs=1e-6)
-    (batched,) = server.predict_batch([LATER], rest=rest.token, form="binary")
-    assert batched.probabilities == pytest.approx(known.probabilities, abs=1e-6)
-    with pytest.raises(RequestRefused, match=r"40[14]"):
-        server.predict(*LATER, rest="x" + rest.token)
 
 
 def test_counts_rise_by_what_was_sent(server):

@@ -3,12 +3,11 @@
 import asyncio
 
 import minutes
-import numpy as np
 import pytest
 
 from wesadlib.bundle import load_bundle
 from wesadlib.data import open_wesad
-from wesadlib.serving import AsyncClient, RequestRefused
+from wesadlib.serving import AsyncClient
 
 
 def hold_against(predictions, recording, bundle, hop_s):
@@ -58,17 +57,6 @@ def test_a_stream_that_breaks_misses_nothing(server, served_bundle):
         stream.end()
         predictions = list(stream)
     hold_against(predictions, recording, load_bundle(served_bundle), 15.0)
-
-
-def test_a_clock_that_runs_backwards_is_told(server):
-    with (
-        pytest.raises(RequestRefused, match="does not go back"),
-        server.stream(minutes.RATES_HZ, hop_s=5.0) as stream,
-    ):
-        stream.send({"wrist_eda": np.ones(8)}, first={"wrist_eda": 8})
-        stream.send({"wrist_eda": np.ones(8)}, first={"wrist_eda": 0})
-        stream.end()
-        list(stream)
 
 
 @pytest.mark.real

@@ -5,7 +5,7 @@ from fastapi import FastAPI
 from fastapi.responses import JSONResponse, PlainTextResponse
 from fastapi.testclient import TestClient
 
-from wesadlib.serving.door import middlewares
+from wesadlib.serving.process import middlewares
 
 
 async def silent(scope, receive, send):

@@ -16,6 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from starlette.middleware import Middleware
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from wesadlib.errors import InputError
 from wesadlib.serving.settings import APPLICATION, Configuration
@@ -99,6 +102,8 @@ AWAY = {
     "errors": [],
 }
 AWAY_HEADERS = {"content-type": "application/problem+json", "retry-after": "1"}
+#: Serve's, by which a caller cuts the time of its request.
+_TIMEOUT = b"x-request-timeout-seconds"
 
 
 def free_port(host: str = "127.0.0.1") -> int:
@@ -154,7 +159,7 @@ def make_switches(folder: str, host: str) -> dict[str, str]:
         switches |= {f"RAY_SERVE_HAPROXY_{name}": f"{folder}/h/{file}" for name, file in _HAPROXY_FILES.items()}
         switches |= {f"RAY_SERVE_{name}_PORT": str(free_port()) for name in _HAPROXY_PORTS}
     else:
-        switches["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "wesadlib.serving.door:middlewares"
+        switches["RAY_SERVE_HTTP_PROXY_CALLBACK_IMPORT_PATH"] = "wesadlib.serving.process:middlewares"
     given = {name: value for name, value in os.environ.items() if name in switches}
     # Whoever reaches one of Ray's own ports can have any code run.
     return switches | given | {"RAY_AUTH_MODE": "token", "RAY_AUTH_TOKEN": secrets.token_hex(32)}
@@ -204,6 +209,44 @@ def _ray(folder: str, host: str) -> Iterator[None]:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def middlewares() -> list[Middleware]:
+    """What Serve's own proxy puts before itself, where HAProxy cannot stand; Serve imports it there."""
+    return [Middleware(Door)]
+
+
+class Door:
+    """Middleware that answers 503 for a proxy which says nothing, or in plain text, since the app is not there."""
+
+    def __init__(self, app: ASGIApp):
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request on."""
+        if scope["type"] != "http":
+            return await self._app(scope, receive, send)
+        if scope["path"].startswith("/-/"):
+            return await Response(status_code=404)(scope, receive, send)
+        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != _TIMEOUT]
+        begun = away = False
+
+        async def send_unless_away(message: Message) -> None:
+            nonlocal begun, away
+            if message["type"] == "http.response.start":
+                begun, away = True, _is_serves(message)
+            if not away:
+                await send(message)
+
+        await self._app(scope, receive, send_unless_away)
+        if away or not begun:
+            await Response(json.dumps(AWAY), 503, AWAY_HEADERS)(scope, receive, send)
+
+
+def _is_serves(message: Message) -> bool:
+    """Whether a response is the proxy's own: the app has none of these in plain text."""
+    kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
+    return message["status"] in (404, 500, 503) and all(kind.startswith(b"text/plain") for kind in kinds)
 
 
 def main() -> None:

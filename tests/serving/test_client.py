@@ -103,6 +103,22 @@ def test_an_error_that_is_not_the_apps_is_an_error_too(client_of, content_type):
         client.model()
 
 
+@pytest.mark.parametrize("url", ["127.0.0.1:8000", "ftp://127.0.0.1", "ws://127.0.0.1:8000", ""])
+def test_what_is_no_address_is_refused_at_once(url):
+    with pytest.raises(InputError, match=r"no address of a server; write it as http://127\.0\.0\.1:8000"):
+        Client(url)
+
+
+@pytest.mark.parametrize("answer", [httpx.Response(200, html="<p>Welcome"), httpx.Response(200, json={"up": True})])
+def test_another_server_and_none_are_named(client_of, answer):
+    client, _ = client_of(answer)
+    with pytest.raises(InputError, match="http://test: what answers there is no server of this wesadlib"):
+        client.model()
+    client, _ = client_of(httpx.ConnectError("refused"))
+    with pytest.raises(httpx.ConnectError, match=r"http://test: no connection \(refused\); is the server running"):
+        client.model()
+
+
 @pytest.mark.parametrize(
     "passing",
     [

@@ -44,4 +44,4 @@ def test_what_the_app_says_passes_and_serves_own_paths_and_header_do_not():
     client = client_of(app)
     response = client.get("/model", headers={"x-request-timeout-seconds": "0.001"})
     assert (response.status_code, response.json()) == (404, {"path": "model"})
-    assert [client.get(f"/-/{name}").content for name in ("routes", "healthz")] == [b"", b""]
+    assert [client.get(f"/-/{name}").json()["detail"] for name in ("routes", "healthz")] == ["Not Found"] * 2

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import httpx
 from anyio.from_thread import start_blocking_portal
+from pydantic import ValidationError
 from tenacity import AsyncRetrying
 
 from wesadlib.data import Recording
@@ -76,6 +77,8 @@ class AsyncClient:
         retry_s: float = 10.0,
         verify: str | Path | SSLContext | None = None,
     ):
+        if httpx.URL(url).scheme not in ("http", "https"):
+            raise InputError(f"{url}: no address of a server; write it as http://127.0.0.1:8000.")
         self.url = url
         self._retry_s = retry_s
         self._keywords = {
@@ -179,7 +182,7 @@ class AsyncClient:
 
     async def drift(self) -> DriftReport:
         """Ask whether the people of late look like those that the model was trained on."""
-        return DriftReport(**await self._get("/drift"))
+        return await self._get(DriftReport, "/drift")
 
     async def metrics(self) -> str:
         """Ask for what the server counts, in Prometheus' text format."""
@@ -187,15 +190,15 @@ class AsyncClient:
 
     async def health(self) -> Health:
         """Ask, once, whether the server answers."""
-        return Health(**await self._get("/health", retry_s=0))
+        return await self._get(Health, "/health", retry_s=0)
 
     async def ready(self) -> Health:
         """Ask, once, whether the model has answered its example; :class:`RequestRefused` (503) where it has not."""
-        return Health(**await self._get("/ready", retry_s=0))
+        return await self._get(Health, "/ready", retry_s=0)
 
     async def model(self) -> ModelDescription:
         """Ask which model is served."""
-        return ModelDescription(**await self._get("/model"))
+        return await self._get(ModelDescription, "/model")
 
     async def close(self) -> None:
         """Close the connections."""
@@ -214,12 +217,19 @@ class AsyncClient:
         params = {"person": person} if person else {}
         return wire.read((await self._send("POST", path, content=body, headers=headers, params=params)).content, form)
 
-    async def _get(self, path: str, retry_s: float | None = None) -> dict[str, Any]:
-        return (await self._send("GET", path, retry_s)).json()
+    async def _get(self, kind: type[T], path: str, retry_s: float | None = None) -> T:
+        response = await self._send("GET", path, retry_s)
+        try:
+            return kind.model_validate_json(response.content)
+        except ValidationError:
+            raise InputError(f"{self.url}: what answers there is no server of this wesadlib.") from None
 
     async def _send(self, method: str, path: str, retry_s: float | None = None, **keywords: Any) -> httpx.Response:
         async def ask() -> httpx.Response:
-            return check(await self._http.request(method, path, **keywords))
+            try:
+                return check(await self._http.request(method, path, **keywords))
+            except httpx.ConnectError as error:
+                raise httpx.ConnectError(f"{self.url}: no connection ({error}); is the server running?") from error
 
         return await AsyncRetrying(**retries(self._retry_s if retry_s is None else retry_s))(ask)
 

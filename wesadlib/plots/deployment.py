@@ -86,6 +86,18 @@ def plot_load(rates: pd.DataFrame) -> Figure:
     return figure
 
 
+def plot_soak(rows: pd.DataFrame) -> Figure:
+    """What all processes of a server hold in the course of time: `rows` is ``time_s replicas rss_mb files threads``."""
+    labels = {"replicas": "replicas", "rss_mb": "memory, MB", "files": "open files", "threads": "threads"}
+    figure, panels = subplots(2, 2, height=4.0, sharex=True)
+    for axes, (name, label) in zip(panels.flat, labels.items(), strict=True):
+        axes.step(rows["time_s"] / 60, rows[name], where="post", color="black", linewidth=1.5)
+        axes.set(ylabel=label, ylim=(0, 1.15 * max(rows[name].max(), 1)))
+    for axes in panels[-1]:
+        axes.set_xlabel("time, min")
+    return figure
+
+
 def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
     for name, shade, up in (("p50", "#999999", -9), ("p95", "#555555", 0), ("p99", "black", 9)):
         times = rates[f"{name}_ms"]

@@ -18,8 +18,8 @@ import pandas as pd
 from wesadlib.artefacts import replacing
 from wesadlib.data.archives import File, read_files
 from wesadlib.data.devices import CHANNELS
-from wesadlib.data.joining import Stretch, join_stretches
-from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.joining import Stretch, join_recording
+from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
 _CHANNELS = {
@@ -104,19 +104,7 @@ def read_e4(path: str | Path) -> Recording:
     notes += [f"{name}.csv is not in the export" for name in _CHANNELS if name not in {name for _, name in present}]
     sessions = len({session for session, _ in present})
     notes.insert(0, f"{sessions} session{'s' * (sessions > 1)} of an E4")
-    joined = join_stretches(str(path), channels)
-    marks_s = sorted(time - joined.start_s for time in presses)
-    duration_s = len(joined.samples["wrist_bvp"]) / joined.rates_hz["wrist_bvp"]
-    if outside := [mark for mark in marks_s if not 0 <= mark <= duration_s]:
-        notes.append(f"{len(outside)} of {len(marks_s)} presses of the button lie outside the recording")
-    return Recording(
-        subject=path.stem if path.is_file() else path.name,
-        signals=make_signals(joined.samples, joined.rates_hz),
-        device="E4",
-        start=datetime.fromtimestamp(joined.start_s, UTC),
-        marks_s=tuple(marks_s),
-        notes=(*notes, *joined.notes),
-    )
+    return join_recording(path, channels, "E4", notes, presses=presses)
 
 
 def write_e4(recording: Recording, path: str | Path) -> Path:

@@ -6,7 +6,6 @@ maker's description of its raw data files.
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 import xarray as xr
 
 from wesadlib.artefacts import replacing
-from wesadlib.data.joining import Stretch, join_stretches
-from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.joining import Stretch, join_recording
+from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
 #: sensor of the file -> (field of its samples, our channel)
@@ -32,7 +31,7 @@ UNITS = {"wrist_bvp": "nW"}
 PULSE_SCALE = 1000.0
 _RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0, "wrist_temp": 1.0, **dict.fromkeys(_AXES.values(), 64.0)}
 #: What an Avro file starts with.
-MAGIC = b"Obj\x01"
+_MAGIC = b"Obj\x01"
 
 
 def is_embraceplus(path: Path) -> bool:
@@ -43,7 +42,7 @@ def is_embraceplus(path: Path) -> bool:
 def find_files(path: Path) -> list[Path]:
     """Avro files at or below a path, told by their content."""
     candidates = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in candidates if file.is_file() and _starts_as_avro(file)]
+    return [file for file in candidates if file.is_file() and is_avro(file)]
 
 
 def read_embraceplus(path: str | Path) -> Recording:
@@ -76,20 +75,10 @@ def read_embraceplus(path: str | Path) -> Recording:
     notes += [f"{channel}: the sensor was off" for channel in absent]
     if not channels:
         raise InputError(f"{path}: every sensor was off; there is nothing to read.")
-    joined = join_stretches(str(path), channels)
-    start = datetime.fromtimestamp(joined.start_s, UTC)
-    signals = make_signals(joined.samples, joined.rates_hz)
-    for channel, unit in UNITS.items():
-        if channel in signals:
-            signals[channel].attrs["units"] = unit
-    return Recording(
-        subject=path.stem,
-        signals=signals,
-        device="EmbracePlus",
-        start=start,
-        marks_s=_marks(records, joined.start_s),
-        notes=(*notes, *joined.notes),
-    )
+    presses = [
+        time / 1e6 for record in records for time in (record["rawData"].get("tags") or {}).get("tagsTimeMicros", ())
+    ]
+    return join_recording(path, channels, "EmbracePlus", notes, units=UNITS, presses=presses)
 
 
 def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float = 900.0) -> Path:
@@ -145,9 +134,10 @@ def _write_sensor(
     return {"timestampStart": round((start_s + begin_s) * 1e6), "samplingFrequency": rate_hz, "values": part.tolist()}
 
 
-def _starts_as_avro(file: Path) -> bool:
+def is_avro(file: Path) -> bool:
+    """Whether a file's content is Avro."""
     with open(file, "rb") as opened:
-        return opened.read(len(MAGIC)) == MAGIC
+        return opened.read(len(_MAGIC)) == _MAGIC
 
 
 def _read_record(file: Path) -> Mapping[str, Any]:
@@ -204,11 +194,6 @@ def _scale(file: Path, parameters: Mapping[str, Any]) -> tuple[float, float]:
     if parameters.get("conversionFactor"):
         return float(parameters["conversionFactor"]), 0.0
     raise InputError(f"{file}: `imuParams` does not tell how counts of the accelerometer become g.")
-
-
-def _marks(records: Sequence[Mapping[str, Any]], start_s: float) -> tuple[float, ...]:
-    times = [time for record in records for time in (record["rawData"].get("tags") or {}).get("tagsTimeMicros", ())]
-    return tuple(time / 1e6 - start_s for time in sorted(times))
 
 
 def _record(name: str, **fields: Any) -> dict[str, Any]:

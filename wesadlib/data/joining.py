@@ -2,10 +2,13 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 
+from wesadlib.data.recording import Recording, make_signals
 from wesadlib.errors import InputError
 
 #: Overlaps and differences of rate up to these are a clock's jitter, and no second recording.
@@ -17,8 +20,8 @@ LEAST_EDGE_S = 1.0
 LARGEST_JITTER = 0.5
 #: Sessions further apart than this are no recording of one day.
 LARGEST_GAP_S = 24 * 3600.0
-#: No Unix time in seconds is later: the year 2096.
-LATEST_S = 4e9
+#: Unix times in seconds lie between these: the years 1973 and 2096.
+EARLIEST_S, LATEST_S = 1e8, 4e9
 #: Samples further apart than this are none of a body's sensor.
 LARGEST_STEP_S = 60.0
 
@@ -36,45 +39,60 @@ class Stretch(NamedTuple):
         return self.start_s + len(self.values) / self.rate_hz
 
 
-class Joined(NamedTuple):
-    """Channels on one clock: Unix time of its zero, values (time,) and rate of each channel, and what was done."""
-
-    start_s: float
-    samples: dict[str, np.ndarray]
-    rates_hz: dict[str, float]
-    notes: tuple[str, ...]
-
-
-def join_stretches(where: str, channels: Mapping[str, Sequence[Stretch]]) -> Joined:
+def join_recording(
+    path: Path,
+    channels: Mapping[str, Sequence[Stretch]],
+    device: str,
+    notes: Sequence[str],
+    *,
+    subject: str = "",
+    units: Mapping[str, str] | None = None,
+    presses: Sequence[float] = (),
+) -> Recording:
     """Put stretches on one clock, which starts with the earliest sample and ends with the last of any channel.
 
     Parameters
     ----------
-    where : str
-        The path that errors name.
+    path : Path
+        What errors name, and the person where no subject is given.
     channels : mapping of str to sequence of Stretch
         Of each channel at least one stretch, in any order.
+    device, notes, subject, units
+        Of the recording; units where they are not those of the table of devices.
+    presses : sequence of float
+        Unix times of presses of the button.
 
     Returns
     -------
-    Joined
+    Recording
         Every channel of the same length in seconds, NaN where it has no sample, each sample at most half a sample's
         time from where its clock has it; notes name gaps, overlaps, and channels that start or end apart.
     """
     ordered = {name: sorted(stretches, key=lambda stretch: stretch.start_s) for name, stretches in channels.items()}
     start_s = min(stretches[0].start_s for stretches in ordered.values())
     end_s = max(stretch.end_s for stretches in ordered.values() for stretch in stretches)
-    _check_together(where, ordered, start_s)
-    notes = _note_edges(ordered, start_s, end_s)
+    _check_together(path, ordered, start_s)
+    found = _note_edges(ordered, start_s, end_s)
     samples, rates_hz = {}, {}
     for name, stretches in ordered.items():
-        rates_hz[name] = _rate(where, name, stretches)
-        notes += _check_order(where, name, stretches)
+        rates_hz[name] = _rate(path, name, stretches)
+        found += _check_order(path, name, stretches)
         samples[name] = _place(stretches, rates_hz[name], start_s, end_s)
-    return Joined(start_s, samples, rates_hz, tuple(dict.fromkeys(notes)))
+    marks_s = sorted(time - start_s for time in presses)
+    if outside := [mark for mark in marks_s if not 0 <= mark <= end_s - start_s]:
+        found.append(f"{len(outside)} of {len(marks_s)} presses of the button lie outside the recording")
+    return Recording(
+        subject=subject or (path.stem if path.is_file() else path.name),
+        signals=make_signals(samples, rates_hz, units),
+        device=device,
+        # A clock that counts from anything else is no date.
+        start=datetime.fromtimestamp(start_s, UTC) if start_s > EARLIEST_S else None,
+        marks_s=tuple(marks_s),
+        notes=(*notes, *dict.fromkeys(found)),
+    )
 
 
-def _check_together(where: str, ordered: Mapping[str, Sequence[Stretch]], start_s: float) -> None:
+def _check_together(where: Path, ordered: Mapping[str, Sequence[Stretch]], start_s: float) -> None:
     """Refuse clocks that are none, before a wrong one asks for years of memory."""
     if not abs(start_s) < LATEST_S:
         raise InputError(f"{where}: it would begin {start_s:.6g} s after 1970, which is no date; give seconds.")
@@ -89,7 +107,7 @@ def _check_together(where: str, ordered: Mapping[str, Sequence[Stretch]], start_
             )
 
 
-def _rate(where: str, name: str, stretches: Sequence[Stretch]) -> float:
+def _rate(where: Path, name: str, stretches: Sequence[Stretch]) -> float:
     rates = np.array([stretch.rate_hz for stretch in stretches])
     rate_hz = float(np.average(rates, weights=[len(stretch.values) for stretch in stretches]))
     if np.abs(rates / rate_hz - 1).max() > LARGEST_RATE_DIFFERENCE:
@@ -99,7 +117,7 @@ def _rate(where: str, name: str, stretches: Sequence[Stretch]) -> float:
     return rate_hz
 
 
-def _check_order(where: str, name: str, stretches: Sequence[Stretch]) -> list[str]:
+def _check_order(where: Path, name: str, stretches: Sequence[Stretch]) -> list[str]:
     notes = []
     for before, after in itertools.pairwise(stretches):
         gap_s = after.start_s - before.end_s
@@ -141,7 +159,7 @@ def _note_edges(ordered: Mapping[str, Sequence[Stretch]], start_s: float, end_s:
     return notes
 
 
-def split_stretches(where: str, name: str, time_s: np.ndarray, values: np.ndarray) -> tuple[list[Stretch], list[str]]:
+def split_stretches(where: Path, name: str, time_s: np.ndarray, values: np.ndarray) -> tuple[list[Stretch], list[str]]:
     """Stretches of samples that each came with a time of its own, on regular clocks.
 
     Parameters

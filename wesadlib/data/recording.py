@@ -89,22 +89,25 @@ class Recording:
 
 
 def make_signals(
-    samples: Mapping[str, np.ndarray], rates_hz: Mapping[str, float] | None = None
+    samples: Mapping[str, np.ndarray],
+    rates_hz: Mapping[str, float] | None = None,
+    units: Mapping[str, str] | None = None,
 ) -> dict[str, xr.DataArray]:
     """Channels as a recording holds them, in the order of the table of devices.
 
     Parameters
     ----------
     samples : mapping of str to ndarray (time,)
-        Channel -> values in the table's unit.
-    rates_hz : mapping, optional
+        Channel -> values.
+    rates_hz, units : mapping, optional
         Where they are not those of the table.
     """
     alike: dict[tuple[int, float], dict[str, tuple]] = {}
     for channel, values in samples.items():
         unit, rate_hz = CHANNELS[channel]
         rate_hz = float((rates_hz or {}).get(channel, rate_hz))
-        variable = ("time", np.asarray(values, np.float32), {"units": unit, "rate_hz": rate_hz})
+        attrs = {"units": (units or {}).get(channel, unit), "rate_hz": rate_hz}
+        variable = ("time", np.asarray(values, np.float32), attrs)
         alike.setdefault((len(values), rate_hz), {})[channel] = variable
     signals = {}
     for (length, rate_hz), variables in alike.items():

@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from wesadlib.data.e4 import CHANNEL_FILE
-from wesadlib.data.embraceplus import MAGIC
-from wesadlib.data.joining import Stretch, join_stretches
-from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.embraceplus import is_avro
+from wesadlib.data.joining import Stretch, join_recording
+from wesadlib.data.recording import Recording
 from wesadlib.data.sources import READERS, open_recording
 from wesadlib.data.wesad import is_wesad
 from wesadlib.errors import InputError
@@ -24,7 +24,7 @@ def is_one_recording(path: Path) -> bool:
     """Whether a path is one person's: a file, or a folder that holds channels or a person's files itself."""
     if path.is_file() or is_wesad(path):
         return True
-    return any(CHANNEL_FILE.match(file.name) or _is_avro(file) for file in path.iterdir() if file.is_file())
+    return any(CHANNEL_FILE.match(file.name) or is_avro(file) for file in path.iterdir() if file.is_file())
 
 
 def find_sessions(folder: Path, *, tables: bool = False, leave_out: Sequence[Path] = ()) -> dict[str, list[Path]]:
@@ -60,30 +60,18 @@ def open_sessions(paths: Sequence[Path], subject: str = "") -> Recording:
         for name, signal in recording.signals.items():
             stretch = Stretch(recording.start.timestamp(), signal.attrs["rate_hz"], signal.values)
             channels.setdefault(name, []).append(stretch)
-    joined = join_stretches(str(paths[0].parent), channels)
-    signals = make_signals(joined.samples, joined.rates_hz)
-    for name, signal in signals.items():
-        signal.attrs["units"] = next(other.signals[name] for other in recordings if name in other.signals).attrs[
-            "units"
-        ]
-    first = min(recordings, key=lambda recording: recording.start)
-    marks = [
-        (recording.start - first.start).total_seconds() + mark for recording in recordings for mark in recording.marks_s
-    ]
     notes = [f"{path.name}: {note}" for path, one in zip(paths, recordings, strict=True) for note in one.notes]
-    return Recording(
-        subject=subject or first.subject,
-        signals=signals,
-        notes=(*notes, *joined.notes),
-        device=first.device,
-        start=first.start,
-        marks_s=tuple(sorted(marks)),
+    units = {name: signal.attrs["units"] for one in recordings for name, signal in one.signals.items()}
+    presses = [one.start.timestamp() + mark for one in recordings for mark in one.marks_s]
+    first, where = min(recordings, key=lambda one: one.start), paths[0].parent
+    return join_recording(
+        where, channels, first.device, notes, subject=subject or first.subject, units=units, presses=presses
     )
 
 
 def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:
     if path.is_file():
-        return [path] if path.suffix.lower() in suffixes or _is_avro(path) else []
+        return [path] if path.suffix.lower() in suffixes or is_avro(path) else []
     if suffixes == _TABLES:
         return []
     if any(recognises(path) for recognises, _ in READERS.values()):
@@ -95,10 +83,3 @@ def _person(path: Path) -> str:
     name = path.stem if path.is_file() else path.name
     match = _E4_SESSION.fullmatch(name) or _PART.fullmatch(name)
     return match[1] if match else name
-
-
-def _is_avro(path: Path) -> bool:
-    if path.suffix.lower() != ".avro":
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC

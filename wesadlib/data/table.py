@@ -6,7 +6,6 @@ One table, whose columns may come at different rates (empty cells where one has 
 import csv
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +13,8 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.data.devices import CHANNELS, DEVICE_CHANNELS
-from wesadlib.data.joining import Stretch, join_stretches, split_stretches
-from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.joining import Stretch, join_recording, split_stretches
+from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
 #: Names that a column of times goes by, where none is named.
@@ -90,18 +89,11 @@ def read_table(
         table = tables[file]
         time_s = _times(file, table, time, time_unit)
         values = _numbers(file, table, column)
-        stretches, remarks = split_stretches(str(file), channel, time_s, _convert(file, channel, values, units, notes))
+        stretches, remarks = split_stretches(file, channel, time_s, _convert(file, channel, values, units, notes))
         channels[channel] = stretches
         notes += remarks
     _check_gravity(path, channels)
-    joined = join_stretches(str(path), channels)
-    return Recording(
-        subject=path.stem if path.is_file() else path.name,
-        signals=make_signals(joined.samples, joined.rates_hz),
-        device=f"table, read as {device}",
-        start=datetime.fromtimestamp(joined.start_s, UTC) if joined.start_s > 1e8 else None,
-        notes=(*notes, *joined.notes),
-    )
+    return join_recording(path, channels, f"table, read as {device}", notes)
 
 
 def _channel(path: Path, name: str, device: str) -> str:

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from wesadlib.data.devices import CHANNELS
-from wesadlib.data.joining import Stretch, join_stretches, split_stretches
-from wesadlib.data.recording import Recording, make_signals
+from wesadlib.data.joining import Stretch, join_recording, split_stretches
+from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
 #: What an XDF file starts with.
@@ -73,15 +73,9 @@ def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, devi
         if channel not in CHANNELS:
             raise InputError(f"{path}: unknown signal {signal!r} of the {device}.")
         values = np.asarray(streams[stream]["time_series"], np.float64)[:, column]
-        channels[channel], remarks = split_stretches(str(path), channel, streams[stream]["time_stamps"], values)
+        channels[channel], remarks = split_stretches(path, channel, streams[stream]["time_stamps"], values)
         notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", *remarks]
-    joined = join_stretches(str(path), channels)
-    return Recording(
-        subject=path.stem,
-        signals=make_signals(joined.samples, joined.rates_hz),
-        device=f"XDF, read as {device}",
-        notes=(*notes, *joined.notes),
-    )
+    return join_recording(path, channels, f"XDF, read as {device}", notes)
 
 
 def _places(streams: list[Mapping[str, Any]]) -> dict[str, set[tuple[int, int]]]:

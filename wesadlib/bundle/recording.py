@@ -11,6 +11,7 @@ import pandas as pd
 from wesadlib.bundle.answer import Answer, Follower, Result
 from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
+from wesadlib.data.devices import sensor_of
 from wesadlib.errors import InputError
 from wesadlib.features import describe_features
 from wesadlib.quality.recordings import (
@@ -18,7 +19,6 @@ from wesadlib.quality.recordings import (
     list_starts,
     of_device,
     recording_course,
-    sensor_of,
     to_known_scale,
     unworn_share,
 )

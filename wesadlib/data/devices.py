@@ -54,3 +54,8 @@ def write_unit(unit: str) -> str:
     for name, written in (("uS", "µS"), ("degC", "°C"), ("percent", "%")):
         unit = unit.replace(name, written)
     return unit
+
+
+def sensor_of(channel: str) -> str:
+    """A channel's sensor: the axes of an accelerometer are one."""
+    return f"{channel.partition('_acc_')[0]}_acc" if "_acc_" in channel else channel

@@ -71,19 +71,7 @@ def last_s(recording: Recording) -> float:
 
 
 def read_e4(path: str | Path) -> Recording:
-    """Read one person's recording, of one session or of several, which are joined in time.
-
-    Parameters
-    ----------
-    path : path
-        A zip or a folder.
-
-    Returns
-    -------
-    Recording
-        Channels ``wrist_bvp`` (a.u.), ``wrist_eda`` (uS), ``wrist_temp`` (degC), ``wrist_acc_x/y/z`` (g), NaN between
-        sessions; button presses in ``marks_s``.
-    """
+    """Read one person's recording, a zip or a folder, of one session or of several, which are joined in time."""
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
@@ -110,12 +98,7 @@ def read_e4(path: str | Path) -> Recording:
 def write_e4(recording: Recording, path: str | Path) -> Path:
     """Write the wrist of a recording as the zip that the maker's site exports; what is missing cannot be written.
 
-    Parameters
-    ----------
-    recording : Recording
-        Rounded to what the format holds: acceleration to 1/64 g, conductance to 1e-6 uS, the rest to 0.01.
-    path : path
-        The zip; replaced where it is there.
+    Rounded to what the format holds: acceleration to 1/64 g, conductance to 1e-6 uS, the rest to 0.01.
     """
     start_s = recording.start.timestamp() if recording.start else 0.0
     decimals = {"BVP": 2, "EDA": 6, "TEMP": 2, "ACC": 0}

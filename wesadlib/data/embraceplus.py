@@ -46,17 +46,9 @@ def find_files(path: Path) -> list[Path]:
 
 
 def read_embraceplus(path: str | Path) -> Recording:
-    """Read the recording of one person from an Avro file, or from all that a folder holds.
+    """Read the recording of one person, and nothing of who it is, from an Avro file or all that a folder holds.
 
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Recording
-        Channels ``wrist_bvp`` (nW), ``wrist_eda`` (uS), ``wrist_temp`` (degC) and ``wrist_acc_x/y/z`` (g) at the rates
-        that the device counted, such as 63.9999 Hz; NaN in gaps between files. Nothing of the person's identity.
+    Channels come in the device's own units, the pulse in nW, and at the rates that it counted, such as 63.9999 Hz.
     """
     path = Path(path)
     files = find_files(path)

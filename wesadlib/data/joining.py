@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from wesadlib.data.devices import sensor_of
 from wesadlib.data.recording import Recording, make_signals
 from wesadlib.errors import InputError
 
@@ -51,22 +52,9 @@ def join_recording(
 ) -> Recording:
     """Put stretches on one clock, which starts with the earliest sample and ends with the last of any channel.
 
-    Parameters
-    ----------
-    path : Path
-        What errors name, and the person where no subject is given.
-    channels : mapping of str to sequence of Stretch
-        Of each channel at least one stretch, in any order.
-    device, notes, subject, units
-        Of the recording; units where they are not those of the table of devices.
-    presses : sequence of float
-        Unix times of presses of the button.
-
-    Returns
-    -------
-    Recording
-        Every channel of the same length in seconds, NaN where it has no sample, each sample at most half a sample's
-        time from where its clock has it; notes name gaps, overlaps, and channels that start or end apart.
+    Every channel gets the same length in seconds, NaN where it has no sample, each sample at most half a sample's time
+    from where its clock has it; notes name gaps, overlaps, and channels that start or end apart. `presses` of the
+    button are Unix times; `path` is what errors name.
     """
     ordered = {name: sorted(stretches, key=lambda stretch: stretch.start_s) for name, stretches in channels.items()}
     start_s = min(stretches[0].start_s for stretches in ordered.values())
@@ -149,35 +137,19 @@ def _place(stretches: Sequence[Stretch], rate_hz: float, start_s: float, end_s: 
 def _note_edges(ordered: Mapping[str, Sequence[Stretch]], start_s: float, end_s: float) -> list[str]:
     notes = []
     for name, stretches in ordered.items():
-        # The three axes of an accelerometer are one sensor.
-        sensor = name.partition("_acc")[0] + "_acc" if "_acc_" in name else name
         late_s, early_s = stretches[0].start_s - start_s, end_s - stretches[-1].end_s
         if late_s > LEAST_EDGE_S:
-            notes.append(f"{sensor} starts {late_s:.1f} s after the first channel")
+            notes.append(f"{sensor_of(name)} starts {late_s:.1f} s after the first channel")
         if early_s > LEAST_EDGE_S:
-            notes.append(f"{sensor} ends {early_s:.1f} s before the last channel")
+            notes.append(f"{sensor_of(name)} ends {early_s:.1f} s before the last channel")
     return notes
 
 
 def split_stretches(where: Path, name: str, time_s: np.ndarray, values: np.ndarray) -> tuple[list[Stretch], list[str]]:
-    """Stretches of samples that each came with a time of its own, on regular clocks.
+    """Stretches of samples that each came with a time of its own in s, never falling, and a note of rate and jitter.
 
-    Parameters
-    ----------
-    where, name : str
-        The path and channel that errors name.
-    time_s : ndarray (time,)
-        Unix time, or seconds from any start, never falling.
-    values : ndarray (time,)
-        NaN where there is none.
-
-    Returns
-    -------
-    stretches : list of Stretch
-        Parted where the time to the next sample is more than three times the median; within, interpolated linearly
-        where a clock is not regular, and NaN where a regular one has no sample.
-    notes : list of str
-        Rate and jitter.
+    They are parted where the time to the next sample is more than three times the median; within, interpolated linearly
+    where a clock is not regular, and NaN where a regular one has no sample.
     """
     present = np.isfinite(values) & np.isfinite(time_s)
     time_s, values = time_s[present], values[present]

@@ -53,26 +53,11 @@ def read_table(
     time_unit: str = "s",
     device: str = "wrist",
 ) -> Recording:
-    """Read a recording from a table, or from several in a folder.
+    """Read a recording from a table (CSV or Parquet), or from several in a folder.
 
-    Parameters
-    ----------
-    path : path
-        A ``.csv``, ``.tsv`` or ``.parquet`` file, or the folder that holds several.
-    columns : mapping of str to str
-        Signal (``bvp``) or channel (``wrist_bvp``) -> its column; in a folder ``file:column``.
-    units : mapping of str to str, optional
-        Signal or channel -> unit, where it is not the device's own.
-    time : str, optional
-        Column of times; default: the first of :data:`TIME_COLUMNS` that is there.
-    time_unit : str
-        ``s`` or ``ms``, of times that are numbers from the recording's start; Unix times and dates are told by sight.
-    device : str
-        Whose channels they are.
-
-    Returns
-    -------
-    Recording
+    `columns` maps signals (``bvp``) or channels (``wrist_bvp``) to columns, in a folder to ``file:column``; `units`
+    are of those that are not in the device's own; `time` names the column of times, of which `time_unit` is ``s`` or
+    ``ms`` where they count from the start; Unix times and dates are told by sight.
     """
     path = Path(path)
     units = {_channel(path, name, device): unit for name, unit in (units or {}).items()}

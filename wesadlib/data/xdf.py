@@ -41,18 +41,8 @@ def is_xdf(path: Path) -> bool:
 def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, device: str = "wrist") -> Recording:
     """Read a recording from an XDF file.
 
-    Parameters
-    ----------
-    path : path
-    columns : mapping of str to str, optional
-        Signal -> ``stream`` or ``stream:label`` (name or type of a stream, label of its channel); default: streams and
-        labels that are called BVP or PPG, EDA or GSR, TEMP, ACC_X, ….
-    device : str
-        Whose channels they are.
-
-    Returns
-    -------
-    Recording
+    `columns` maps signals to ``stream`` or ``stream:label`` (name or type of a stream, label of its channel); default:
+    streams and labels that are called BVP or PPG, EDA or GSR, TEMP, ACC_X, ….
     """
     path = Path(path)
     try:

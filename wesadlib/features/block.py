@@ -14,16 +14,9 @@ Values = dict[str, np.ndarray]
 
 @dataclass(frozen=True)
 class Block:
-    """Some windows as plain arrays.
+    """Some windows: samples (window, time) of each channel, beats (window, beat) of each source, in s from its start.
 
-    Attributes
-    ----------
-    signal : mapping of str to ndarray, (window, time)
-        Samples of each channel, NaN where missing and throughout where the channel does not change at all.
-    beat_s : mapping of str to ndarray, (window, beat)
-        Beat times of each source, seconds from the window's start, padded with NaN.
-    rate_hz, window_s : float
-        Common sampling rate and length of a window.
+    NaN where missing, after the last beat, and throughout where a channel does not change at all.
     """
 
     signal: Mapping[str, np.ndarray]

@@ -9,6 +9,7 @@ import pandas as pd
 
 from wesadlib.data import DEVICES, Recording
 from wesadlib.data.checks import find_faults
+from wesadlib.data.devices import sensor_of
 from wesadlib.data.embraceplus import PULSE_SCALE
 from wesadlib.quality.assess import assess_arrays
 from wesadlib.quality.wear import MINUTE_S, assess_wear
@@ -76,16 +77,11 @@ def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, An
     }
 
 
-def sensor_of(channel: str) -> str:
-    """A channel's sensor: the axes of an accelerometer are one."""
-    return f"{channel.partition('_acc_')[0]}_acc" if "_acc_" in channel else channel
-
-
 def find_gaps(recording: Recording) -> pd.DataFrame:
     """Stretches without a sample, of at least :data:`LEAST_GAP_S`: ``channel start_s end_s``, a sensor at a time."""
     rows = []
-    for sensor in dict.fromkeys(map(sensor_of, recording.signals)):
-        signal = next(signal for name, signal in recording.signals.items() if sensor_of(name) == sensor)
+    # Of an accelerometer one axis.
+    for sensor, signal in {sensor_of(name): signal for name, signal in recording.signals.items()}.items():
         missing = np.concatenate([[False], np.isnan(signal.values), [False]])
         edges = np.flatnonzero(missing[1:] != missing[:-1]).reshape(-1, 2) / signal.attrs["rate_hz"]
         rows += [(sensor, float(start), float(end)) for start, end in edges if end - start >= LEAST_GAP_S]

@@ -79,31 +79,13 @@ def off_rail(rail_share: np.ndarray, values: np.ndarray, rail: float | np.ndarra
 
 
 def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, window_s: float) -> np.ndarray:
-    """Share of the window covered by beats that a heart could make.
+    """Share (window,) of the window covered by beats (window, beat) that a heart could make, found in (window, time).
 
     An interval counts when it is a rate of 40 to 180 a minute, lies within a factor of the square root of 2.2 of the
     window's median interval (so that the longest is at most 2.2 times the shortest), and the beats at both its ends
     look like the window's mean beat. The stretches before the first beat and after the last count too, up to the
-    longest plausible interval.
-
-    Parameters
-    ----------
-    beat_s : ndarray (window, beat)
-        Beats in seconds from the window's start, ascending, padded with NaN.
-    values : ndarray (window, time)
-        The signal in which they were found.
-    rate_hz, window_s : float
-        Its rate and the window's length.
-
-    Returns
-    -------
-    ndarray (window,)
-        0 where fewer than three beats were found.
-
-    References
-    ----------
-    Orphanidou et al., "Signal-quality indices for the electrocardiogram and photoplethysmogram", IEEE Journal of
-    Biomedical and Health Informatics 19 (2015).
+    longest plausible interval. 0 where fewer than three beats were found. Orphanidou et al., "Signal-quality indices
+    for the electrocardiogram and photoplethysmogram", IEEE J. Biomed. Health Inform. 19 (2015).
     """
     count = (~np.isnan(beat_s)).sum(axis=1)
     beat_s = beat_s[:, : max(count.max(initial=0), 2)]

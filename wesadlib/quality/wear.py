@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.data import Recording
+from wesadlib.data.devices import sensor_of
 
 
 class WearRule(NamedTuple):
@@ -55,7 +56,7 @@ def assess_wear(recording: Recording, cutoffs: Mapping[str, float] | None = None
     minutes = max(int(recording.duration_s // MINUTE_S), 1)
     sensors: dict[str, list[str]] = {}
     for channel in recording.signals:
-        sensors.setdefault(channel.rsplit("_", 1)[0] if "_acc_" in channel else channel, []).append(channel)
+        sensors.setdefault(sensor_of(channel), []).append(channel)
     table = pd.DataFrame({"start_s": np.arange(minutes) * MINUTE_S, "recorded": False, "worn": True})
     signs = np.zeros(minutes, int)
     for sensor, channels in sensors.items():

@@ -10,36 +10,21 @@ _FLAT_RUN_S = 0.25
 
 
 def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
-    """Missing samples, the longest flat line and the share at a rail, of rows of native samples.
+    """The :data:`RAW_STATISTICS` (row, raw_statistic) of rows of native samples (row, time), NaN where missing.
+
+    Shares are of all samples, the longest flat line in seconds, 0 where no two neighbours are equal; all but the first
+    are NaN where no sample is present.
 
     *Flat* is exactly equal, with no tolerance: a tolerance would have to know each sensor's noise, and sensors that are
     stuck repeat a number to the last bit. Coarse sensors are flat in health too: in the windows of a wrist band the
     longest flat line is, at the 99th percentile of 1,105, 0.05 s in BVP, 2 s in EDA, 13 s in temperature (steps of 0.02
     degC) and 26 to 44 s on one axis of acceleration (steps of 1/64 g, a hand at rest); who judges it has to ask by the
-    sensor.
-
-    The *flat share* counts all flat lines of a quarter of a second and more together: a sensor that repeats one value
-    whenever it loses contact is flat for long in total and never for long at once.
+    sensor. The *flat share* counts all flat lines of a quarter of a second and more together: a sensor that repeats one
+    value whenever it loses contact is flat for long in total and never for long at once.
 
     *At a rail* is a run of at least three equal samples at the window's own largest or smallest value: rails differ
     from device to device, and clipping shows as just that. A slow coarse signal does it in health as well.
 
-    Parameters
-    ----------
-    values : ndarray (row, time)
-        Native samples, NaN where missing.
-    rate_hz : float
-        Native rate.
-
-    Returns
-    -------
-    ndarray (row, raw_statistic)
-        ``missing_share``, ``rail_share`` and ``flat_share`` as shares of all samples, ``longest_flat_s`` in seconds, 0
-        where no two neighbours are equal. All but the first are NaN where no sample is present.
-
-    Examples
-    --------
-    >>> import numpy as np
     >>> raw_statistics(np.array([[0, 1, 5, 5, 5, 5, 1, np.nan]]), rate_hz=4).tolist()
     [[0.125, 1.0, 0.5, 0.5]]
     """

@@ -99,6 +99,13 @@ def test_outputs_are_kept_in_checked_cells_and_nowhere_else(repository):
     assert checked >= 5
 
 
+def test_a_chapters_title_begins_with_its_number(repository):
+    for chapter in notebooks(repository):
+        if "appendix" not in chapter.name:
+            title = nbformat.read(chapter.path, as_version=4).cells[0].source
+            assert f"\n# {chapter.name.split('_')[0]} " in f"\n{title}", chapter.name
+
+
 def test_no_line_of_code_is_longer_than_a_page_is_wide(repository):
     lines = [
         f"{chapter.name}: {line}"

@@ -96,6 +96,9 @@ def test_the_page_asks_nothing_of_anybody_and_says_first_how_far_to_trust_it(wes
     ]
     assert [page.index(mark) for mark in marks] == sorted(page.index(mark) for mark in marks)
     assert "0:00:05 to 0:01:50" in page and "rest_calibrated" in page
+    counts = answer(tmp_path / "a")[0]
+    for words, shown in [("hollow where", counts["abstained"]), ("ticks where", counts["rejected"]), ("Dotted", True)]:
+        assert (words in page) == bool(shown)
     assert (tmp_path / "a" / "report.html").stat().st_size < 2e6
 
 

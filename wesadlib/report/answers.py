@@ -4,7 +4,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
@@ -122,24 +122,28 @@ def answer_path(
     rows: list[dict[str, Any]] = []
     try:
         for name, paths in tqdm(people.items(), desc="people", unit="person", disable=not progress):
-            key = question.key(paths)
-            try:
-                summary = _kept_answer(out / name, key, force)
-            except InputError as error:
-                rows.append({"person": name, "problem": str(error)})
-                continue
-            # What is wrong with the model is wrong for everybody, and no person's problem.
-            bundle = load() if summary is None else None
-            try:
-                summary = summary or answer_person(paths, name, question, bundle, out / name, key)
-            except InputError as error:
-                summary = {"problem": str(error)}
-            rows.append({"person": name, **summary})
+            rows.append({"person": name, **_summary_or_problem(name, paths, question, load, out / name, force)})
     finally:
         # Also where Ctrl-C ends it: who is finished stays.
         if rows:
             _write_people(out, path.name, rows, question)
     return out, [row["problem"] for row in rows if "problem" in row]
+
+
+def _summary_or_problem(
+    name: str, paths: Sequence[Path], question: Question, load: Callable[[], "Bundle"], out: Path, force: bool
+) -> dict[str, Any]:
+    key = question.key(paths)
+    try:
+        summary = _kept_answer(out, key, force)
+    except InputError as error:
+        return {"problem": str(error)}
+    # What is wrong with the model is wrong for everybody, and no person's problem.
+    bundle = load() if summary is None else None
+    try:
+        return summary or answer_person(paths, name, question, bundle, out, key)
+    except InputError as error:
+        return {"problem": str(error)}
 
 
 def answer_person(
@@ -182,7 +186,7 @@ def answer_person(
         answers.windows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g")
         write_json(partial / "summary.json", summary)
         (partial / "figure.png").write_bytes(figure.getvalue())
-        page = render_recording(summary, figure.getvalue(), state)
+        page = render_recording(summary, figure.getvalue(), state, marked=bool(recording.marks_s))
         (partial / "report.html").write_text(page, encoding="utf-8")
     return summary
 
@@ -287,13 +291,10 @@ def _write_people(out: Path, folder: str, rows: Sequence[Mapping[str, Any]], que
     from wesadlib.report.recording_report import render_people
 
     states = list(dict.fromkeys(state for row in rows for state in row.get("states", ())))
-    people = []
-    for row in rows:
-        shares = {f"share_{state}": one["share"] for state, one in row.get("states", {}).items()}
-        people.append({name: row.get(name) for name in PEOPLE if "<" not in name} | shares)
-    order = [name for name in PEOPLE if "<" not in name]
-    order[order.index("unlike_training") : order.index("unlike_training")] = [f"share_{state}" for state in states]
+    order = [name for key in PEOPLE for name in ([f"share_{state}" for state in states] if "<" in key else [key])]
+    shares = [{f"share_{state}": one["share"] for state, one in row.get("states", {}).items()} for row in rows]
+    people = [{name: {**row, **share}.get(name) for name in order} for row, share in zip(rows, shares, strict=True)]
     with _writing(out), replacing(out / TABLE) as partial:
-        pd.DataFrame(people).reindex(columns=order).to_csv(partial, index=False, float_format="%.6g")
+        pd.DataFrame(people, columns=order).to_csv(partial, index=False, float_format="%.6g")
     with _writing(out), replacing(out / INDEX) as partial:
         partial.write_text(render_people(folder, people, states, question.command), encoding="utf-8")

@@ -1,7 +1,6 @@
 """One chapter in a kernel of its own, by papermill: its executed notebook, or a sentence on what went wrong."""
 
 import os
-import re
 import tempfile
 import threading
 import time
@@ -54,12 +53,6 @@ def execute_chapter(chapter: Chapter, params: Params, run: artefacts.Run, root: 
                 f"so memory may have run out; the notebook up to there is {shown}, the chapters before it are kept."
             ) from None
         _tidy(partial)
-        if _lacks_figures(partial):
-            partial.rename(failed)
-            raise BookError(
-                f"chapter {chapter.name} calls plots and shows no figure: its kernel does not draw into the notebook; "
-                f"see {shown}."
-            )
     missing = [name for name in chapter.writes if not run.path(name).exists()]
     if missing:
         raise BookError(f"chapter {chapter.name} ended without writing {run.path(missing[0])}.")
@@ -105,13 +98,6 @@ def _describe_failure(chapter: Chapter, error: PapermillExecutionError, path: st
         f"chapter {chapter.name} failed in its cell {error.cell_index}:\n\n{source}\n\n"
         f"{error.ename}: {error.evalue}\n\nThe notebook up to there: {path}. The chapters before it are kept."
     )
-
-
-def _lacks_figures(path: Path) -> bool:
-    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    outputs = [output for cell in cells for output in cell.outputs]
-    shown = any("image/png" in output.get("data", ()) for output in outputs)
-    return not shown and any(re.search(r"\bplot_\w+\(", cell.source) for cell in cells)
 
 
 def _tidy(path: Path) -> None:

@@ -13,8 +13,8 @@ from wesadlib.data.devices import write_unit
 LEAST_JUDGED = 0.5
 
 
-def render_recording(summary: Mapping[str, Any], figure: bytes, state: str) -> str:
-    """The page on a recording, in HTML: `summary` is that of ``summary.json``, `figure` a PNG."""
+def render_recording(summary: Mapping[str, Any], figure: bytes, state: str, *, marked: bool) -> str:
+    """The page on a recording, in HTML: `summary` that of ``summary.json``, `figure` a PNG with or without presses of a button."""
     image = base64.b64encode(figure).decode()
     doubtful = (
         summary["bundle"]["simulated"]
@@ -22,7 +22,7 @@ def render_recording(summary: Mapping[str, Any], figure: bytes, state: str) -> s
         or summary["judged_share"] < LEAST_JUDGED
         or not summary["answered"]
     )
-    return _template("recording.html").render(**summary, figure=image, state=state, low_trust=doubtful)
+    return _template("recording.html").render(**summary, figure=image, state=state, marked=marked, low_trust=doubtful)
 
 
 def render_people(folder: str, people: Sequence[Mapping[str, Any]], states: Sequence[str], command: str) -> str:

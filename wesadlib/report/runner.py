@@ -43,9 +43,7 @@ def run_chapters(
     console = console or Console()
     # Of an error we say a sentence ourselves.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    run = artefacts.open_run(params.run, root)
-    with artefacts.replacing(run.folder / "params.yaml") as partial:
-        partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
+    run = _open(params, root)
     records = {name: {**record, "from_cache": True} for name, record in read_records(run).items()}
     code, chapters = code_digest(root), list_chapters(root)
     waiting, errors = select_chapters(chapters, only, start), {}
@@ -66,17 +64,24 @@ def run_chapters(
             for chapter, state, cost in _finished(running):
                 if isinstance(cost, Exception):
                     errors[chapter] = cost
-                    continue
-                console.print(f"{chapter.name:<24} {cost['seconds']:6.1f} s {cost['peak_rss_mb']:7.0f} MB")
-                digests = {name: artefacts.file_digest(run.path(name)) for name in chapter.writes}
-                records[chapter.name] = {**state, **cost, "from_cache": False, "artefacts": digests}
+                else:
+                    console.print(f"{chapter.name:<24} {cost['seconds']:6.1f} s {cost['peak_rss_mb']:7.0f} MB")
+                    digests = {name: artefacts.file_digest(run.path(name)) for name in chapter.writes}
+                    records[chapter.name] = {**state, **cost, "from_cache": False, "artefacts": digests}
             note_changes(chapters, records, params)
             artefacts.write_json(run.folder / "chapters.json", records)
     for chapter in filter(errors.get, chapters):
         raise errors[chapter]
-    for name, changes in ((name, record.get("changes")) for name, record in records.items()):
-        if changes:
-            console.print(f"{name} does not show this run as it is now: {'; '.join(changes)}.", style="yellow")
+    for name, record in records.items():
+        if changes := "; ".join(record.get("changes", ())):
+            console.print(f"{name} does not show this run as it is now: {changes}.", style="yellow")
+    return run
+
+
+def _open(params: Params, root: Path) -> artefacts.Run:
+    run = artefacts.open_run(params.run, root)
+    with artefacts.replacing(run.folder / "params.yaml") as partial:
+        partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
     return run
 
 

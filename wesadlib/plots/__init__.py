@@ -117,6 +117,23 @@ def color_cells(axes: Axes, table: pd.DataFrame, text: str, white: float, **imag
     axes.spines[:].set_visible(False)
 
 
+def draw_answers(
+    axes: Axes, minute: pd.Series, probability: pd.Series, status: pd.Series, color: str, min_confidence: float
+) -> None:
+    """A probability over time: filled where the model answers, hollow where it abstains, a tick below where rejected.
+
+    Between one less `min_confidence` and this, which is grey, it abstains.
+    """
+    axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
+    axes.plot(minute, probability, color=color, linewidth=1, alpha=0.5)
+    for name, face in (("answered", color), ("abstained", "white")):
+        part = status == name
+        axes.plot(minute[part], probability[part], "o", color=color, mfc=face, markersize=3.5, mew=0.7)
+    rejected = minute[status == "rejected"]
+    axes.plot(rejected, np.full(len(rejected), -0.06), "|", color=NEUTRAL, markersize=5)
+    axes.set(ylim=(-0.12, 1.05), yticks=[0, 0.5, 1])
+
+
 def bare_rows(axes: Axes) -> None:
     """Leave out the line and the ticks at the left, where names are enough."""
     axes.spines["left"].set_visible(False)

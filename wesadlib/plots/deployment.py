@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter, ScalarFormatter
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_beside
+from wesadlib.plots import NEUTRAL, STATE_COLORS, draw_answers, subplots, write_beside
 
 _COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
 
@@ -44,18 +44,12 @@ def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> 
     Stress begins at `onset_s`; between one less `min_confidence` and this the model abstains.
     """
     figure, axes = subplots(height=3.2)
-    color = STATE_COLORS["stress"]
-    course = course.assign(minute=course["time_s"] / 60)
-    axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
-    axes.plot(course["minute"], course["probability"], color=color, linewidth=1.5, alpha=0.5)
-    for abstained, face in ((False, color), (True, "white")):
-        part = course[(course["status"] == "ok") & (course["abstained"] == abstained)]
-        axes.plot(part["minute"], part["probability"], "o", color=color, mfc=face, markersize=5)
-    rejected = course.loc[course["status"] == "rejected", "minute"]
-    axes.plot(rejected, np.full(len(rejected), 0.02), "x", color=NEUTRAL, markersize=6)
+    kinds = np.where(course["abstained"], "abstained", "answered")
+    kinds = course["status"].where(course["status"] == "rejected", kinds)
+    draw_answers(axes, course["time_s"] / 60, course["probability"], kinds, STATE_COLORS["stress"], min_confidence)
     axes.axvline(onset_s / 60, color=NEUTRAL, linestyle="--", linewidth=1)
-    axes.text(onset_s / 60, 1.04, "stress begins", ha="center", color=NEUTRAL)
-    axes.set(xlabel="time in the recording, min", ylabel="probability of stress", ylim=(0, 1.12), yticks=[0, 0.5, 1])
+    axes.text(onset_s / 60, 1.07, "stress begins", ha="center", color=NEUTRAL)
+    axes.set(xlabel="time in the recording, min", ylabel="probability of stress")
     return figure
 
 

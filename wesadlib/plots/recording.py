@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, subplots
+from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, draw_answers, subplots
 
 _LABELS = {
     "eda": "skin\nconductance, µS",
@@ -47,7 +47,9 @@ def plot_recording(
         axes.locator_params(axis="y", nbins=3)
         axes.margins(x=0)
     _draw_minutes(panels[-2], wear)
-    _draw_answers(panels[-1], windows, state, min_confidence)
+    middle = (windows["start_s"] + windows["end_s"]) / 120
+    draw_answers(panels[-1], middle, windows[f"p_{state}"], windows["status"], color_of(state), min_confidence)
+    panels[-1].set_ylabel(f"probability\nof {state}", fontsize=8)
     for axes in panels:
         axes.tick_params(labelsize=8)
         if rest:
@@ -68,17 +70,3 @@ def _draw_minutes(axes: Axes, wear: pd.DataFrame) -> None:
     axes.set_yticks(range(len(states)), [name.rpartition("_")[2] for name in states], fontsize=7)
     axes.set_ylim(len(states) - 0.5, -0.5)
     bare_rows(axes)
-
-
-def _draw_answers(axes: Axes, windows: pd.DataFrame, state: str, min_confidence: float) -> None:
-    middle, color = (windows["start_s"] + windows["end_s"]) / 120, color_of(state)
-    axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
-    axes.plot(middle, windows[f"p_{state}"], color=color, linewidth=0.8, alpha=0.5)
-    for status, face in (("answered", color), ("abstained", "white")):
-        part = windows["status"] == status
-        points = {"s": 9, "facecolor": face, "edgecolor": color, "linewidth": 0.6, "zorder": 3}
-        axes.scatter(middle[part], windows.loc[part, f"p_{state}"], **points)
-    rejected = middle[windows["status"] == "rejected"]
-    axes.plot(rejected, np.full(len(rejected), -0.06), "|", color=NEUTRAL, markersize=5)
-    axes.set(ylim=(-0.12, 1.05), yticks=[0, 0.5, 1])
-    axes.set_ylabel(f"probability\nof {state}", fontsize=8)

@@ -14,7 +14,7 @@ LEAST_JUDGED = 0.5
 
 
 def render_recording(summary: Mapping[str, Any], figure: bytes, state: str, *, marked: bool) -> str:
-    """The page on a recording, in HTML: `summary` that of ``summary.json``, `figure` a PNG with or without presses of a button."""
+    """The page on a recording, in HTML, of its ``summary.json`` and a PNG in which presses of a button are `marked`."""
     image = base64.b64encode(figure).decode()
     doubtful = (
         summary["bundle"]["simulated"]

@@ -31,6 +31,7 @@ from workload import PARAMS, Bodies, choose_windows, make_bundle
 from wesadlib import artefacts
 from wesadlib.bundle import load_bundle
 from wesadlib.data import open_cohort
+from wesadlib.errors import ServerError
 from wesadlib.serving import AsyncClient, RequestRefused, StreamLost
 from wesadlib.serving.process import free_port, make_switches, write_haproxy
 from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
@@ -58,6 +59,8 @@ def cluster() -> Iterator[tuple[psutil.Process, Callable[[Path], bool]]]:
     address = f"http://127.0.0.1:{ports[1]}"
 
     def deploy(path: Path) -> bool:
+        if head.poll() is not None:
+            raise ServerError(f"Ray ended by itself with status {head.returncode}")
         command = [BIN / "serve", "deploy", path, "--address", address]
         return subprocess.run(command, env=environment, capture_output=True).returncode == 0
 

@@ -87,6 +87,17 @@ def test_a_server_ends_with_its_block_also_when_that_fails(bundle_folder, monkey
     assert started[0].poll() == 0
 
 
+def test_a_server_starts_without_what_is_set_for_others(bundle_folder, tmp_path, monkeypatch, stand_in):
+    names = tmp_path / "names"
+    stand_in(f"import os, sys; open({str(names)!r}, 'w').write(' '.join(os.environ)); sys.stdin.read()")
+    for name in ("HOME", *server.FOREIGN):
+        monkeypatch.setenv(name, "/nonexistent")
+    monkeypatch.setattr(server, "_is_ready", lambda *_: True)
+    with running_server(bundle_folder):
+        pass
+    assert {"HOME", "OMP_NUM_THREADS"} == {"HOME", "OMP_NUM_THREADS", *server.FOREIGN} & {*names.read_text().split()}
+
+
 def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypatch, stand_in):
     started = []
     stand_in("import time; time.sleep(600)")

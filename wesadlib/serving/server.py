@@ -32,6 +32,8 @@ from wesadlib.serving.settings import Configuration, make_configuration, require
 #: Seconds that a server may take to its first answer, on a slow machine too; that all of it may take to end.
 START_S, STOP_S = 600.0, 60.0
 _STARTS = 2
+#: What is set for other programs and breaks Ray, or leads it elsewhere.
+FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "PYTHONWARNINGS", "RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")
 
 
 def serve(configuration: Configuration) -> None:
@@ -118,7 +120,7 @@ def _process(configuration: Configuration, log: IO[str]) -> Iterator[subprocess.
         stdout=subprocess.DEVNULL,  # Ray's core warns there that what was ended has ended.
         stderr=log,
         text=True,
-        env=os.environ | server_process.SWITCHES,
+        env={name: os.environ[name] for name in os.environ if name not in FOREIGN} | server_process.SWITCHES,
         start_new_session=True,
     )
     # For an interpreter that ends inside the block, such as a notebook's kernel.

@@ -50,6 +50,16 @@ def majority(predictions: pd.DataFrame) -> tuple[str, float]:
     return str(shares.index[0]), float(shares.iloc[0])
 
 
+def count_windows(reference: Reference) -> str:
+    """How many windows were scored, how long they are without their overlap, and by how many seeds."""
+    cold, rested = (cold_predictions(reference, name) for name in ("cold_start", "rest_calibrated"))
+    minutes = distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
+    text = f"{cold['window'].nunique()} overlapping windows, which cover {minutes:.1f} distinct minutes"
+    if len(rested):
+        text += f"; {rested['window'].nunique()} after rest, which is not scored itself"
+    return f"{text}; {cold['seed'].nunique()} seeds"
+
+
 def threshold_of(reference: Reference) -> float:
     """The confidence from which on the run answers."""
     return reference.parameters.get("min_confidence", Params.model_fields["min_confidence"].default)
@@ -79,12 +89,11 @@ def answer(reference: Reference) -> str:
     cold = cold_predictions(reference)
     model, (state, share) = headline_model(cold), majority(cold)
     row = score(cold[cold["model"] == model]).iloc[0]
-    data, minutes = reference.summary["data"], distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
+    data = reference.summary["data"]
     text = (
         f"**The answer.** From the {data['device']} of {len(data['subjects'])} real people whom it had never seen, a "
-        f"model classifies {share_of(row)} of {row['n_windows']} windows correctly as stress or baseline "
-        f"(<23_loso>); always answering “{state}” would be correct in {100 * share:.1f} %. The windows last a minute "
-        f"and overlap: they cover {minutes:.1f} distinct minutes."
+        f"model classifies {share_of(row)} of {row['n_windows']} windows correctly as stress or baseline; "
+        f"always answering “{state}” would be correct in {100 * share:.1f} % (<23_loso>)."
     )
     return f"{text} {controls(reference, cold)}"
 
@@ -207,7 +216,7 @@ def published(reference: Reference) -> str:
     text = (
         f"Published for the same people and task, from the chest: {network:.1f} % (AUC "
         f"{figures['ResNet-1D', 'area under ROC']:.3f}) by a residual network whose weights were selected on the test "
-        f"person, beside a logistic regression at about {baseline:.0f} %."
+        f"person, beside a logistic regression at about {baseline:.0f} % (<23_loso>)."
     )
     rows = reference.inflation("test_selected_epoch").to_dict("records")
     worth = " and ".join(f"{points(row, 'inflation', ' points')} for “{row['model']}”" for row in rows)

@@ -55,10 +55,11 @@ def _scores(reference: Reference) -> Iterable[str]:
     for task, part in results.groupby("task", sort=False):
         cells = {(row["model"], row["protocol"]): percent(row, "accuracy") for row in part.to_dict("records")}
         protocols = list(part["protocol"].unique())
+        first = part[part["protocol"] == protocols[0]].set_index("model")["roc_auc"].map("{:.3f}".format)
         table = markdown_table(
-            ["model", *map(words, protocols)],
+            ["model", *map(words, protocols), f"ROC AUC, {words(protocols[0])}"],
             [
-                [f"`{model}`", *(cells.get((model, protocol), "") for protocol in protocols)]
+                [f"`{model}`", *(cells.get((model, protocol), "") for protocol in protocols), first.get(model, "")]
                 for model in part["model"].unique()
             ],
         )
@@ -157,8 +158,8 @@ def _baseline_score(reference: Reference) -> str:
     ]
     parts = ", ".join(f"“{name}” {findings.share_of(scores.loc[name])}" for name in shown)
     return (
-        f"**Correct in people never seen**, of {scores.loc[shown[0], 'n_windows']} windows: {parts}; always answering "
-        f"“{state}” {100 * share:.1f} %."
+        f"**Correct in people never seen**: {parts}; always answering “{state}” {100 * share:.1f} % "
+        f"({findings.count_windows(reference)})."
     )
 
 

@@ -74,18 +74,15 @@ def _wrapped(line: str) -> str:
 def headline(reference: Reference, sentences: Iterable[str]) -> str:
     """Whose results they are, the table, what is published and the key results."""
     summary = reference.summary
-    cold, rested = (findings.cold_predictions(reference, name) for name in ("cold_start", "rest_calibrated"))
-    counts = f"{cold['window'].nunique()} windows in a cold start"
-    if len(rested):
-        counts += f", {rested['window'].nunique()} after rest, which is not scored itself"
     whose = (
         f"**Real people, kept with the book.** {len(summary['data']['subjects'])} people, {summary['data']['device']}: "
-        f"windows classified correctly as stress or baseline in people never seen ({counts}; "
-        f"{cold['seed'].nunique()} seeds), with the 95 % interval over people. Commit, versions, machine and the "
-        f"recordings' digest are in `outputs/reference/{summary['run']}/summary.json`."
+        f"windows classified correctly as stress or baseline in people never seen ({findings.count_windows(reference)})"
+        ", with the 95 % interval over people. Commit, versions, machine and the recordings' digest are in "
+        f"`outputs/reference/{summary['run']}/summary.json`."
     )
     results = "\n".join(f"- {sentence}" for sentence in sentences)
-    names = "; ".join(f"`{name}`: {meaning}" for name, meaning in MODELS.items() if name in set(cold["model"]))
+    models = {row["model"] for row in summary["results"] if row["task"] == reference.task}
+    names = "; ".join(f"`{name}`: {meaning}" for name, meaning in MODELS.items() if name in models)
     return "\n\n".join([whose, score_table(reference), f"{names}.", findings.published(reference), results])
 
 

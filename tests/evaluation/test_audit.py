@@ -380,6 +380,7 @@ def test_people_are_described_hardest_first(featured):
     assert table.index.tolist() == ["S3", "S2"]
     assert table["cold"].tolist() == [0.5, 1.0] and table["shuffled"].tolist() == [1.0, 1.0]
     assert table.loc["S2", "stai"] == 11 and np.isnan(table.loc["S3", "stai"])
+    assert audit.tabulate_responses(featured, cold, shuffled, cohort, judges=shuffled).index.tolist() == ["S2", "S3"]
     assert table["doubted"].tolist() == [False, True] and table.loc["S3", "notes"] == ""
     name = next(name for name in featured["feature_name"].values if name.endswith("_eda_log_level"))
     own = featured.isel(window=np.flatnonzero(featured["subject"] == "S2"))

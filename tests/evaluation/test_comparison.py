@@ -9,6 +9,7 @@ from scipy import stats
 from wesadlib.errors import InputError
 from wesadlib.evaluation.comparison import (
     against_cold_start,
+    distinct,
     gains,
     leaderboard,
     pairwise,
@@ -172,6 +173,10 @@ def test_every_pair_is_tested_exactly_and_adjusted_for_all_pairs(accuracy):
     assert tied["p"] == 1 and np.isnan([tied["rank_biserial"], tied["effect_size"]]).all()
     with pytest.raises(InputError, match=r"1 model\(s\): to compare needs at least 2"):
         pairwise(accuracy[["poor"]])
+
+
+def test_a_model_that_is_another_is_counted_once(accuracy):
+    assert distinct(accuracy.assign(chosen=accuracy["good"] + 1e-15)).columns.tolist() == ["poor", "good"]
 
 
 def test_effect_sizes():

@@ -72,8 +72,9 @@ def _is_judged(feature: str) -> bool:
 def people_for(people: int, false_alarm_rate: float) -> int:
     """How many people a cohort needs for a threshold on batches of `people` and a claimed rate in (0, 1).
 
-    The people left must outnumber the batch. With `k` healthy batches to learn from, the largest of them is exceeded by
-    another with probability ``1 / (k + 1)``, and no smaller rate of false alarms can be claimed.
+    The people left must outnumber the batch. With `k` healthy batches to learn from, no rate below ``1 / (k + 1)`` is
+    claimed. That is exact for independent batches, and a heuristic for these, which share people; of 300 simulated
+    cohorts as small as this allows, 1 to 2 % of fresh batches of two or three raised the alarm where 5 % was claimed.
     """
     needed = 2 * people + 1
     while comb(needed, people) + 1 < 1 / false_alarm_rate - 1e-9:

@@ -211,7 +211,11 @@ def describe_noticed(shifts: pd.DataFrame) -> str:
         if len(often) < len(smallest):
             parts.append(f"at no size tried: {never}".removesuffix(": "))
         lines.append(f"- {kind}: {'; '.join(parts)}")
-    return "Noticed in at least half of the batches, sizes as in the figure:\n\n" + "\n".join(lines)
+    unshifted = shifts.loc[shifts["kind"] == "none", "noticed"].iloc[0]
+    return (
+        f"Of the batches that are not shifted at all, {100 * unshifted:.0f} % raise the alarm. Noticed in at least "
+        "half of the batches, sizes as in the figure:\n\n" + "\n".join(lines)
+    )
 
 
 def _smallest(rows: pd.DataFrame) -> float:

@@ -99,6 +99,14 @@ def person_scores(
     return table.reindex(index=list(dict.fromkeys(part["subject"])), columns=list(dict.fromkeys(part["model"])))
 
 
+def distinct(scores: pd.DataFrame) -> pd.DataFrame:
+    """Scores (person, model) without models that do on everybody what one before them does.
+
+    Such as a chosen configuration that is one of the compared, which would be counted twice.
+    """
+    return scores.loc[:, ~scores.round(12).T.duplicated()]
+
+
 def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
     """What a protocol brings each model over its own cold start on the same windows, by :func:`leaderboard`.
 

@@ -86,7 +86,8 @@ def describe_friedman(test: Friedman) -> str:
         return "Ranks cannot be tested for fewer than three models, or where all do the same."
     verdict = "show" if test.p < SIGNIFICANCE else "do not show"
     return (
-        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} that some model does better than another. "
+        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} that some model does better than another, not "
+        "which: that is for the pairs, which are the primary test. "
         f"The agreement between people about the order is {test.agreement:.2f} (Kendall's W; 0: none, 1: full)."
     )
 

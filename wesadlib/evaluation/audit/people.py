@@ -26,11 +26,14 @@ def tabulate_responses(
     shuffled: pd.DataFrame,
     cohort: pd.DataFrame,
     *,
+    judges: pd.DataFrame | None = None,
     state: str = "stress",
     rest: str = "baseline",
 ) -> pd.DataFrame:
     """How people respond and are predicted, hardest first, by predictions of the same models and the cohort's table.
 
+    Who is hard, predictions of other models say, the `judges`, where there are any: whoever is picked by a score scores
+    higher by chance when looked at again, whatever is changed.
     Indexed by subject: ``cold shuffled`` (accuracy by a cold start and of shuffled windows, mean over models and
     seeds), ``eda`` (logarithm of the skin conductance level, so that 0.69 is twice as high) and ``movement`` (g;
     standard deviation of the acceleration's magnitude), each the mean of `state` less that of `rest`, ``stai`` (points,
@@ -45,7 +48,8 @@ def tabulate_responses(
     table["stai"] = notes[columns[0]] - notes[columns[1]] if set(columns) <= set(notes.columns) else float("nan")
     table["notes"] = notes["notes"].fillna("") if "notes" in notes.columns else ""
     table["doubted"] = table["notes"].str.contains(DOUBT)
-    return table.rename_axis("subject").sort_values("cold", kind="stable")
+    judged = table["cold"] if judges is None or judges.empty else _accuracy(judges).reindex(table.index)
+    return table.rename_axis("subject").loc[judged.sort_values(kind="stable").index]
 
 
 def _accuracy(predictions: pd.DataFrame) -> pd.Series:

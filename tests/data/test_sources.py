@@ -98,5 +98,5 @@ def test_every_module_of_the_simulator_counts():
 
 
 def test_a_page_says_whose_data_it_shows():
-    assert "Simulated people, seen through the wrist" in describe_source({"simulated": 1, "device": "wrist"})
+    assert "Simulated people, wrist device" in describe_source({"simulated": 1, "device": "wrist"})
     assert describe_source({"simulated": 0, "description": "of the laboratory"}) == "Real people: of the laboratory."

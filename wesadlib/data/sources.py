@@ -117,7 +117,7 @@ def describe_source(attrs: Mapping[str, Any]) -> str:
         Such as the attributes of windows: ``simulated`` (1 or 0), ``description`` of real people's recordings, and
         ``device`` where one is modelled.
     """
-    through = f", seen through the {attrs['device']} device" if "device" in attrs else ""
+    through = f", {attrs['device']} device" if "device" in attrs else ""
     if attrs["simulated"]:
-        return f"Simulated people{through}: no number computed from them is a finding about people who exist."
+        return f"Simulated people{through}: no result on them says anything about real people."
     return f"Real people{through}: {attrs['description']}."

@@ -115,7 +115,7 @@ def _accuracy_of_people(part: pd.DataFrame, people: list[str]) -> np.ndarray:
 def describe_inflation(table: pd.DataFrame) -> str:
     """What a shortcut adds to each model's accuracy (:func:`inflation`), a line a model, in Markdown."""
     return "\n".join(
-        f"- “{row.model}”: {100 * row.accuracy:.1f} % instead of {100 * row.reference:.1f} %, that is "
+        f"- “{row.model}”: {100 * row.accuracy:.1f} % instead of {100 * row.reference:.1f} %, "
         f"{100 * row.inflation:+.1f} points, interval over people {100 * row.inflation_low:+.1f} to "
         f"{100 * row.inflation_high:+.1f}"
         for row in table.itertuples()
@@ -133,12 +133,12 @@ def tabulate_inflation(table: pd.DataFrame) -> pd.DataFrame:
         {
             "rule": table["rule"],
             "model": table["model"],
-            "held against": table["against"],
+            "compared with": table["against"],
             "windows": table["n_windows"],
-            "accuracy, %": (100 * table["accuracy"]).map("{:.1f}".format),
-            "honest, %": (100 * table["reference"]).map("{:.1f}".format),
-            "inflation, points": points("inflation"),
-            "inflation of the area under ROC, points": points("auc_inflation"),
+            "with it, %": (100 * table["accuracy"]).map("{:.1f}".format),
+            "without, %": (100 * table["reference"]).map("{:.1f}".format),
+            "difference, points": points("inflation"),
+            "difference in ROC AUC, points": points("auc_inflation"),
             "people better / worse": table["better"].astype(str) + " / " + table["worse"].astype(str),
         }
     )

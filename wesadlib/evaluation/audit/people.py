@@ -109,11 +109,11 @@ def describe_people(people: pd.DataFrame, worst: Sequence[str]) -> str:
     sentences = ["No note doubts that anybody was stressed."]
     if len(doubted):
         scores = " and ".join(
-            f"{person} is predicted with {100 * people.loc[person, 'cold']:.0f} %" for person in doubted
+            f"{person} has an accuracy of {100 * people.loc[person, 'cold']:.0f} %" for person in doubted
         )
         sentences = [
-            f"Of {', '.join(doubted)} the experimenters doubted that they were stressed; {scores}, where the mean of "
-            f"all is {100 * people['cold'].mean():.0f} %."
+            f"The experimenters doubted that {', '.join(doubted)} was stressed; {scores}; the mean of all is "
+            f"{100 * people['cold'].mean():.0f} %."
         ]
     if len(anxiety):
         sentences.append(
@@ -122,7 +122,7 @@ def describe_people(people: pd.DataFrame, worst: Sequence[str]) -> str:
         )
     if len(skin):
         flat, cold = skin.idxmin(), 100 * people.loc[skin.idxmin(), "cold"]
-        sentences.append(f"The skin of {flat} responds least of all, and {flat} is predicted with {cold:.0f} %.")
+        sentences.append(f"The skin of {flat} responds least; {flat} has an accuracy of {cold:.0f} %.")
     gain = people.loc[list(worst), "shuffled"].mean() - people.loc[list(worst), "cold"].mean()
     sentences.append(f"Shuffling windows changes the accuracy on {', '.join(worst)} by {100 * gain:+.0f} points.")
     return " ".join(sentences)

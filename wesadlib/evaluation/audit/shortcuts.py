@@ -18,12 +18,12 @@ from wesadlib.params import Params
 
 #: Shortcut -> what is done, and what it is held against.
 RULES: dict[str, tuple[str, str]] = {
-    "shuffled": ("windows of everybody, drawn at random into five parts", "cold start"),
-    "shuffled_no_overlap": ("the same, of windows that do not overlap", "cold start on these windows only"),
+    "shuffled": ("windows of all people shuffled into five parts", "cold start"),
+    "shuffled_no_overlap": ("the same, without overlapping windows", "cold start on these windows only"),
     "whole_recording": ("each person's windows scaled by that person's whole recording", "cold start"),
-    "test_selected_epoch": ("the epoch chosen by the loss on the person who is tested", "cold start"),
-    "best_of_several": ("the best of several seeds by the score on people left out", "mean of these seeds"),
-    "dropped_windows": ("the least confident windows left out after the result is seen", "cold start on all windows"),
+    "test_selected_epoch": ("epoch selected by the loss on the test person", "cold start"),
+    "best_of_several": ("best of several seeds by test score", "mean of these seeds"),
+    "dropped_windows": ("least confident windows dropped after scoring", "cold start on all windows"),
 }
 
 #: Into how many parts windows are shuffled.

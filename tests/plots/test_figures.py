@@ -206,7 +206,7 @@ def test_no_model_has_the_colour_of_a_state():
 
 
 def test_a_fault_that_is_always_caught_is_drawn_at_100_percent():
-    for axes in quality.plot_faults(FAULTS.assign(caught=1.0)).axes:
+    for axes in quality.plot_faults(FAULTS.assign(caught=1.0, fault="motion")).axes:
         assert all(line.get_ydata().tolist() == [100.0] for line in axes.lines)
 
 

@@ -138,6 +138,7 @@ def test_chapters_run_side_by_side_where_none_reads_what_another_writes_and_none
         return Chapter(name, Path(name), (), tuple(reads), tuple(writes), (), alone)
 
     chapters = [
+        chapter("0", alone=True),
         chapter("1", writes="a"),
         chapter("2", reads="a", writes="b"),
         chapter("3", reads="a"),
@@ -151,7 +152,7 @@ def test_chapters_run_side_by_side_where_none_reads_what_another_writes_and_none
             running.append(chosen)
         names.append([one.name for one in running])
         running = running[1:]
-    assert names == [["1", "5"], ["5", "2"], ["2", "3"], ["3"], ["4"]]
+    assert names == [["0"], ["1", "5"], ["5", "2"], ["2", "3"], ["3"], ["4"]]
 
 
 def test_a_file_that_a_chapter_reads_and_a_folder_that_it_writes_count_as_its_tables_do(project, without_kernel):

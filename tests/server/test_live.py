@@ -80,13 +80,6 @@ def test_health_model_and_docs_answer(server, served_bundle):
     assert httpx.get(f"{server.url}/docs", trust_env=False).status_code == 200
 
 
-def test_the_port_of_a_running_server_is_taken(server, served_bundle):
-    port = int(server.url.rpartition(":")[2])
-    result = subprocess.run([WESAD, "serve", served_bundle, "--port", str(port)], capture_output=True, text=True)
-    assert result.returncode == 1
-    assert result.stderr.startswith(f"wesad: port {port} of 127.0.0.1 cannot be had")
-
-
 def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle, tmp_path):
     port = free_port()
     # A file of whoever starts it, which is called like a library.

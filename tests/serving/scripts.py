@@ -28,14 +28,12 @@ def packed(kind, **fields):
 
 def ready(samples_per_s=10**8, **following):
     fields = {"model_version": "0", "window_s": 10.0, "hop_s": 5.0, "samples_per_s": samples_per_s}
-    # Of the two that a server sends which still parks streams, a client takes no note.
-    parked = {"session": "", "grace_s": 0.0}
-    return packed("ready", **fields, **parked, next=dict.fromkeys(RATES, 0) | following)
+    return packed("ready", **fields, next=dict.fromkeys(RATES, 0) | following)
 
 
-def prediction(number, reasons=0):
-    answer = ANSWER | {"reasons": ["x" * 9000] * reasons}
-    return packed("prediction", start_s=5.0 * number, end_s=5.0 * number + 10, answer=answer, latency_ms=1.0)
+def prediction(number, reasons=0, score=None):
+    answer, begin_s = ANSWER | {"reasons": ["x" * 9000] * reasons}, 5.0 * number
+    return packed("prediction", start_s=begin_s, end_s=begin_s + 10, answer=answer, score=score, latency_ms=1.0)
 
 
 def seconds(begin, end):

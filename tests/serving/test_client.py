@@ -1,6 +1,5 @@
 """The clients: what they send, what they make of answers, and when they ask again."""
 
-import asyncio
 import json
 import ssl
 import subprocess
@@ -135,18 +134,6 @@ def test_what_asks_for_another_try_is_sent_again(client_of, passing):
     client, asked = client_of(passing, OK, retry_s=30.0)
     assert client.predict(*WINDOW) == Answer(**ANSWER)
     assert asked[0].content == asked[1].content
-
-
-def test_an_awaited_client_asks_again_too():
-    async def ask():
-        async with AsyncClient("http://test", retry_s=30.0) as client:
-            transport = httpx.MockTransport(lambda request: answers.pop(0))
-            client._http = httpx.AsyncClient(base_url="http://test", transport=transport)
-            return await client.predict(*WINDOW)
-
-    answers = [busy(429), OK]
-    assert asyncio.run(ask()) == Answer(**ANSWER)
-    assert answers == []
 
 
 @pytest.mark.parametrize("retry_s", [0.0, 30.0])

@@ -110,6 +110,16 @@ def test_the_document_is_complete(client):
         for content in (operation["requestBody"]["content"], operation["responses"]["200"]["content"]):
             assert list(content) == list(CONTENT_TYPES.values())
         assert all(part["example"] for part in operation["requestBody"]["content"].values())
+    schemas = document["components"]["schemas"]
+    for name in ("Window", "Batch", "InferenceRequest", "Answer", "Problem"):
+        for example in schemas[name]["examples"]:
+            jsonschema.validate(example, {"$ref": f"#/components/schemas/{name}", "components": document["components"]})
+    inferred = document["paths"]["/v2/models/{name}/infer"]["post"]
+    for content in (inferred["requestBody"]["content"], inferred["responses"]["200"]["content"]):
+        assert set(content) == {"application/json", "application/octet-stream"}
+    free = {path for path, operation in operations if operation.get("security") == []}
+    assert free == {"/health", "/ready", "/v2/health/live", "/v2/health/ready"}
+    assert document["security"] == [{"bearer": []}, {}]
     assert document["components"]["securitySchemes"] == {"bearer": {"type": "http", "scheme": "bearer"}}
     assert {"Start", "SamplesMessage", "End", "Ready", "StreamPrediction"} <= {*document["components"]["schemas"]}
 

@@ -4,7 +4,7 @@ import asyncio
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from starlette.exceptions import HTTPException
 from stubs import NAMES, StubBundle, features, result
@@ -91,9 +91,10 @@ def test_a_cohort_too_small_for_the_rate_gives_a_statistic_and_no_alarm():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9)), max_size=30), st.integers(0, 40))
+@example([("a", 1), ("b", 6), ("c", 5)], 0)
 def test_a_store_is_bounded_in_all_and_for_each_person_and_drops_whoever_was_silent_longest(calls, later):
     now = 0
-    store = DriftStore(20, 6, clock=lambda: now)
+    store = DriftStore(10, 6, clock=lambda: now)
     heard = {}
     for person, windows in calls:
         now += 1
@@ -103,7 +104,7 @@ def test_a_store_is_bounded_in_all_and_for_each_person_and_drops_whoever_was_sil
     # Of a person the last windows.
     assert all(heard[person] in kept.features[np.array(kept.people) == person] for person in set(kept.people))
     counts = {person: kept.people.count(person) for person in kept.people}
-    assert len(kept.people) == len(kept.features) <= 20 and all(count <= 6 for count in counts.values())
+    assert len(kept.people) == len(kept.features) <= 10 and all(count <= 6 for count in counts.values())
     assert set(counts) == set(sorted(heard, key=heard.get)[len(heard) - len(counts) :])
     assert not calls or calls[-1][0] in counts
     now += DAY_S - later
@@ -112,7 +113,7 @@ def test_a_store_is_bounded_in_all_and_for_each_person_and_drops_whoever_was_sil
 
 def test_models_are_kept_apart():
     store = DriftStore(100, 5)
-    store.add(VERSION, ["ann"], np.ones((1, 4)), 3)
+    store.add(VERSION, ["ann", None, None, None], np.ones((4, 4)))
     store.add("b" * 64, ["ann"], np.zeros((1, 4)))
     assert (store.rows(VERSION).features.max(), store.rows(VERSION).unnamed) == (1, 3)
     assert (store.rows("b" * 64).features.max(), store.rows("b" * 64).unnamed) == (0, 0)

@@ -87,18 +87,6 @@ def test_a_stream_says_what_is_said_of_the_same_windows_sent_whole(client, bundl
     hold_against(predictions, bundle, 15.0)
 
 
-def test_two_streams_do_not_mix(client, bundle):
-    with line(client) as one, line(client) as other:
-        for talk, hop_s in ((one, 15.0), (other, 30.0)):
-            talk.say(start(hop_s=hop_s))
-        for begin in range(0, 150, 30):
-            one.say(samples(begin, begin + 30))
-            other.say(samples(begin, begin + 30))
-        for talk, hop_s in ((one, 15.0), (other, 30.0)):
-            talk.say({"type": "end"})
-            hold_against(talk.hear_all()[1:-2], bundle, hop_s)
-
-
 def test_a_dropped_stream_is_taken_up_by_whoever_sends_its_last_minute_again_and_anywhere(client, bundle):
     with line(client) as talk:
         talk.say(start(hop_s=15.0), samples(0, 80))
@@ -129,13 +117,6 @@ def test_a_stream_is_calibrated_by_the_rest_that_its_start_brings(client, bundle
         talk.say(start(hop_s=60.0, rest=token), samples(0, 60))
         _, prediction = talk.hear(), talk.hear()
     assert prediction["answer"]["protocol"] == "rest_calibrated"
-
-
-def test_a_gap_of_missing_samples_is_a_refusal_with_its_reason(client):
-    with line(client) as talk:
-        talk.say(start(hop_s=60.0), samples(0, 30), samples(45, 61))
-        _, prediction = talk.hear(), talk.hear()
-    assert "wrist_bvp: completeness" in prediction["answer"]["reasons"]
 
 
 CHANNELS = start()["channels"]

@@ -1,5 +1,8 @@
 """A stream answers what :func:`wesadlib.bundle.predict_recording` answers of the same file, also after a drop."""
 
+import os
+from pathlib import Path
+
 import numpy as np
 import pytest
 from bodies import FORMS
@@ -101,6 +104,14 @@ def test_a_stream_with_the_persons_rest_equals_the_offline_result_too(served, op
     values = open_wrist.rest_values([open_wrist.cut(recording, start) for start in starts])
     token = served.app.state.service.signer.sign(values, open_wrist.version)
     hold_against(replay(served, recording, list(open_wrist.config["channels"]), "binary", rest=token), answers)
+
+
+@pytest.mark.real
+def test_so_does_a_stream_of_a_real_session(served, open_wrist):
+    shared = Path(os.environ.get("RECORDINGS_ROOT", Path(__file__).resolve().parents[3] / "shared"))
+    session = open_recording(shared / "stress-predict" / "Raw_data" / "S01.zip")
+    predictions = replay(served, session, list(open_wrist.config["channels"]), "binary")
+    hold_against(predictions, predict_recording(open_wrist, session, STEP_S))
 
 
 @pytest.mark.parametrize(

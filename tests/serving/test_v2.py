@@ -173,3 +173,9 @@ def test_numbers_may_be_flat_or_nested_and_nothing_comes_after_the_last_tensor(c
     assert response.json() == {"error": "4 bytes come after the last tensor."}
     response = client.post("/v2/models/logistic/infer", content=b"", headers={"inference-header-content-length": "x"})
     assert response.status_code == 400 and "Inference-Header-Content-Length" in response.json()["error"]
+
+
+def test_a_request_of_too_many_windows_is_refused(client, monkeypatch):
+    monkeypatch.setattr("wesadlib.serving.v2.MAX_WINDOWS", 2)
+    response = client.post("/v2/models/logistic/infer", json=plain())
+    assert (response.status_code, response.json()) == (400, {"error": "A request has at most 2 windows."})

@@ -12,11 +12,23 @@ from wesadlib.models.calibration import from_log_odds
 
 Protocol = Literal["cold_start", "rest_calibrated", "running_cold", "running_reference"]
 
+_EXAMPLE = {
+    "status": "ok",
+    "state": "stress",
+    "probabilities": {"baseline": 0.08, "stress": 0.92},
+    "confidence": 0.92,
+    "abstained": False,
+    "quality": {"wrist_bvp": 0.94, "wrist_eda": 1.0},
+    "reasons": [],
+    "protocol": "cold_start",
+    "model_version": "0" * 64,
+}
+
 
 class Answer(BaseModel):
     """What a bundle says of one window: a state, or why the window was refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, json_schema_extra={"examples": [_EXAMPLE]})
 
     status: Literal["ok", "rejected"] = Field(
         description="ok: the window was classified; rejected: its quality was too poor"

@@ -31,7 +31,7 @@ from wesadlib.serving.schemas import (
     RestAnswer,
 )
 from wesadlib.serving.service import REST_HEADER, Service
-from wesadlib.serving.stream import Streams, stream_router
+from wesadlib.serving.stream import Streams
 from wesadlib.serving.wire import BodyError, Form, Samples
 
 #: What any request may be refused with.
@@ -84,18 +84,13 @@ def make_app(service: Service, token: str | None = None) -> FastAPI:
         # A redirect would name whatever host the request named.
         redirect_slashes=False,
         responses={status: {"model": Problem, "description": text} for status, text in _REFUSALS.items()},
-        generate_unique_id_function=lambda route: route.name.removeprefix("get_"),
+        generate_unique_id_function=lambda route: route.name,
     )
     app.state.service = service
     handle_problems(app)
-    for router in (
-        about_router(service),
-        predict_router(service),
-        v2.inference_router(service),
-        stream_router(streams),
-        page_router(service),
-    ):
-        app.include_router(router)
+    for make_router in (about_router, predict_router, v2.inference_router, page_router):
+        app.include_router(make_router(service))
+    app.add_api_websocket_route("/stream", streams.serve)
     app.add_middleware(Guard, service=service, token=token)
     # The last that is added stands first: what the guard refuses is counted too.
     app.add_middleware(MetricsMiddleware, metrics=service.metrics)
@@ -171,6 +166,13 @@ def about_router(service: Service) -> APIRouter:
             report = await service.drift.report(_DRIFT_METRICS_AGE_S)
         text = await asyncio.to_thread(service.metrics.expose, report)
         return Response(text, headers={"content-type": CONTENT_TYPE_PLAIN_0_0_4})
+
+    upgrade = {101: {"description": "a WebSocket"}, 426: {"model": Problem, "description": "Not asked for one."}}
+
+    @router.get("/stream", responses=upgrade)
+    async def stream() -> None:
+        """Open a WebSocket, whose messages `GET /stream-messages` describes."""
+        raise HTTPException(426, "This is a WebSocket: ask for an upgrade.", {"upgrade": "websocket"})
 
     @router.get("/stream-messages", name="stream_messages")
     async def describe_messages() -> dict[str, Any]:

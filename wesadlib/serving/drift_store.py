@@ -48,10 +48,12 @@ class DriftStore:
         self._last: dict[tuple[str, str], float] = {}
         self._unnamed: Counter[str] = Counter()
 
-    def add(self, version: str, people: Sequence[str], features: np.ndarray, unnamed: int = 0) -> None:
-        """Add windows (window, feature) that a model version answered, and the number of those of nobody."""
-        self._unnamed[version] += unnamed
+    def add(self, version: str, people: Sequence[str | None], features: np.ndarray) -> None:
+        """Add windows (window, feature) that a model version answered; those of nobody are counted only."""
+        self._unnamed[version] += sum(name is None for name in people)
         for name, row in zip(people, np.asarray(features, np.float32), strict=True):
+            if name is None:
+                continue
             key = version, name
             # A copy: a view would keep alive all that came with it.
             self._people.setdefault(key, deque(maxlen=self._most_of_one)).append(row.copy())
@@ -118,11 +120,9 @@ class Drift:
         """Hand over what waits; where the store cannot be reached (503) that is lost."""
         # As many as there are now: threads go on adding.
         waiting = [self._waiting.popleft() for _ in range(len(self._waiting))]
-        named = [(name, features) for name, features in waiting if name is not None]
         if waiting:
-            features = np.stack([row for _, row in named]) if named else np.empty((0, 0), np.float32)
-            names = [name for name, _ in named]
-            await self._call("add", self._bundle.version, names, features, len(waiting) - len(named))
+            names, rows = zip(*waiting, strict=True)
+            await self._call("add", self._bundle.version, names, np.stack(rows))
 
     async def run(self) -> None:
         """Hand over what waits, every second, until cancelled."""

@@ -37,6 +37,13 @@ Windows = Annotated[list[_Item], Field(max_length=MAX_WINDOWS)]
 
 _TEMPERATURE = [33.1, 33.2, 33.2, 33.1]
 _WINDOW = {"channels": {"wrist_temp": {"rate_hz": 4, "samples": _TEMPERATURE}}}
+_PROBLEM = {
+    "type": "about:blank",
+    "title": "Unprocessable Entity",
+    "status": 422,
+    "detail": "This window cannot be used.",
+    "errors": [{"name": "wrist_temp", "detail": "60 s at 4 Hz are 240 samples, not 4"}],
+}
 _PACKED_WINDOW = {"channels": {"wrist_temp": {"rate_hz": 4, "dtype": "<f4", "samples": "(16 bytes)"}}}
 
 
@@ -111,6 +118,8 @@ class ProblemItem(BaseModel):
 
 class Problem(BaseModel):
     """An error, in the form of RFC 9457."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_PROBLEM]})
 
     type: str = "about:blank"
     title: str

@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from fastapi import APIRouter
 from starlette.exceptions import HTTPException
 from starlette.websockets import WebSocket, WebSocketDisconnect
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_exponential
@@ -17,7 +16,7 @@ from wesadlib.bundle import Answer
 from wesadlib.bundle.answer import Follower
 from wesadlib.serving import wire
 from wesadlib.serving.guard import describe_error, make_problem, unusable
-from wesadlib.serving.schemas import Problem, ProblemItem
+from wesadlib.serving.schemas import ProblemItem
 from wesadlib.serving.service import Busy, Service
 from wesadlib.serving.stream_buffer import StreamBuffer, StreamWindow
 from wesadlib.serving.stream_messages import MAX_SCORE, End, Ready, Start, StreamPrediction
@@ -203,21 +202,6 @@ class StreamSession:
         self._samples_left, self._counted_s = min(RATE_OVER_S * per_s, filled) - samples, now_s
         if self._samples_left < 0:
             raise HTTPException(429, f"A stream sends at most {per_s:g} samples a second over {RATE_OVER_S:g} s.")
-
-
-def stream_router(streams: Streams) -> APIRouter:
-    """Make the route."""
-    router = APIRouter()
-    router.add_api_websocket_route("/stream", streams.serve)
-
-    described = {101: {"description": "a WebSocket"}, 426: {"model": Problem, "description": "Not asked for one."}}
-
-    @router.get("/stream", name="stream", responses=described)
-    async def refuse() -> None:
-        """Open a WebSocket, whose messages `GET /stream-messages` describes."""
-        raise HTTPException(426, "This is a WebSocket: ask for an upgrade.", {"upgrade": "websocket"})
-
-    return router
 
 
 def _check_channels(start: Start, wanted: Sequence[str]) -> None:

@@ -180,11 +180,9 @@ TABLES = {
     "an infinite sample": (lambda frame: frame.replace(frame["BVP"].iloc[9], np.inf), "row 11, .* 'inf', not a number"),
     "milliseconds that are not said": (lambda frame: frame.assign(time=frame["time"] * 1e6), "unit of its times"),
     "most times given twice": (lambda frame: frame.assign(time=frame["time"] // 1), "share their time"),
-    "rows given twice": (lambda frame: pd.concat([frame[:5000], frame[4000:]]), "runs back at its sample 5001"),
     "times with a unit": (lambda frame: frame.assign(time=frame["time"].map("{:.4f} s".format)), "no number or date"),
     "a decimal comma": (lambda frame: frame.map("{:.4f}".format).replace(r"\.", ",", regex=True), "decimal comma"),
     "nothing": (lambda frame: frame.assign(BVP=np.nan), r"0 sample\(s\)"),
-    "no row": (lambda frame: frame[:0], r"0 sample\(s\)"),
 }
 
 

@@ -1,7 +1,5 @@
 """A look at every recording: a cohort in three tables, and what is wrong with it."""
 
-import numpy as np
-import pandas as pd
 import pytest
 
 from wesadlib.data import check_cohort, describe_cohort, open_wesad
@@ -29,6 +27,9 @@ def test_a_row_a_person(overview):
         8,
         8,
     ]
+    blocks = overview.blocks.query("subject == 'S2'")
+    assert blocks["state"].tolist() == ["baseline", "stress", "amusement", "meditation"]
+    assert blocks[["start_s", "end_s"]].values.tolist() == [[40, 140], [170, 250], [270, 340], [350, 390]]
 
 
 def test_what_is_not_known_is_nan_and_never_zero(overview):
@@ -36,23 +37,6 @@ def test_what_is_not_known_is_nan_and_never_zero(overview):
     assert unknown[["age_years", "gender", "notes", "stai_stress", "valence_baseline"]].isna().all()
     assert unknown["windows_stress"] == 3
     assert overview.reports.query("subject == 'S3'")[["stai", "arousal", "valence"]].isna().all(axis=None)
-
-
-def test_blocks_without_the_transients(overview):
-    blocks = overview.blocks.query("subject == 'S2'").drop(columns="subject")
-    assert blocks.values.tolist() == [
-        ["baseline", 40, 140],
-        ["stress", 170, 250],
-        ["amusement", 270, 340],
-        ["meditation", 350, 390],
-    ]
-
-
-def test_the_table_survives_a_parquet_file(overview, tmp_path):
-    overview.people.to_parquet(tmp_path / "cohort.parquet")
-    back = pd.read_parquet(tmp_path / "cohort.parquet")
-    assert back["age_years"].tolist()[0] == 27 and np.isnan(back["age_years"].iloc[1])
-    assert back["windows_stress"].tolist() == [3, 3]
 
 
 def test_two_meditations_are_averaged(write_person, tmp_path):

@@ -101,6 +101,17 @@ def test_a_fold_that_failed_under_one_seed_costs_its_person_and_no_other(random_
     assert np.isnan(person_scores(kept, "stress-baseline", "cold_start").loc["S4", "two"])
 
 
+def test_tasks_stand_apart_on_the_leaderboard(random_predictions):
+    one = random_predictions[random_predictions["model"] == "one"]
+    other = one[one["subject"] != "S2"].rename(columns={"p_baseline": "p_non-stress"})
+    other = other.assign(task="stress-non-stress", label=other["label"].replace("baseline", "non-stress"))
+    table = leaderboard(pd.concat([one, other]), bootstrap=200).set_index("task")
+    assert table["people"].to_dict() == {"stress-baseline": 8, "stress-non-stress": 7}
+    assert table["missing"].tolist() == ["", ""], "nobody of the other task is missed here"
+    alone = score(other, bootstrap=200).iloc[0]
+    assert table.loc["stress-non-stress", "accuracy"] == alone["accuracy"] and table["difference"].isna().all()
+
+
 @pytest.mark.parametrize(
     ("spoil", "sentence"),
     [

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from wesadlib.evaluation.predictions import GROUP, decide, groups, list_people, select_windows
+from wesadlib.evaluation.predictions import GROUP, decide, groups, list_people
 from wesadlib.evaluation.scores import ECE_BINS, confidence_bin
 from wesadlib.evaluation.statistics import ratio_interval
 
@@ -13,14 +13,7 @@ from wesadlib.evaluation.statistics import ratio_interval
 THRESHOLDS = tuple(np.round(np.arange(0, 1.0001, 0.01), 2).tolist())
 
 
-def calibration_curve(
-    predictions: pd.DataFrame,
-    windows: str = "all",
-    *,
-    bins: int = ECE_BINS,
-    bootstrap: int = 1000,
-    seed: int = 0,
-) -> pd.DataFrame:
+def calibration_curve(predictions: pd.DataFrame, *, bins: int = ECE_BINS, bootstrap: int = 1000) -> pd.DataFrame:
     """Accuracy against confidence, in equally wide bins of confidence on [0, 1], closed on the right, seeds pooled.
 
     Rows, a model and bin with windows: ``task model protocol bin low_edge high_edge share people confidence accuracy
@@ -30,7 +23,7 @@ def calibration_curve(
     """
     tables = []
     for keys, group in groups(predictions):
-        decided = _decide_by_person(select_windows(group, windows))
+        decided = _decide_by_person(group)
         decided["bin"] = confidence_bin(decided["confidence"].to_numpy(), bins)
         # (person, bin)
         people = list_people(decided)
@@ -40,7 +33,7 @@ def calibration_curve(
             .fillna(0)
             for what in ("sum", "size")
         )
-        low, high = ratio_interval(correct, count, bootstrap=bootstrap, seed=seed)
+        low, high = ratio_interval(correct, count, bootstrap=bootstrap)
         table = decided.groupby("bin").agg(
             share=("correct", "size"),
             people=("subject", "nunique"),
@@ -55,9 +48,7 @@ def calibration_curve(
     return pd.concat(tables, ignore_index=True)
 
 
-def confidence_gap(
-    predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def confidence_gap(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """How much more, on average, a model claims than it achieves.
 
     Rows, a model: ``task model protocol confidence accuracy gap gap_low gap_high verdict``: mean confidence minus
@@ -66,10 +57,10 @@ def confidence_gap(
     """
     rows = []
     for keys, group in groups(predictions):
-        decided = _decide_by_person(select_windows(group, windows))
+        decided = _decide_by_person(group)
         gap = decided["confidence"] - decided["correct"]
         of_person = gap.groupby(decided["subject"]).agg(["sum", "size"]).reindex(list_people(decided))
-        low, high = map(float, ratio_interval(of_person["sum"], of_person["size"], bootstrap=bootstrap, seed=seed))
+        low, high = map(float, ratio_interval(of_person["sum"], of_person["size"], bootstrap=bootstrap))
         rows.append(
             {
                 **keys,
@@ -84,9 +75,7 @@ def confidence_gap(
     return pd.DataFrame(rows)
 
 
-def risk_coverage_counts(
-    predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS, windows: str = "all"
-) -> pd.DataFrame:
+def risk_coverage_counts(predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
     """How many windows of each person a model answers, and how many rightly, at each threshold of confidence.
 
     A window is answered when its confidence is at least the threshold. Rows: ``task model protocol subject threshold
@@ -96,7 +85,7 @@ def risk_coverage_counts(
     tables = []
     for keys, group in groups(predictions):
         seeds = group["seed"].nunique()
-        for subject, decided in _decide_by_person(select_windows(group, windows)).groupby("subject", sort=False):
+        for subject, decided in _decide_by_person(group).groupby("subject", sort=False):
             # (window, threshold)
             answered = decided["confidence"].to_numpy()[:, None] >= thresholds
             table = {
@@ -109,7 +98,7 @@ def risk_coverage_counts(
     return pd.concat(tables, ignore_index=True)
 
 
-def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Accuracy of the answers against the share of windows answered, over the people of :func:`risk_coverage_counts`.
 
     Rows: ``task model protocol threshold coverage accuracy accuracy_low accuracy_high silent``; `silent` counts people
@@ -122,7 +111,7 @@ def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000, seed: in
             part.pivot(index="subject", columns="threshold", values=name).loc[list_people(part)]
             for name in ("correct", "answered", "n_windows")
         )
-        low, high = ratio_interval(correct, answered, bootstrap=bootstrap, seed=seed)
+        low, high = ratio_interval(correct, answered, bootstrap=bootstrap)
         table = {
             "coverage": answered.sum() / windows.sum(),
             "accuracy": (correct.sum() / answered.sum()).where(answered.sum() > 0),
@@ -154,7 +143,7 @@ def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
     return table.reset_index()
 
 
-def abstention_by_state(predictions: pd.DataFrame, threshold: float, windows: str = "all") -> pd.DataFrame:
+def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """What abstaining below a threshold means for windows of each state, seeds pooled.
 
     Rows: ``task model protocol label n_windows answered correct_of_all correct correct_of_answers majority``: windows
@@ -164,7 +153,7 @@ def abstention_by_state(predictions: pd.DataFrame, threshold: float, windows: st
     """
     tables = []
     for keys, group in groups(predictions):
-        decided = decide(select_windows(group, windows)).assign(label=group["label"])
+        decided = decide(group).assign(label=group["label"])
         answers = decided[decided["confidence"] >= threshold]
         of_state = decided.groupby("label", sort=False)["correct"].agg(["size", "mean"])
         right, answered = (

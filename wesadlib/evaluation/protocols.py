@@ -21,19 +21,11 @@ _NONE = np.empty(0, dtype=np.intp)
 
 @dataclass(frozen=True)
 class Fold:
-    """Positions along the ``window`` axis of what each part of one fold may use.
+    """Positions along the ``window`` axis of what each part of one fold may use, of a person or of a group of people.
 
-    Attributes
-    ----------
-    held_out : str
-        The person the fold is tested on, or the name of a group of people.
-    train, validation : ndarray of int, (window,)
-        Windows of other people: to fit on, and to decide when to stop.
-    calibration : ndarray of int, (window,)
-        Windows at rest, of the held-out person and of the others, against which a person's other windows are seen;
-        none of them is in another part. Empty where the protocol shows no rest.
-    test : ndarray of int, (window,)
-        Windows of the held-out person to predict.
+    `train` and `validation`, to fit on and to decide when to stop, are of others than `test`. `calibration` are windows
+    at rest, of the held-out person and of the others, against which a person's other windows are seen; none of them is
+    in another part, and it is empty where the protocol shows no rest.
     """
 
     held_out: str
@@ -58,21 +50,8 @@ class Usable(NamedTuple):
 class LeaveOneOut:
     """What protocols have in common: everybody is tested once, by models that learnt from other people.
 
-    Parameters
-    ----------
-    validation_subjects : int
-        How many of the other people decide when training stops.
-    seed : int
-        Seed of that draw.
-
-    Attributes
-    ----------
-    name : str
-        Name of the protocol.
-    deployable : bool
-        Whether a device could do the same.
-    seen : str
-        One sentence: what the model has seen of the new person.
+    So many of these, drawn by the seed, decide when training stops. `seen` says in one sentence what the model has seen
+    of the new person, `deployable` whether a device could do the same.
     """
 
     validation_subjects: int = 1

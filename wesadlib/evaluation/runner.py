@@ -103,38 +103,13 @@ def run_folds(
     folds: str | Path | None = None,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Run folds; the protocols, the learning curve and the audit all come through here.
+    """Run folds with positions in `windows`; the protocols, the learning curve and the audit all come through here.
 
-    Parameters
-    ----------
-    jobs : sequence of Job
-        What to run, with positions in `windows`. A mean of models trains nothing of its own: its members' folds run
-        once, whoever asks for them.
-    windows : Dataset
-        What :func:`~wesadlib.evaluation.folds.windows_of_classes` gives.
-    params : Params
-        The run's parameters.
-    workers : int, optional
-        Folds at a time, default ``params.workers``; 0: one after the other in this process. The numbers are
-        the same.
-    ray_address : str, optional
-        A Ray cluster on whose nodes this library is installed, default ``params.ray_address``; empty: this
-        machine.
-    folds : path, optional
-        Folder in which each fold is kept as soon as it is finished; those that are there already are not run
-        again.
-    progress : bool, optional
-        Show a bar.
-
-    Returns
-    -------
-    predictions, training : DataFrame
-        As :func:`evaluate` returns them.
-
-    Warns
-    -----
-    UserWarning
-        When some folds fail.
+    A mean of models trains nothing of its own: its members' folds run once, whoever asks for them. `workers`: folds at
+    a time, default ``params.workers``; 0: one after the other in this process, with the same numbers. `ray_address`: a
+    Ray cluster on whose nodes this library is installed, default ``params.ray_address``; empty: this machine. `folds`:
+    a folder in which each fold is kept as soon as it is finished; those that are there already are not run again. It
+    warns when some folds fail, and returns what :func:`evaluate` does, with the training table.
     """
     workers = params.workers if workers is None else workers
     address = params.ray_address if ray_address is None else ray_address

@@ -47,33 +47,17 @@ def ratio_interval(sums: np.ndarray, counts: np.ndarray, *, bootstrap: int = 100
 
 
 class PairedTest(NamedTuple):
-    """How two models compare on the same people.
+    """How two models compare on the same people, of whom `people` have a score of both.
 
-    Attributes
-    ----------
-    people : int
-        People with a score of both.
-    difference, low, high : float
-        Mean over people of second minus first, and its 95 % interval over draws of people.
-    better, worse, equal : int
-        People on whom the second scores higher, lower, the same.
-    p_permutation : float
-        Two-sided; exact up to 17 people: the share of assignments of signs to the differences whose mean is
-        as far from zero.
-    p_wilcoxon : float
-        Wilcoxon's signed-rank test, two-sided; ties with zero by Pratt's rule.
-    smallest_p : float
-        The least `p_permutation` that so many people could give, ``2 / 2**people``.
-    detectable : float
-        Mean difference that a t test at 5 % would find in four of five such studies, given how much the
-        differences vary between these people: ``(t(0.975) + t(0.8)) s / sqrt(people)``, t with people − 1
-        degrees of freedom.
-    rank_biserial : float
-        Share of ranks of differences in favour of the second minus the share against it, differences of zero left out
-        (Kerby 2014); NaN where none is left.
-    effect_size : float
-        Mean difference in standard deviations of the differences, d_z (Lakens 2013), times ``1 − 3 / (4 (n − 1) − 1)``
-        for few people (Hedges 1981); NaN where the differences do not vary.
+    `difference`, with its 95 % interval `low` to `high` over draws of people, is the mean of second minus first;
+    `better`, `worse` and `equal` count the people on whom the second scores so. `p_permutation` is two-sided, and exact
+    up to 17 people: the share of assignments of signs to the differences whose mean is as far from zero; `smallest_p`
+    is the least that so many people could give, ``2 / 2**people``. `p_wilcoxon` is of signed ranks, two-sided, ties
+    with zero by Pratt's rule. `detectable` is the mean difference that a t test at 5 % would find in four of five such
+    studies, ``(t(0.975) + t(0.8)) s / sqrt(people)`` with ``people - 1`` degrees of freedom. `rank_biserial` is the
+    share of ranks of differences in favour of the second minus the share against it, differences of zero left out
+    (Kerby 2014); `effect_size` the mean in standard deviations of the differences, d_z (Lakens 2013), times
+    ``1 - 3 / (4 (n - 1) - 1)`` for few people (Hedges 1981). What is undefined is NaN.
     """
 
     people: int
@@ -170,22 +154,13 @@ def holm(p: np.ndarray | pd.Series) -> np.ndarray:
 
 
 class Friedman(NamedTuple):
-    """Friedman's test of several models on the same people (Demšar 2006).
+    """Friedman's test of several `models` on the same `people`, who have a score of every one (Demšar 2006).
 
-    Attributes
-    ----------
-    people, models : int
-        People with a score of every model, and models.
-    statistic, p : float
-        Chi-squared with ``models − 1`` degrees of freedom, corrected for ties, and its p, which wants about ten
-        people; NaN for fewer than three models, or where all models do the same on everybody.
-    agreement : float
-        Kendall's W, ``statistic / (people (models − 1))``: 0, people rank the models in every order; 1, all alike.
-    mean_ranks : Series of float
-        Mean rank of each model, 1 the best, ties shared.
-    critical_difference : float
-        Mean ranks that are this far apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) / (6 n))``, q the
-        studentised range of k models and infinite degrees of freedom over the square root of two.
+    `statistic` is chi-squared with ``models - 1`` degrees of freedom, corrected for ties; its `p` wants ten or so
+    and is NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W,
+    ``statistic / (people (models - 1))``: 0, people rank the models in every order; 1, all alike. `mean_ranks`: 1 the
+    best, ties shared; those that are `critical_difference` apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) /
+    (6 n))``, q the studentised range of k models and infinite degrees of freedom over the square root of two.
     """
 
     people: int

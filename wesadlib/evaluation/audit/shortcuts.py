@@ -36,24 +36,8 @@ def shuffled(
     """Shuffle the windows of everybody into five parts, and predict each by a model of the other four.
 
     A window's neighbours, which share half of it, and the person's other windows are then learnt from.
-
-    Parameters
-    ----------
-    windows : Dataset
-        As for :func:`~wesadlib.evaluation.runner.evaluate`.
-    models : sequence of str
-        Registered names.
-    params : Params
-        The run's parameters.
-    seed : int, optional
-        Seed of the shuffle and of the fit.
-    **options
-        `workers`, `ray_address`, `folds` and `progress` of the runner.
-
-    Returns
-    -------
-    DataFrame
-        Predictions of every window, tagged as a shortcut.
+    The arguments, here and below, are those of :func:`~wesadlib.evaluation.runner.evaluate`, with one seed of the
+    shuffle and of the fit; predictions of every window are tagged as a shortcut.
     """
     windows = windows_of_classes(windows, params.classes)
     folds = shuffled_folds(windows, seed)

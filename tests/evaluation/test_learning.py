@@ -94,7 +94,6 @@ def test_the_rise_is_that_of_the_last_sizes_over_people():
     assert row["rise"] == pytest.approx(slopes.mean(), abs=1e-3)
     assert (row["smallest"], row["largest"], row["people"]) == (2, 8, 10)
     assert row["low"] < row["rise"] < row["high"] and row["p"] < 0.05
-    assert rise(scores(0.02, 0.01), last=4).iloc[0]["smallest"] == 1
     assert rise(scores(0.02, 0.01).query("size == 2")).empty
     assert rise(scores(0.02, 0.01, number=1)).empty
 

@@ -87,15 +87,13 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
     return pd.DataFrame(rows, columns=[*ROW, *columns])
 
 
-def person_scores(
-    predictions: pd.DataFrame, task: str, protocol: str, *, metric: str = "accuracy", windows: str = "all"
-) -> pd.DataFrame:
-    """A score of each model on each person, ``(person, model)``, means of seeds; NaN where a fold failed."""
+def person_scores(predictions: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
+    """Accuracy of each model on each person, ``(person, model)``, means of seeds; NaN where a fold failed."""
     part = predictions[(predictions["task"] == task) & (predictions["protocol"] == protocol)]
     if part.empty:
         there = ", ".join(f"{a} under {b}" for a, b in predictions[["task", "protocol"]].drop_duplicates().to_numpy())
         raise InputError(f"no predictions of `{task}` under `{protocol}`; there are those of {there or 'nothing'}.")
-    table = score(of_every_seed(part), "subject", windows).pivot(index="subject", columns="model", values=metric)
+    table = score(of_every_seed(part), "subject").pivot(index="subject", columns="model", values="accuracy")
     return table.reindex(index=list(dict.fromkeys(part["subject"])), columns=list(dict.fromkeys(part["model"])))
 
 
@@ -125,7 +123,7 @@ def hardest(by_subject: pd.DataFrame, number: int = 2) -> pd.DataFrame:
     return table.assign(mean=table.mean(axis=1)).sort_values("mean", kind="stable").head(number)
 
 
-def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Compare every two models by their `scores` (person, model) on the same people, of which more is better.
 
     Rows, a pair, smallest p first: ``first second people difference low high better worse equal p p_holm rank_biserial
@@ -136,8 +134,7 @@ def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> p
     if scores.shape[1] < 2:
         raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
     rows = [
-        {"first": first, "second": second}
-        | paired_test(scores[first], scores[second], bootstrap=bootstrap, seed=seed)._asdict()
+        {"first": first, "second": second} | paired_test(scores[first], scores[second], bootstrap=bootstrap)._asdict()
         for first, second in combinations(scores, 2)
     ]
     table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"})

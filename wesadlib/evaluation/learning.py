@@ -87,19 +87,17 @@ def learning_curve(
     return predictions.assign(protocol=protocol, size=protocol.str.removeprefix("learning_").astype(int))
 
 
-def score_curve(
-    predictions: pd.DataFrame, by: str | None = None, windows: str = "all", *, bootstrap: int = 1000
-) -> pd.DataFrame:
+def score_curve(predictions: pd.DataFrame, by: str | None = None, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Score a learning curve: as :func:`~wesadlib.evaluation.scores.score`, with `size` in place of the protocol."""
-    scores = score(of_every_seed(predictions), by, windows, bootstrap=bootstrap)
+    scores = score(of_every_seed(predictions), by, bootstrap=bootstrap)
     size = scores["protocol"].str.removeprefix("learning_").astype(int)
     model = pd.Categorical(scores["model"], list(dict.fromkeys(predictions["model"])))
     table = scores.assign(size=size, model=model).drop(columns="protocol")
     return table.sort_values(["model", "size"], kind="stable", ignore_index=True).astype({"model": object})
 
 
-def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -> pd.DataFrame:
-    """How much accuracy rises when the number of training people is doubled, over the curve's `last` sizes.
+def rise(by_subject: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
+    """How much accuracy rises when the number of training people is doubled, over the curve's last three sizes.
 
     Of each person of :func:`score_curve`, accuracy is fitted by a line in ``log2(size)``; slopes are averaged over
     people and tested against none. It is a description of these sizes; what lies beyond them nobody has seen. Rows, a
@@ -107,7 +105,7 @@ def rise(by_subject: pd.DataFrame, *, last: int = LAST, bootstrap: int = 1000) -
     """
     rows = []
     for model, part in by_subject.groupby("model", sort=False):
-        table = part.pivot(index="subject", columns="size", values="accuracy").iloc[:, -last:].dropna()
+        table = part.pivot(index="subject", columns="size", values="accuracy").iloc[:, -LAST:].dropna()
         if table.shape[1] < 2 or len(table) < 2:
             continue
         slopes = pd.Series(np.polyfit(np.log2(table.columns.to_numpy(float)), table.to_numpy().T, 1)[0], table.index)

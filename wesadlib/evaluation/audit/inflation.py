@@ -13,7 +13,7 @@ from wesadlib.evaluation.statistics import bootstrap_weights, interval
 _SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
 
 
-def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Every shortcut against honest predictions of the same model.
 
     The reference of a shortcut is its own where the audit has one, or else the cold start of the run: of the seeds that
@@ -33,12 +33,12 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
             rule, against = RULES[shortcut]
             rows.append(
                 {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
-                | _compare(broken, honest, bootstrap, seed)
+                | _compare(broken, honest, bootstrap)
             )
     return pd.DataFrame(rows)
 
 
-def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0) -> pd.DataFrame:
+def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """What the controls reach: ``control model what seeds majority`` and the columns of :func:`score_with_intervals`.
 
     `majority` is the share of the most frequent state, the accuracy of always naming it.
@@ -49,26 +49,24 @@ def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000, seed: int = 0)
         for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
             row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
             row["majority"] = float(part["label"].value_counts(normalize=True).iloc[0])
-            rows.append(row | score_with_intervals(part, bootstrap, seed, draw_seeds=True))
+            rows.append(row | score_with_intervals(part, bootstrap, draw_seeds=True))
     return pd.DataFrame(rows)
 
 
-def score_with_intervals(
-    part: pd.DataFrame, bootstrap: int = 1000, seed: int = 0, *, draw_seeds: bool = False
-) -> dict[str, float]:
+def score_with_intervals(part: pd.DataFrame, bootstrap: int = 1000, *, draw_seeds: bool = False) -> dict[str, float]:
     """Accuracy, balanced accuracy and area under the ROC of one model's predictions, mean of seeds, with intervals.
 
     Intervals are over people, and with `draw_seeds` over seeds as well: where they are few of many shuffles, rather
     than few trainings of one model.
     """
     people = list_people(part)
-    weights = draw_weights(len(people), bootstrap, seed)
+    weights = draw_weights(len(people), bootstrap, 0)
     seeds = [
         PersonSums.from_predictions(of_seed, people).score(weights) for _, of_seed in part.groupby("seed", sort=True)
     ]
     shares = np.ones((len(weights), len(seeds)))
     if draw_seeds:
-        shares[1:] = bootstrap_weights(len(seeds), len(weights) - 1, seed + 1)
+        shares[1:] = bootstrap_weights(len(seeds), len(weights) - 1, 1)
     scores = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
         drawn = (np.stack([scored[name] for scored in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
@@ -93,9 +91,9 @@ def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, p
     return broken[broken["window"].isin(honest["window"])], honest[honest["window"].isin(broken["window"])]
 
 
-def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, float]:
+def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int) -> dict[str, float]:
     people = list_people(honest)
-    weights = draw_weights(len(people), bootstrap, seed)
+    weights = draw_weights(len(people), bootstrap, 0)
     broken_scores, honest_scores = (mean_of_seeds(part, people, weights) for part in (broken, honest))
     row = {"people": len(people), "n_windows": broken["window"].nunique()}
     for score, name in _SCORES.items():

@@ -27,8 +27,6 @@ def tabulate_responses(
     cohort: pd.DataFrame,
     *,
     judges: pd.DataFrame | None = None,
-    state: str = "stress",
-    rest: str = "baseline",
 ) -> pd.DataFrame:
     """How people respond and are predicted, hardest first, by predictions of the same models and the cohort's table.
 
@@ -36,16 +34,16 @@ def tabulate_responses(
     higher by chance when looked at again, whatever is changed.
     Indexed by subject: ``cold shuffled`` (accuracy by a cold start and of shuffled windows, mean over models and
     seeds), ``eda`` (logarithm of the skin conductance level, so that 0.69 is twice as high) and ``movement`` (g;
-    standard deviation of the acceleration's magnitude), each the mean of `state` less that of `rest`, ``stai`` (points,
+    standard deviation of the acceleration's magnitude), each the mean of stress less baseline's, ``stai`` (points,
     likewise), ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where device or
     questionnaire do not say.
     """
     table = pd.DataFrame({"cold": _accuracy(cold), "shuffled": _accuracy(shuffled)})
     for name, ending in RESPONSES.items():
-        table[name] = _response(windows, ending, state, rest).reindex(table.index)
+        table[name] = _response(windows, ending).reindex(table.index)
     notes = cohort.set_index("subject").reindex(table.index)
-    columns = [f"stai_{state}", f"stai_{rest}"]
-    table["stai"] = notes[columns[0]] - notes[columns[1]] if set(columns) <= set(notes.columns) else float("nan")
+    asked = {"stai_stress", "stai_baseline"} <= set(notes.columns)
+    table["stai"] = notes["stai_stress"] - notes["stai_baseline"] if asked else float("nan")
     table["notes"] = notes["notes"].fillna("") if "notes" in notes.columns else ""
     table["doubted"] = table["notes"].str.contains(DOUBT)
     judged = table["cold"] if judges is None or judges.empty else _accuracy(judges).reindex(table.index)
@@ -58,11 +56,11 @@ def _accuracy(predictions: pd.DataFrame) -> pd.Series:
     return by_model.groupby(level="subject", sort=False).mean()
 
 
-def _response(windows: xr.Dataset, ending: str, state: str, rest: str) -> pd.Series:
+def _response(windows: xr.Dataset, ending: str) -> pd.Series:
     value = pd.Series(feature_column(windows, ending))
     keys = [pd.Series(windows[name].values.astype(str)) for name in ("subject", "label")]
-    means = value.groupby(keys).mean().unstack().reindex(columns=[state, rest])
-    return means[state] - means[rest]
+    means = value.groupby(keys).mean().unstack().reindex(columns=["stress", "baseline"])
+    return means["stress"] - means["baseline"]
 
 
 def nearest_is_own(windows: xr.Dataset) -> tuple[float, float]:

@@ -82,8 +82,8 @@ def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
 def plot_correlations(correlation: pd.DataFrame) -> Figure:
     """Heat map of correlations in the order given; the columns are those of the rows."""
     count = len(correlation)
-    figure, axes = subplots(height=1.2 + 0.17 * count)
-    image = axes.imshow(correlation, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest")
+    figure, axes = subplots(height=0.6 + 0.17 * count)
+    image = axes.imshow(correlation, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest", aspect="auto")
     axes.set_yticks(range(count), [readable_name(name) for name in correlation.index], fontsize=9)
     axes.set_xticks([])
     axes.tick_params(length=0)

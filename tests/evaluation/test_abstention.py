@@ -32,6 +32,7 @@ def test_who_answers_what_is_counted(predictions):
 def test_a_window_at_the_threshold_is_answered():
     one = make_predictions([("S2", "stress", 0.7), ("S3", "stress", 0.69)])
     assert risk_coverage_counts(one, [0.7])["answered"].tolist() == [1, 0]
+    assert abstention_by_state(one, 0.7)["answered"].tolist() == [0.5]
 
 
 def test_coverage_falls_and_full_coverage_is_the_score(random_predictions):

@@ -13,14 +13,13 @@ from threadpoolctl import threadpool_info, threadpool_limits
 from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.evaluation import kept_folds
-from wesadlib.evaluation.folds import FoldWindows, Job, divide, run_fold, task_name, windows_of_classes
+from wesadlib.evaluation.folds import FoldWindows, Job, run_fold, task_name, windows_of_classes
 from wesadlib.evaluation.predictions import main_predictions
 from wesadlib.evaluation.protocols import Fold, make_protocol
 from wesadlib.evaluation.runner import evaluate, fit_final
 from wesadlib.evaluation.scores import score
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
-from wesadlib.models.tabular import Logistic
 from wesadlib.params import Params
 from wesadlib.quality import assess_quality
 
@@ -207,7 +206,6 @@ def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
 @pytest.mark.parametrize(
     ("spoil", "options", "sentence"),
     [
-        (lambda w: w, {"protocol": "warm"}, "unknown protocol `warm`; the protocols are cold_start"),
         (lambda w: w, {"model": "foo"}, "unknown model `foo`; the models are logistic"),
         (
             lambda w: w,
@@ -215,7 +213,6 @@ def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
             "names non-stress and `baseline`, which is part of it",
         ),
         (lambda w: w.isel(window=w["label"].values == "baseline"), {}, "no window of `stress` among the 20 .* S2, S3"),
-        (lambda w: w.isel(window=w["subject"].values == "S2"), {}, r"1 subject \(S2\): leaving one out"),
         (
             lambda w: w,
             {"model": "diverged"},
@@ -233,21 +230,13 @@ def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
         ),
     ],
     ids=[
-        "protocol", "model", "part of another", "class", "one person",
+        "model", "part of another", "class",
         "diverged", "class refused", "validation refused",
     ],
 )  # fmt: skip
 def test_what_cannot_be_evaluated_is_one_sentence(small_windows, spoil, options, sentence):
     with pytest.raises(InputError, match=sentence):
         run(spoil(small_windows), **options)
-
-
-def test_the_baseline_learns_from_validation_people_and_nobody_is_said_to_validate_it(toy_windows):
-    arrays = FoldWindows.from_dataset(windows_of_classes(toy_windows, ["baseline", "stress"]))
-    subject = arrays.examples.subject
-    train, validation = np.flatnonzero(np.isin(subject, ["S2", "S3"])), np.flatnonzero(subject == "S4")
-    taught, held_back = divide(Logistic(), arrays, train, validation)
-    assert held_back is None and set(taught.subject) == {"S2", "S3", "S4"}
 
 
 def test_the_final_model_of_known_rest_is_fitted_with_everybodys_rest_and_not_on_it(toy_windows):

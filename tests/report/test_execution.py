@@ -79,6 +79,16 @@ def executed(run):
     return [name for name, record in read_records(run).items() if not record["from_cache"]]
 
 
+def test_a_chapter_that_calls_a_plot_and_shows_none_is_an_error(project, without_kernel):
+    path = project / "book" / "12_second.ipynb"
+    notebook = nbformat.read(path, as_version=4)
+    notebook.cells.append(new_code_cell("def plot_nothing():\n    pass\n\n\nplot_nothing()"))
+    nbformat.write(notebook, path)
+    with pytest.raises(BookError, match=r"^chapter 12_second calls plots and shows no figure.*12_second\.failed"):
+        run_chapters(Params(), project)
+    assert not (project / "outputs" / "smoke" / "notebooks" / "12_second.ipynb").exists()
+
+
 def test_chapters_run_in_order_and_again_only_what_depends_on_a_change(project, without_kernel):
     run = run_chapters(Params(width=8), project)
     assert executed(run) == ["11_first", "12_second"]

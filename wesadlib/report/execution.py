@@ -1,6 +1,7 @@
 """One chapter in a kernel of its own, by papermill: its executed notebook, or a sentence on what went wrong."""
 
 import os
+import re
 import tempfile
 import threading
 import time
@@ -21,8 +22,10 @@ from wesadlib.params import Params, chapter_values
 from wesadlib.report.chapters import Chapter
 
 
-def execute_chapter(chapter: Chapter, params: Params, run: artefacts.Run, root: Path) -> dict[str, float]:
-    """Execute a chapter and return what it cost: ``seconds`` and ``peak_rss_mb``."""
+def execute_chapter(
+    chapter: Chapter, params: Params, run: artefacts.Run, root: Path, bar: int | None = None
+) -> dict[str, float]:
+    """Execute a chapter and return what it cost: ``seconds`` and ``peak_rss_mb``; `bar` is its line on a terminal."""
     output = run.notebooks / f"{chapter.name}.ipynb"
     failed = output.with_name(f"{output.stem}.failed.ipynb")
     failed.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +44,7 @@ def execute_chapter(chapter: Chapter, params: Params, run: artefacts.Run, root: 
                 cwd=str(root),
                 config=Config({"KernelManager": {"transport": "ipc", "ip": f"{folder}/kernel"}}),
                 extra_arguments=["--IPKernelApp.log_level=CRITICAL", "--matplotlib=inline", f"--ipython-dir={folder}"],
-                progress_bar=False,
+                progress_bar={"desc": chapter.name, "leave": False, "position": bar} if bar is not None else False,
             )
         except PapermillExecutionError as error:
             partial.rename(failed)
@@ -53,6 +56,12 @@ def execute_chapter(chapter: Chapter, params: Params, run: artefacts.Run, root: 
                 f"so memory may have run out; the notebook up to there is {shown}, the chapters before it are kept."
             ) from None
         _tidy(partial)
+        if _lacks_figures(partial):
+            partial.rename(failed)
+            raise BookError(
+                f"chapter {chapter.name} calls plots and shows no figure: its kernel does not draw into the notebook; "
+                f"see {shown}."
+            )
     missing = [name for name in chapter.writes if not run.path(name).exists()]
     if missing:
         raise BookError(f"chapter {chapter.name} ended without writing {run.path(missing[0])}.")
@@ -98,6 +107,13 @@ def _describe_failure(chapter: Chapter, error: PapermillExecutionError, path: st
         f"chapter {chapter.name} failed in its cell {error.cell_index}:\n\n{source}\n\n"
         f"{error.ename}: {error.evalue}\n\nThe notebook up to there: {path}. The chapters before it are kept."
     )
+
+
+def _lacks_figures(path: Path) -> bool:
+    cells = [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
+    outputs = [output for cell in cells for output in cell.outputs]
+    shown = any("image/png" in output.get("data", ()) for output in outputs)
+    return not shown and any(re.search(r"\bplot_\w+\(", cell.source) for cell in cells)
 
 
 def _tidy(path: Path) -> None:

@@ -21,7 +21,7 @@ from wesadlib.report.execution import execute_chapter
 
 # A chapter has a process of its own, so that its memory is its own too; forked, so that it imports nothing again.
 _FORK = multiprocessing.get_context("fork")
-_Running = dict[Connection, tuple[Chapter, dict[str, Any], BaseProcess]]
+_Running = dict[Connection, tuple[Chapter, dict[str, Any], BaseProcess, int]]
 
 
 def run_chapters(
@@ -60,7 +60,8 @@ def run_chapters(
                 if not force and _is_whole(chapter, run, records.get(chapter.name, {}), state["key"]):
                     console.print(f"[dim]{chapter.name:<24} unchanged[/dim]")
                 else:
-                    _start(running, chapter, state, params, run, root)
+                    bar = next(line for line in range(jobs) if line not in [entry[3] for entry in running.values()])
+                    _start(running, chapter, state, bar, params, run, root, bar if console.is_terminal else None)
             for chapter, state, cost in _finished(running):
                 if isinstance(cost, Exception):
                     errors[chapter] = cost
@@ -92,7 +93,7 @@ def _ended() -> Iterator[_Running]:
     try:
         yield running
     finally:
-        for _, _, process in running.values():
+        for _, _, process, _ in running.values():
             process.terminate()
             process.join()
 
@@ -127,12 +128,12 @@ def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
     return json.loads(json.dumps(flat))
 
 
-def _start(running: _Running, chapter: Chapter, state: dict[str, Any], *task: Any) -> None:
+def _start(running: _Running, chapter: Chapter, state: dict[str, Any], bar: int, *task: Any) -> None:
     receiver, sender = _FORK.Pipe(duplex=False)
     process = _FORK.Process(target=_work, args=(sender, chapter, *task), daemon=True)
     process.start()
     sender.close()
-    running[receiver] = chapter, state, process
+    running[receiver] = chapter, state, process, bar
 
 
 def _work(sender: Connection, *task: Any) -> None:
@@ -148,7 +149,7 @@ def _work(sender: Connection, *task: Any) -> None:
 def _finished(running: _Running) -> Iterator[tuple[Chapter, dict[str, Any], dict[str, float] | Exception]]:
     """The chapters that end next, each with what it cost or what went wrong; these run no more."""
     for receiver in wait(running) if running else ():
-        chapter, state, process = running.pop(receiver)
+        chapter, state, process, _ = running.pop(receiver)
         try:
             cost = receiver.recv()
         except EOFError:

@@ -29,6 +29,13 @@ _MADE = {
     "25_comparison": ("comparison.parquet", "learning.parquet"),
     "31_reliability": ("abstention.parquet",),
     "32_drift": ("drift_reference.parquet", "drift_threshold.json"),
+    "34_whole_recording": (
+        "moments.parquet",
+        "alarms.parquet",
+        "timelines.parquet",
+        "reports.parquet",
+        "events.json",
+    ),
     "41_deployment": ("../bundle", "latency.parquet"),
     "42_your_own": ("your_own",),
 }

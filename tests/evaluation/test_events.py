@@ -6,8 +6,10 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 
+from wesadlib.evaluation import alarm as alarms
 from wesadlib.evaluation import events
-from wesadlib.evaluation.events import Course, Rule, find_alarms, find_tellings
+from wesadlib.evaluation.alarm import Alarm, Rule, find_alarms
+from wesadlib.evaluation.events import Course, find_tellings
 
 STEP = 5.0
 PHASES = pd.DataFrame(
@@ -62,17 +64,30 @@ def test_a_stricter_rule_never_adds_alarms(score, rule, longer, higher):
 @given(scores, rules)
 def test_rules_measured_together_are_those_applied_one_by_one(score, rule):
     time_s = seconds(score)
-    smooth = events.smooth_scores(score, time_s, rule.smooth_s)
+    smooth = alarms.smooth_scores(score, time_s, rule.smooth_s)
     thresholds = np.array([[rule.threshold - 1], [rule.threshold]])
-    both = events._hold(smooth, time_s, thresholds, rule.least_s, rule.hysteresis)
+    both = alarms.hold(smooth, time_s, thresholds, rule.least_s, rule.hysteresis)
     assert (both[1] == find_alarms(score, time_s, rule)).all()
     assert (find_tellings(both, time_s)[1] == find_tellings(both[1], time_s)).all()
 
 
+eighths = st.lists(st.one_of(st.integers(-64, 64).map(lambda k: k / 8), st.just(np.nan)), min_size=1, max_size=60)
+
+
+@settings(max_examples=100, deadline=None)
+@given(eighths, rules)
+def test_a_score_at_a_time_gives_the_same_alarms(values, rule):
+    score = np.array(values)
+    rule = rule._replace(threshold=round(rule.threshold) + 1 / 3)
+    alarm = Alarm(rule)
+    one_by_one = [alarm(*pair) for pair in zip(score, seconds(score), strict=True)]
+    assert one_by_one == find_alarms(score, seconds(score), rule).tolist()
+
+
 def test_smoothing_looks_back_and_leaves_out_what_was_refused():
     score = np.array([np.nan, 2.0, 4.0, np.nan, np.nan, np.nan, -99.0])
-    smooth = events.smooth_scores(score, seconds(score), 10.0)
-    assert smooth.tolist() == [-np.inf, 2.0, 3.0, 4.0, 4.0, 4.0, -events.MOST_LOG_ODDS]
+    smooth = alarms.smooth_scores(score, seconds(score), 10.0)
+    assert smooth.tolist() == [-np.inf, 2.0, 3.0, 4.0, 4.0, 4.0, -alarms.MOST_LOG_ODDS]
 
 
 def test_an_alarm_waits_for_its_least_time_and_ends_below_the_lower_threshold():

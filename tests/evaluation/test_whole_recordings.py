@@ -6,6 +6,7 @@ import pytest
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation import evaluate, events, whole_recordings
+from wesadlib.evaluation.alarm import Rule
 from wesadlib.evaluation.folds import windows_of_classes
 from wesadlib.params import Params
 
@@ -58,7 +59,7 @@ def test_a_person_s_rule_owes_nothing_to_the_person(predictions, phases):
     spoilt = predictions.copy()
     spoilt.loc[(spoilt["subject"] == "S2"), "p_stress"] = 0.5
     other, _ = whole_recordings.score_alarms(spoilt, phases, (0.5,))
-    rule = list(events.Rule._fields)
+    rule = list(Rule._fields)
     rows, others = (part[part["subject"] == "S2"].set_index("protocol")[rule] for part in (people, other))
     pd.testing.assert_frame_equal(rows, others)
     assert not timelines.groupby("protocol")["alarm"].any().empty

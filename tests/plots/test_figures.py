@@ -218,3 +218,42 @@ def test_purity_ends_at_the_share_of_pure_windows(toy_windows):
     rest, stressed, in_force = axes.lines
     assert rest.get_ydata()[-1] == 100 and set(in_force.get_xdata()) == {0.5}
     assert stressed.get_ydata()[-1] == pytest.approx(100 * (1 - 6 / len(stress)))
+
+
+def test_hours_show_everybody_s_line_and_alarms():
+    from wesadlib.plots.events import plot_hours
+
+    hours = frame(
+        "subject time_s phase p_stress alarm",
+        *(("S2", 60.0 * k, "task" if k > 2 else "baseline", NAN if k == 1 else 0.1 * k, k > 3) for k in range(6)),
+        *(("S3", 60.0 * k, "meditation", 0.2, False) for k in range(6)),
+    )
+    figure = plot_hours(hours)
+    assert [axes.get_ylabel() for axes in figure.axes] == ["S2", "S3"]
+    bands = [[band for band in axes.collections if len(band.get_paths())] for axes in figure.axes]
+    assert [len(found) for found in bands] == [1, 0]
+    assert np.isnan(figure.axes[0].lines[0].get_ydata()[1])
+
+
+def test_budgets_are_a_point_each_and_who_is_never_alarmed_has_no_latency():
+    from wesadlib.plots.events import plot_budgets
+
+    summary = frame(
+        "model protocol budget_per_h people detected latency_median_s false_alarms_per_h",
+        ("logistic", "cold_start", 0.5, 15, 11, 121.0, 0.4),
+        ("logistic", "cold_start", 1.0, 15, 15, 62.0, 1.1),
+        ("physiology", "cold_start", 0.5, 15, 4, NAN, 0.1),
+    )
+    left, right = plot_budgets(summary).axes
+    assert left.lines[0].get_ydata().tolist() == [121, 62] and np.isnan(left.lines[1].get_ydata()).all()
+    assert right.lines[1].get_ydata().tolist() == [4]
+
+
+def test_reports_join_the_conditions_of_each_person():
+    from wesadlib.plots.events import plot_reports
+
+    table = frame(
+        "subject state stai p_stress", ("S2", "stress", 18, 0.9), ("S2", "baseline", 9, 0.1), ("S3", "stress", NAN, 1)
+    )
+    (axes,) = plot_reports(table, "stai", "STAI", marked=("S2",)).axes
+    assert [line.get_xdata().tolist() for line in axes.lines] == [[9, 18]] and axes.texts[0].get_text() == "S2"

@@ -7,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
+from wesadlib.evaluation.alarm import Alarm, Rule
 from wesadlib.evaluation.running import RunningReference
 from wesadlib.models.calibration import from_log_odds
 
@@ -49,6 +50,16 @@ class Answer(BaseModel):
         "asked; running_cold, running_reference: the threshold followed the person's own windows so far"
     )
     model_version: str = Field(description="SHA-256 of the bundle's configuration")
+    alarm: bool | None = Field(
+        default=None,
+        description="whether an alarm is on with this window, by the bundle's rule and the person's windows so far; "
+        "null where the bundle has no rule, and for a window by itself",
+    )
+    because: list[str] | None = Field(
+        default=None,
+        description="what moved the answer most, the strongest first, where `explain` asked for it; a sentence where "
+        "the model cannot tell",
+    )
 
 
 class Result(NamedTuple):
@@ -111,21 +122,35 @@ class Follower:
         self, config: Mapping[str, Any], rested: bool, scores: Sequence[float] = (), start_s: Sequence[float] = ()
     ):
         self._config, self._running = config, config.get("running")
+        kind = "rested" if rested else "cold"
+        rules = config.get("alarm")
+        self._alarm = Alarm(Rule(**rules[kind])) if rules else None
         self.protocol: Protocol = "rest_calibrated" if rested else "cold_start"
         if self._running:
             self.protocol = "running_reference" if rested else "running_cold"
-            self._threshold = self._running["rested" if rested else "cold"]
+            self._threshold = self._running[kind]
             self._reference = RunningReference(self._running["quantile"], self._running["smooth_s"])
             for score, begin_s in zip(scores, start_s, strict=True):
-                if not math.isnan(score):
-                    self._reference(score, begin_s)
+                self._tell(math.nan if math.isnan(score) else self._move(score, begin_s), begin_s)
 
     def __call__(self, result: Result, start_s: float) -> Result:
         """The next window's."""
-        if not self._running or result.features is None:
-            return result
-        first, second = np.log(np.clip([*result.answer.probabilities.values()], 1e-12, 1)).tolist()
-        moved = self._reference(second - first, start_s) - self._threshold["threshold"]
-        (probability,) = from_log_odds(np.array([moved / self._threshold["temperature"]]))
-        fields = answer_fields(self._config, probability) | {"protocol": self.protocol}
-        return Result(result.answer.model_copy(update=fields), result.features, second - first)
+        answer, score, log_odds = result.answer, result.score, math.nan
+        if result.features is not None:
+            first, second = np.log(np.clip([*answer.probabilities.values()], 1e-12, 1)).tolist()[-2:]
+            log_odds = second - first
+            if self._running:
+                score, log_odds = log_odds, self._move(log_odds, start_s)
+                (probability,) = from_log_odds(np.array([log_odds]))
+                fields = answer_fields(self._config, probability) | {"protocol": self.protocol}
+                answer = answer.model_copy(update=fields)
+        if self._alarm and isinstance(answer, Answer):
+            answer = answer.model_copy(update={"alarm": self._tell(log_odds, start_s)})
+        return Result(answer, result.features, score)
+
+    def _move(self, score: float, start_s: float) -> float:
+        """Log odds with a threshold that follows the person."""
+        return (self._reference(score, start_s) - self._threshold["threshold"]) / self._threshold["temperature"]
+
+    def _tell(self, log_odds: float, start_s: float) -> bool | None:
+        return self._alarm(log_odds, start_s) if self._alarm else None

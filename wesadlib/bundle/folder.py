@@ -20,6 +20,7 @@ from wesadlib.bundle.card import model_card
 from wesadlib.bundle.example import EXAMPLE_FILE, make_example
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
+from wesadlib.evaluation.alarm import Rule
 from wesadlib.models import Model
 from wesadlib.params import Params
 from wesadlib.quality import read_thresholds
@@ -40,6 +41,7 @@ def save_bundle(
     drift_threshold: Any = None,
     temperature: Mapping[str, Mapping[str, float]] | None = None,
     running: Mapping[str, Any] | None = None,
+    alarm: Mapping[str, Rule] | None = None,
     credit: str = "",
 ) -> Path:
     """Write a bundle, whole or not at all.
@@ -69,6 +71,8 @@ def save_bundle(
         Of a model whose threshold follows the person over a recording: ``quantile smooth_s`` of
         :func:`~wesadlib.evaluation.running.running_reference`, and ``cold`` and ``rested``, each a ``threshold`` and a
         ``temperature`` of log odds.
+    alarm : mapping of str to Rule, optional
+        ``cold`` and ``rested`` -> when log odds of the second of two states over a recording become an alarm.
     credit : str
         Whose recordings the model learnt from, and their licence, for the card; default: those of WESAD.
 
@@ -92,6 +96,7 @@ def save_bundle(
             "metrics": _records(metrics),
             "drift_threshold": drift_threshold,
             "running": None if running is None else dict(running),
+            **({} if alarm is None else {"alarm": {kind: rule._asdict() for kind, rule in alarm.items()}}),
             "credit": credit,
             "rest": None if calibrated is None else {"state": "baseline", "minutes": params.rest_minutes},
         }

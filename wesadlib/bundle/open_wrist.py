@@ -64,6 +64,7 @@ def save_open_wrist(
         metrics=metrics,
         drift_reference=reference,
         credit=CREDIT,
+        alarm={"cold": model.alarm["running_cold"], "rested": model.alarm["running_reference"]},
         running={"quantile": running.QUANTILE, "smooth_s": running.SMOOTH_S}
         | {
             kind: {"threshold": round(model.threshold[name], 4), "temperature": model.temperature[name]}

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.bundle.answer import Answer, Follower, Result
+from wesadlib.bundle.because import describe_movers
 from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
 from wesadlib.data.devices import sensor_of
@@ -48,6 +49,9 @@ class RecordingAnswers:
     protocol : str
         Under which protocol the model answered: ``cold_start``, ``rest_calibrated``, or, where its threshold followed
         the person over the recording, ``running_cold``, ``running_reference``.
+    because : tuple of str
+        What moved the model most (:func:`~wesadlib.bundle.because.describe_movers`) over the windows that it gave the
+        last of its states, else over all.
     """
 
     windows: pd.DataFrame
@@ -56,6 +60,7 @@ class RecordingAnswers:
     wear: pd.DataFrame
     notes: tuple[str, ...]
     protocol: str
+    because: tuple[str, ...] = ()
 
 
 def predict_recording(
@@ -115,10 +120,21 @@ def predict_recording(
     windows = pd.DataFrame(rows)
     windows.insert(0, "start_s", starts)
     windows.insert(1, "end_s", starts + bundle.config["window_s"])
+    # Where nothing could be answered an alarm stays as it was.
+    alarm = [getattr(results[k].answer, "alarm", None) if k in results else None for k in range(len(starts))]
+    windows["alarm"] = pd.Series(alarm, dtype="boolean").ffill().fillna(False) if bundle.config.get("alarm") else None
     known = [k for k in range(len(starts)) if k in results and results[k].features is not None]
     features = pd.DataFrame([results[k].features for k in known], columns=list(bundle.feature_names))
     features.insert(0, "start_s", starts[known])
-    return RecordingAnswers(windows, features, facts, wear, notes, follower.protocol)
+    because = _explain(bundle, windows, features, values)
+    return RecordingAnswers(windows, features, facts, wear, notes, follower.protocol, because)
+
+
+def _explain(bundle: Bundle, windows: pd.DataFrame, features: pd.DataFrame, rest: np.ndarray | None) -> tuple[str, ...]:
+    named = windows.loc[windows["state"] == bundle.config["states"][-1], "start_s"]
+    chosen = features[features["start_s"].isin(named)] if len(named) else features
+    rows = chosen.drop(columns="start_s").to_numpy(float)
+    return describe_movers(bundle, rows, rest, feature_units(bundle)) if len(rows) else ()
 
 
 def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame:

@@ -1,14 +1,12 @@
-"""From a score over time to alarms, and what they are worth: how soon, how much of a task, how often for nothing.
-
-Time is when an answer is there, the end of its window, so nothing here looks ahead. A score is log odds of stress, or
-these less the person's own running reference; where a window was refused it is NaN, and changes nothing.
-"""
+"""What alarms are worth: how soon, how much of a task, how often for nothing; and the rule that others choose."""
 
 from itertools import product
 from typing import NamedTuple, Self
 
 import numpy as np
 import pandas as pd
+
+from wesadlib.evaluation.alarm import Rule, hold, since, smooth_scores
 
 #: A task is detected by an alarm in its first minutes, s.
 DETECTED_S = 180.0
@@ -21,85 +19,10 @@ REPEAT_S = 300.0
 BUDGET = 0.5
 #: Phases that are not of the recording's own.
 TASK, ANTICIPATION = "task", "anticipation"
-#: Scores beyond these are as good as certain.
-MOST_LOG_ODDS = 6.0
-
-
-class Rule(NamedTuple):
-    """When a score becomes an alarm.
-
-    Attributes
-    ----------
-    threshold : float
-        The mean score of the last `smooth_s` seconds has to reach it for `least_s` seconds.
-    smooth_s, least_s : float
-        Seconds.
-    hysteresis : float
-        The alarm ends where that mean falls so far below the threshold.
-    """
-
-    threshold: float
-    smooth_s: float = 60.0
-    least_s: float = 0.0
-    hysteresis: float = 0.0
-
 
 #: What is chosen among: thresholds, and the other three of a rule.
 THRESHOLDS = np.arange(-2.0, 8.01, 0.25)
 SHAPES = tuple(product((30.0, 60.0, 120.0), (0.0, 30.0, 60.0), (0.0, 1.0)))
-
-
-def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.ndarray:
-    """Means (time,) of what is known of the last `smooth_s` seconds; where nothing is, the last mean, at first -inf."""
-    known = np.isfinite(score)
-    value = np.append(0, np.cumsum(np.where(known, np.clip(score, -MOST_LOG_ODDS, MOST_LOG_ODDS), 0)))
-    count = np.append(0, np.cumsum(known))
-    first = np.searchsorted(time_s, time_s - smooth_s + 1e-6)
-    end = np.arange(len(score)) + 1
-    number = count[end] - count[first]
-    mean = np.where(number > 0, (value[end] - value[first]) / np.maximum(number, 1), -np.inf)
-    latest = np.maximum.accumulate(np.where(number > 0, np.arange(len(score)), -1))
-    return np.where(latest >= 0, mean[latest], -np.inf)
-
-
-def find_alarms(score: np.ndarray, time_s: np.ndarray, rule: Rule) -> np.ndarray:
-    """Whether the alarm is on at each time, from what was known by then.
-
-    Parameters
-    ----------
-    score : ndarray (time,)
-        NaN where there is no answer.
-    time_s : ndarray (time,)
-        When each answer is there, ascending, s.
-    rule : Rule
-
-    Returns
-    -------
-    ndarray (time,) of bool
-
-    Examples
-    --------
-    >>> score, time_s = np.array([-3.0, 3, 3, 0.5, -3]), np.array([0.0, 5, 10, 15, 20])
-    >>> find_alarms(score, time_s, Rule(1.0, smooth_s=5.0, least_s=5.0, hysteresis=1.0)).tolist()
-    [False, False, True, True, False]
-    """
-    return _hold(smooth_scores(score, time_s, rule.smooth_s), time_s, *rule[:1], *rule[2:])
-
-
-def _hold(
-    smooth: np.ndarray, time_s: np.ndarray, threshold: float | np.ndarray, least_s: float, hysteresis: float
-) -> np.ndarray:
-    """Alarms (time,), or (threshold, time) of thresholds (threshold, 1)."""
-    above, held = smooth >= threshold, smooth >= threshold - hysteresis
-    place = np.arange(len(smooth))
-    long = above & (time_s - time_s[since(above)] >= least_s - 1e-6)
-    return held & (np.maximum.accumulate(np.where(long, place, -1), axis=-1) >= since(held))
-
-
-def since(state: np.ndarray) -> np.ndarray:
-    """Where a state that is true began; where it is not, where it is."""
-    place = np.arange(state.shape[-1])
-    return np.minimum(np.maximum.accumulate(np.where(state, -1, place), axis=-1) + 1, place)
 
 
 def find_tellings(alarm: np.ndarray, time_s: np.ndarray) -> np.ndarray:
@@ -220,7 +143,7 @@ def measure_rules(course: Course) -> np.ndarray:
     measured = []
     for smooth_s, least_s, hysteresis in SHAPES:
         smooth = smooth_scores(course.score, time_s, smooth_s)
-        alarm = _hold(smooth, time_s, THRESHOLDS[:, None], least_s, hysteresis)
+        alarm = hold(smooth, time_s, THRESHOLDS[:, None], least_s, hysteresis)
         told = (find_tellings(alarm, time_s) & outside).sum(axis=1) / hours
         late = np.zeros((len(spans), len(told)))
         for row, (start, end, inside) in enumerate(spans):

@@ -5,7 +5,7 @@ start_s accepted``, a column a feature, and what :func:`label_phases` adds. Wind
 of a recording's move its running reference.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ import pandas as pd
 
 from wesadlib.data import DEVICE_CHANNELS, Recording
 from wesadlib.errors import InputError
+from wesadlib.evaluation.alarm import Rule
+from wesadlib.evaluation.events import ANTICIPATION, TASK, Course, choose_rule, measure_rules
 from wesadlib.evaluation.running import budget_threshold, running_reference
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
 from wesadlib.features import feature_values
@@ -114,12 +116,15 @@ class LabModel(NamedTuple):
         Fitted without and with people's rest.
     threshold, temperature : dict of str to float
         Protocol -> what its score is compared with, and what the difference is divided by for calibrated log odds.
+    alarm : dict of str to Rule
+        Protocol -> when these log odds become an alarm.
     """
 
     cold: Physiology
     rested: Physiology
     threshold: dict[str, float] = dict.fromkeys(PROTOCOLS, 0.0)
     temperature: dict[str, float] = dict.fromkeys(PROTOCOLS, 1.0)
+    alarm: Mapping[str, Rule] = {}
 
 
 def fit_labs(table: pd.DataFrame, stressors: Sequence[str] | None = None) -> LabModel:
@@ -139,14 +144,35 @@ def fit_labs(table: pd.DataFrame, stressors: Sequence[str] | None = None) -> Lab
     for fold in range(min(FOLDS, len(people))):
         out = table["subject"].isin(people[fold::FOLDS])
         held_out.append(score_windows(LabModel(*_fit_pair(table[~out], stressors)), table[out]))
-    scored = choose_scored(pd.concat(held_out), stressors)
+    whole = pd.concat(held_out)
+    scored = choose_scored(whole, stressors)
     calm = scored["role"] == STATES[0]
     threshold = {name: budget_threshold(scored.loc[calm, name]) if name in MOVING else 0.0 for name in PROTOCOLS}
     target = (~calm).to_numpy(int)
     temperature = {
         name: fit_temperature(from_log_odds(scored[name].to_numpy() - threshold[name]), target) for name in PROTOCOLS
     }
-    return LabModel(*_fit_pair(table, stressors), threshold, temperature)
+    for name in PROTOCOLS:
+        whole[name] = (whole[name] - threshold[name]) / temperature[name]
+    alarm = {
+        name: choose_rule(np.array([measure_rules(course) for course in follow_sessions(whole, name, stressors)]))
+        for name in MOVING
+    }
+    return LabModel(*_fit_pair(table, stressors), threshold, temperature, alarm)
+
+
+def follow_sessions(scored: pd.DataFrame, protocol: str, stressors: Sequence[str] | None = None) -> list[Course]:
+    """The course of each recording's log odds; phases of other strain than these are neither task nor rest."""
+    courses = []
+    for _, session in scored.groupby(["subject", "session"], sort=False):
+        score = session[protocol].where(session["accepted"]).to_numpy(float)
+        spans = session[session["phase"] != ""].groupby(["phase", "role"])["start_s"].agg(["min", "max"]).reset_index()
+        is_task = spans["role"] == "stress" if stressors is None else spans["phase"].isin(stressors)
+        strained = spans["role"].isin(["stress", "provocation", "exercise"])
+        names = np.select([is_task, strained], [TASK, ANTICIPATION], spans["phase"])
+        phases = pd.DataFrame({"phase": names, "start_s": spans["min"], "end_s": spans["max"] + WINDOW_S})
+        courses.append(Course.from_phases(score, session["start_s"].to_numpy(float) + WINDOW_S, phases))
+    return courses
 
 
 def _fit_pair(table: pd.DataFrame, stressors: Sequence[str] | None) -> tuple[Physiology, Physiology]:

@@ -187,3 +187,17 @@ def describe_silence(curve: pd.DataFrame, threshold: float) -> str:
         for row in curve[curve["threshold"] == threshold].itertuples()
     ]
     return f"At a confidence of {threshold:g}: {' '.join(sentences)}"
+
+
+def describe_hours(people: pd.DataFrame) -> str:
+    """How alarms of one model and protocol met people: how many, how soon, who was missed, who had most false ones."""
+    missed = people.loc[people["detected"] < 1, "subject"].tolist()
+    worst = people.loc[people["false_alarms_per_h"].idxmax()]
+    none = people.loc[people["false_alarms_per_h"] == 0, "subject"]
+    late = people["latency_s"].median()
+    return (
+        f"Of {len(people)} people {len(people) - len(missed)} are alarmed within three minutes of the task's start"
+        f"{', half of them within ' + format(late, '.0f') + ' s' if late < float('inf') else ''}; missed: "
+        f"{', '.join(missed) or 'nobody'}. False alarms: {people['false_alarms_per_h'].mean():.2f} an hour on average, "
+        f"none for {len(none)} people, most for {worst['subject']}: {worst['false_alarms_per_h']:.1f} an hour."
+    )

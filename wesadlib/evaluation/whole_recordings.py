@@ -13,6 +13,7 @@ from wesadlib.data import DEVICE_CHANNELS, Cohort, Recording, label_windows
 from wesadlib.data.wesad import LABEL_MARGIN_S
 from wesadlib.errors import InputError
 from wesadlib.evaluation import events
+from wesadlib.evaluation.alarm import Rule, find_alarms, since
 from wesadlib.evaluation.folds import Job, windows_of_classes
 from wesadlib.evaluation.labs import WINDOW_S, tabulate_windows
 from wesadlib.evaluation.protocols import Fold, leave_out, make_protocol, subjects_of
@@ -30,8 +31,17 @@ KNOWN = {
     "rest_calibrated": ("rest_calibrated", False),
     "running_reference": ("rest_calibrated", True),
 }
+#: The same in words.
+WORDS = {
+    "cold_start": "nothing",
+    "running_cold": "running reference",
+    "rest_calibrated": "rest",
+    "running_reference": "rest and running reference",
+}
 #: False alarms an hour of the curve.
 BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0)
+#: Model, what is known of the person, and budget that the book speaks of.
+HEADLINE = ("logistic", "running_cold", events.BUDGET)
 _PHASES = {"transient": "transition", "ignored": "reading"}
 _FACTS = ("subject", "start_s", "state", "accepted")
 
@@ -114,12 +124,12 @@ def predict_people(
 def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
     names = [name for name in table if name not in _FACTS]
     facts = {"subject": table["subject"], "label": table["state"], "start_s": table["start_s"]}
+    # The same bytes however the table came about, so that kept folds are known again: there are many NaN.
+    feature = np.array(table[names], float, order="C")
+    feature[np.isnan(feature)] = np.nan
     return xr.Dataset(
-        {
-            "feature": (("window", "feature_name"), table[names].to_numpy(float)),
-            "verdict": ("window", table["accepted"]),
-        },
-        {"feature_name": names} | {name: ("window", values.to_numpy()) for name, values in facts.items()},
+        {"feature": (("window", "feature_name"), feature), "verdict": ("window", np.array(table["accepted"]))},
+        {"feature_name": names} | {name: ("window", np.array(values)) for name, values in facts.items()},
         {"window_s": WINDOW_S},
     )
 
@@ -149,7 +159,7 @@ def follow_people(
 
 def choose_rules(
     courses: Mapping[tuple[str, str], events.Course], group: Mapping[str, int], budgets: Sequence[float] = BUDGETS
-) -> dict[tuple[str, float], events.Rule]:
+) -> dict[tuple[str, float], Rule]:
     """Person and budget -> the rule that people of other groups chose, by models that had seen neither group."""
     measured = {key: events.measure_rules(course) for key, course in courses.items() if AND in key[0]}
     rules = {}
@@ -190,7 +200,7 @@ def score_alarms(
             facts = {"model": model, "protocol": protocol}
             for (person, budget), rule in choose_rules(courses, group, budgets).items():
                 course, names = courses[person, person], facts | {"subject": person}
-                alarm = events.find_alarms(course.score, course.time_s, rule)
+                alarm = find_alarms(course.score, course.time_s, rule)
                 alone = part[(part["fold"] == person) & (part["subject"] == person)]
                 probability = alone["p_stress"].where(alone["accepted"]).to_numpy(float)
                 calm = _within(course, "meditation")
@@ -208,7 +218,7 @@ def score_alarms(
 def _within(course: events.Course, phase: str) -> np.ndarray:
     """Which windows (time,) lie wholly in a phase."""
     inside = course.phase == phase
-    return inside & (course.time_s - course.time_s[events.since(inside)] >= WINDOW_S - 1e-6)
+    return inside & (course.time_s - course.time_s[since(inside)] >= WINDOW_S - 1e-6)
 
 
 def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
@@ -238,3 +248,20 @@ def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
+
+
+def score_timelines(timelines: pd.DataFrame) -> pd.DataFrame:
+    """What happened in each phase, over the people of one model and protocol: ``hours alarms per_h share``.
+
+    ``per_h`` are tellings an hour, ``share`` that of the time in alarm.
+    """
+    parts = []
+    for _, part in timelines.groupby("subject", sort=False):
+        time_s, phase, alarm = (part[name].to_numpy() for name in ("time_s", "phase", "alarm"))
+        parts.append(events.score_phases(events.Course(part["score"].to_numpy(), time_s, phase, ()), alarm))
+    table = pd.concat(parts)
+    table["share"] *= table["hours"]
+    table = table.groupby("phase", sort=False).sum()
+    return table.assign(tellings=table["tellings"] / table["hours"], share=table["share"] / table["hours"]).rename(
+        columns={"tellings": "per_h"}
+    )

@@ -19,6 +19,8 @@ SUMMARY: dict[str, str] = {
     "rejected": "windows that were not judged, because nobody wore the device or a signal was too poor",
     "states": "of each state the windows for which it was named, and their share of those answered",
     "reasons": "why windows were rejected: the worst channel and rule -> number of windows",
+    "alarms": "when alarms were on by the model's rule: start_s, end_s; null where it has none",
+    "because": "what moved the model most in the windows that it gave its last state, else in all, the strongest first",
     "rest": "the person's rest that was used: start_s, end_s, windows; null for a cold start",
     "protocol": "cold_start, rest_calibrated where the person's rest was used; running_cold and running_reference "
     "where the threshold followed the person as well",
@@ -45,6 +47,7 @@ PREDICTIONS: dict[str, str] = {
     "p_<state>": "probability of the state; empty where rejected",
     "confidence": "probability of the most probable state; empty where rejected",
     "reasons": "why the window was rejected, worst first; of one that was not, what the answer did without",
+    "alarm": "whether an alarm is on, told at the end of the window; empty where the model has no rule for alarms",
 }
 
 #: Column of ``people.csv`` -> its meaning.

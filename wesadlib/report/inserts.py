@@ -14,9 +14,11 @@ import pandas as pd
 from wesadlib.evaluation.abstention import abstention_by_state
 from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.sentences import describe_hours
+from wesadlib.evaluation.whole_recordings import HEADLINE, WORDS, summarise_alarms
 from wesadlib.report import findings
 from wesadlib.report.findings import SHORTCUTS, percent, points
-from wesadlib.report.reference import FIGURE, INFLATION, LEADERBOARD, Reference
+from wesadlib.report.reference import FIGURE, HOURS, INFLATION, LEADERBOARD, Reference
 
 #: The line between what leads a chapter and what stands in its last box.
 ANSWER = "<!-- answer -->"
@@ -148,6 +150,66 @@ def _by_state(reference: Reference) -> Iterable[str]:
     )
 
 
+def _alarms_met(reference: Reference) -> str:
+    people = _headline_alarms(reference)
+    if people.empty:
+        return ""
+    return (
+        f"**Alarms over whole recordings**, by “{HEADLINE[0]}” with a running reference, its rule chosen by "
+        f"other people for {HEADLINE[2]:g} false alarms an hour: {describe_hours(people)} Of meditation "
+        f"{100 * people['meditation_called_stress'].mean():.1f} % is in alarm."
+    )
+
+
+def _headline_alarms(reference: Reference) -> pd.DataFrame:
+    alarms = reference.tables.get("alarms")
+    if alarms is None:
+        return pd.DataFrame()
+    return alarms[(alarms[["model", "protocol", "budget_per_h"]] == HEADLINE).all(axis=1)]
+
+
+def _alarms(reference: Reference) -> Iterable[str]:
+    alarms = reference.tables.get("alarms")
+    if alarms is None:
+        return
+    rows = [
+        [
+            f"`{row['model']}`",
+            WORDS[row["protocol"]],
+            f"{row['budget_per_h']:g}",
+            f"{row['detected']} of {row['people']}",
+            "" if pd.isna(row["latency_median_s"]) else f"{row['latency_median_s']:.0f}",
+            f"{row['false_alarms_per_h']:.2f}",
+            f"{row['worst_false_alarms_per_h']:.1f} ({row['worst_person']})",
+            *(f"{100 * row[name]:.1f}" for name in ("meditation_called_stress", "meditation_above_half")),
+        ]
+        for row in summarise_alarms(alarms).to_dict("records")
+    ]
+    header = ["model", "known of the person", "budget, 1/h", "detected", "median latency, s", "false alarms, 1/h"]
+    header += ["worst person", "meditation in alarm, %", "meditation above 0.5, %"]
+    yield f"![A row a person: probability of stress and alarms over the whole recording]({HOURS})"
+    yield markdown_table(header, rows)
+    yield (
+        f"Each person's rule was chosen by other people, but which of these {len(rows)} rows speaks for the book was "
+        "decided when all had been seen: it is somewhat too good. “Meditation above 0.5” counts windows without a rule."
+    )
+    if "reports" in reference.tables:
+        table = reference.tables["reports"]
+        rows = [
+            [row["subject"], *(f"{row[name]:.{digits}f}".replace("inf", "missed") for name, digits in _REPORTS.items())]
+            for row in table.to_dict("records")
+        ]
+        yield folded(
+            "What the task did to each person, from baseline to stress",
+            markdown_table(["person", *map(words, _REPORTS)], rows),
+        )
+
+
+#: Columns of the table of people, and their decimals.
+_REPORTS = {"stai": 0, "arousal": 0, "heart_rate": 0, "conductance": 1, "calm": 2, "strained": 2, "latency_s": 0}
+_REPORTS |= {"false_alarms_per_h": 1}
+
+
 def _baseline_score(reference: Reference) -> str:
     cold = findings.cold_predictions(reference)
     if cold.empty:
@@ -173,6 +235,7 @@ INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Referen
     "24_audit": ([findings.shuffling, findings.shortcuts, _controls], _audit),
     "25_comparison": ([findings.winner, findings.rest], _comparison),
     "31_reliability": ([findings.abstention], _by_state),
+    "34_whole_recording": ([_alarms_met], _alarms),
 }
 
 

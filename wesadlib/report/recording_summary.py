@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+import pandas as pd
+
 from wesadlib import __version__
 from wesadlib.bundle import Bundle, RecordingAnswers
 from wesadlib.bundle.recording import feature_units, fit_to_recording, scaled_features
@@ -35,6 +37,8 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
             for state in config["states"]
         },
         "reasons": {str(reason): int(count) for reason, count in reasons.items()},
+        "alarms": list_alarms(windows) if config.get("alarm") else None,
+        "because": list(answers.because),
         "rest": answers.rest,
         "protocol": protocol,
         "min_confidence": config["min_confidence"],
@@ -52,6 +56,13 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
         "notes": [*summary["notes"], *answers.notes],
         "wesadlib_version": __version__,
     }
+
+
+def list_alarms(windows: pd.DataFrame) -> list[dict[str, float]]:
+    """When alarms were on, ``start_s end_s``: each is told at the end of a window."""
+    begins = windows["alarm"] & ~windows["alarm"].shift(fill_value=False)
+    on = windows[windows["alarm"]].groupby(begins.cumsum())["end_s"]
+    return [{"start_s": float(start), "end_s": float(end)} for start, end in zip(on.min(), on.max(), strict=True)]
 
 
 def _scores(config: Mapping[str, Any], protocol: str) -> list[dict[str, Any]]:

@@ -15,15 +15,17 @@ from wesadlib.evaluation import score
 from wesadlib.evaluation.predictions import RAW, of_every_seed
 from wesadlib.plots.audit import plot_inflation
 from wesadlib.plots.comparison import plot_leaderboard
+from wesadlib.plots.events import plot_hours
 from wesadlib.plots.loso import plot_subjects
 
-#: Files of a reference; the last two figures are there where the run has what they show.
+#: Files of a reference; all figures but the first, and the last file, are there where the run has what they show.
 SUMMARY, PREDICTIONS, SUBJECTS, PARAMETERS = "summary.json", "predictions.parquet", "subjects.csv", "params.yaml"
 FIGURE, INFLATION, LEADERBOARD = "subjects.png", "inflation.png", "leaderboard.png"
+HOURS, EVENTS = "hours.png", "events.json"
 
 #: Artefacts that are kept as tables, each as ``<artefact>.csv``, where the run has them. What is large and follows from
 #: the predictions, such as abstention at every threshold, is not kept twice.
-TABLES = ("selection", "inflation", "controls", "comparison", "learning")
+TABLES = ("selection", "inflation", "controls", "comparison", "learning", "alarms", "timelines", "reports")
 
 #: Models in the figure: the baseline, the network and the one chosen; all of them would hide each other.
 DRAWN = ("logistic", "resnet", "chosen")
@@ -83,6 +85,8 @@ def write_reference(run: artefacts.Run, folder: Path) -> Path:
         tables = {name: run.read_table(name) for name in TABLES if run.path(name).exists()}
         for name, table in {"subjects": score(predictions, by="subject"), **tables}.items():
             table.to_csv(partial / f"{name}.csv", index=False, float_format="%.6g")
+        if run.path("events").exists():
+            shutil.copy(run.path("events"), partial / EVENTS)
         _draw(read_reference(partial), partial)
     return folder
 
@@ -118,5 +122,7 @@ def _draw(reference: Reference, folder: Path) -> None:
         figures[INFLATION] = plot_inflation(reference.inflation())
     if "comparison" in reference.tables:
         figures[LEADERBOARD] = plot_leaderboard(reference.leaderboard().query("task == @reference.task"))
+    if "timelines" in reference.tables:
+        figures[HOURS] = plot_hours(reference.tables["timelines"])
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=110)

@@ -54,6 +54,7 @@ _LARGE = 2**21
 _DRIFT_AGE_S, _DRIFT_METRICS_AGE_S = 1.0, 60.0
 
 Person = Annotated[PersonId | None, Query()]
+Explain = Annotated[bool, Query(description="say what moved the answer most, where the model can tell")]
 RestToken = Annotated[str | None, Header(alias=REST_HEADER, description="the person's rest, from `POST /rest`")]
 
 
@@ -103,10 +104,13 @@ def predict_router(service: Service) -> APIRouter:
     router = APIRouter()
 
     @router.post("/predict", **_take(Answer, schemas.Window, schemas.PackedWindow))
-    async def predict(request: Request, person: Person = None, wesad_rest: RestToken = None) -> Response:
+    async def predict(
+        request: Request, person: Person = None, wesad_rest: RestToken = None, explain: Explain = False
+    ) -> Response:
         """Answer one window: a state with probabilities, or `rejected` with the reasons where its quality is poor."""
         form, window = await _read(request, wire.read_window)
-        ((answer, *_),) = await service.answer([window], rest=wesad_rest, person=person)
+        (result,) = await service.answer([window], rest=wesad_rest, person=person)
+        answer = (service.explain(result, wesad_rest) if explain else result).answer
         return _respond(answer, form) if isinstance(answer, Answer) else respond(unusable(answer))
 
     @router.post("/predict/batch", **_take(Answers, schemas.Batch, schemas.PackedBatch))

@@ -16,6 +16,8 @@ from starlette.exceptions import HTTPException
 
 from wesadlib.bundle import Bundle, Result
 from wesadlib.bundle.answer import Follower
+from wesadlib.bundle.because import describe_movers
+from wesadlib.bundle.recording import feature_units
 from wesadlib.serving.drift_store import Drift
 from wesadlib.serving.metrics import Metrics
 from wesadlib.serving.schemas import MAX_TOKEN
@@ -186,6 +188,14 @@ class Service:
         self.metrics.count_results(results)
         self.drift.add(results, **origin)
         return results
+
+    def explain(self, result: Result, rest: str | None) -> Result:
+        """The same with what moved the answer, where there is one."""
+        if result.features is None:
+            return result
+        values = None if rest is None else self.signer.read(rest, self.bundle.version)
+        because = describe_movers(self.bundle, result.features[None], values, feature_units(self.bundle))
+        return result._replace(answer=result.answer.model_copy(update={"because": list(because)}))
 
     def require_ready(self) -> None:
         """Raise HTTPException 503 while the model has not answered its own example."""

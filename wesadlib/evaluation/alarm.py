@@ -1,0 +1,111 @@
+"""From a score over time to an alarm.
+
+Time is when an answer is there, or when its window began, so nothing here looks ahead. A score is log odds of stress,
+or these less the person's own running reference; where a window was refused it is NaN, and changes nothing.
+"""
+
+import math
+from collections import deque
+from typing import NamedTuple
+
+import numpy as np
+
+#: Scores beyond these are as good as certain.
+MOST_LOG_ODDS = 6.0
+
+
+class Rule(NamedTuple):
+    """When a score becomes an alarm.
+
+    Attributes
+    ----------
+    threshold : float
+        The mean score of the last `smooth_s` seconds has to reach it for `least_s` seconds.
+    smooth_s, least_s : float
+        Seconds.
+    hysteresis : float
+        The alarm ends where that mean falls so far below the threshold.
+    """
+
+    threshold: float
+    smooth_s: float = 60.0
+    least_s: float = 0.0
+    hysteresis: float = 0.0
+
+
+def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.ndarray:
+    """Means (time,) of what is known of the last `smooth_s` seconds; where nothing is, the last mean, at first -inf."""
+    known = np.isfinite(score)
+    value = np.append(0, np.cumsum(np.where(known, np.clip(score, -MOST_LOG_ODDS, MOST_LOG_ODDS), 0)))
+    count = np.append(0, np.cumsum(known))
+    first = np.searchsorted(time_s, time_s - smooth_s + 1e-6)
+    end = np.arange(len(score)) + 1
+    number = count[end] - count[first]
+    mean = np.where(number > 0, (value[end] - value[first]) / np.maximum(number, 1), -np.inf)
+    latest = np.maximum.accumulate(np.where(number > 0, np.arange(len(score)), -1))
+    return np.where(latest >= 0, mean[latest], -np.inf)
+
+
+def find_alarms(score: np.ndarray, time_s: np.ndarray, rule: Rule) -> np.ndarray:
+    """Whether the alarm is on at each time, from what was known by then.
+
+    Parameters
+    ----------
+    score : ndarray (time,)
+        NaN where there is no answer.
+    time_s : ndarray (time,)
+        When each answer is there, ascending, s.
+    rule : Rule
+
+    Returns
+    -------
+    ndarray (time,) of bool
+
+    Examples
+    --------
+    >>> score, time_s = np.array([-3.0, 3, 3, 0.5, -3]), np.array([0.0, 5, 10, 15, 20])
+    >>> find_alarms(score, time_s, Rule(1.0, smooth_s=5.0, least_s=5.0, hysteresis=1.0)).tolist()
+    [False, False, True, True, False]
+    """
+    return hold(smooth_scores(score, time_s, rule.smooth_s), time_s, *rule[:1], *rule[2:])
+
+
+def hold(
+    smooth: np.ndarray, time_s: np.ndarray, threshold: float | np.ndarray, least_s: float, hysteresis: float
+) -> np.ndarray:
+    """Alarms (time,) of smoothed scores, or (threshold, time) of thresholds (threshold, 1)."""
+    above, held = smooth >= threshold, smooth >= threshold - hysteresis
+    place = np.arange(len(smooth))
+    long = above & (time_s - time_s[since(above)] >= least_s - 1e-6)
+    return held & (np.maximum.accumulate(np.where(long, place, -1), axis=-1) >= since(held))
+
+
+def since(state: np.ndarray) -> np.ndarray:
+    """Where a state that is true began; where it is not, where it is."""
+    place = np.arange(state.shape[-1])
+    return np.minimum(np.maximum.accumulate(np.where(state, -1, place), axis=-1) + 1, place)
+
+
+class Alarm:
+    """:func:`find_alarms`, a score at a time."""
+
+    def __init__(self, rule: Rule):
+        self._rule, self._is_on = rule, False
+        self._recent: deque[tuple[float, float]] = deque()
+        self._mean, self._above_since_s = -math.inf, math.inf
+
+    def __call__(self, score: float, time_s: float) -> bool:
+        """Whether the alarm is on with the next score, NaN where there is none."""
+        if not math.isnan(score):
+            self._recent.append((time_s, min(max(score, -MOST_LOG_ODDS), MOST_LOG_ODDS)))
+        while self._recent and self._recent[0][0] < time_s - self._rule.smooth_s + 1e-6:
+            self._recent.popleft()
+        if self._recent:
+            self._mean = sum(score for _, score in self._recent) / len(self._recent)
+        is_above = self._mean >= self._rule.threshold
+        self._above_since_s = min(self._above_since_s, time_s) if is_above else math.inf
+        if self._mean < self._rule.threshold - self._rule.hysteresis:
+            self._is_on = False
+        elif time_s - self._above_since_s >= self._rule.least_s - 1e-6:
+            self._is_on = True
+        return self._is_on

@@ -1,0 +1,82 @@
+"""Figures of the chapter on whole recordings: everybody's hour, what a budget of false alarms buys, and self-report."""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from wesadlib.evaluation.whole_recordings import WORDS
+from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, name_states, subplots
+
+_ALARM = "black"
+_PHASE_COLORS = {**STATE_COLORS, "task": STATE_COLORS["stress"], "anticipation": "#F3C9A5", "reading": "#DDDDDD"}
+_LINES = {"cold_start": "-", "running_cold": "--", "rest_calibrated": ":", "running_reference": "-."}
+
+
+def plot_hours(timelines: pd.DataFrame) -> Figure:
+    """A row a person: the probability of stress over the recording, its phases behind it, alarms above it.
+
+    `timelines` is ``subject time_s phase p_stress alarm``, NaN where no answer was given.
+    """
+    people = list(dict.fromkeys(timelines["subject"]))
+    figure, panels = subplots(len(people), height=0.42 * len(people) + 1.0, sharex=True, squeeze=False)
+    for axes, person in zip(panels[:, 0], people, strict=True):
+        part = timelines[timelines["subject"] == person]
+        minute, phase = part["time_s"].to_numpy() / 60, part["phase"].to_numpy()
+        edges = np.flatnonzero(np.append(True, phase[1:] != phase[:-1]))
+        for begin, end in zip(edges, np.append(edges[1:], len(phase) - 1), strict=True):
+            color = _PHASE_COLORS.get(phase[begin], "white")
+            axes.axvspan(minute[begin], minute[end], color=color, alpha=0.3, linewidth=0)
+        axes.plot(minute, part["p_stress"], color="black", linewidth=0.7)
+        axes.fill_between(minute, 1.08, 1.3, where=part["alarm"].to_numpy(bool), color=_ALARM, linewidth=0, step="post")
+        axes.plot(minute[part["p_stress"].isna()], np.full(part["p_stress"].isna().sum(), -0.1), "|", color=NEUTRAL)
+        axes.set(ylim=(-0.18, 1.34), yticks=[], xlim=(0, timelines["time_s"].max() / 60))
+        axes.set_ylabel(person, rotation=0, ha="right", va="center", fontsize=9)
+        bare_rows(axes)
+    panels[-1, 0].set_xlabel("time from the start, min")
+    name_states(figure, [name for name in ("baseline", "stress", "amusement", "meditation")])
+    return figure
+
+
+def plot_budgets(summary: pd.DataFrame) -> Figure:
+    """Median latency, and people detected, against false alarms an hour: a colour a model, a line a protocol.
+
+    `summary` is that of :func:`~wesadlib.evaluation.whole_recordings.summarise_alarms`; a point a budget.
+    """
+    figure, (left, right) = subplots(1, 2, height=3.6)
+    for (model, protocol), part in summary.groupby(["model", "protocol"], sort=False):
+        part = part.sort_values("false_alarms_per_h")
+        line = {"color": color_of(model), "linestyle": _LINES[protocol], "marker": "o", "markersize": 3}
+        left.plot(part["false_alarms_per_h"], part["latency_median_s"], **line)
+        right.plot(part["false_alarms_per_h"], part["detected"], **line)
+    left.set(ylabel="median latency, s", xlabel="false alarms an hour")
+    right.set(ylabel=f"people detected, of {summary['people'].max()}", xlabel="false alarms an hour")
+    right.set_ylim(0, summary["people"].max() + 0.5)
+    _name_lines(right, summary)
+    return figure
+
+
+def _name_lines(axes: Axes, summary: pd.DataFrame) -> None:
+    models, protocols = summary["model"].unique(), summary["protocol"].unique()
+    handles = [axes.plot([], [], color=color_of(name), label=name)[0] for name in models]
+    handles += [
+        axes.plot([], [], color=NEUTRAL, linestyle=_LINES[name], label=f"known: {WORDS[name]}")[0] for name in protocols
+    ]
+    axes.legend(handles=handles, fontsize=7, loc="lower right")
+
+
+def plot_reports(table: pd.DataFrame, report: str, label: str, marked: Sequence[str] = ()) -> Figure:
+    """Mean probability of stress against a self-report: a dot a person and condition, a person's dots joined."""
+    figure, axes = subplots(height=3.6)
+    for person, part in table.dropna(subset=[report]).groupby("subject", sort=False):
+        part = part.sort_values(report)
+        color, width = ("black", 1.4) if person in marked else (NEUTRAL, 0.4)
+        axes.plot(part[report], part["p_stress"], color=color, linewidth=width, alpha=0.7)
+        if person in marked:
+            axes.annotate(person, part[[report, "p_stress"]].iloc[-1], fontsize=8)
+        axes.scatter(part[report], part["p_stress"], color=[color_of(name) for name in part["state"]], s=22, zorder=3)
+    axes.set(xlabel=label, ylabel="mean probability of stress", ylim=(-0.02, 1.02))
+    name_states(figure, list(dict.fromkeys(table["state"])))
+    return figure

@@ -126,7 +126,7 @@ def test_readers_who_never_read_hold_little_and_not_for_good(tmp_path, old_bundl
         return sum(process.memory_info().rss for process in command.processes())
 
     with serving(tmp_path, old_bundle.folder) as command, ExitStack() as stack:
-        assert len(by_hand.exchange(command.port, question).body) > 2**20
+        assert len(by_hand.exchange(command.port, question).body) > 2**18
         before, waiting, peak = resident(), select.poll(), 0
         for _ in range(readers):
             connection = stack.enter_context(socket.socket())

@@ -225,14 +225,15 @@ def _baseline_score(reference: Reference) -> str:
     )
 
 
-def _controls(reference: Reference) -> str:
-    return findings.controls(reference, findings.cold_predictions(reference))
+def _causes(reference: Reference) -> str:
+    controls = findings.controls(reference, findings.cold_predictions(reference))
+    return f"{findings.shuffling(reference)} {controls}".strip()
 
 
 #: Chapter -> its findings on a reference, and the tables below them; nothing where the reference lacks them.
 INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Reference], Iterable[str]]]] = {
     "23_loso": ([_baseline_score, findings.published], _scores),
-    "24_audit": ([findings.shuffling, findings.shortcuts, _controls], _audit),
+    "24_audit": ([_causes, findings.shortcuts], _audit),
     "25_comparison": ([findings.winner, findings.rest], _comparison),
     "31_reliability": ([findings.abstention], _by_state),
     "34_whole_recording": ([_alarms_met], _alarms),

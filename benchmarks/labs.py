@@ -1,161 +1,175 @@
 """Train on some labs and test on another, and make the bundle that comes with the package.
 
-`--reference` writes ``outputs/reference/three-labs/summary.json``; `--bundle` writes ``wesadlib/bundles/open-wrist``
-with the scores of that file in its card, and learns from no recording of WESAD. Folders: WESAD_ROOT,
-STRESS_PREDICT_ROOT, HONGN_ROOT, the last two with ``phases.csv`` (person session phase group start_s end_s source)
-beside the recordings.
+`--reference` writes ``outputs/reference/three-labs`` from the three data sets at WESAD_ROOT, STRESS_PREDICT_ROOT and
+HONGN_ROOT, `--bundle` ``wesadlib/bundles/open-wrist`` from the last two, with the scores of that folder in its card.
 """
 
 import argparse
 import json
 import os
+import time
 from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
 
-from wesadlib.artefacts import write_json
-from wesadlib.bundle.open_wrist import save_open_wrist
-from wesadlib.data.sources import open_recording
+from wesadlib.artefacts import replacing, write_json
+from wesadlib.bundle.open_wrist import list_metrics, save_open_wrist
+from wesadlib.data import Cohort, join
+from wesadlib.data.hongn import read_self_report
+from wesadlib.data.sources import COHORTS
+from wesadlib.drift.labs import measure_distance
 from wesadlib.errors import InputError
-from wesadlib.evaluation.labs import (
-    PROTOCOLS,
-    choose_scored,
-    fit_labs,
-    label_phases,
-    score_people,
-    score_windows,
-    summarise_people,
-    tabulate_windows,
+from wesadlib.evaluation.comparators import BOOK, make_model
+from wesadlib.evaluation.lab_tables import (
+    hold_back,
+    measure_responses,
+    score_exercise,
+    score_protocols,
 )
+from wesadlib.evaluation.labs import STRESSORS, is_seated, tabulate_person
+from wesadlib.evaluation.transfer import (
+    PROTOCOLS,
+    fit_gate,
+    fit_labs,
+    leave_one_lab_out,
+    leave_people_out,
+    score_windows,
+    stressors_of,
+)
+from wesadlib.report.labs_block import write_labs_block
 
 ROOT = Path(__file__).resolve().parents[1]
-SUMMARY = ROOT / "outputs/reference/three-labs/summary.json"
+FOLDER = ROOT / "outputs/reference/three-labs"
 BUNDLE = ROOT / "wesadlib/bundles/open-wrist"
-#: Phases that teach stress and are scored: of hongn the one that raised self-reported stress.
-STRESSORS = {"wesad": ["stress"], "stress-predict": ["stroop", "interview"], "hongn": ["tmct"]}
-DIRECTIONS = (
-    ("wesad", "stress-predict"),
-    ("wesad", "hongn"),
-    ("stress-predict+hongn", "wesad"),
-    ("wesad+hongn", "stress-predict"),
-    ("wesad+stress-predict", "hongn"),
-)
-_GROUPS = {"baseline": "rest", "stress": "stress", "amusement": "other", "meditation": "other"}
-#: Trimmed from both ends of phases that the log gives to the minute, s; and from the start of hongn's second protocol.
-_LOG_S, _SETTLING_S = 60.0, 120.0
-_DUPLICATED_S = 99_090 / 64
+OPEN = ("stress-predict", "hongn")
+#: Design -> models that it is tried with; those of the book take a hundred times longer than the small ones.
+MODELS = {
+    "leave_one_lab_out": ("physiology", "sum", "coral", *BOOK),
+    "within_lab": ("physiology", "sum", "logistic", "mean"),
+    "all_labs": ("physiology", "logistic"),
+}
+#: Models that are tried without a threshold that follows the person, which takes six times as long.
+STILL = ("forest", "boosting")
+_WORKERS = min(2, os.cpu_count() or 1)
 
 
-def list_recordings(lab: str, root: Path) -> list[tuple[str, str, str, Path]]:
-    """``lab person session path`` of a lab's recordings."""
-    if lab == "wesad":
-        return [(lab, path.name, "", path) for path in sorted(root.iterdir()) if path.name.startswith("S")]
-    if lab == "stress-predict":
-        return [(lab, path.stem, "", path) for path in sorted((root / "Raw_data").iterdir())]
-    folder = root / "Wearable_Dataset"
-    return [
-        (lab, path.stem, session, path)
-        for session in ("STRESS", "AEROBIC", "ANAEROBIC")
-        for path in sorted((folder / session).iterdir())
-    ]
+def open_labs(labs: tuple[str, ...]) -> Cohort:
+    """The data sets of some labs, whose folders the environment names, as one cohort."""
+    cohorts = []
+    for lab in labs:
+        variable = f"{lab.replace('-', '_').upper()}_ROOT"
+        if not os.environ.get(variable):
+            raise InputError(f"{lab}: set {variable} to the data set's folder.")
+        cohorts.append(COHORTS[lab](os.environ[variable], ()))
+    return join(cohorts)
 
 
-def read_windows(job: tuple[str, str, str, Path]) -> pd.DataFrame | None:
-    """The windows of one recording with its phases; None, and a line, where it cannot be read."""
-    lab, name, session, path = job
-    person, _, part = name.partition("_")
+def read_windows(cohort: Cohort) -> pd.DataFrame:
+    """Windows of everybody; who cannot be read is told and left out."""
+    with ProcessPoolExecutor(_WORKERS, get_context("fork"), _share, (cohort,)) as pool:
+        tables = list(pool.map(_read, cohort.subjects))
+    return pd.concat([table for table in tables if table is not None], ignore_index=True)
+
+
+_SHARED: dict = {}
+
+
+def _share(value: Cohort | pd.DataFrame) -> None:
+    _SHARED["value"] = value
+
+
+def _read(subject: str) -> pd.DataFrame | None:
     try:
-        recording = open_recording(path)
-        if lab == "wesad":
-            phases = recording.labels.rename(columns={"state": "phase"})
-            phases = phases.assign(group=phases["phase"].map(_GROUPS)).dropna(subset="group")
-        else:
-            root = path.parents[1] if lab == "stress-predict" else path.parents[2]
-            phases = _read_phases(root / "phases.csv", person, session, part)
-        if (person, session) == ("S02", "STRESS"):
-            # The rest of the file repeats its beginning (the data set's data_constraints.txt).
-            recording = recording.between(0, _DUPLICATED_S)
-        table = label_phases(tabulate_windows(recording), phases)
+        return tabulate_person(_SHARED["value"], subject)
     except InputError as error:
-        print(f"left out: {error}")
+        print(f"left out: {error}", flush=True)
         return None
-    facts = {"lab": lab, "subject": f"{lab}/{person}", "session": f"{session}{part}"}
-    return table.assign(**facts)
 
 
-def _read_phases(path: Path, person: str, session: str, part: str) -> pd.DataFrame:
-    phases = pd.read_csv(path, keep_default_na=False)
-    phases = phases[(phases["person"] == person) & (phases["session"] == session)].copy()
-    if part:
-        # Each part begins with a phase `pre`.
-        phases = phases[(phases["phase"] == "pre").cumsum() == "ab".index(part) + 1]
-    logged = phases["source"].str.startswith("timelog")
-    phases.loc[logged, ["start_s", "end_s"]] += (_LOG_S, -_LOG_S)
-    if person.startswith("f"):
-        phases.loc[phases["phase"] == "baseline", "start_s"] += _SETTLING_S
-    return phases
+def run_job(job: tuple[str, str, str, str]) -> tuple[list[dict], pd.DataFrame, pd.DataFrame | None]:
+    """Rows and people of one design, training labs, tested lab and model; and of exercise the scored windows."""
+    design, train, test, name = job
+    table, labs = _SHARED["value"], train.split("+")
+    begun = time.perf_counter()
+    seated = table[is_seated(table) & table["lab"].isin(labs)]
+    if design == "leave_one_lab_out":
+        scored = _test(name, seated, table[table["lab"] == test], labs)
+    else:
+        folds = leave_people_out(seated)
+        scored = pd.concat([_test(name, taught, out, labs) for taught, out in folds])
+    facts = {"design": design, "train": train, "model": name}
+    rows, people = [], []
+    for lab in test.split("+"):
+        more = score_protocols(scored[scored["lab"] == lab], facts | {"test": lab})
+        rows += more[0]
+        people.append(more[1])
+    print(*job, f"{time.perf_counter() - begun:.0f} s", flush=True)
+    exercise = scored if name == "physiology" and (scored["role"] == "exercise").any() and "+" in train else None
+    return rows, pd.concat(people), exercise
 
 
-def read_labs(labs: list[str]) -> pd.DataFrame:
-    """Windows of labs, whose folders the environment names."""
-    roots = {lab: Path(os.environ.get(f"{lab.replace('-', '_').upper()}_ROOT", "")) for lab in labs}
-    for lab, root in roots.items():
-        if root == Path() or not root.is_dir():
-            raise SystemExit(f"{lab}: set {lab.replace('-', '_').upper()}_ROOT to the data set's folder.")
-    jobs = [job for lab, root in roots.items() for job in list_recordings(lab, root)]
-    with ProcessPoolExecutor(os.cpu_count()) as pool:
-        return pd.concat([table for table in pool.map(read_windows, jobs) if table is not None], ignore_index=True)
+def _test(name: str, taught: pd.DataFrame, out: pd.DataFrame, labs: list[str]) -> pd.DataFrame:
+    protocols = PROTOCOLS[:2] if name in STILL else PROTOCOLS
+    model = fit_labs(taught, stressors_of(labs), lambda: make_model(name, out), protocols)
+    return score_windows(model, out)
 
 
-def score_directions(table: pd.DataFrame) -> dict:
-    """``transfer``: a row a direction and protocol; ``exercise``: what is called stress, labs of rest having taught."""
-    seated = table[~table["session"].str.contains("AEROBIC")]
-    rows, exercise = [], {}
-    for source, target in DIRECTIONS:
-        labs = source.split("+")
-        model = fit_labs(seated[seated["lab"].isin(labs)], [phase for lab in labs for phase in STRESSORS[lab]])
-        scored = score_windows(model, seated[seated["lab"] == target])
-        tasks = {"stress": STRESSORS[target]} | {
-            phase: [phase] for phase in STRESSORS[target] if len(STRESSORS[target]) > 1
-        }
-        recovery = scored[scored["role"] == "recovery"]
-        for task, stressors in tasks.items():
-            for protocol in PROTOCOLS:
-                people = score_people(scored, protocol, stressors)
-                row = {"train": source, "test": target, "task": task, "model": "physiology", "protocol": protocol}
-                alarms = (recovery[protocol] > 0).groupby(recovery["subject"]).mean()
-                extra = {"without_rest": int((~scored.groupby("subject")["has_rest"].first()).sum())}
-                extra["recovery_called_stress"] = None if alarms.empty else float(alarms.mean())
-                row["n_windows"] = len(choose_scored(scored, stressors))
-                rows.append(row | summarise_people(people) | extra)
-        if target == "hongn" and len(labs) == 2:
-            moving = score_windows(model, table[table["lab"] == target])
-            moving = moving[moving["role"] == "exercise"]
-            called = (moving["running_reference"] > 0).groupby(moving["subject"]).mean()
-            # Nothing abstains for exertion.
-            exercise = {"called_stress": float(called.mean()), "abstained": 0.0, "abstained_at_home": 0.0}
-            exercise |= {"people": len(called), "n_windows": len(moving)}
-    return {"transfer": rows, "exercise": exercise}
+def list_jobs(table: pd.DataFrame) -> list[tuple[str, str, str, str]]:
+    """What :func:`run_job` is asked, the longest first."""
+    labs = list(dict.fromkeys(table["lab"]))
+    jobs = [("within_lab", lab, lab, name) for lab in labs for name in MODELS["within_lab"]]
+    jobs += [("all_labs", "+".join(labs), "+".join(labs), name) for name in MODELS["all_labs"]]
+    pairs = [(train, test) for train, test, *_ in leave_one_lab_out(table)]
+    jobs += [("leave_one_lab_out", *pair, name) for pair in pairs for name in MODELS["leave_one_lab_out"]]
+    slow = (*BOOK, "mean")
+    return sorted(jobs, key=lambda job: (job[3] not in slow, job[0] == "leave_one_lab_out"))
 
 
-def list_metrics(summary: dict) -> list[dict]:
-    """The rows of the card: each lab tested by a model of the two others, and exercise."""
-    names = {"cold_start": "cold_start", "own_rest": "rest_calibrated"}
-    rows = [
-        {
-            "task": f"{row['train']} to {row['test']}",
-            "protocol": names.get(row["protocol"], row["protocol"]),
-            "windows": "all",
-            **{name: row[name] for name in ("n_windows", "people", "accuracy", "accuracy_low", "accuracy_high")},
-            **{name: row[name] for name in ("balanced_accuracy", "roc_auc_within", "false_alarm_rate")},
-        }
-        for row in sorted(summary["transfer"], key=lambda row: row["test"] != "wesad")
-        if "+" in row["train"] and row["task"] == "stress"
+def run_jobs(table: pd.DataFrame) -> list:
+    """All designs, each model on each."""
+    with ProcessPoolExecutor(_WORKERS, get_context("fork"), _share, (table,)) as pool:
+        return list(pool.map(run_job, list_jobs(table)))
+
+
+def write_reference(table: pd.DataFrame, results: list) -> None:
+    """Write the folder, all of it or nothing, of windows that say what is exertion and of the jobs' results."""
+    rows, people, exercise = zip(*results, strict=True)
+    (scored,) = [one for one in exercise if one is not None]
+    people = pd.concat(people, ignore_index=True)
+    strange = [
+        measure_distance(train, out).assign(train=name, test=test)
+        for name, test, train, out in leave_one_lab_out(table[is_seated(table)])
     ]
-    exercise = {"task": "exercise, none of it stress", "protocol": "running_reference", "windows": "all"}
-    counts = {name: summary["exercise"][name] for name in ("n_windows", "people")}
-    return [*rows, exercise | counts | {"false_alarm_rate": summary["exercise"]["called_stress"]}]
+    people = people[people["protocol"].isin(("own_rest", "running_reference"))]
+    tables = {
+        "people": people.merge(pd.concat(strange), on=["subject", "train", "test"], how="left"),
+        "responses": measure_responses(table),
+        "self_report": read_self_report(os.environ["HONGN_ROOT"]),
+    }
+    transfer = [{**row, "design": row["design"]} for part in rows for row in part]
+    order = [(d, m) for d in MODELS for m in MODELS[d]]
+    transfer.sort(key=lambda row: order.index((row["design"], row["model"])))
+    summary = {"transfer": transfer, "exercise": score_exercise(scored, table[table["lab"] == "wesad"])}
+    summary |= {"windows": len(table), "people": table["subject"].nunique()}
+    with replacing(FOLDER) as partial:
+        partial.mkdir(parents=True)
+        write_json(partial / "summary.json", summary)
+        for name, values in tables.items():
+            values.to_csv(partial / f"{name}.csv", index=False, float_format="%.5g")
+        if (tried := FOLDER / "tried.csv").is_file():
+            (partial / "tried.csv").write_bytes(tried.read_bytes())
+
+
+def write_bundle(table: pd.DataFrame) -> None:
+    """Fit the open labs and write the bundle."""
+    table = table[table["lab"].isin(OPEN)].reset_index(drop=True)
+    seated = table[is_seated(table)].reset_index(drop=True)
+    stressors = stressors_of([lab for lab in STRESSORS if lab in OPEN])
+    metrics = list_metrics(json.loads((FOLDER / "summary.json").read_text(encoding="utf-8")))
+    model, gate = fit_labs(seated, stressors), fit_gate(table)
+    save_open_wrist(model, gate, seated, BUNDLE, stressors=stressors, metrics=metrics)
 
 
 def main() -> None:
@@ -163,18 +177,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("--bundle", action="store_true")
+    parser.add_argument("--windows", type=Path, help="a parquet file of windows: read where it is there, else written")
     asked = parser.parse_args()
+    if asked.windows and asked.windows.is_file():
+        table = pd.read_parquet(asked.windows)
+    else:
+        try:
+            table = read_windows(open_labs(tuple(STRESSORS) if asked.reference else OPEN))
+        except InputError as error:
+            raise SystemExit(str(error)) from None
+        if asked.windows:
+            table.to_parquet(asked.windows)
     if asked.reference:
-        table = read_labs(list(STRESSORS))
-        summary = score_directions(table)
-        write_json(SUMMARY, summary | {"windows": len(table), "people": table["subject"].nunique()})
+        table = hold_back(table)
+        write_reference(table, run_jobs(table))
+        write_labs_block(ROOT)
     if asked.bundle:
-        labs = ["stress-predict", "hongn"]
-        table = table[table["lab"].isin(labs)] if asked.reference else read_labs(labs)
-        table = table[~table["session"].str.contains("AEROBIC")].reset_index(drop=True)
-        stressors = [phase for lab in labs for phase in STRESSORS[lab]]
-        metrics = list_metrics(json.loads(SUMMARY.read_text(encoding="utf-8")))
-        save_open_wrist(fit_labs(table, stressors), table, BUNDLE, stressors=stressors, metrics=metrics)
+        write_bundle(table)
 
 
 if __name__ == "__main__":

@@ -95,7 +95,7 @@ def test_what_is_no_configuration_is_refused(tmp_path, content):
 def test_another_format_is_refused(copied):
     config = json.loads((copied / "config.json").read_text()) | {"format": 1}
     (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="bundle format 1, this wesadlib reads 3"):
+    with pytest.raises(InputError, match="bundle format 1, this wesadlib reads 4"):
         load_bundle(copied)
 
 

@@ -2,12 +2,19 @@
 
 import subprocess
 import sys
+from dataclasses import replace
 
 import minutes
 import numpy as np
+import pandas as pd
 import pytest
 
+from wesadlib.artefacts import file_digest
 from wesadlib.bundle import default_bundle, load_bundle, predict_recording, read_config
+from wesadlib.bundle.open_wrist import save_open_wrist
+from wesadlib.evaluation import transfer
+from wesadlib.evaluation.labs import label_phases, tabulate_windows
+from wesadlib.models.exertion import CHANNELS, FEATURES, ExertionGate
 
 
 @pytest.fixture(scope="module")
@@ -60,3 +67,69 @@ def test_over_a_recording_the_threshold_follows_the_person_and_never_looks_ahead
     known = answers.windows["p_stress"].dropna()
     running = bundle.config["running"]["rested"]
     assert known.iloc[0] == pytest.approx(1 / (1 + np.exp(running["threshold"] / running["temperature"])))
+
+
+def pedal(recording, start_s):
+    """The same with a hand that lies, and from then on shakes throughout, as made wrists do and cyclists'."""
+    signals = dict(recording.signals)
+    for name in CHANNELS:
+        values = signals[name].values - signals[name].values.mean()
+        values = 0.5 + np.where(np.arange(len(values)) / 32 >= start_s, 1.0, 0.1) * values
+        signals[name] = signals[name].copy(data=values.astype(np.float32))
+    return replace(recording, signals=signals)
+
+
+def test_it_abstains_from_a_wrist_that_pedals_and_says_why_and_without_acceleration_says_it_cannot(bundle):
+    recording = minutes.wrist_recording(seed=3)
+    still = predict_recording(bundle, pedal(recording, np.inf), 30.0).windows
+    assert not still["reasons"].str.contains("exertion").any()
+    answers = predict_recording(bundle, pedal(recording, 120.0), 30.0).windows
+    moving = answers["start_s"] >= 120
+    judged = moving & (answers["status"] != "rejected")
+    assert judged.any() and (answers.loc[judged, ["status", "reasons"]] == ["abstained", "exertion"]).all(axis=None)
+    assert not answers.loc[answers["start_s"] <= 60, "reasons"].str.contains("exertion").any()
+    blind = replace(recording, signals={name: recording.signals[name] for name in ("wrist_bvp", "wrist_eda")})
+    seen = predict_recording(bundle, blind, 30.0)
+    assert "exercise is not told from stress" in " ".join(seen.notes)
+    assert (seen.windows["status"] != "rejected").any()
+
+
+def test_bad_acceleration_costs_no_answer(bundle):
+    recording = minutes.wrist_recording(seed=3)
+    dead = {name: recording.signals[name] * np.float32("nan") for name in CHANNELS}
+    dead = {name: signal.assign_attrs(recording.signals[name].attrs) for name, signal in dead.items()}
+    answer = bundle.predict_window(*bundle.cut(replace(recording, signals={**recording.signals, **dead}), 30.0))
+    assert answer.status == "ok" and "exertion" not in answer.reasons
+    assert any(reason.startswith("wrist_acc_x") for reason in answer.reasons)
+
+
+def test_a_heart_rate_that_cannot_be_read_is_that_of_shortly_before(bundle):
+    follower = bundle.follow(None)
+    (window,) = bundle.classify([bundle.cut(minutes.wrist_recording(seed=3), 30.0)])
+    heart = bundle.feature_names.index("wrist_bvp_heart_rate")
+    blind = window._replace(features=np.where(np.arange(len(window.features)) == heart, np.nan, window.features))
+    first = follower(window, 0.0)
+    assert follower(blind, 120.0).score == pytest.approx(first.score, abs=1e-6)
+    even = window.answer.model_copy(update={"probabilities": {"baseline": 0.5, "stress": 0.5}})
+    assert follower(blind._replace(answer=even), 130.0).score == 0
+
+
+def test_it_is_made_again_byte_for_byte(tmp_path):
+    phases = pd.DataFrame(
+        [("first", "rest", 0, 200), ("tmct", "stress", 200, 400)], columns=["phase", "group", "start_s", "end_s"]
+    )
+    tables = []
+    for seed in range(3):
+        table = label_phases(tabulate_windows(minutes.wrist_recording(seed, 400.0)), phases)
+        # The first minutes are nobody's own here, so that there is rest to learn from.
+        table.loc[(table["role"] == "own_rest") & (table["start_s"] >= 60), "role"] = "baseline"
+        tables.append(table.assign(subject=f"hongn/S{seed}", lab="hongn", session=""))
+    table = pd.concat(tables, ignore_index=True)
+    movement = np.random.default_rng(0).normal(0, 1, (400, len(FEATURES)))
+    gate = ExertionGate(1.0).fit(movement, movement[:, 0] > 0)
+    folders = []
+    for name in "ab":
+        model = transfer.fit_labs(table, ["tmct"])
+        folders.append(save_open_wrist(model, gate, table, tmp_path / name, stressors=["tmct"], metrics=[]))
+    assert file_digest(folders[0]) == file_digest(folders[1])
+    assert load_bundle(folders[0]).gate.threshold == 1.0

@@ -1,4 +1,4 @@
-"""People of several labs: what a window is good for, a threshold that follows the person, scores by person."""
+"""People of several labs: what a window is good for, who learns and who is tested, scores by person, exercise."""
 
 import numpy as np
 import pandas as pd
@@ -7,8 +7,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation import labs
-from wesadlib.evaluation.running import budget_threshold, running_reference
+from wesadlib.evaluation import lab_tables, labs, transfer
+from wesadlib.evaluation.comparators import make_model
+from wesadlib.evaluation.lab_tables import hold_back, measure_responses, score_exercise, score_protocols
+from wesadlib.evaluation.running import budget_threshold, carry_forward, running_reference
+from wesadlib.models.exertion import FEATURES, ExertionGate, fit_threshold
 from wesadlib.models.physiology import ENDINGS
 
 PHASES = pd.DataFrame(
@@ -24,7 +27,22 @@ def person(name: str, *, response: float = 3.0, phases: pd.DataFrame = PHASES, s
     level, rise = generator.normal(0, 10, len(ENDINGS)), response * (table["role"] == "stress").to_numpy()[:, None]
     values = level + generator.normal(0, 1, (len(table), len(ENDINGS))) + rise
     names = [f"wrist_{'bvp' if ending == 'heart_rate' else 'eda'}_{ending}" for ending in ENDINGS]
-    return table.assign(**dict(zip(names, values.T, strict=True)), subject=name, session="", accepted=True)
+    table = table.assign(**dict(zip(names, values.T, strict=True)), subject=name, session="", accepted=True)
+    moving = (table["role"] == "exercise").to_numpy()[:, None]
+    movement = generator.normal(0, 1, (len(table), len(FEATURES))) + 8 * moving
+    return table.assign(**dict(zip(FEATURES, movement.T, strict=True)), lab=name.partition("/")[0])
+
+
+CYCLING = pd.DataFrame([("ride", "exercise", 200, 1900)], columns=["phase", "group", "start_s", "end_s"])
+
+
+def rider(name: str, seed: int) -> pd.DataFrame:
+    """Sitting, and two rides that move heart and skin as stress does."""
+    ride = person(name, phases=CYCLING, seed=seed + 1)
+    for reading in [column for column in ride if column.startswith(("wrist_bvp", "wrist_eda"))]:
+        ride[reading] += 3.0 * (ride["role"] == "exercise")
+    rides = [ride.assign(session=session) for session in ("AEROBIC", "ANAEROBIC")]
+    return pd.concat([person(name, seed=seed), *rides], ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +89,9 @@ def test_a_quantile_by_hand():
 
 
 def test_strangers_with_levels_of_their_own_are_told_by_their_rest_and_not_without(people):
-    model = labs.fit_labs(people)
-    scored = labs.score_windows(model, pd.concat([person(f"b/S{k}", seed=1) for k in range(6)]))
-    balanced = {name: labs.score_people(scored, name)["balanced_accuracy"].mean() for name in labs.PROTOCOLS}
+    model = transfer.fit_labs(people)
+    scored = transfer.score_windows(model, pd.concat([person(f"b/S{k}", seed=1) for k in range(6)]))
+    balanced = {name: labs.score_people(scored, name)["balanced_accuracy"].mean() for name in transfer.PROTOCOLS}
     assert balanced["own_rest"] > 0.95
     assert balanced["running_reference"] > 0.9
     assert balanced["cold_start"] < 0.8
@@ -81,8 +99,8 @@ def test_strangers_with_levels_of_their_own_are_told_by_their_rest_and_not_witho
 
 
 def test_who_has_no_rest_is_scored_cold_and_counted(people):
-    model = labs.fit_labs(people)
-    scored = labs.score_windows(model, pd.concat([person("b/S1"), person("b/S2", phases=PHASES[1:])]))
+    model = transfer.fit_labs(people)
+    scored = transfer.score_windows(model, pd.concat([person("b/S1"), person("b/S2", phases=PHASES[1:])]))
     has_rest = scored.groupby("subject")["has_rest"].first()
     assert has_rest.to_dict() == {"b/S1": True, "b/S2": False}
     odds = scored["own_rest"] * model.temperature["own_rest"]
@@ -104,4 +122,102 @@ def test_people_count_alike_and_one_without_both_states_not_at_all():
     with pytest.raises(InputError, match="nobody has windows of both"):
         labs.summarise_people(table[:0])
     with pytest.raises(InputError, match="1 person to learn from"):
-        labs.fit_labs(person("a"))
+        transfer.fit_labs(person("a"))
+
+
+def test_every_lab_is_left_out_by_the_others_and_nobody_is_tested_by_a_model_that_saw_them():
+    table = pd.concat([person(f"{lab}/S{k}") for lab in "abc" for k in range(4)], ignore_index=True)
+    pairs = []
+    for train, test, taught, out in transfer.leave_one_lab_out(table):
+        pairs.append((train, test))
+        assert set(taught["lab"]) == set(train.split("+")) and set(out["lab"]) == {test}
+    assert len(pairs) == 9 and ("a+b", "c") in pairs
+    left = []
+    for taught, out in transfer.leave_people_out(table):
+        assert not set(taught["subject"]) & set(out["subject"])
+        assert set(taught["lab"]) == set("abc")
+        left += list(out["subject"].unique())
+    assert sorted(left) == sorted(table["subject"].unique())
+
+
+def test_labs_that_cannot_be_left_out_are_refused():
+    with pytest.raises(InputError, match="windows of 1 lab; leaving one out takes two"):
+        list(transfer.leave_one_lab_out(person("a/S1")))
+    with pytest.raises(InputError, match="b: fewer than three people"):
+        list(transfer.leave_people_out(pd.concat([person(f"a/S{k}") for k in range(3)] + [person("b/S1")])))
+
+
+def test_a_heart_rate_is_carried_over_two_minutes_of_one_session_and_no_further():
+    start_s = 10.0 * np.arange(20)
+    rate = np.where(start_s == 30, 70.0, np.nan)
+    carried = carry_forward(rate, start_s)
+    assert np.isnan(carried[:3]).all() and (carried[3:16] == 70).all() and np.isnan(carried[16:]).all()
+    table = person("a")
+    table.loc[1:, "wrist_bvp_heart_rate"] = np.nan
+    table.loc[table.index > 5, "session"] = "next"
+    assert transfer.carry_heart(table)["wrist_bvp_heart_rate"].notna().sum() == 6
+
+
+@pytest.mark.parametrize("name", ["sum", "coral", "logistic"])
+def test_what_the_small_model_is_held_against_tells_made_people(people, name):
+    out = pd.concat([person(f"b/S{k}", seed=1) for k in range(4)], ignore_index=True)
+    still = transfer.PROTOCOLS[:2]
+    scored = transfer.score_windows(transfer.fit_labs(people, None, lambda: make_model(name, out), still), out)
+    assert labs.score_people(scored, "own_rest")["balanced_accuracy"].mean() > 0.85
+    assert "running_reference" not in scored
+
+
+def test_exercise_is_held_back_in_people_and_kinds_that_the_gate_has_not_seen_and_stress_is_not(monkeypatch):
+    for module in (transfer, lab_tables):
+        monkeypatch.setattr(module, "FOLDS", 2)
+    riders = [rider(f"hongn/S{k}", seed=k) for k in range(4)]
+    home = [person(f"wesad/S{k}", seed=9) for k in range(3)]
+    table = hold_back(pd.concat([*riders, *home], ignore_index=True))
+    model = transfer.fit_labs(table[table["lab"] == "wesad"], ["task"])
+    shares = score_exercise(
+        transfer.score_windows(model, table[table["lab"] == "hongn"]), table[table["lab"] == "wesad"]
+    )
+    assert shares["called_stress_without_gate"] > 0.2
+    assert shares["called_stress"] < 0.02 and shares["called_stress_other_kind"] < 0.02
+    assert shares["abstained_at_home"] < 0.05 and shares["abstained"] > 0.95
+    assert labs.is_seated(table).groupby(table["session"]).mean().to_dict() == {"": 1, "AEROBIC": 0, "ANAEROBIC": 0}
+
+
+def test_both_ways_of_counting_what_is_not_answered(people, monkeypatch):
+    monkeypatch.setitem(labs.STRESSORS, "a", ("task",))
+    scored = transfer.score_windows(transfer.fit_labs(people), people).assign(exertion=False)
+    stress = scored["role"] == "stress"
+    scored.loc[stress, "exertion"] = True
+    scored["own_rest"] = np.where(stress, 5.0, -5.0)
+    rows, table = score_protocols(scored, {"train": "a", "test": "a", "model": "physiology"})
+    (row,) = [row for row in rows if (row["task"], row["protocol"]) == ("stress", "own_rest")]
+    assert row["accuracy"] == row["accuracy_answered"] == 1
+    assert row["accuracy_abstained_as_rest"] == pytest.approx(row["answered"]) and row["answered"] < 0.7
+    assert len(table) == len(transfer.PROTOCOLS) * 8
+
+
+def test_responses_are_in_spreads_of_rest(people):
+    table = measure_responses(people).set_index(["phase", "reading"])
+    assert table.loc["task", "response"].between(2, 4).all() and (table.loc["task", "rising"] == 1).all()
+    assert (table["people"] == 8).all()
+
+
+def test_the_gate_is_the_same_from_its_file_and_says_nothing_where_movement_was_not_read(tmp_path):
+    generator = np.random.default_rng(0)
+    exercise = np.arange(600) % 2 == 0
+    movement = generator.normal(0, 1, (600, len(FEATURES))) + 2 * exercise[:, None]
+    gate = ExertionGate(0.5).fit(movement, exercise)
+    assert (gate.holds_back(movement) == exercise).mean() > 0.95
+    gate.save(tmp_path / "exertion.json")
+    again = ExertionGate.load(tmp_path / "exertion.json")
+    assert np.array_equal(again.score(movement), gate.score(movement)) and again.threshold == 0.5
+    movement[3, 2] = np.nan
+    assert not again.holds_back(movement)[3]
+    text = (tmp_path / "exertion.json").read_text()
+    for broken in (text.replace("jerk", "jump"), text.replace('"left":[1,', '"left":[0,'), text[:-40], "{}"):
+        (tmp_path / "exertion.json").write_text(broken)
+        with pytest.raises(InputError, match="not a saved gate"):
+            ExertionGate.load(tmp_path / "exertion.json")
+    with pytest.raises(InputError, match="one is missing"):
+        ExertionGate().fit(movement, exercise | True)
+    assert (np.arange(1000.0) > fit_threshold(np.arange(1000.0))).mean() == pytest.approx(0.005, abs=1e-3)

@@ -57,6 +57,19 @@ def test_a_missing_feature_says_nothing(rested):
     assert np.array_equal(rested.predict_proba(None, present, rest), rested.predict_proba(None, missing, rest))
 
 
+def test_without_a_heart_rate_the_skin_answers_by_weights_of_its_own(rested):
+    examples, rest = people(seed=1)
+    blind = examples.feature.copy()
+    blind[:, 0] = np.nan
+    values = rested.rest_values(None, rest.feature)
+    assert rested.skin_weight_[0, 0] == 0
+    assert rested.skin_weight_[0, 1:].sum() > rested.weight_[0, 1:].sum()
+    values = np.repeat(values[None], len(blind), axis=0)
+    loud = blind.copy()
+    loud[:, 1] += 1
+    assert (rested.predict_proba(None, loud, values)[:, 1] > rested.predict_proba(None, blind, values)[:, 1]).all()
+
+
 def test_what_is_saved_is_the_same_again_and_needs_no_pickle(rested, tmp_path):
     examples, rest = people(seed=2)
     rested.save(tmp_path)

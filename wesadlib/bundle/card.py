@@ -29,7 +29,10 @@ REST = (
     "\n\nA second model of the same kind answers where the person's rest is known; it was trained with the first "
     "{minutes:g} minutes of everybody's {state} beside the windows to be told apart."
 )
-
+GATE = (
+    "\n\nFrom a window in which the wrist moves as in exercise it abstains, with the reason `exertion`. Without "
+    "acceleration it cannot."
+)
 
 _STANDING = (
     "It was trained on one laboratory protocol, in which stress was a speech and mental arithmetic, spoken and "
@@ -37,7 +40,8 @@ _STANDING = (
 )
 _SEATED = (
     "It was trained on two laboratory protocols, in which seated people named colours, were interviewed or calculated "
-    "against the clock; whatever else drives heart and skin, such as exercise or heat, it takes for stress."
+    "against the clock; whatever else drives heart and skin, such as heat, or exercise that "
+    "is not seen in movement, it takes for stress."
 )
 #: Whether people are simulated, whether they are credited above -> what they are called.
 _PEOPLE = {
@@ -71,7 +75,7 @@ def model_card(config: Mapping[str, Any]) -> str:
         if data["simulated"]
         else config["credit"] or "Trained and scored on real recordings, made in one laboratory.",
         "states": ", ".join(config["states"]),
-        "rest": REST.format(**config["rest"]) if config["rest"] else "",
+        "rest": (REST.format(**config["rest"]) if config["rest"] else "") + (GATE if config["exertion"] else ""),
         "channels": _table(["channel", "unit", "trained at, Hz"], channels),
         "stress": _SEATED if config["credit"] else _STANDING,
         "people": f"{data['subjects']} {_PEOPLE[bool(data['simulated']), bool(config['credit'])]}",

@@ -2,7 +2,8 @@
 
 It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``calibrated/`` (the same of a model that
 uses a person's rest, where there is one), ``reference.csv`` (what drift is measured against), ``example.msgpack``
-(some minutes of a person who does not exist) and ``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the
+(some minutes of a person who does not exist), ``exertion.json`` (what tells exercise, where it is told) and
+``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the
 SHA-256 of the configuration itself is the model's version.
 """
 
@@ -22,11 +23,14 @@ from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
 from wesadlib.evaluation.alarm import Rule
 from wesadlib.models import Model
+from wesadlib.models.exertion import ExertionGate
 from wesadlib.params import Params
 from wesadlib.quality import read_thresholds
 
 #: Layout of the folder and of ``config.json``; raised when an older reader could misread a newer bundle.
-FORMAT = 3
+FORMAT = 4
+#: File of a bundle whose answers abstain from exercise.
+GATE_FILE = "exertion.json"
 
 
 def save_bundle(
@@ -42,6 +46,7 @@ def save_bundle(
     temperature: Mapping[str, Mapping[str, float]] | None = None,
     running: Mapping[str, Any] | None = None,
     alarm: Mapping[str, Rule] | None = None,
+    gate: ExertionGate | None = None,
     credit: str = "",
 ) -> Path:
     """Write a bundle, whole or not at all.
@@ -69,10 +74,12 @@ def save_bundle(
         :func:`~wesadlib.evaluation.selection.final_temperatures` gives them: answers are given with these.
     running : mapping, optional
         Of a model whose threshold follows the person over a recording: ``quantile smooth_s`` of
-        :func:`~wesadlib.evaluation.running.running_reference`, and ``cold`` and ``rested``, each a ``threshold`` and a
-        ``temperature`` of log odds.
+        :func:`~wesadlib.evaluation.running.running_reference`, ``carry_s``, for how long a heart rate stands for one
+        that cannot be read, and ``cold`` and ``rested``, each a ``threshold`` and a ``temperature`` of log odds.
     alarm : mapping of str to Rule, optional
         ``cold`` and ``rested`` -> when log odds of the second of two states over a recording become an alarm.
+    gate : ExertionGate, optional
+        What abstains from windows of exercise; `windows` then have the channels of acceleration.
     credit : str
         Whose recordings the model learnt from, and their licence, for the card; default: those of WESAD.
 
@@ -90,6 +97,8 @@ def save_bundle(
             (partial / "calibrated").mkdir()
             calibrated.save(partial / "calibrated")
         (partial / EXAMPLE_FILE).write_bytes(make_example(names, float(windows.attrs["window_s"])))
+        if gate is not None:
+            gate.save(partial / GATE_FILE)
         if drift_reference is not None:
             drift_reference.to_csv(partial / "reference.csv", index=False)
         config = _describe(model, windows, params) | {
@@ -98,6 +107,7 @@ def save_bundle(
             "running": None if running is None else dict(running),
             **({} if alarm is None else {"alarm": {kind: rule._asdict() for kind, rule in alarm.items()}}),
             "credit": credit,
+            "exertion": None if gate is None else {"threshold": gate.threshold},
             "rest": None if calibrated is None else {"state": "baseline", "minutes": params.rest_minutes},
         }
         if temperature:

@@ -12,6 +12,8 @@ from wesadlib.artefacts import digest
 from wesadlib.bundle.folder import save_bundle
 from wesadlib.drift import make_reference
 from wesadlib.evaluation import labs, running
+from wesadlib.evaluation.transfer import LabModel
+from wesadlib.models import exertion
 from wesadlib.params import Params
 
 CREDIT = (
@@ -20,8 +22,11 @@ CREDIT = (
     "stress and structured exercise sessions* (Hongn et al., Scientific Data 2025, s41597-025-04845-9; made available "
     "under the Open Data Commons Attribution License, ODC-By 1.0, https://opendatacommons.org/licenses/by/1-0/). "
     "Nothing of WESAD, and nothing fitted on it, is in it. The scores below are of models that were trained without "
-    "the lab that they are tested on. **Exercise is often taken for stress**: see its row."
+    "the lab that they are tested on. **Exercise drives heart and skin as stress does**: a gate on movement abstains "
+    "from it, and the last rows say what passes and what the gate costs where nobody exercises."
 )
+#: Channels of the bundle: those that the model reads, and those of the gate.
+CHANNELS = (*labs.CHANNELS, *exertion.CHANNELS)
 # The common rate of windows, which a model of features hardly notices, Hz.
 _RATE_HZ = 35.0
 # The reference is read by person: windows so far apart describe one well enough, s.
@@ -30,7 +35,8 @@ _REFERENCE_DIGITS = 4
 
 
 def save_open_wrist(
-    model: labs.LabModel,
+    model: LabModel,
+    gate: exertion.ExertionGate,
     table: pd.DataFrame,
     folder: str | Path,
     *,
@@ -43,6 +49,8 @@ def save_open_wrist(
     ----------
     model : LabModel
         Fitted on `table`.
+    gate : ExertionGate
+        Fitted on the same people.
     table : DataFrame
         Windows of the people it learnt from.
     folder : path
@@ -65,7 +73,8 @@ def save_open_wrist(
         drift_reference=reference,
         credit=CREDIT,
         alarm={"cold": model.alarm["running_cold"], "rested": model.alarm["running_reference"]},
-        running={"quantile": running.QUANTILE, "smooth_s": running.SMOOTH_S}
+        gate=gate,
+        running={"quantile": running.QUANTILE, "smooth_s": running.SMOOTH_S, "carry_s": running.CARRY_S}
         | {
             kind: {"threshold": round(model.threshold[name], 4), "temperature": model.temperature[name]}
             for kind, name in (("cold", "running_cold"), ("rested", "running_reference"))
@@ -79,7 +88,7 @@ def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
     facts = {"subject": table["subject"], "label": table["role"], "start_s": table["start_s"]}
     return xr.Dataset(
         {"feature": (("window", "feature_name"), values)},
-        {"feature_name": names, "channel": list(labs.CHANNELS)}
+        {"feature_name": names, "channel": list(CHANNELS)}
         | {name: ("window", column.to_numpy()) for name, column in facts.items()},
         {
             "device": "wrist",
@@ -91,3 +100,31 @@ def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
             ),
         },
     )
+
+
+def list_metrics(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The rows of the card from ``three-labs/summary.json``: each lab by a model of the two others, and exercise."""
+    names = {"cold_start": "cold_start", "own_rest": "rest_calibrated"}
+    shown = [
+        row for row in summary["transfer"] if row["design"] == "leave_one_lab_out" and row["model"] == "physiology"
+    ]
+    rows = [
+        {
+            "task": f"{row['train']} to {row['test']}",
+            "protocol": names.get(row["protocol"], row["protocol"]),
+            "windows": "all",
+            **{name: row[name] for name in ("n_windows", "people", "accuracy", "accuracy_low", "accuracy_high")},
+            **{name: row[name] for name in ("balanced_accuracy", "roc_auc_within", "false_alarm_rate")},
+        }
+        for row in sorted(shown, key=lambda row: row["test"] != "wesad")
+        if "+" in row["train"] and row["task"] == "stress"
+    ]
+    exercise = summary["exercise"]
+    facts = {"task": "exercise, none of it stress", "protocol": "running_reference", "windows": "accepted"}
+    counts = {name: exercise[name] for name in ("n_windows", "people")}
+    cost = {"task": "taken for exercise in wesad, where there is none", "protocol": "running_reference"}
+    return [
+        *rows,
+        facts | counts | {"coverage": 1 - exercise["abstained"], "false_alarm_rate": exercise["called_stress"]},
+        cost | {"windows": "accepted", "coverage": 1 - exercise["abstained_at_home"]},
+    ]

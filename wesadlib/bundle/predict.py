@@ -11,16 +11,18 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from wesadlib.bundle.answer import Answer, Result, make_answer
+from wesadlib.bundle.answer import Answer, Follower, Result, make_answer
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
-from wesadlib.bundle.folder import read_config
+from wesadlib.bundle.folder import GATE_FILE, read_config
 from wesadlib.data import Recording
+from wesadlib.data.devices import sensor_of
 from wesadlib.errors import InputError
 from wesadlib.features import feature_values
-from wesadlib.models import Model
+from wesadlib.models import Model, exertion
 from wesadlib.models import load as load_model
 from wesadlib.models.base import positions
 from wesadlib.models.calibration import Calibrated
+from wesadlib.models.exertion import ExertionGate
 from wesadlib.quality import Assessment, assess_arrays, signal_of
 from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
 from wesadlib.signals.resample import form_problem
@@ -46,12 +48,15 @@ class Bundle:
         The fitted model.
     calibrated : Model or None
         The same, fitted with people's rest: it answers where a person's is known.
+    gate : ExertionGate or None
+        What abstains from windows of exercise.
     """
 
     folder: Path
     config: dict[str, Any]
     model: Model
     calibrated: Model | None = None
+    gate: ExertionGate | None = None
 
     @property
     def version(self) -> str:
@@ -82,7 +87,14 @@ class Bundle:
     @property
     def spare(self) -> tuple[str, ...]:
         """Channels that the model can do without, for a window in which they are bad; a model of signals has none."""
-        return tuple(name for name in self.config["channels"] if signal_of(name) in SPARE and not self.model.channels_)
+        if self.model.channels_:
+            return ()
+        unread = () if self._reads_acceleration else exertion.CHANNELS
+        return tuple(name for name in self.config["channels"] if signal_of(name) in SPARE or name in unread)
+
+    @property
+    def _reads_acceleration(self) -> bool:
+        return any("_acc_" in name for name in self.model.feature_names_)
 
     @cached_property
     def _feature_columns(self) -> list[int]:
@@ -157,6 +169,23 @@ class Bundle:
             for k, result in zip(usable, self._answer(harmonised, [rests[k] for k in usable]), strict=True):
                 results[k] = result
         return results
+
+    def follow(self, rest: np.ndarray | None, scores: Sequence[float] = (), start_s: Sequence[float] = ()) -> Follower:
+        """What sees one person's results, in the order of time, against the person's own so far.
+
+        Parameters
+        ----------
+        rest : ndarray (value,) or None
+            The person's rest, where it is known.
+        scores, start_s : sequences of float, (window,)
+            Of windows before, to go on after them: :attr:`Result.score`, NaN where there is none, and when each began.
+        """
+
+        def classify(features: np.ndarray) -> np.ndarray:
+            return self._predict_proba(np.empty((1, 0, 0), np.float32), features[None], [rest])[0]
+
+        heart = [at for at, name in enumerate(self.feature_names) if name.endswith("_heart_rate")]
+        return Follower(self.config, rest is not None, scores, start_s, classify=classify, heart=heart)
 
     def rest_values(self, windows: Sequence[Channels]) -> np.ndarray:
         """A person's rest as a value: means over the windows, from which no window can be read back.
@@ -242,22 +271,28 @@ class Bundle:
         values, names = feature_values(passed)
         for name in self.spare:
             bad = quality.quality[quality.verdict, windows.channels.index(name)] < 0.5
-            values[np.ix_(bad, [feature.startswith(f"{name}_") for feature in names])] = np.nan
+            values[np.ix_(bad, [feature.startswith(f"{sensor_of(name)}_") for feature in names])] = np.nan
         return quality, passed, values
 
     def _answer(self, windows: Windows, rests: Sequence[np.ndarray | None]) -> list[Result]:
         """Results of windows at the common rate: quality, features and probabilities of those that pass, words."""
         quality, passed, values = self._read(windows)
         good = np.flatnonzero(quality.verdict)
+        moving = np.zeros(len(windows), bool)
         features: list[np.ndarray | None] = [None] * len(windows)
         probabilities = list(features)
         if len(good):
             probability = self._predict_proba(passed.signal, values, [rests[k] for k in good])
+            if self.gate:
+                columns = positions(exertion.FEATURES, self.feature_names, "feature")
+                moving[good] = self.gate.holds_back(values[:, columns])
             for k, *row in zip(good, values, probability, strict=True):
                 features[k], probabilities[k] = row
         return [
-            Result(make_answer(self.config, *parts, rest is not None), row)
-            for *parts, rest, row in zip(quality.quality, quality.reasons, probabilities, rests, features, strict=True)
+            Result(make_answer(self.config, *parts, rest is not None, bool(moves)), row)
+            for *parts, rest, moves, row in zip(
+                quality.quality, quality.reasons, probabilities, rests, moving, features, strict=True
+            )
         ]
 
     def _predict_proba(self, signal: np.ndarray, values: np.ndarray, rests: Sequence[np.ndarray | None]) -> np.ndarray:
@@ -274,8 +309,9 @@ def load_bundle(folder: str | Path) -> Bundle:
     """Check a bundle's digests and load it."""
     config = read_config(folder)
     folder = Path(folder).resolve()
+    gate = ExertionGate.load(folder / GATE_FILE) if config["exertion"] else None
     calibrated = _load(folder / "calibrated", config, "rest_calibrated") if config["rest"] else None
-    bundle = Bundle(folder, config, _load(folder / "model", config, "cold_start"), calibrated)
+    bundle = Bundle(folder, config, _load(folder / "model", config, "cold_start"), calibrated, gate)
     # What cannot be computed here is said now, not when somebody asks.
     _ = bundle._feature_columns
     return bundle

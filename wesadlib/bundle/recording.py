@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wesadlib.bundle.answer import Answer, Follower, Result
+from wesadlib.bundle.answer import Answer, Result
 from wesadlib.bundle.because import describe_movers
 from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
 from wesadlib.data.devices import sensor_of
 from wesadlib.errors import InputError
 from wesadlib.features import describe_features
+from wesadlib.models import exertion
 from wesadlib.quality.recordings import (
     MOST_UNWORN,
     list_starts,
@@ -37,7 +38,7 @@ class RecordingAnswers:
     windows : DataFrame
         A row a window: ``start_s end_s status`` (answered, abstained or rejected), ``state`` (empty unless answered),
         ``p_<state>``, ``confidence`` (NaN where rejected), ``reasons`` (why rejected, worst first, or what the answer
-        did without).
+        did without, or ``exertion``).
     features : DataFrame
         A row a window that was classified: ``start_s`` and a column a feature.
     rest : dict or None
@@ -93,10 +94,12 @@ def predict_recording(
     """
     if not step_s > 0:
         raise InputError(f"the step is {step_s:g} s; it has to be above 0.")
-    bundle = fit_to_recording(bundle, recording)
+    has_gate, bundle = bundle.gate is not None, fit_to_recording(bundle, recording)
     recording = of_device(recording, bundle.config["device"])
     wear = assess_wear(recording)
     notes = _note_units(bundle, recording)
+    if has_gate and not bundle.gate:
+        notes += ("there is no acceleration in g, so exercise is not told from stress",)
     recording = to_known_scale(recording)
     values, facts = (None, None) if rest is None else _read_person_at_rest(bundle, recording, wear, rest)
     starts = list_starts(recording, list(bundle.config["channels"]), bundle.config["window_s"], step_s)
@@ -114,7 +117,7 @@ def predict_recording(
         results |= zip(batch.tolist(), bundle.classify(cuts, [values] * len(cuts)), strict=True)
         if progress:
             progress(first + len(batch), len(judged))
-    follower = Follower(bundle.config, rested=rest is not None)
+    follower = bundle.follow(values)
     results = {k: follower(result, starts[k]) for k, result in sorted(results.items())}
     rows = [_row(results.get(k), bundle.config["states"]) for k in range(len(starts))]
     windows = pd.DataFrame(rows)
@@ -151,13 +154,13 @@ def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame
 def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:
     """The bundle with the channels that its model reads, all of which the recording has in a unit that suits."""
     channels, model = bundle.config["channels"], bundle.model
-    needed = [name for name in channels if model.channels_ or _features_of(bundle, name)]
-    if absent := [name for name in needed if name not in recording.signals]:
+    read = [name for name in channels if model.channels_ or _features_of(bundle, name)]
+    if absent := [name for name in read if name not in recording.signals]:
         raise InputError(
             f"{recording.subject}: the recording has no {', '.join(absent)}, which the model `{model.name}` of "
             f"{bundle.folder} reads; it was trained on the {bundle.config['device']} and needs such a device."
         )
-    for name in needed:
+    for name in read:
         unit, known = recording.signals[name].attrs["units"], channels[name]["units"]
         if unit != known and (reason := _depends_on_unit(bundle, name)):
             raise InputError(
@@ -165,9 +168,16 @@ def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:
                 f"`{model.name}` of {bundle.folder} knows it in {known} and reads {reason}; it was trained on another "
                 "device, and has no answer here."
             )
+    gate = bundle.gate if _shows_movement(recording) else None
+    needed = [name for name in channels if name in read or (gate and name in exertion.CHANNELS)]
     if len(needed) == len(channels):
         return bundle
-    return replace(bundle, config={**bundle.config, "channels": {name: channels[name] for name in needed}})
+    return replace(bundle, gate=gate, config={**bundle.config, "channels": {name: channels[name] for name in needed}})
+
+
+def _shows_movement(recording: Recording) -> bool:
+    signals = [recording.signals.get(name) for name in exertion.CHANNELS]
+    return all(signal is not None and signal.attrs["units"] == "g" for signal in signals)
 
 
 def _features_of(bundle: Bundle, channel: str) -> list[str]:

@@ -14,6 +14,7 @@ import pandas as pd
 
 from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
 from wesadlib.data.recording import Cohort, Recording, make_signals
+from wesadlib.errors import InputError
 
 SESSIONS = ("STRESS", "AEROBIC", "ANAEROBIC")
 STATES = ("rest", "stress", "exercise")
@@ -165,3 +166,14 @@ def _assemble(parts: list[tuple[float, Recording]]) -> dict:
             length = min(len(signal), len(values) - start)
             values[start : start + length] = signal.values[:length]
     return make_signals(samples)
+
+
+def read_self_report(root: str | Path) -> pd.DataFrame:
+    """What people said of their stress, 1 to 10: ``subject baseline tmct``."""
+    parts = []
+    for path in sorted(Path(root).glob("Stress_Level_v*.csv")):
+        table = pd.read_csv(path, index_col=0)
+        parts.append(pd.DataFrame({"baseline": table["Baseline"], "tmct": table["TMCT"]}).rename_axis("subject"))
+    if not parts:
+        raise InputError(f"{Path(root) / 'Stress_Level_v1.csv'} is missing: it holds what people said of their stress.")
+    return pd.concat(parts).reset_index()

@@ -9,6 +9,8 @@ import numpy as np
 QUANTILE = 0.2
 #: Scores are means over what began within so much time, s.
 SMOOTH_S = 40.0
+#: A reading that is missing is taken from the last window that has it and began at most so long before, s.
+CARRY_S = 120.0
 #: Share of windows at rest that may be called stress among the people whom a threshold is found on.
 BUDGET = 0.1
 #: Scores so far are these at most, the last: a day and more, a window a second.
@@ -67,6 +69,16 @@ def running_reference(
     """
     reference = RunningReference(quantile, smooth_s)
     return np.array([reference(*pair) for pair in zip(score, start_s, strict=True)])
+
+
+def carry_forward(values: np.ndarray, start_s: np.ndarray, limit_s: float = CARRY_S) -> np.ndarray:
+    """Values (window,) with missing ones taken from the last window that has one, if it began so shortly before.
+
+    >>> carry_forward(np.array([60.0, np.nan, np.nan]), np.array([0.0, 60.0, 180.0])).tolist()
+    [60.0, 60.0, nan]
+    """
+    last = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
+    return np.where(start_s - start_s[last] <= limit_s, values[last], np.nan)
 
 
 def budget_threshold(score: np.ndarray, budget: float = BUDGET) -> float:

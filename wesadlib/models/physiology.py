@@ -24,6 +24,7 @@ from wesadlib.models.base import (
 
 #: What the model reads, by the endings of features' names: none depends on the scale of a pulse.
 ENDINGS = ("heart_rate", "log_level", "tonic_slope", "scr_rate", "phasic_sd", "scr_amplitude_sum")
+_HEART = 0
 #: A difference from rest counts in full below this many spreads, and hardly beyond.
 SATURATION = 2.0
 #: Significant digits of fitted numbers, so that libraries of linear algebra that add in another order save the same.
@@ -36,7 +37,8 @@ class Physiology:
     A feature's difference from rest, over the spread of training people's windows at rest, saturates at two:
     ``2 tanh(difference / 2 spread)``, so that people who respond tenfold do not outvote all others. With windows at
     rest the difference is from the person's own mean at rest, and the spread that within people; without, both are of
-    all training windows of the first state. A feature that is missing says nothing: its difference is zero.
+    all training windows of the first state. A feature that is missing says nothing: its difference is zero. Where the
+    heart rate is missing, as it often is while people move in stress, weights fitted to the skin alone answer.
 
     The features are fixed by what stress is known to do (Boucsein 2012), not by any score.
     """
@@ -76,16 +78,19 @@ class Physiology:
         spread = np.sqrt(mean_of_known((values - centre)[target == 0] ** 2))
         self.centre_ = np.zeros(len(columns)) if self.uses_rest_ else _round(np.nan_to_num(centre))
         self.spread_ = _round(np.where(np.nan_to_num(spread) > 0, spread, 1.0))
-        fitted = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(
-            self._differences(values, centre if self.uses_rest_ else self.centre_), target
-        )
-        self.weight_, self.intercept_ = _round(fitted.coef_), _round(fitted.intercept_)
+        difference = np.nan_to_num(self._differences(values, centre if self.uses_rest_ else self.centre_))
+        self.weight_, self.intercept_ = self._fit_weights(difference, target)
+        skin = difference * (np.arange(len(columns)) != _HEART)
+        self.skin_weight_, self.skin_intercept_ = self._fit_weights(skin, target)
         return self
 
     def predict_proba(self, signal: Any, feature: np.ndarray, rest: np.ndarray | None = None) -> np.ndarray:
         """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
         check_rest_values(self, rest, len(feature))
-        score = self._differences(feature, self.centre_ if rest is None else rest) @ self.weight_.T + self.intercept_
+        difference = self._differences(feature, self.centre_ if rest is None else rest)
+        unread, difference = np.isnan(difference[:, [_HEART]]), np.nan_to_num(difference)
+        skin = difference @ self.skin_weight_.T + self.skin_intercept_
+        score = np.where(unread, skin, difference @ self.weight_.T + self.intercept_)
         # Of two states there is one score, that of the second against the first.
         score = np.column_stack([np.zeros(len(score)), score]) if score.shape[1] == 1 else score
         likelihood = np.exp(score - score.max(axis=1, keepdims=True))
@@ -96,7 +101,11 @@ class Physiology:
         return mean_of_known(feature)
 
     def _differences(self, feature: np.ndarray, centre: np.ndarray) -> np.ndarray:
-        return np.nan_to_num(SATURATION * np.tanh((feature - centre) / self.spread_ / SATURATION))
+        return SATURATION * np.tanh((feature - centre) / self.spread_ / SATURATION)
+
+    def _fit_weights(self, difference: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        fitted = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(difference, target)
+        return _round(fitted.coef_), _round(fitted.intercept_)
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json``, which is the whole model."""
@@ -123,7 +132,7 @@ class Physiology:
 
 
 #: What is fitted -> its number of dimensions.
-_ARRAYS = {"centre": 1, "spread": 1, "weight": 2, "intercept": 1}
+_ARRAYS = {"centre": 1, "spread": 1, "weight": 2, "intercept": 1, "skin_weight": 2, "skin_intercept": 1}
 
 
 def choose_features(names: Sequence[str]) -> tuple[str, ...]:

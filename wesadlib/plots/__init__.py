@@ -27,6 +27,8 @@ MODEL_COLORS = {
     "joint": "#7B3294",
     "mean": "#000000",
     "physiology": "#8C510A",
+    "sum": "#666666",
+    "coral": "#5D4E99",
     "chosen": "#882255",
 }
 

@@ -16,6 +16,7 @@ SUMMARY: dict[str, str] = {
     "windows": "number of windows",
     "answered": "windows for which the model names a state",
     "abstained": "windows that were judged and for which no state is probable enough to be named",
+    "exertion": "how many of the abstained are so because the wrist moves as in exercise",
     "rejected": "windows that were not judged, because nobody wore the device or a signal was too poor",
     "states": "of each state the windows for which it was named, and their share of those answered",
     "reasons": "why windows were rejected: the worst channel and rule -> number of windows",
@@ -46,7 +47,8 @@ PREDICTIONS: dict[str, str] = {
     "state": "the state that is named; empty unless answered",
     "p_<state>": "probability of the state; empty where rejected",
     "confidence": "probability of the most probable state; empty where rejected",
-    "reasons": "why the window was rejected, worst first; of one that was not, what the answer did without",
+    "reasons": "why the window was rejected, worst first; of one that was not, what the answer did without, or "
+    "exertion where it was abstained from for exercise",
     "alarm": "whether an alarm is on, told at the end of the window; empty where the model has no rule for alarms",
 }
 

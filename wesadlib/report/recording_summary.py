@@ -10,6 +10,7 @@ from wesadlib.bundle import Bundle, RecordingAnswers
 from wesadlib.bundle.recording import feature_units, fit_to_recording, scaled_features
 from wesadlib.data import Recording
 from wesadlib.drift.person import compare_person, describe_feature, describe_person
+from wesadlib.models.exertion import REASON
 from wesadlib.quality.recordings import describe_recording
 
 
@@ -29,6 +30,7 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
         "step_s": step_s,
         "windows": len(windows),
         **counts,
+        "exertion": int(windows["reasons"].str.startswith(REASON).sum()),
         "states": {
             state: {
                 "windows": int(named.get(state, 0)),

@@ -13,7 +13,6 @@ from starlette.websockets import WebSocket, WebSocketDisconnect
 from tenacity import AsyncRetrying, retry_if_exception_type, stop_before_delay, wait_exponential
 
 from wesadlib.bundle import Answer
-from wesadlib.bundle.answer import Follower
 from wesadlib.serving import wire
 from wesadlib.serving.guard import describe_error, make_problem, unusable
 from wesadlib.serving.schemas import ProblemItem
@@ -106,8 +105,7 @@ class StreamSession:
             raise BodyError("A stream begins with a start message, and has one only.")
         channels, window_s = bundle.config["channels"], bundle.config["window_s"]
         _check_channels(start, channels)
-        if start.rest is not None:
-            self._service.signer.read(start.rest, bundle.version)
+        rest = None if start.rest is None else self._service.signer.read(start.rest, bundle.version)
         buffer = StreamBuffer(
             {name: start.channels[name].rate_hz for name in channels},
             window_s=window_s,
@@ -116,7 +114,7 @@ class StreamSession:
         )
         scores = _read_scores(start, round(start.start_s / start.hop_s))
         begins_s = start.start_s - start.hop_s * np.arange(len(scores), 0, -1)
-        self._follower = Follower(bundle.config, start.rest is not None, scores, begins_s)
+        self._follower = bundle.follow(rest, scores, begins_s)
         self._start = start.model_copy(update={"scores": None})
         ready = Ready(
             model_version=bundle.version,

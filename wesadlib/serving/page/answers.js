@@ -14,6 +14,10 @@ function describe(answer, model) {
   const state = sentence(answer.state);
   const share = confidenceWords(answer);
   if (answer.abstained) {
+    if (answer.reasons.includes("exertion")) {
+      const because = "The wrist moves as in exercise, which drives heart and skin as stress does.";
+      return { kind: "unsure", heading: "Does not know", because, note: "exertion" };
+    }
     const because = `${state} is the most likely at ${share}; ${percent(model.min_confidence)} are needed.`;
     return { kind: "unsure", heading: "Does not know", because, note: `most likely ${state}` };
   }

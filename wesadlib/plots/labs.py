@@ -1,0 +1,111 @@
+"""Figures of the chapter on other laboratories."""
+
+import numpy as np
+import pandas as pd
+from matplotlib.figure import Figure
+
+from wesadlib.plots import NEUTRAL, color_of, intervals, subplots, write_beside
+
+#: Data set -> its name in figures.
+NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"}
+_MARKS = {"cold_start": "o", "own_rest": "D", "running_reference": "s"}
+_READINGS = {
+    "heart_rate": "heart rate",
+    "log_level": "skin conductance",
+    "tonic_slope": "its slope",
+    "phasic_sd": "quick changes",
+    "scr_rate": "responses a minute",
+    "scr_amplitude_sum": "their sum",
+}
+
+
+def plot_home_and_away(rows: pd.DataFrame) -> Figure:
+    """Balanced accuracy of each model, a panel a tested lab: filled where trained at home, open by the other labs.
+
+    `rows` has ``test model protocol at_home balanced_accuracy`` and its ``_low`` and ``_high``; a mark is a protocol.
+    """
+    labs, models = (list(dict.fromkeys(rows[name])) for name in ("test", "model"))
+    figure, panels = subplots(len(labs), height=0.34 * len(models) * len(labs) + 1.2, sharex=True, squeeze=False)
+    for axes, lab in zip(panels[:, 0], labs, strict=True):
+        part = rows[rows["test"] == lab]
+        for protocol, mark in _MARKS.items():
+            for at_home, shift in ((True, 0.16), (False, -0.16)):
+                some = part[(part["protocol"] == protocol) & (part["at_home"] == at_home)]
+                color = some["model"].map(color_of)
+                table = some.assign(
+                    height=len(models) - 1 - some["model"].map(models.index) + shift,
+                    color=color,
+                    value=some["balanced_accuracy"],
+                    low=some["balanced_accuracy_low"],
+                    high=some["balanced_accuracy_high"],
+                )
+                face = color if at_home else "white"
+                intervals(axes, table, marker=mark, s=26, facecolor=face, edgecolor=color)
+        axes.axvline(0.5, color=NEUTRAL, linewidth=0.8, linestyle=":")
+        axes.set_yticks(range(len(models)), models[::-1], fontsize=9)
+        axes.set_ylim(-0.6, len(models) - 0.4)
+        axes.set_title(f"tested in {NAMES.get(lab, lab)}", color=NEUTRAL)
+        axes.grid(axis="x")
+    marks = [
+        axes.plot([], [], mark, color=NEUTRAL, label=protocol.replace("_", " "))[0] for protocol, mark in _MARKS.items()
+    ]
+    panels[-1, 0].set_xlabel("balanced accuracy in new people, with interval over people; 0.5 is chance")
+    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks))
+    return figure
+
+
+def plot_phases(responses: pd.DataFrame) -> Figure:
+    """What each reading does in each phase, in spreads of rest; a column a reading, a row a lab's phase."""
+    table = responses.assign(
+        row=responses["lab"].map(NAMES) + ", " + responses["phase"].str.replace("_", " "),
+        column=responses["reading"].str.split("_", n=2).str[2].map(_READINGS),
+    )
+    wide = table.pivot(index="row", columns="column", values="response")[list(_READINGS.values())]
+    wide = wide.loc[list(dict.fromkeys(table["row"]))]
+    figure, axes = subplots(height=0.42 * len(wide) + 1.4)
+    axes.imshow(np.clip(wide, -3, 3), cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
+    for (row, column), value in np.ndenumerate(wide.to_numpy()):
+        color = "white" if abs(value) > 2 else "black"
+        axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=9, color=color)
+    axes.set_xticks(range(len(wide.columns)), wide.columns, rotation=25, ha="right", fontsize=9)
+    axes.set_yticks(range(len(wide)), wide.index, fontsize=9)
+    axes.tick_params(length=0)
+    return figure
+
+
+def plot_foresight(people: pd.DataFrame) -> Figure:
+    """Each person's area against how strange the drift report finds the person, a panel a tested lab."""
+    labs = list(dict.fromkeys(people["test"]))
+    figure, panels = subplots(1, len(labs), height=2.9, sharey=True, squeeze=False)
+    for axes, lab in zip(panels[0], labs, strict=True):
+        part = people[people["test"] == lab].dropna(subset=["distance"])
+        axes.scatter(part["distance"], part["roc_auc_within"], s=20, color=color_of("physiology"))
+        for row in part.nsmallest(3, "roc_auc_within").itertuples():
+            name = row.subject.partition("/")[2]
+            write_beside(axes, name, (row.distance, row.roc_auc_within), (4, 2), fontsize=8, color=NEUTRAL)
+        axes.axhline(0.5, color=NEUTRAL, linewidth=0.8, linestyle=":")
+        axes.set_title(NAMES.get(lab, lab), color=NEUTRAL)
+        axes.set_xlabel("distance from the\ntraining people, SD", fontsize=9)
+    panels[0, 0].set_ylabel("area within the person")
+    return figure
+
+
+def plot_exercise(exercise: pd.Series) -> Figure:
+    """Share of exercise that is called stress with and without the gate, and the share of others held back by it."""
+    bars = {
+        "exercise called stress, no gate": "called_stress_without_gate",
+        "exercise called stress": "called_stress",
+        "… gate never shown that exercise": "called_stress_other_kind",
+        "WESAD held back": "abstained_at_home",
+        "… its stress": "abstained_at_home_stress",
+        "… its rest": "abstained_at_home_baseline",
+    }
+    figure, axes = subplots(height=2.6)
+    values = [100 * exercise[name] for name in bars.values()]
+    axes.barh(range(len(bars)), values, color=[color_of("stress")] * 3 + [NEUTRAL] * 3)
+    for row, value in enumerate(values):
+        write_beside(axes, f"{value:.1f} %", (value, row), (4, 0), va="center", fontsize=9)
+    axes.set_yticks(range(len(bars)), list(bars), fontsize=9)
+    axes.invert_yaxis()
+    axes.set_xlabel("share of windows of good quality, mean over people, %")
+    return figure

@@ -1,0 +1,60 @@
+"""The README's second table: models of some laboratories on the people of another, from what is kept of them."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from wesadlib import artefacts
+from wesadlib.report.inserts import markdown_table, percent
+from wesadlib.report.pages import fill_page
+
+SUMMARY = "outputs/reference/three-labs/summary.json"
+_PAGE = "README.md"
+_NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"}
+_PROTOCOLS = {
+    "cold_start": "nothing",
+    "own_rest": "5 min of rest",
+    "running_reference": "5 min of rest, and the threshold follows",
+}
+
+
+def labs_block(summary: Mapping[str, Any]) -> str:
+    """Whose results they are, the table, and what becomes of exercise, with chapters as ``<35_other_labs>``."""
+    rows = [
+        [
+            " + ".join(_NAMES[lab] for lab in row["train"].split("+")),
+            _NAMES[row["test"]],
+            str(row["people"]),
+            _PROTOCOLS[row["protocol"]],
+            percent(row, "balanced_accuracy"),
+            f"{row['roc_auc_within']:.3f}",
+            f"{100 * row['false_alarm_rate']:.0f}",
+        ]
+        for row in summary["transfer"]
+        if (row["design"], row["model"], row["task"]) == ("leave_one_lab_out", "physiology", "stress")
+        and "+" in row["train"]
+        and row["protocol"] in _PROTOCOLS
+    ]
+    header = ["taught in", "tested in", "people", "sees of the new person"]
+    header += ["balanced accuracy, %", "area within a person", "false alarms, %"]
+    exercise = {name: f"{100 * value:.1f} %" for name, value in summary["exercise"].items()}
+    return "\n\n".join(
+        [
+            f"**Other people, other laboratories.** {summary['people']} real people of three laboratories, with one "
+            "kind of band: a small model of heart and skin (`physiology`), taught in some and tested in one that it "
+            "has never seen (<35_other_labs>). Where WESAD is tested, it is `open-wrist`, the model of the package.",
+            markdown_table(header, rows),
+            f"Exercise is no stress: {exercise['called_stress']} of it is called so, {exercise['abstained']} withheld "
+            f"by a gate on movement, which costs {exercise['abstained_at_home']} of WESAD's windows "
+            f"({exercise['abstained_at_home_stress']} of those of stress).",
+        ]
+    )
+
+
+def write_labs_block(root: Path) -> None:
+    """Write the block into the README anew."""
+    summary = json.loads((root / SUMMARY).read_text(encoding="utf-8"))
+    text = fill_page((root / _PAGE).read_text(encoding="utf-8"), {"labs": labs_block(summary)}, _PAGE)
+    with artefacts.replacing(root / _PAGE) as partial:
+        partial.write_text(text, encoding="utf-8")

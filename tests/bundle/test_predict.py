@@ -76,7 +76,7 @@ def test_a_bad_channel_costs_a_model_of_features_what_it_reads_of_it_and_not_the
         return
     assert (answered.status, answered.reasons) == ("ok", ["wrist_temp: physiological range"])
     assert refused.reasons[0].startswith("wrist_eda") and refused.reasons[-1] == answered.reasons[0]
-    ((_, features),) = bundle.classify([(cold, minutes.RATES_HZ)])
+    (features,) = (one.features for one in bundle.classify([(cold, minutes.RATES_HZ)]))
     absent = {name for name, value in zip(bundle.feature_names, features, strict=True) if np.isnan(value)}
     assert absent == {name for name in bundle.feature_names if name.startswith("wrist_temp_")}
     # How cold it is makes no difference.

@@ -74,6 +74,18 @@ def test_a_chapter_asks_first_and_answers_last(repository, chapter):
     assert places == sorted(places) and text.count("{admonition} Answer") == 1
 
 
+def test_a_notebook_declares_what_it_reads_and_writes(repository, notebook):
+    code = "\n".join(cell.source for cell in cells_of(repository, notebook) if cell.cell_type == "code")
+    read, written = (
+        set(re.findall(rf"\b{verb}_(?:table|dataset|json)\(\s*[\"'](\w+)", code)) for verb in ("read", "write")
+    )
+    for joined in re.findall(r"\bopen_windows\((.*?)\)", code):
+        read |= {"windows", *(re.findall(r"\"(\w+)\"", joined) or ("quality", "features"))}
+    chapter = read_chapter(repository / f"{notebook}.ipynb", repository / "book")
+    # Chapters run side by side by what they declare.
+    assert read - written <= set(chapter.reads) and written <= set(chapter.writes)
+
+
 def test_a_chapter_s_thing_to_try_is_a_command_that_works(repository, chapter):
     (command,) = re.findall(r"## Try it\n.*?```console\n(.*?)\n```", text_of(repository, chapter), re.DOTALL)
     program, verb, profile, *options = shlex.split(command)

@@ -172,11 +172,17 @@ def missing(chosen):
     return lambda frame: frame.assign(BVP=frame["BVP"].mask(chosen(np.arange(len(frame)))))
 
 
+def as_dates(time_s):
+    """As they are written without a fraction at whole seconds."""
+    return pd.to_datetime(time_s, unit="s").map(pd.Timestamp.isoformat)
+
+
 AT_RANDOM = np.random.default_rng(0).random(6400) < 0.05
 TABLES = {
     "every 25th sample missing": (missing(lambda k: k % 25 == 7), 256),
     "samples missing at random": (missing(lambda k: AT_RANDOM[k]), AT_RANDOM.sum()),
     "a time missing": (lambda frame: frame.assign(time=frame["time"].mask(frame.index == 77)), 1),
+    "a date missing": (lambda frame: frame.assign(time=as_dates(frame["time"]).mask(frame.index == 77)), 1),
     "a time in milliseconds by its name": (lambda frame: frame.assign(time_ms=frame.pop("time") * 1000), 0),
     "an infinite sample": (lambda frame: frame.replace(frame["BVP"].iloc[9], np.inf), "row 11, .* 'inf', not a number"),
     "milliseconds that are not said": (lambda frame: frame.assign(time=frame["time"] * 1e6), "unit of its times"),
@@ -187,6 +193,7 @@ TABLES = {
 }
 
 
+@pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize(("change", "expected"), TABLES.values(), ids=TABLES)
 def test_tables_that_are_odd(person, tmp_path, change, expected):
     frame = pd.DataFrame({"time": np.arange(6400) / 64, "BVP": person.signals["wrist_bvp"].values})

@@ -110,7 +110,7 @@ def test_a_log_that_is_none_or_lacks_somebody(stress_predict):
     log = stress_predict / "Processed_data" / "Time_logs.xlsx"
     write_log(log, subjects=("S02",))
     assert list(read_log(log)) == ["S02"]
-    with pytest.raises(InputError, match="no row for S01: leave S01 out"):
+    with pytest.raises(InputError, match="no whole row for S01: leave S01 out"):
         open_stress_predict(stress_predict)[0]
     log.write_text("a,b")
     with pytest.raises(InputError, match="no workbook"):

@@ -1,6 +1,9 @@
 """The one table of devices: their channels, with unit and rate, and which of these gives beats."""
 
+from pathlib import Path
 from typing import NamedTuple
+
+from wesadlib.errors import InputError
 
 
 class Device(NamedTuple):
@@ -54,6 +57,14 @@ def write_unit(unit: str) -> str:
     for name, written in (("uS", "µS"), ("degC", "°C"), ("percent", "%")):
         unit = unit.replace(name, written)
     return unit
+
+
+def channel_of(path: Path, name: str, device: str) -> str:
+    """The channel that a user means by a signal's name (``bvp``) or by its own (``wrist_bvp``); `path` is what for."""
+    channel = name if name in CHANNELS else f"{device}_{name}"
+    if channel not in CHANNELS:
+        raise InputError(f"{path}: unknown signal {name!r}; the {device} has {', '.join(DEVICES[device].signals)}.")
+    return channel
 
 
 def sensor_of(channel: str) -> str:

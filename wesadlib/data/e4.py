@@ -32,7 +32,8 @@ _CHANNELS = {
 COUNTS_PER_G = 64
 CHANNEL_FILE = re.compile(r"(?:^|.*_)(ACC|BVP|EDA|TEMP)\.csv$", re.IGNORECASE)
 _TAGS = re.compile(r"(?:^|.*_)tags(?:_.*)?\.csv$", re.IGNORECASE)
-_SERIAL = re.compile(r"\d{10}_([A-Z]\d{5})")
+#: A session's name, as the maker gives it: the start, and the device's serial number.
+SERIAL = re.compile(r"\d{10}_([A-Z]\d{5})")
 
 
 def is_e4(path: Path) -> bool:
@@ -122,9 +123,7 @@ def _wanted(name: str) -> bool:
 
 
 def _refuse_two_devices(path: Path, files: list[File]) -> None:
-    serials = sorted(
-        {serial for file in files for serial in _SERIAL.findall(file.where.removeprefix(str(path.parent)))}
-    )
+    serials = sorted({serial for file in files for serial in SERIAL.findall(file.where.removeprefix(str(path.parent)))})
     if len(serials) > 1:
         raise InputError(f"{path}: sessions of the devices {' and '.join(serials)}; give those of one at a time.")
 
@@ -165,9 +164,9 @@ def _read_header(file: File, lines: Sequence[str], channels: Sequence[str]) -> t
             f"{file.where}: the first two lines are {lines[0][:40]!r} and {lines[1][:40]!r}, not the start (Unix "
             "seconds, or a date and time) and the rate in Hz."
         ) from None
-    if rate_hz != (known := CHANNELS[channels[0]][1]):
+    if rate_hz != (e4_hz := CHANNELS[channels[0]][1]):
         raise InputError(
-            f"{file.where}: the second line says {rate_hz:g} Hz, and an E4 records this at {known:g} Hz; give what was "
+            f"{file.where}: the second line says {rate_hz:g} Hz, and an E4 records this at {e4_hz:g} Hz; give what was "
             "resampled as a table, by `--columns`."
         )
     return start_s, rate_hz

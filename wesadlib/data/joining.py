@@ -60,15 +60,15 @@ def join_recording(
     start_s = min(stretches[0].start_s for stretches in ordered.values())
     end_s = max(stretch.end_s for stretches in ordered.values() for stretch in stretches)
     _check_together(path, ordered, start_s)
-    found = _note_edges(ordered, start_s, end_s)
+    remarks = _note_edges(ordered, start_s, end_s)
     samples, rates_hz = {}, {}
     for name, stretches in ordered.items():
         rates_hz[name] = _rate(path, name, stretches)
-        found += _check_order(path, name, stretches)
+        remarks += _check_order(path, name, stretches)
         samples[name] = _place(stretches, rates_hz[name], start_s, end_s)
     marks_s = sorted(time - start_s for time in presses)
     if outside := [mark for mark in marks_s if not 0 <= mark <= end_s - start_s]:
-        found.append(f"{len(outside)} of {len(marks_s)} presses of the button lie outside the recording")
+        remarks.append(f"{len(outside)} of {len(marks_s)} presses of the button lie outside the recording")
     return Recording(
         subject=subject or (path.stem if path.is_file() else path.name),
         signals=make_signals(samples, rates_hz, units),
@@ -76,7 +76,7 @@ def join_recording(
         # A clock that counts from anything else is no date.
         start=datetime.fromtimestamp(start_s, UTC) if start_s > EARLIEST_S else None,
         marks_s=tuple(marks_s),
-        notes=(*notes, *dict.fromkeys(found)),
+        notes=(*notes, *dict.fromkeys(remarks)),
     )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from wesadlib.data.e4 import CHANNEL_FILE
+from wesadlib.data.e4 import CHANNEL_FILE, SERIAL
 from wesadlib.data.embraceplus import is_avro
 from wesadlib.data.joining import Stretch, join_recording
 from wesadlib.data.recording import Recording
@@ -16,7 +16,6 @@ from wesadlib.errors import InputError
 _FILES = (".zip", ".xdf")
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
 _PART = re.compile(r"(.+)_[a-d]")
-_E4_SESSION = re.compile(r"\d{10}_([A-Z]\d{5})")
 _DATE = re.compile(r"\d{4}-\d{2}-\d{2}")
 
 
@@ -81,5 +80,5 @@ def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:
 
 def _person(path: Path) -> str:
     name = path.stem if path.is_file() else path.name
-    match = _E4_SESSION.fullmatch(name) or _PART.fullmatch(name)
+    match = SERIAL.fullmatch(name) or _PART.fullmatch(name)
     return match[1] if match else name

@@ -5,6 +5,7 @@ One table, whose columns may come at different rates (empty cells where one has 
 
 import csv
 import re
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wesadlib.data.devices import CHANNELS, DEVICE_CHANNELS
+from wesadlib.data.devices import CHANNELS, channel_of
 from wesadlib.data.joining import Stretch, join_recording, split_stretches
 from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
@@ -33,7 +34,7 @@ _CONVERSIONS = {
     "uV": ("mV", lambda values: values / 1000),
 }
 #: unit -> what it is when its median lies outside: (lowest, highest, likely unit)
-_EXPECTED = {"degC": (-10, 45, "degF"), "uS": (-1, 100, "nS or kOhm"), "g": (0.0, 4.0, "m/s2 or 1/64 g")}
+_EXPECTED = {"degC": (-10, 45, "degF"), "uS": (-1, 100, "nS or kOhm")}
 
 
 def parse_pairs(text: str, what: str) -> dict[str, str]:
@@ -60,8 +61,8 @@ def read_table(
     ``ms`` where they count from the start; Unix times and dates are told by sight.
     """
     path = Path(path)
-    units = {_channel(path, name, device): unit for name, unit in (units or {}).items()}
-    chosen = {_channel(path, name, device): column for name, column in columns.items()}
+    units = {channel_of(path, name, device): unit for name, unit in (units or {}).items()}
+    chosen = {channel_of(path, name, device): column for name, column in columns.items()}
     if twice := [place for place in chosen.values() if list(chosen.values()).count(place) > 1]:
         raise InputError(f"{path}: the column {twice[0]!r} is given for several signals; each has its own.")
     tables: dict[Path, pd.DataFrame] = {}
@@ -79,14 +80,6 @@ def read_table(
         notes += remarks
     _check_gravity(path, channels)
     return join_recording(path, channels, f"table, read as {device}", notes)
-
-
-def _channel(path: Path, name: str, device: str) -> str:
-    channel = name if name in CHANNELS else f"{device}_{name}"
-    if channel not in CHANNELS:
-        signals = ", ".join(channel.removeprefix(f"{device}_") for channel in DEVICE_CHANNELS[device])
-        raise InputError(f"{path}: unknown signal {name!r}; the {device} has {signals}.")
-    return channel
 
 
 def _load(file: Path) -> pd.DataFrame:
@@ -130,10 +123,16 @@ def _times(file: Path, table: pd.DataFrame, column: str | None, unit: str) -> np
         power = int(np.log10(max(abs(np.nanmedian(values)), 1)) / 3) - 3 if np.nanmedian(np.abs(values)) > 1e8 else 0
         in_ms = unit == "ms" or str(column).lower().endswith(("_ms", "(ms)"))
         return values / 1000.0 ** max(power, 0) / (1000.0 if in_ms and power == 0 else 1.0)
-    try:
-        return pd.to_datetime(cells, utc=True).astype("int64").to_numpy() / 1e9
-    except (ValueError, TypeError):
-        raise _bad_cell(file, column, 0, cells.iloc[0], "no number or date") from None
+    with warnings.catch_warnings():
+        # Cells that are no dates are refused below; pandas would warn of them as well.
+        warnings.simplefilter("ignore", UserWarning)
+        dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
+        if (dates.isna() & cells.notna()).any():
+            dates = pd.to_datetime(cells, utc=True, errors="coerce")
+    if (wrong := dates.isna() & cells.notna()).any():
+        row = int(np.argmax(wrong.to_numpy()))
+        raise _bad_cell(file, column, row, cells.iloc[row], "no number or date")
+    return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy()
 
 
 def _bad_cell(file: Path, column: str, row: int, cell: Any, what: str) -> InputError:
@@ -149,14 +148,14 @@ def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, s
             notes.append(f"{channel}: taken to be in {target}, as nothing else was said")
         return values
     if unit not in _CONVERSIONS or _CONVERSIONS[unit][0] != target:
-        known = [target, *(name for name, (to, _) in _CONVERSIONS.items() if to == target)]
-        raise InputError(f"{file}: {channel} cannot be in {unit!r}; the units are {', '.join(known)}.")
+        allowed = [target, *(name for name, (to, _) in _CONVERSIONS.items() if to == target)]
+        raise InputError(f"{file}: {channel} cannot be in {unit!r}; the units are {', '.join(allowed)}.")
     notes.append(f"{channel}: converted from {unit} to {target}")
     return _CONVERSIONS[unit][1](values)
 
 
 def _check_range(file: Path, channel: str, values: np.ndarray, unit: str) -> None:
-    if unit not in _EXPECTED or "_acc_" in channel or not np.isfinite(values).any():
+    if unit not in _EXPECTED or not np.isfinite(values).any():
         return
     low, high, guess = _EXPECTED[unit]
     if not low <= (median := float(np.nanmedian(values))) <= high:

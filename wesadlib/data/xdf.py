@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from wesadlib.data.devices import CHANNELS
+from wesadlib.data.devices import channel_of
 from wesadlib.data.joining import Stretch, join_recording, split_stretches
 from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
@@ -59,9 +59,7 @@ def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, devi
     channels: dict[str, list[Stretch]] = {}
     notes: list[str] = []
     for signal, (stream, column) in chosen.items():
-        channel = f"{device}_{signal}"
-        if channel not in CHANNELS:
-            raise InputError(f"{path}: unknown signal {signal!r} of the {device}.")
+        channel = channel_of(path, signal, device)
         values = np.asarray(streams[stream]["time_series"], np.float64)[:, column]
         channels[channel], remarks = split_stretches(path, channel, streams[stream]["time_stamps"], values)
         notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", *remarks]
@@ -105,7 +103,7 @@ def _choose(
         raise InputError(
             f"{path}: no stream of a known name ({', '.join(places) or 'none at all'}); map them by `--columns`."
         )
-    for signal, found in chosen.items():
-        if len(found) > 1:
+    for signal, options in chosen.items():
+        if len(options) > 1:
             raise InputError(f"{path}: several streams may be {signal}; map one of {', '.join(places)} by `--columns`.")
     return {signal: place for signal, (place,) in chosen.items()}

@@ -82,6 +82,7 @@ def test_a_short_file_and_a_hop_that_the_server_does_not_take_are_named(page, sp
     page.click("#start")
     expect(page.locator("#problem")).to_have_text("wrist_bvp: 30.0 s are shorter than one window of 60 s.")
     pick(page, spoilt)
+    page.locator("#hop").evaluate("(field) => field.removeAttribute('min')")
     page.fill("#hop", "0.5")
     page.click("#start")
     expect(page.locator("#problem")).to_contain_text("hop_s: ")

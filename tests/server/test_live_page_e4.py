@@ -55,7 +55,12 @@ def of_a_spreadsheet(files):
     return files | {"TEMP.csv": "\r\n".join(late[: -5 * 4])}
 
 
-@pytest.mark.parametrize("wrap", [plain, zip_in_a_zip, of_a_spreadsheet])
+def of_uneven_ends(files):
+    """A pulse that ends a second before the other channels."""
+    return files | {"BVP.csv": b"\n".join(files["BVP.csv"].splitlines()[:-64])}
+
+
+@pytest.mark.parametrize("wrap", [plain, zip_in_a_zip, of_a_spreadsheet, of_uneven_ends])
 def test_an_e4_export_is_answered_on_the_page_as_by_the_bundle(page, bundle, export, tmp_path, wrap):
     content = packed(wrap(members(export)))
     path = tmp_path / "wrapped.zip"

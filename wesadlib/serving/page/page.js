@@ -147,7 +147,7 @@ function closed(words) {
   enter("idle", words ? "Stopped." : `The recording has ended, ${clock(replay.durationS)}.`);
   if (words instanceof Error) say(words);
   else if (words) showProblem(`${sentence(words)}.`.replace(/\.\.$/, "."));
-  else if (!answers.counts.all) showProblem("No answer came: no window held a sample of every channel.");
+  else if (!answers.counts.all) showProblem("No answer came: no window of the recording holds a sample.");
 }
 
 function tick() {

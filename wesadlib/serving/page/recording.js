@@ -67,18 +67,6 @@ export function firstWindows({ channels, durationS }, names, windowS, minutes) {
   return windows.filter((window) => Object.values(window.channels).every(({ samples }) => !samples.includes(null)));
 }
 
-// The stretch from `first` to before `stop` in runs without missing samples.
-function runs(samples, first, stop) {
-  const found = [];
-  let start = first;
-  for (let k = first; k <= stop; k += 1) {
-    if (k < stop && samples[k] !== null) continue;
-    if (k > start) found.push({ first: start, samples: samples.slice(start, k) });
-    start = k + 1;
-  }
-  return found;
-}
-
 // A recording as a device would send it: a clock, and what has been sent by it.
 export class Replay {
   constructor({ channels, durationS }, names, windowS, hopS) {
@@ -119,17 +107,25 @@ export class Replay {
     if (stream.waiting > MOST_WAITING) return;
     this.positionS = Math.min(this.positionS + Math.min(elapsedS * this.actualSpeed, LONGEST_S), this.durationS);
     const untilS = Math.min(this.positionS, Math.min(...this.times()) + Math.min(elapsedS * this.fastest, LONGEST_S));
-    const messages = [];
+    const channels = {};
     for (const [name, { rateHz, samples }] of Object.entries(this.channels)) {
       const first = this.next[name];
       const stop = Math.min(Math.max(first, Math.floor(untilS * rateHz + 1e-6)), samples.length);
-      runs(samples, first, stop).forEach((run, k) => ((messages[k] ??= {})[name] = run));
+      if (stop > first) channels[name] = { first, samples: samples.slice(first, stop) };
       this.next[name] = stop;
     }
-    for (const channels of messages) stream.send({ type: "samples", channels });
+    if (Object.keys(channels).length) stream.send({ type: "samples", channels });
     const sentS = Math.min(...this.times());
     for (; this.windows * this.hopS + this.windowS <= sentS + 1e-6; this.windows += 1)
-      this.due.set(this.windows, performance.now());
+      if (this.holds(this.windows)) this.due.set(this.windows, performance.now());
+  }
+
+  // Whether a window has any sample: one without is not answered.
+  holds(window) {
+    return Object.values(this.channels).some(({ rateHz, samples }) => {
+      const first = Math.round(window * this.hopS * rateHz);
+      return samples.slice(first, first + Math.round(this.windowS * rateHz)).some((sample) => sample !== null);
+    });
   }
 
   // Milliseconds since the last sample of the window that began then; null where that is not known.

@@ -124,7 +124,8 @@ class Follower:
     """One person's results in the order of time, each seen against the person's own so far.
 
     Where the bundle's threshold does not follow people they stay as they are. `scores` (window,) of earlier windows,
-    NaN for those without, and when each began (`start_s`) let it go on where another ended. `classify` gives the
+    NaN for those without, and when each began (`start_s`) let it go on where another ended, but for heart rates that
+    were carried, and for alarms that exertion had withheld. `classify` gives the
     probabilities (state,) of features (feature_name,), among which `heart` are rates that a window without takes from
     one shortly before.
     """

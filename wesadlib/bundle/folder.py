@@ -3,8 +3,8 @@
 It holds ``config.json``, ``model/`` (the model's own files, never a pickle), ``calibrated/`` (the same of a model that
 uses a person's rest, where there is one), ``reference.csv`` (what drift is measured against), ``example.msgpack``
 (some minutes of a person who does not exist), ``exertion.json`` (what tells exercise, where it is told) and
-``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the
-SHA-256 of the configuration itself is the model's version.
+``MODEL_CARD.md``. Every file's SHA-256 is in ``config.json``; the SHA-256 of the configuration itself is the model's
+version.
 """
 
 import json

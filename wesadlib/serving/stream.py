@@ -1,4 +1,4 @@
-"""The route ``WS /stream``: samples as they come, and a prediction every hop; see :mod:`.schemas`."""
+"""The route ``WS /stream``: samples as they come, and a prediction every hop; see :mod:`.stream_messages`."""
 
 import asyncio
 import logging

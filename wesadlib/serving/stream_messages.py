@@ -61,7 +61,8 @@ class Start(Strict):
         default=None,
         description="of a stream that dropped: the `score` of each window before that, null for one without, the last "
         f"{MOST_SCORES} at most; in MessagePack the bytes of little-endian doubles, NaN for null. Without them a "
-        "threshold that follows the person begins anew",
+        "threshold that follows the person begins anew. They hold neither heart rates, which later windows may lack, "
+        "nor exertion: for a minute or two answers, and alarms after exercise, may differ from those without the drop",
     )
 
 
@@ -115,8 +116,10 @@ class StreamPrediction(BaseModel):
     """What is said of one window of a stream.
 
     Window k covers the time from k times `hop_s`, for `window_s`. It is answered when every channel has reached its
-    end, or when the channel that is furthest ahead is two seconds past it: what has not come by then
-    is missing. A window without any sample, inside a gap, is not answered.
+    end, or when the channel that is furthest ahead is two seconds past it: what has not come by then is missing. A
+    window without any sample, inside a gap, is not answered, nor is one whose end only some channels have reached when
+    the stream ends: of a channel that stops sooner, missing samples are sent for the rest. Whether somebody wears the
+    device is judged over whole minutes of a recording, as `wesad predict` does, and not here.
     """
 
     model_config = ConfigDict(frozen=True)

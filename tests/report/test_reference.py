@@ -18,7 +18,6 @@ from wesadlib.report.reference import (
     LEADERBOARD,
     PARAMETERS,
     PREDICTIONS,
-    SUBJECTS,
     SUMMARY,
     read_reference,
     write_reference,
@@ -55,7 +54,9 @@ def finished(tmp_path, reference):
     run.write_table("comparison", leaderboard(part))
     run.write_table("inflation", pd.DataFrame([INFLATED]))
     run.write_table("learning", pd.DataFrame({"subjects": [3, 14], "accuracy": [0.8, 0.9]}))
-    run.folder.joinpath(PARAMETERS).write_text("run: real\nwesad_root: /somewhere\nrest_minutes: 5\n")
+    run.folder.joinpath(PARAMETERS).write_text(
+        "run: real\nwesad_root: /somewhere\nown_recording: /home/anna.zip\nrest_minutes: 5\n"
+    )
     write_json(run.summary, {**reference.summary, "run": "real", "results": [{"task": reference.task}]})
     return run
 
@@ -70,7 +71,7 @@ def test_the_summary_and_each_person_s_score_follow_from_the_predictions(folder,
     pd.testing.assert_frame_equal(scores[SCORES], results[SCORES], check_dtype=False, rtol=0, atol=1e-3)
     pd.testing.assert_series_equal(scores["ece"], results["ece"], check_dtype=False, rtol=0, atol=3e-3)
     keys = ["task", "protocol", "model", "subject"]
-    subjects = pd.read_csv(folder / SUBJECTS).set_index(keys)["accuracy"]
+    subjects = pd.read_csv(folder / "subjects.csv").set_index(keys)["accuracy"]
     by_subject = score(reference.predictions, by="subject").set_index(keys)["accuracy"]
     assert (subjects - by_subject).abs().max() < 1e-5 and set(subjects.index) == set(by_subject.index)
 
@@ -84,7 +85,7 @@ def test_the_reference_is_of_real_people_who_are_told_apart_as_well_as_ever(repo
     rows = [row for row in summary["results"] if row["task"] == reference.task and row["windows"] == "all"]
     accuracy = {row["model"]: row["accuracy"] for row in rows if row["protocol"] == "cold_start"}
     assert accuracy["logistic"] >= 0.90 and accuracy["resnet"] >= 0.91
-    assert "wesad_root" not in reference.parameters
+    assert not {"wesad_root", "own_recording"} & {*reference.parameters}
     assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000, "what is kept is small"
     shown = (folder / FIGURE).relative_to(repository).as_posix()
     assert f"({shown})" in (repository / "README.md").read_text(encoding="utf-8") and (folder / FIGURE).is_file()
@@ -95,7 +96,7 @@ def test_a_run_is_kept_whole_with_its_tables_and_parameters_but_not_its_folders(
     folder.mkdir()
     (folder / "stale.csv").touch()
     kept = read_reference(write_reference(finished, folder))
-    files = {SUMMARY, PREDICTIONS, SUBJECTS, PARAMETERS, FIGURE, INFLATION, LEADERBOARD}
+    files = {SUMMARY, PREDICTIONS, "subjects.csv", PARAMETERS, FIGURE, INFLATION, LEADERBOARD}
     assert {path.name for path in folder.iterdir()} == files | {"comparison.csv", "inflation.csv", "learning.csv"}
     assert (folder / FIGURE).stat().st_size > 5000
     assert kept.tables["learning"]["accuracy"].tolist() == [0.8, 0.9]

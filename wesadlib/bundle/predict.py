@@ -63,7 +63,7 @@ class Bundle:
         """The model's version: SHA-256 of the configuration."""
         return self.config["version"]
 
-    @property
+    @cached_property
     def reference(self) -> pd.DataFrame | None:
         """What drift is measured against, or None where the bundle was saved without."""
         path = self.folder / "reference.csv"

@@ -75,7 +75,9 @@ def predict_recording(
     """Answer a whole recording, labelled or not.
 
     A channel that the model does not read is neither needed nor able to spoil a window. A recording that lacks one that
-    it reads, or has it in another unit while a feature depends on the unit, is refused.
+    it reads, or has it in another unit while a feature depends on the unit, is refused. Windows in which nobody wears
+    the device are rejected before the model sees them, and its threshold does not follow them; a server's stream, which
+    knows a minute at most, judges them by their quality alone.
 
     Parameters
     ----------
@@ -251,11 +253,13 @@ def _read_person_at_rest(
         )
     starts = list_starts(recording, list(bundle.config["channels"]), window_s, window_s / 2, start_s, end_s)
     starts = starts[unworn_share(wear, starts, window_s) <= MOST_UNWORN]
+    cuts = [bundle.cut(recording, start) for start in starts]
     try:
-        values = bundle.rest_values([bundle.cut(recording, start) for start in starts])
+        values = bundle.rest_values(cuts)
     except InputError as error:
         raise InputError(f"{recording.subject}: rest from {span} cannot be used: {error}") from None
-    return values, {"start_s": float(start_s), "end_s": float(end_s), "windows": len(starts)}
+    good = sum(result.features is not None for result in bundle.classify(cuts))
+    return values, {"start_s": float(start_s), "end_s": float(end_s), "windows": good}
 
 
 def read_rest(text: str, recording: Recording) -> tuple[float, float]:

@@ -137,8 +137,9 @@ def _by_state(reference: Reference) -> Iterable[str]:
     cold, threshold = findings.cold_predictions(reference), findings.threshold_of(reference)
     own = cold[cold["model"] == findings.headline_model(cold)]
     table = abstention_by_state(own, threshold)
+    shares = ("answered", "correct_of_all", "correct", "correct_of_answers")
     rows = [
-        [row["label"], row["n_windows"], *(f"{100 * row[name]:.1f}" for name in list(row)[5:-1])]
+        [row["label"], row["n_windows"], *(f"{100 * row[name]:.1f}" for name in shares)]
         for row in table.to_dict("records")
     ]
     header = ["state", "windows", "answered, %", "correct of all, %", "answered correctly, %", "correct of answers, %"]

@@ -80,7 +80,6 @@ def _scores(config: Mapping[str, Any], protocol: str) -> list[dict[str, Any]]:
 
 
 def _distance(bundle: Bundle, recording: Recording, answers: RecordingAnswers) -> dict[str, Any]:
-
     reference = bundle.reference
     if reference is None or answers.features.empty:
         return {"unlike_training": "How unlike the model's people this person is cannot be said.", "far_from_home": []}

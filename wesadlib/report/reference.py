@@ -19,7 +19,7 @@ from wesadlib.plots.events import plot_hours
 from wesadlib.plots.loso import plot_subjects
 
 #: Files of a reference; all figures but the first, and the last file, are there where the run has what they show.
-SUMMARY, PREDICTIONS, SUBJECTS, PARAMETERS = "summary.json", "predictions.parquet", "subjects.csv", "params.yaml"
+SUMMARY, PREDICTIONS, PARAMETERS = "summary.json", "predictions.parquet", "params.yaml"
 FIGURE, INFLATION, LEADERBOARD = "subjects.png", "inflation.png", "leaderboard.png"
 HOURS, EVENTS = "hours.png", "events.json"
 
@@ -74,9 +74,9 @@ def write_reference(run: artefacts.Run, folder: Path) -> Path:
         shutil.copy(run.summary, partial / SUMMARY)
         if (parameters := run.folder / PARAMETERS).is_file():
             values = yaml.safe_load(parameters.read_text(encoding="utf-8"))
-            # Where the recordings lay is of no use to anybody else.
-            values.pop("wesad_root", None)
-            text = yaml.safe_dump(values, sort_keys=False, allow_unicode=True)
+            # Where recordings lay is of no use to anybody else.
+            kept = {name: value for name, value in values.items() if not name.endswith(("_root", "own_recording"))}
+            text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
             (partial / PARAMETERS).write_text(text, encoding="utf-8")
         single = predictions.astype(dict.fromkeys(_probabilities(predictions), "float32"))
         # What was given before temperatures follows from them, which the table of the selection holds.

@@ -34,7 +34,6 @@ def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
         "results": _results(run, params),
         "failed_folds": list_failed_folds(run),
         "chapters": chapters,
-        "seconds": round(sum(chapter["seconds"] for chapter in chapters), 2),
         "peak_rss_mb": max((chapter["peak_rss_mb"] for chapter in chapters), default=0.0),
     }
 

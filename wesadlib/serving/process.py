@@ -110,18 +110,17 @@ _ANSWERS = {
 _TIMEOUT = b"x-request-timeout-seconds"
 
 
-def free_port(host: str = "127.0.0.1") -> int:
-    """A port of `host` at which nothing listens.
+def free_port() -> int:
+    """A port of loopback at which nothing listens.
 
     Drawn from where systems hand out none by themselves, nor Ray to its workers: between now and when something listens
     there, many connections are opened, each of which would otherwise be given a port of its own from the same range.
     """
-    kind = socket.AF_INET6 if ":" in host else socket.AF_INET
     for port in [*random.SystemRandom().sample(_QUIET_PORTS, 50), 0]:
-        with socket.socket(kind, socket.SOCK_STREAM) as probe, suppress(OSError):
-            probe.bind((host, port))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
             return probe.getsockname()[1]
-    raise InputError(f"host {host}: no port is free there.")
+    raise InputError("127.0.0.1: no port is free there; end what listens there.")
 
 
 def serve_until_input_ends(folder: str, build: Callable[[], Any], **http_options: Any) -> None:

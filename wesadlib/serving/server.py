@@ -55,7 +55,6 @@ def serve(configuration: Configuration) -> None:
 @contextmanager
 def running_server(
     bundle: str | Path,
-    host: str = "127.0.0.1",
     port: int | None = None,
     start_s: float = START_S,
     settings: Mapping[str, Any] | None = None,
@@ -67,10 +66,8 @@ def running_server(
     ----------
     bundle : path
         Folder of a bundle.
-    host : str
-        Where to listen.
     port : int, optional
-        None: a free one.
+        Of loopback; None: a free one.
     start_s : float
         How long to wait for the first answer, s.
     settings : mapping, optional
@@ -79,8 +76,8 @@ def running_server(
         How many answer side by side; each has a copy of the models.
     """
     named = {**(settings or {}), "bundle": str(bundle)}
-    http = {"host": host, "port": free_port(host) if port is None else port}
-    configuration = make_configuration(named, **http).model_copy(update={"deployment": {"num_replicas": replicas}})
+    configuration = make_configuration(named, port=free_port() if port is None else port)
+    configuration = configuration.model_copy(update={"deployment": {"num_replicas": replicas}})
     with _running(configuration, start_s), Client(configuration.url) as client:
         yield client
 

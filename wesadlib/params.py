@@ -59,7 +59,7 @@ class Params(BaseModel):
     max_flat_coarse_s: float = _quality(
         40.0, "the same in temperature and acceleration, whose sensors count in coarse steps, s", gt=0
     )
-    max_saturated_share: float = _quality(0.05, "largest share of samples at a rail", ge=0, le=1)
+    max_saturated_share: float = _quality(0.05, "largest share of samples at a saturation limit", ge=0, le=1)
     min_in_range_share: float = _quality(0.9, "least share of samples in the physiological range", ge=0, le=1)
     min_motion_score: float = _quality(
         0.1, "least share of a window's seconds without strong movement; 0 accepts any", ge=0, le=1
@@ -79,7 +79,7 @@ class Params(BaseModel):
     levels: bool = _network(True, "join each channel's mean and log-spread to the pooled vector")
     epochs: int = _network(3, "most epochs of training", ge=1, le=500)
     pick_epoch: bool = _network(
-        False, "let validation people pick the epoch whose weights are kept; else they are learnt from"
+        False, "let validation people pick the epoch whose weights are kept; else they are training people"
     )
     patience: int = _network(
         10, "epochs without a better validation loss before training stops, where an epoch is picked", ge=1
@@ -129,7 +129,9 @@ class Params(BaseModel):
     dropped_share: float = _audit(0.1, "share of windows that a shortcut drops when scored", gt=0, lt=1)
 
     min_confidence: float = _reliability(0.7, "below this confidence the model abstains", ge=0, le=1)
-    false_alarm_rate: float = _reliability(0.05, "share of healthy batches that may raise the drift alarm", gt=0, lt=1)
+    false_alarm_rate: float = _reliability(
+        0.05, "share of unshifted batches that may raise the drift alarm", gt=0, lt=1
+    )
     drift_people: int = _reliability(2, "people in a batch that drift is judged on", ge=1)
 
     served_model: str = _deployment("resnet", "the model that goes into the bundle")

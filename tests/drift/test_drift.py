@@ -191,7 +191,7 @@ def test_the_rate_is_verified_on_batches_the_threshold_has_not_seen():
     table = verify_rate(make_people(9, 0), 2, [0.01, 0.1])
     assert np.isnan(table["observed"][0]) and table["batches"].tolist() == [0, 36]
     assert (table["independent"] == 4).all()
-    assert "Where 0.1 is claimed" in describe_rate(table, 0.05) and "of 36 healthy batches" in describe_rate(
+    assert "Where 0.1 is claimed" in describe_rate(table, 0.05) and "of 36 unshifted batches" in describe_rate(
         table, 0.05
     )
     # Of four batches, 90 % of counts lie between none and two where each alarms at 0.1.
@@ -250,7 +250,7 @@ def test_shifts_are_what_they_say(toys):
 
 def test_larger_shifts_are_noticed_and_none_is_not(make_windows_of_toys):
     toys = extract_features(make_windows_of_toys(n_subjects=9))
-    sizes = {"gain": (1.0, 3.0), "population": (0.0, 8.0), "load": (1 / 3, 1.0)}
+    sizes = {"gain": (1.0, 3.0), "population": (0.0, 8.0), "prevalence": (1 / 3, 1.0)}
     table = notice_shifts(toys, people=2, false_alarm_rate=0.2, sizes=sizes, batches=15)
     healthy = table[table["kind"] == "none"].iloc[0]
     assert healthy["noticed"] <= 0.5
@@ -260,8 +260,8 @@ def test_larger_shifts_are_noticed_and_none_is_not(make_windows_of_toys):
     assert by_size.loc[("gain", "wrist_acc", 3.0), "noticed"] == 1
     assert by_size.loc[("gain", "wrist_temp", 3.0), "noticed"] == 1
     assert by_size.loc[("population", "", 8.0), "noticed"] == 1
-    assert by_size.loc[("load", "", 1.0), "distance"] > by_size.loc[("load", "", 1 / 3), "distance"]
-    assert by_size.loc[("load", "", 1 / 3), "distance"] == pytest.approx(healthy["distance"], abs=0.03)
+    assert by_size.loc[("prevalence", "", 1.0), "distance"] > by_size.loc[("prevalence", "", 1 / 3), "distance"]
+    assert by_size.loc[("prevalence", "", 1 / 3), "distance"] == pytest.approx(healthy["distance"], abs=0.03)
 
 
 def test_shifts_in_a_cohort_too_small_for_the_rate(toys):
@@ -277,7 +277,7 @@ def test_the_smallest_size_noticed_counts_from_the_largest_down():
     table = pd.DataFrame(rows, columns=["kind", "sensor", "size", "distance", "noticed"])
     assert describe_noticed(table).splitlines()[2:] == [
         "- gain: wrist eda from 2",
-        "- offset: at no size tried: wrist eda",
+        "- offset: not detected at any size tried: wrist eda",
     ]
     assert describe_noticed(table).startswith("Of the batches that are not shifted at all, 100 % raise the alarm.")
 

@@ -35,11 +35,10 @@ def test_a_person_is_held_against_peoples_means_and_not_their_windows(reference)
 
 def test_the_sentence_names_the_strangest_reading_of_each_sensor_first(reference):
     among = describe_person(compare_person(reference, windows()))
-    assert among == "In everything compared this person lies among the 5 people whom the model has seen."
+    assert among == "In every reading compared, this person lies within the range of the 5 training people."
     strange = windows(wrist_eda_mean=-1.0, wrist_eda_sd=0.5, wrist_temp_mean=9.0)
     assert describe_person(compare_person(reference, strange)) == (
-        "Unlike all 5 people whom the model has seen: temperature higher, skin conductance lower "
-        "(3 of 4 readings lie outside theirs)."
+        "Unlike all 5 training people: temperature higher, skin conductance lower (3 of 4 readings lie outside theirs)."
     )
 
 

@@ -102,6 +102,6 @@ def test_a_rise_that_is_not_shown_is_not_promised():
     up, flat, down = (
         describe_rise(rise(scores(value, noise)).iloc[0]) for value, noise in ((0.03, 0.01), (0.0, 0.03), (-0.03, 0.01))
     )
-    assert "more people did help there" in up and "16 people would bring about as much again" in up
+    assert "more people helped" in up and "16 people would add about as much again" in up
     assert "neither a rise nor a plateau is shown" in flat and "help there" not in flat
-    assert "more people made it worse there" in down
+    assert "more people made it worse" in down

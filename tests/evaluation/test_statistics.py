@@ -81,8 +81,8 @@ def test_people_without_a_score_are_left_out_and_too_few_refused():
     [
         ([0.6] * 8, "these 8 people show that accuracy is higher with B."),
         ([0.4] * 8, "these 8 people show that accuracy is lower with B."),
-        ([0.6, 0.4] * 4, "do not show that accuracy differs; only a mean difference of about"),
-        ([0.6] * 4, "nor could they: 4 people never give a p below 0.12."),
+        ([0.6, 0.4] * 4, "do not show that accuracy differs; a mean difference must reach about"),
+        ([0.6] * 4, "nor could they, since 4 people never give a p below 0.12."),
     ],
 )
 def test_the_words_follow_the_numbers(second, words):

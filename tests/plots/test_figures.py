@@ -47,7 +47,7 @@ SHIFTS = frame(
     "kind sensor size distance noticed",
     ("none", "", 0.0, 0.4, 0.1),
     ("gain", "wrist_eda", 2.0, 0.5, 0.25),
-    ("load", "", 1.0, 0.6, NAN),
+    ("prevalence", "", 1.0, 0.6, NAN),
 )
 FAULTS = frame("fault sensor strength caught", ("flat line", "wrist_eda", 1.0, 0.5), ("motion", "wrist", 1.0, 1.0))
 LATENCY = frame("where milliseconds", ("over HTTP", 30.0), ("over HTTP", 10.0), ("in this process", 1.0))

@@ -101,7 +101,7 @@ def predict_recording(
     wear = assess_wear(recording)
     notes = _note_units(bundle, recording)
     if has_gate and not bundle.gate:
-        notes += ("there is no acceleration in g, so exercise is not told from stress",)
+        notes += ("there is no acceleration in g, so exercise cannot be distinguished from stress",)
     recording = to_known_scale(recording)
     values, facts = (None, None) if rest is None else _read_person_at_rest(bundle, recording, wear, rest)
     starts = list_starts(recording, list(bundle.config["channels"]), bundle.config["window_s"], step_s)

@@ -107,8 +107,8 @@ def find_threshold(reference: pd.DataFrame, *, people: int, false_alarm_rate: fl
     threshold, n, note = quantile_of_null(null, false_alarm_rate), len(distributions), ""
     if threshold is None:
         note = (
-            f"The alarm is not available: {n} people are not enough to know what {100 * false_alarm_rate:g} % of "
-            f"healthy batches of {people} exceed; it takes at least {people_for(people, false_alarm_rate)}."
+            f"There is no alarm: {n} people are too few to know which distance {100 * false_alarm_rate:g} % of the "
+            f"batches of {people} without drift exceed; at least {people_for(people, false_alarm_rate)} are needed."
         )
     return {
         "statistic": STATISTIC,
@@ -169,8 +169,8 @@ def report(reference: pd.DataFrame, current: pd.DataFrame | xr.Dataset, threshol
     alarm = None if limit is None else bool(statistic > limit)
     note = threshold["note"] or (
         f"{'Drift' if alarm else 'No drift'}: the largest distance, {statistic:.2f} ({table['feature'][0]}), is "
-        f"{'above' if alarm else 'not above'} {limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of healthy "
-        f"batches of {needed} people exceed."
+        f"{'above' if alarm else 'not above'} {limit:.2f}, which {100 * threshold['false_alarm_rate']:g} % of "
+        f"batches of {needed} people without drift exceed."
     )
     return {
         "people": people,

@@ -80,15 +80,15 @@ def compare_person(
 def describe_person(table: pd.DataFrame, most: int = 3) -> str:
     """Say in a sentence where a person lies outside all people of the reference, by :func:`compare_person`."""
     if table.empty:
-        return "Nothing of this person can be compared with the people whom the model has seen."
+        return "Nothing of this person can be compared with the training people."
     people, outside = int(table["people"].max()), table[table["place"] != ""]
     if outside.empty:
-        return f"In everything compared this person lies among the {people} people whom the model has seen."
+        return f"In every reading compared, this person lies within the range of the {people} training people."
     # The strangest of each sensor: what else is strange of it says the same again.
     sensors = outside.groupby(outside["feature"].str.split("_").str[1], sort=False).head(1)
     parts = [f"{describe_feature(row.feature)} {row.place}" for row in sensors.head(most).itertuples()]
     return (
-        f"Unlike all {people} people whom the model has seen: {', '.join(parts)} ({len(outside)} of {len(table)} "
+        f"Unlike all {people} training people: {', '.join(parts)} ({len(outside)} of {len(table)} "
         "readings lie outside theirs)."
     )
 

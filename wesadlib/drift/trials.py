@@ -21,7 +21,7 @@ SIZES = {
     "offset": (0.1, 0.5, 1.0, 3.0),
     "noise": (0.01, 0.1, 0.3, 1.0),
     "population": (0.25, 0.5, 1.0, 2.0),
-    "load": (0.5, 0.75, 1.0),
+    "prevalence": (0.5, 0.75, 1.0),
 }
 
 # Held-out batches (person,) and the null distribution of the people that are left.
@@ -78,15 +78,15 @@ def describe_rate(rates: pd.DataFrame, false_alarm_rate: float) -> str:
     judged = rates.dropna(subset="observed")
     if judged.empty:
         return (
-            "With the people that are left after leaving a batch out, no rate that was tried can be claimed, so there "
-            "is nothing to verify in this run."
+            "Once a batch is left out, too few people remain to claim any of the rates tried, so there is nothing to "
+            "verify in this run."
         )
     nearest = judged.loc[(judged["claimed"] - false_alarm_rate).abs().idxmin()]
     gap = (judged["observed"] - judged["claimed"]).max()
     exceeds = f"exceeds the claimed one by at most {gap:.3f}" if gap > 0 else "nowhere exceeds the claimed one"
     return (
-        f"Where {nearest['claimed']:g} is claimed, {nearest['observed']:.3f} of {int(nearest['batches'])} healthy "
-        f"batches raise the alarm; over all rates tried, the observed rate {exceeds}."
+        f"Where {nearest['claimed']:g} is claimed, {nearest['observed']:.3f} of {int(nearest['batches'])} "
+        f"unshifted batches raise the alarm; over all rates tried, the observed rate {exceeds}."
     )
 
 
@@ -138,7 +138,7 @@ def notice_shifts(
     """How large a shift has to be to be noticed: left-out batches are shifted and judged by the rest.
 
     Beside the sensors' shifts (:func:`shift_windows`) there are two of the people: ``population``, every feature higher
-    by so many SDs between people; and ``load``, the share of a person's windows that is stress, the sensors as ever.
+    by so many SDs between people; and ``prevalence``, the share of a person's windows that is stress.
     Rows ``kind sensor size distance noticed``: the median of the statistic over batches, and the share of them that
     raise the alarm, NaN where the people are too few for the rate; the first row, kind ``none``, is not shifted.
     """
@@ -186,8 +186,8 @@ def _shifted(
     # Everybody needs both states.
     if all(rows["subject"].nunique() == reference["subject"].nunique() for rows in in_state):
         rest, stress = (alarm.person_distributions(rows, grid, least=1) for rows in in_state)
-        for share in sizes.get("load", ()):
-            yield "load", "", share, (1 - share) * rest + share * stress
+        for share in sizes.get("prevalence", ()):
+            yield "prevalence", "", share, (1 - share) * rest + share * stress
 
 
 def sensors_in(windows: xr.Dataset) -> list[str]:
@@ -199,8 +199,8 @@ def describe_noticed(shifts: pd.DataFrame) -> str:
     """Say in words what :func:`notice_shifts` found: a line a kind, what is noticed first named first."""
     if shifts["noticed"].isna().all():
         return (
-            "Too few people are left for a threshold at this rate, so the figure shows how far each shift moves a "
-            "batch, and not whether it would be noticed."
+            "Too few people remain for a threshold at this rate, so the figure shows how far each shift moves a batch, "
+            "not whether it would be detected."
         )
     lines = []
     for kind, part in shifts[shifts["kind"] != "none"].groupby("kind", sort=False):
@@ -209,11 +209,11 @@ def describe_noticed(shifts: pd.DataFrame) -> str:
         often = sorted((pair for pair in smallest.items() if not np.isnan(pair[1])), key=lambda pair: pair[1])
         parts = [f"{sensor} from {size:g}".strip() for sensor, size in often]
         if len(often) < len(smallest):
-            parts.append(f"at no size tried: {never}".removesuffix(": "))
+            parts.append(f"not detected at any size tried: {never}".removesuffix(": "))
         lines.append(f"- {kind}: {'; '.join(parts)}")
     unshifted = shifts.loc[shifts["kind"] == "none", "noticed"].iloc[0]
     return (
-        f"Of the batches that are not shifted at all, {100 * unshifted:.0f} % raise the alarm. Noticed in at least "
+        f"Of the unshifted batches {100 * unshifted:.0f} % raise the alarm. Smallest shift detected in at least "
         "half of the batches, sizes as in the figure:\n\n" + "\n".join(lines)
     )
 

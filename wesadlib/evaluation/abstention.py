@@ -101,8 +101,8 @@ def risk_coverage_counts(predictions: pd.DataFrame, thresholds: Sequence[float] 
 def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Accuracy of the answers against the share of windows answered, over the people of :func:`risk_coverage_counts`.
 
-    Rows: ``task model protocol threshold coverage accuracy accuracy_low accuracy_high silent``; `silent` counts people
-    of whom not one window is answered. `accuracy` is NaN where nothing is answered.
+    Rows: ``task model protocol threshold coverage accuracy accuracy_low accuracy_high unanswered``; `unanswered` counts
+    people of whom no window is answered. `accuracy` is NaN where nothing is answered.
     """
     tables = []
     for keys, part in counts.groupby(GROUP, sort=False):
@@ -117,7 +117,7 @@ def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000) -> pd.Da
             "accuracy": (correct.sum() / answered.sum()).where(answered.sum() > 0),
             "accuracy_low": low,
             "accuracy_high": high,
-            "silent": (answered == 0).sum(),
+            "unanswered": (answered == 0).sum(),
         }
         names = dict(zip(GROUP, keys, strict=True))
         tables.append(pd.DataFrame(table).reset_index().assign(**names)[[*GROUP, "threshold", *table]])

@@ -23,9 +23,9 @@ def describe_test(test: PairedTest, first: str, second: str, unit: str = "accura
         direction = "higher" if test.difference > 0 else "lower"
         return f"{counts} H{chance[1:]}: these {people} show that {unit} is {direction} with {second}."
     if test.smallest_p >= SIGNIFICANCE:
-        limit = f"nor could they: {people} never give a p below {test.smallest_p:.2g}."
+        limit = f"nor could they, since {people} never give a p below {test.smallest_p:.2g}."
     else:
-        limit = f"only a mean difference of about {test.detectable:.3f} would be found in four of five such studies."
+        limit = f"a mean difference must reach about {test.detectable:.3f} to be detected in four of five such studies."
     return f"{counts} But {chance}, so these {people} do not show that {unit} differs; {limit}"
 
 
@@ -52,21 +52,21 @@ def describe_pairs(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
             f"give is {min(least, 1):.2g} once it is adjusted for the number of pairs."
         )
     elif shown.empty:
-        text.append(f"For none do they show that {unit} differs (adjusted p at least {pairs['p_holm'].min():.2g}).")
+        text.append(f"They show no difference in {unit} for any pair (adjusted p from {pairs['p_holm'].min():.2g}).")
     else:
         text.append(f"They show that {unit} differs for {len(shown)}, in points: {_shown(shown)}.")
     if len(alone):
         names = "; ".join(f"{row.first} and {row.second}" for row in alone.itertuples())
         names = names if len(alone) < 4 else f"{len(alone)} {'others' if len(shown) else 'pairs'}"
         text.append(
-            f"Looked at alone, p falls below {SIGNIFICANCE:g} for {names}{' as well' if len(shown) else ''}; among "
-            f"{number} pairs chance alone may do that."
+            f"Unadjusted, p falls below {SIGNIFICANCE:g} for {names}{' as well' if len(shown) else ''}; among {number} "
+            "pairs that can happen by chance."
         )
     low, high = (f"{100 * value:.1f}" for value in (pairs["detectable"].min(), pairs["detectable"].max()))
     span = f"{low} points" if low == high else f"{low} to {high} points, depending on the pair"
     text.append(
-        f"The smallest true mean difference that a single test would notice in four of five such studies is {span}; of "
-        "less these people say little, and a difference that is not shown is not shown to be absent."
+        f"The smallest true mean difference that a single test would detect in four of five such studies is {span}; "
+        "smaller ones would mostly be missed, so a difference that is not shown may still exist."
     )
     return " ".join(text)
 
@@ -86,8 +86,8 @@ def describe_friedman(test: Friedman) -> str:
         return "Ranks cannot be tested for fewer than three models, or where all do the same."
     verdict = "show" if test.p < SIGNIFICANCE else "do not show"
     return (
-        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} that some model does better than another, not "
-        "which: that is for the pairs, which are the primary test. "
+        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} that some model does better than another. Which "
+        "one, only the pairs can say; they are the primary test. "
         f"The agreement between people about the order is {test.agreement:.2f} (Kendall's W; 0: none, 1: full)."
     )
 
@@ -101,30 +101,30 @@ def describe_missing(leaderboard: pd.DataFrame) -> list[str]:
 
 
 def describe_choice(leaderboard: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
-    """How well the configuration chosen for each person does, and which one everybody else would be given.
+    """How well the configuration chosen for each person does, and which one a new person would get.
 
     `leaderboard` holds the rows of one task; `chosen` those of the selection that were chosen.
     """
     best = leaderboard.groupby("protocol")["accuracy"].max()
     sentences = [
-        f"Under `{row.protocol}` the choice is right in {100 * row.accuracy:.1f} % of the windows "
+        f"Under `{row.protocol}`, “chosen” classifies {100 * row.accuracy:.1f} % of the windows correctly "
         f"({100 * row.accuracy_low:.1f} to {100 * row.accuracy_high:.1f}), area under ROC {row.roc_auc:.3f}; the "
         f"highest score there is {100 * best[row.protocol]:.1f} %."
         for row in leaderboard[leaderboard["model"] == "chosen"].itertuples()
     ]
     return sentences + [
-        f"Under `{row.protocol}` people who are not among these would be given “{row.candidate}”."
+        f"Under `{row.protocol}`, a new person would get “{row.candidate}”."
         for row in chosen[chosen["subject"] == ""].itertuples()
     ]
 
 
 def describe_temperatures(selection: pd.DataFrame) -> list[str]:
-    """By what each model's log odds are divided for people who are not among these, a sentence a protocol."""
+    """The temperature of each model for a new person, a sentence a protocol."""
     if selection.empty:
-        return ["So few people make no groups: nothing was chosen, and all probabilities are as the models gave them."]
+        return ["There are too few people to form groups: nothing was selected, and no probability was calibrated."]
     single = selection[(selection["subject"] == "") & ~selection["candidate"].str.contains("+", regex=False)]
     return [
-        f"Under `{protocol}`, for people who are not among these: "
+        f"Temperatures under `{protocol}`, for a new person: "
         + ", ".join(f"“{row.candidate}” {row.temperature:.2f}" for row in part.itertuples())
         + "."
         for protocol, part in single.groupby("protocol", sort=False)
@@ -156,14 +156,15 @@ def describe_rise(row: pd.Series) -> str:
     )
     if row["p"] >= SIGNIFICANCE:
         return (
-            f"{text} So neither a rise nor a plateau is shown there, and what more people would bring stays open: "
-            f"only about {100 * row['detectable']:.1f} points a doubling would show in four of five such studies."
+            f"{text} So neither a rise nor a plateau is shown, and what more people would bring stays open: a rise "
+            f"must reach about {100 * row['detectable']:.1f} points a doubling to be detected in four of "
+            "five such studies."
         )
     if row["rise"] < 0:
-        return f"{text} So more people made it worse there, which more people like these would not mend."
+        return f"{text} So more people made it worse."
     return (
-        f"{text} So more people did help there; were the line to go on, which nobody has seen, "
-        f"{2 * row['largest']} people would bring about as much again."
+        f"{text} So more people helped; if the line continued beyond the people recorded, {2 * row['largest']} people "
+        "would add about as much again."
     )
 
 
@@ -178,26 +179,26 @@ def describe_gaps(gaps: pd.DataFrame) -> list[str]:
     ]
 
 
-def describe_silence(curve: pd.DataFrame, threshold: float) -> str:
+def describe_abstention(curve: pd.DataFrame, threshold: float) -> str:
     """What abstaining below a threshold brings (:func:`~wesadlib.evaluation.abstention.risk_coverage_curve`)."""
     everything = curve[curve["threshold"] == 0].set_index("model")["accuracy"]
     sentences = [
-        f"“{row.model}” answers {100 * row.coverage:.1f} % of the windows and is right in {100 * row.accuracy:.1f} % "
-        f"of its answers, where it is right in {100 * everything[row.model]:.1f} % of all windows."
+        f"“{row.model}” answers {100 * row.coverage:.1f} % of the windows; {100 * row.accuracy:.1f} % of its answers "
+        f"are correct, compared with {100 * everything[row.model]:.1f} % over all windows."
         for row in curve[curve["threshold"] == threshold].itertuples()
     ]
     return f"At a confidence of {threshold:g}: {' '.join(sentences)}"
 
 
 def describe_hours(people: pd.DataFrame) -> str:
-    """How alarms of one model and protocol met people: how many, how soon, who was missed, who had most false ones."""
+    """How many people the alarms of one model and protocol detect, how soon, whom they miss, and the false alarms."""
     missed = people.loc[people["detected"] < 1, "subject"].tolist()
     worst = people.loc[people["false_alarms_per_h"].idxmax()]
     none = people.loc[people["false_alarms_per_h"] == 0, "subject"]
     late = people["latency_s"].median()
     return (
-        f"Of {len(people)} people {len(people) - len(missed)} are alarmed within three minutes of the task's start"
-        f"{', half of them within ' + format(late, '.0f') + ' s' if late < float('inf') else ''}; missed: "
+        f"For {len(people) - len(missed)} of {len(people)} people an alarm is on within three minutes of the task's "
+        f"start{' (median ' + format(late, '.0f') + ' s over all people)' if late < float('inf') else ''}; missed: "
         f"{', '.join(missed) or 'nobody'}. False alarms: {people['false_alarms_per_h'].mean():.2f} an hour on average, "
         f"none for {len(none)} people, most for {worst['subject']}: {worst['false_alarms_per_h']:.1f} an hour."
     )

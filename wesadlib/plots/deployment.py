@@ -76,7 +76,7 @@ def plot_load(rates: pd.DataFrame) -> Figure:
         place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "bottom"}
         write_beside(times, "too many", (rate, 0.03), (-4, 0), color=color, **place)
     for axes in (failed, together):
-        axes.set_xlabel("requests asked for a second")
+        axes.set_xlabel("requests sent per second")
     return figure
 
 

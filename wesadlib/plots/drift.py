@@ -9,15 +9,15 @@ from wesadlib.plots import NEUTRAL, bare_rows, color_cells, subplots
 _HEALTHY, _ALARM = "#0072B2", "#D55E00"
 _KIND_LABELS = {
     "gain": "gain: factor",
-    "offset": "offset: in the sensor's spread",
-    "noise": "noise: in the sensor's spread",
-    "population": "other people: every feature higher by so many SDs between people",
-    "load": "other prevalence: share of each person's windows that is stress",
+    "offset": "offset: in the sensor's standard deviations",
+    "noise": "noise: in the sensor's standard deviations",
+    "population": "other people: every feature higher, in standard deviations between people",
+    "prevalence": "prevalence: share of each person's windows that is stress",
 }
 
 
 def plot_naive(alarms: pd.DataFrame) -> Figure:
-    """How many healthy people a test on windows raises the alarm for, a bar a stricter demand."""
+    """How many people without drift a test on windows raises the alarm for, a bar a stricter demand."""
     counts = alarms.groupby("least_distance")["alarm"].agg(["sum", "size"])
     names = ["any significant feature", *(f"and a distance above {least:g}" for least in counts.index[1:])]
     figure, axes = subplots(height=2.4)
@@ -25,13 +25,13 @@ def plot_naive(alarms: pd.DataFrame) -> Figure:
     axes.bar_label(bars, [f"{row['sum']} of {row['size']}" for _, row in counts.iterrows()], padding=4)
     axes.set_xlim(0, 1.15 * max(counts["size"].max(), 1) if len(counts) else 1)
     axes.invert_yaxis()
-    axes.set_xlabel("healthy people for whom a test that counts windows raises the alarm")
+    axes.set_xlabel("people without drift for whom a test that counts windows raises the alarm")
     bare_rows(axes)
     return figure
 
 
 def plot_nulls(nulls: pd.DataFrame, people: int, threshold: float | None) -> Figure:
-    """Statistic of healthy batches against how many people they hold, with the threshold of batches of `people`."""
+    """Statistic of unshifted batches against how many people they hold, with the threshold of batches of `people`."""
     figure, axes = subplots(height=3.0)
     for size, rows in nulls.groupby("people"):
         spread = np.random.default_rng(0).uniform(-0.25, 0.25, len(rows))
@@ -45,7 +45,7 @@ def plot_nulls(nulls: pd.DataFrame, people: int, threshold: float | None) -> Fig
     sizes = sorted(set(nulls["people"]))
     axes.set_xticks(sizes)
     axes.set(xlim=(min(sizes, default=1) - 0.6, max([*sizes, people]) + 0.9), ylim=(0, 1.02))
-    axes.set(xlabel="people in a healthy batch", ylabel="largest distance to the rest")
+    axes.set(xlabel="people in an unshifted batch", ylabel="largest distance to the rest")
     return figure
 
 
@@ -63,7 +63,7 @@ def plot_rate(rates: pd.DataFrame) -> Figure:
     axes.set_ylim(0, max(end, np.nanmax(rates[["observed", "high"]].to_numpy()) * 1.03))
     for height, name, color in ((0.95, "observed", _HEALTHY), (0.85, "as claimed", NEUTRAL)):
         axes.text(0.02, height, name, color=color, fontweight="bold", transform=axes.transAxes, va="top")
-    axes.set(xlabel="rate of false alarms claimed", ylabel="share of healthy batches alarmed")
+    axes.set(xlabel="rate of false alarms claimed", ylabel="share of unshifted batches that raise the alarm")
     return figure
 
 

@@ -9,13 +9,14 @@ from wesadlib.plots import NEUTRAL, color_of, intervals, subplots, write_beside
 #: Data set -> its name in figures.
 NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"}
 _MARKS = {"cold_start": "o", "own_rest": "D", "running_reference": "s"}
+_WORDS = {"cold_start": "cold start", "own_rest": "own rest", "running_reference": "own rest and running reference"}
 _READINGS = {
     "heart_rate": "heart rate",
     "log_level": "skin conductance",
-    "tonic_slope": "its slope",
-    "phasic_sd": "quick changes",
+    "tonic_slope": "slope of conductance",
+    "phasic_sd": "phasic variation",
     "scr_rate": "responses a minute",
-    "scr_amplitude_sum": "their sum",
+    "scr_amplitude_sum": "sum of responses",
 }
 
 
@@ -46,9 +47,7 @@ def plot_home_and_away(rows: pd.DataFrame) -> Figure:
         axes.set_ylim(-0.6, len(models) - 0.4)
         axes.set_title(f"tested in {NAMES.get(lab, lab)}", color=NEUTRAL)
         axes.grid(axis="x")
-    marks = [
-        axes.plot([], [], mark, color=NEUTRAL, label=protocol.replace("_", " "))[0] for protocol, mark in _MARKS.items()
-    ]
+    marks = [axes.plot([], [], mark, color=NEUTRAL, label=_WORDS[protocol])[0] for protocol, mark in _MARKS.items()]
     panels[-1, 0].set_xlabel("balanced accuracy in new people, with interval over people; 0.5 is chance")
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks))
     return figure
@@ -93,10 +92,10 @@ def plot_foresight(people: pd.DataFrame) -> Figure:
 def plot_exercise(exercise: pd.Series) -> Figure:
     """Share of exercise that is called stress with and without the gate, and the share of others held back by it."""
     bars = {
-        "exercise called stress, no gate": "called_stress_without_gate",
-        "exercise called stress": "called_stress",
-        "… gate never shown that exercise": "called_stress_other_kind",
-        "WESAD held back": "abstained_at_home",
+        "exercise called stress, without gate": "called_stress_without_gate",
+        "… with gate": "called_stress",
+        "… by a gate not trained on that kind": "called_stress_other_kind",
+        "WESAD withheld by the gate": "abstained_at_home",
         "… its stress": "abstained_at_home_stress",
         "… its rest": "abstained_at_home_baseline",
     }

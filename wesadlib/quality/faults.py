@@ -90,7 +90,7 @@ def _hummed(values: np.ndarray, rate_hz: float, signal: str, strength: float, ge
     return values + strength * 5 * values.std(axis=1, keepdims=True) * hum
 
 
-# Acceleration is left out of saturation: its rail is fixed, and far beyond what a wearer at rest reaches.
+# Acceleration is left out of saturation: its limit is fixed, and far beyond what a wearer at rest reaches.
 _SKIN = ("ecg", "bvp", "eda", "emg", "resp")
 FAULTS: dict[str, Fault] = {
     fault.name: fault
@@ -134,11 +134,11 @@ def inject_fault(
     """Put a fault into native samples (window, time) of the channels that it can befall; copies of all come back."""
     if not 0 <= strength <= 1:
         raise InputError(f"strength {strength}: a fault's strength is between 0 and 1.")
-    befallen = {name for names in sensors_of(fault, list(channels)).values() for name in names}
+    faulty = {name for names in sensors_of(fault, list(channels)).values() for name in names}
     result = {}
     for name, values in channels.items():
         values = np.array(values, float)
-        if name in befallen and strength > 0:
+        if name in faulty and strength > 0:
             values = FAULTS[fault].inject(values, rates_hz[name], signal_of(name), strength, generator)
         result[name] = values
     return result

@@ -56,7 +56,8 @@ def count_windows(reference: Reference) -> str:
     minutes = distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
     text = f"{cold['window'].nunique()} overlapping windows, which cover {minutes:.1f} distinct minutes"
     if len(rested):
-        text += f"; {rested['window'].nunique()} after rest, which is not scored itself"
+        text += f"; {rested['window'].nunique()} where the model knows the person's first minutes, "
+        text += "which are then not scored"
     return f"{text}; {cold['seed'].nunique()} seeds"
 
 
@@ -110,10 +111,10 @@ def controls(reference: Reference, cold: pd.DataFrame) -> str:
     if table is not None:
         row = table.drop_duplicates("control").set_index("control").loc["motion_only"]
         parts.append(
-            f"**movement alone** (a {row['model']} on acceleration) is correct in {share_of(row)}, since "
+            f"**movement alone** (“{row['model']}” on acceleration) is correct in {share_of(row)}, since "
             "the stress task was spoken and standing"
         )
-    return f"Two controls that sense no stress: {'; '.join(parts)} (<24_audit>)." if parts else ""
+    return f"Two controls that know nothing of stress: {'; '.join(parts)} (<24_audit>)." if parts else ""
 
 
 def verdict(p: float) -> str:
@@ -137,7 +138,7 @@ def winner(reference: Reference) -> str:
     test = paired_test(accuracy[BASELINE], accuracy[model])
     return (
         f"**Who wins, and for whom.** “{model}” scores higher than “{BASELINE}” for {test.better} of {test.people} "
-        f"people and lower for {test.worse}, {100 * test.difference:+.1f} points in the mean: "
+        f"people and lower for {test.worse}, {100 * test.difference:+.1f} points on average: "
         f"{verdict(test.p_permutation)}. {people}"
     )
 
@@ -185,7 +186,8 @@ def abstention(reference: Reference) -> str:
     curve = risk_coverage_curve(risk_coverage_counts(own, [0.0, threshold])).set_index("threshold")
     row, whole = curve.loc[threshold], curve.loc[0.0]
     states = "; ".join(
-        f"of “{state['label']}” {100 * state['answered']:.0f} % are answered, {100 * state['correct']:.0f} % correctly"
+        f"of all “{state['label']}” windows {100 * state['answered']:.0f} % are answered, and "
+        f"{100 * state['correct']:.0f} % are answered and correct"
         for state in abstention_by_state(own, threshold).to_dict("records")
     )
     return (
@@ -202,10 +204,10 @@ def shuffling(reference: Reference) -> str:
         return ""
     model, left = apart.iloc[0]["model"], apart.iloc[0]["inflation"]
     added = reference.inflation("shuffled").set_index("model").loc[model, "inflation"]
-    culprit = "the model recognises the person" if left >= added / 2 else "the model recognises the shared seconds"
+    cause = "recognising the person" if left >= added / 2 else "the seconds that windows share"
     return (
-        f"**Why shuffling flatters.** Of {100 * added:+.1f} points that it adds to “{model}”, "
-        f"{100 * left:+.1f} are left when no two windows overlap: {culprit} (<24_audit>)."
+        f"**Why shuffling flatters.** Shuffling windows over people adds {100 * added:+.1f} points to “{model}”, and "
+        f"still {100 * left:+.1f} when no two windows overlap: most of the gain comes from {cause} (<24_audit>)."
     )
 
 

@@ -4,39 +4,40 @@
 SUMMARY: dict[str, str] = {
     "subject": "name of the person: that of the file or folder",
     "path": "the recording that was read",
-    "device": "what recorded it, as far as the files tell",
-    "start": "when it began, in UTC; null where the files do not tell",
+    "device": "the device that recorded it, as far as the files say",
+    "start": "when it began, in UTC; null where the files do not say",
     "duration_s": "its length, s",
-    "channels": "of each channel its units, rate_hz, missing_share and states: the share of minutes in each",
+    "channels": "for each channel: units, rate_hz, missing_share, and states, the share of minutes of each quality",
     "gaps": "stretches of at least a second without a sample: channel, start_s, end_s",
     "worn_share": "share of all minutes, gaps included, in which somebody wore the device",
-    "judged_share": "share of its windows that were worn and of good enough quality to be judged",
+    "judged_share": "share of the windows in which the device was worn and the signals were good enough to be judged",
     "window_s": "length of a window, s",
     "step_s": "from one window's start to the next, s",
     "windows": "number of windows",
     "answered": "windows for which the model names a state",
     "abstained": "windows that were judged and for which no state is probable enough to be named",
-    "exertion": "how many of the abstained are so because the wrist moves as in exercise",
+    "exertion": "how many of the abstained windows were withheld because the wrist moves as in exercise",
     "rejected": "windows that were not judged, because nobody wore the device or a signal was too poor",
-    "states": "of each state the windows for which it was named, and their share of those answered",
-    "reasons": "why windows were rejected: the worst channel and rule -> number of windows",
-    "alarms": "when alarms were on by the model's rule: start_s, end_s; null where it has none",
-    "because": "what moved the model most in the windows that it gave its last state, else in all, the strongest first",
+    "states": "for each state: the number of windows for which it was named, and their share of the answered windows",
+    "reasons": "why windows were rejected: worst channel and rule, each with its number of windows",
+    "alarms": "when alarms were on: start_s, end_s; null where the model has no rule for alarms",
+    "because": "readings that moved the answer most, strongest first: in the windows for which the last of its states "
+    "was named, or in all windows if there are none",
     "rest": "the person's rest that was used: start_s, end_s, windows; null for a cold start",
-    "protocol": "cold_start, rest_calibrated where the person's rest was used; running_cold and running_reference "
-    "where the threshold followed the person as well",
-    "min_confidence": "below this probability of the most probable state the model abstains",
-    "bundle": "the model: path, version, name, device, subjects it has learnt from, whether they were simulated",
-    "bundle_score": "the model's accuracy on people it had not seen, under the same protocol, with its interval; of "
-    "several laboratories the lowest",
-    "bundle_scores": "the same for each laboratory that was left out of training",
-    "unlike_training": "in a sentence, where this person lies outside all people the model has learnt from",
-    "far_from_home": "the readings compared for it, the strangest first",
+    "protocol": "what the model knew of the person: cold_start, nothing; rest_calibrated, the rest that was given; "
+    "running_cold and running_reference, the same two with a threshold that follows the person",
+    "min_confidence": "the model abstains where no state reaches this probability",
+    "bundle": "the model: path, version, name, device, training people (subjects), whether they were simulated",
+    "bundle_score": "the model's accuracy on people it had not seen, under the same protocol, with its interval; the "
+    "lowest where it was tested in several laboratories",
+    "bundle_scores": "the same for each laboratory in which it was tested",
+    "unlike_training": "in a sentence, which of this person's readings lie outside those of all training people",
+    "compared_with_training": "the readings that were compared for it, most unusual first",
     "problems": "what is wrong with the recording: values that no sensor on a wrist shows, missing minutes",
-    "notes": "what was done to the recording that a reader has to know",
+    "notes": "what was changed or assumed when the recording was read",
     "command": "the command that wrote this",
     "wesadlib_version": "version of the library",
-    "key": "digest of input, bundle, options and library, by which the same question is known again",
+    "key": "digest of input, model, options and library; the same call finds this answer by it",
 }
 
 #: Column of ``predictions.csv`` -> its meaning.
@@ -47,14 +48,14 @@ PREDICTIONS: dict[str, str] = {
     "state": "the state that is named; empty unless answered",
     "p_<state>": "probability of the state; empty where rejected",
     "confidence": "probability of the most probable state; empty where rejected",
-    "reasons": "why the window was rejected, worst first; of one that was not, what the answer did without, or "
-    "exertion where it was abstained from for exercise",
-    "alarm": "whether an alarm is on, told at the end of the window; empty where the model has no rule for alarms",
+    "reasons": "why the window was rejected, worst first; for other windows, signals that the answer had to do "
+    "without, or exertion where the model abstains because of exercise",
+    "alarm": "whether an alarm is on at the end of the window; empty where the model has no rule for alarms",
 }
 
 #: Column of ``people.csv`` -> its meaning.
 PEOPLE: dict[str, str] = {
-    "person": "name of the person, and of the folder with this one's answer",
+    "person": "name of the person, and of the folder that holds the answer",
     **{name: SUMMARY[name] for name in ("device", "start", "duration_s", "worn_share", "judged_share")},
     **{name: SUMMARY[name] for name in ("windows", "answered", "abstained", "rejected")},
     "share_<state>": "share of the answered windows for which the state was named",

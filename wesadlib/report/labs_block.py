@@ -15,7 +15,7 @@ _NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"
 _PROTOCOLS = {
     "cold_start": "nothing",
     "own_rest": "5 min of rest",
-    "running_reference": "5 min of rest, and the threshold follows",
+    "running_reference": "5 min of rest, and a threshold that follows the person",
 }
 
 
@@ -36,18 +36,19 @@ def labs_block(summary: Mapping[str, Any]) -> str:
         and "+" in row["train"]
         and row["protocol"] in _PROTOCOLS
     ]
-    header = ["taught in", "tested in", "people", "sees of the new person"]
-    header += ["balanced accuracy, %", "area within a person", "false alarms, %"]
+    header = ["trained in", "tested in", "people", "known of the new person"]
+    header += ["balanced accuracy, %", "ROC AUC within a person", "false alarms, %"]
     exercise = {name: f"{100 * value:.1f} %" for name, value in summary["exercise"].items()}
     return "\n\n".join(
         [
             f"**Other people, other laboratories.** {summary['people']} real people of three laboratories, with one "
-            "kind of band: a small model of heart and skin (`physiology`), taught in some and tested in one that it "
-            "has never seen (<35_other_labs>). Where WESAD is tested, it is `open-wrist`, the model of the package.",
+            "kind of band: a small model of heart and skin (`physiology`), trained in two of them and tested in the "
+            "third (<35_other_labs>). The one tested in WESAD is `open-wrist`, the model of the package.",
             markdown_table(header, rows),
-            f"Exercise is no stress: {exercise['called_stress']} of it is called so, {exercise['abstained']} withheld "
-            f"by a gate on movement, which costs {exercise['abstained_at_home']} of WESAD's windows "
-            f"({exercise['abstained_at_home_stress']} of those of stress).",
+            f"Exercise is not stress: a gate on movement withholds the answer for {exercise['abstained']} of it, and "
+            f"{exercise['called_stress']} is still called stress. The gate also withholds "
+            f"{exercise['abstained_at_home']} of WESAD's windows "
+            f"({exercise['abstained_at_home_stress']} of its stress windows).",
         ]
     )
 

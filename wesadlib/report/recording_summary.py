@@ -82,11 +82,14 @@ def _scores(config: Mapping[str, Any], protocol: str) -> list[dict[str, Any]]:
 def _distance(bundle: Bundle, recording: Recording, answers: RecordingAnswers) -> dict[str, Any]:
     reference = bundle.reference
     if reference is None or answers.features.empty:
-        return {"unlike_training": "How unlike the model's people this person is cannot be said.", "far_from_home": []}
+        return {
+            "unlike_training": "No comparison with the training people is possible.",
+            "compared_with_training": [],
+        }
     known = {name: facts["units"] for name, facts in bundle.config["channels"].items()}
     foreign = {name for name, unit in known.items() if recording.signals[name].attrs["units"] != unit}
     leave_out = [name for name, channel in scaled_features(bundle).items() if channel in foreign]
     table = compare_person(reference, answers.features, leave_out, feature_units(bundle))
     rows = table.assign(name=table["feature"].map(describe_feature)).to_dict(orient="records")
     rows = [{name: None if value != value else value for name, value in row.items()} for row in rows]
-    return {"unlike_training": describe_person(table), "far_from_home": rows}
+    return {"unlike_training": describe_person(table), "compared_with_training": rows}

@@ -194,7 +194,7 @@ class DriftReport(BaseModel):
     people_with_fewer: int = Field(description="people with fewer windows than that")
     windows_without_person: int = Field(description="windows that came with neither person nor stream: not judged")
     statistic: float | None = Field(description="largest distance over the features; null where it cannot be judged")
-    threshold: float | None = Field(description="what a healthy batch exceeds at the rate of false alarms")
+    threshold: float | None = Field(description="distance that unshifted batches exceed at the rate of false alarms")
     false_alarm_rate: float | None = Field(description="of one look at one batch; whoever looks often sees more")
     alarm: bool | None = Field(description="whether there is drift; null where it cannot be judged")
     note: str = Field(description="the verdict, or why there is none, in a sentence")

@@ -16,7 +16,7 @@ from wesadlib.params import Params
 
 #: Control -> what is done.
 CONTROLS = {
-    "shuffled_labels": "labels shuffled within each person who is learnt from",
+    "shuffled_labels": "labels shuffled within each training person",
     "clock_only": "seconds since the recording began",
     "motion_only": "acceleration alone",
     "without_motion": "everything but acceleration",

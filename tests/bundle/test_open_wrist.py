@@ -90,7 +90,7 @@ def test_it_abstains_from_a_wrist_that_pedals_and_says_why_and_without_accelerat
     assert not answers.loc[answers["start_s"] <= 60, "reasons"].str.contains("exertion").any()
     blind = replace(recording, signals={name: recording.signals[name] for name in ("wrist_bvp", "wrist_eda")})
     seen = predict_recording(bundle, blind, 30.0)
-    assert "exercise is not told from stress" in " ".join(seen.notes)
+    assert "exercise cannot be distinguished from stress" in " ".join(seen.notes)
     assert (seen.windows["status"] != "rejected").any()
 
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from wesadlib.evaluation import alarm as alarms
 from wesadlib.evaluation import events
 from wesadlib.evaluation.alarm import Alarm, Rule, find_alarms
-from wesadlib.evaluation.events import Course, find_tellings
+from wesadlib.evaluation.events import Course, find_counted
 
 STEP = 5.0
 PHASES = pd.DataFrame(
@@ -68,7 +68,7 @@ def test_rules_measured_together_are_those_applied_one_by_one(score, rule):
     thresholds = np.array([[rule.threshold - 1], [rule.threshold]])
     both = alarms.hold(smooth, time_s, thresholds, rule.least_s, rule.hysteresis)
     assert (both[1] == find_alarms(score, time_s, rule)).all()
-    assert (find_tellings(both, time_s)[1] == find_tellings(both[1], time_s)).all()
+    assert (find_counted(both, time_s)[1] == find_counted(both[1], time_s)).all()
 
 
 eighths = st.lists(st.one_of(st.integers(-64, 64).map(lambda k: k / 8), st.just(np.nan)), min_size=1, max_size=60)
@@ -98,9 +98,9 @@ def test_an_alarm_waits_for_its_least_time_and_ends_below_the_lower_threshold():
 
 def test_an_alarm_that_never_ends_is_told_again_and_again():
     alarm = np.ones(len(TIME), bool)
-    assert TIME[find_tellings(alarm, TIME)].tolist() == [60 + 300 * k for k in range(7)]
+    assert TIME[find_counted(alarm, TIME)].tolist() == [60 + 300 * k for k in range(7)]
     alarm[:10] = alarm[100:] = False
-    assert TIME[find_tellings(alarm, TIME)].tolist() == [110.0, 410.0]
+    assert TIME[find_counted(alarm, TIME)].tolist() == [110.0, 410.0]
 
 
 def test_phases_are_told_by_the_end_of_a_window_and_anticipation_is_neither():
@@ -116,7 +116,7 @@ def test_phases_are_told_by_the_end_of_a_window_and_anticipation_is_neither():
 
 
 @pytest.mark.parametrize(
-    ("spans", "latency_s", "detected", "covered", "told"),
+    ("spans", "latency_s", "detected", "covered", "counted"),
     [
         ([(930, 1500)], 30.0, 1, 0.95, 0),
         ([(800, 1200)], 0.0, 1, 0.5, 0),
@@ -126,12 +126,12 @@ def test_phases_are_told_by_the_end_of_a_window_and_anticipation_is_neither():
         ([(650, 700)], np.inf, 0, 0.0, 0),
     ],
 )
-def test_what_an_alarm_is_worth(spans, latency_s, detected, covered, told):
+def test_what_an_alarm_is_worth(spans, latency_s, detected, covered, counted):
     course = course_of(*spans)
     row = events.score_person(course, find_alarms(course.score, TIME, Rule(1.0, smooth_s=STEP)))
     hours = (540 + 600) / 3600
     assert (row["latency_s"], row["detected"], row["hours"]) == (latency_s, detected, pytest.approx(hours))
-    assert row["covered"] == pytest.approx(covered) and row["false_alarms_per_h"] == pytest.approx(told / hours)
+    assert row["covered"] == pytest.approx(covered) and row["false_alarms_per_h"] == pytest.approx(counted / hours)
 
 
 def test_phases_add_up_to_the_recording():
@@ -139,7 +139,7 @@ def test_phases_add_up_to_the_recording():
     table = events.score_phases(course, course.score > 0).set_index("phase")
     assert table["hours"].sum() == pytest.approx(len(TIME) * STEP / 3600)
     assert table["alarms"].to_dict() == {"baseline": 1, "anticipation": 0, "task": 1, "meditation": 0}
-    assert table.loc["meditation", "tellings"] == 1 and table.loc["meditation", "share"] == pytest.approx(200 / 600)
+    assert table.loc["meditation", "counted"] == 1 and table.loc["meditation", "share"] == pytest.approx(200 / 600)
 
 
 def test_a_recording_without_a_task_has_no_latency():

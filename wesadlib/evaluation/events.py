@@ -12,7 +12,7 @@ from wesadlib.evaluation.alarm import Rule, hold, since, smooth_scores
 DETECTED_S = 180.0
 #: What comes so long before a task is neither rest nor task: whoever waits for it may well be stressed, s.
 ANTICIPATION_S = 300.0
-#: An alarm is told when it begins, and again so often while it lasts, s, as in scores of seizure detectors (Dan et al.,
+#: An alarm counts when it begins, and again so often while it lasts, s, as in scores of seizure detectors (Dan et al.,
 #: Epilepsia 2024): else one that never ends would be a single false alarm.
 REPEAT_S = 300.0
 #: False alarms an hour that a rule may raise among the people it is chosen on.
@@ -25,8 +25,8 @@ THRESHOLDS = np.arange(-2.0, 8.01, 0.25)
 SHAPES = tuple(product((30.0, 60.0, 120.0), (0.0, 30.0, 60.0), (0.0, 1.0)))
 
 
-def find_tellings(alarm: np.ndarray, time_s: np.ndarray) -> np.ndarray:
-    """Whether an alarm (…, time) is told at each time: as it begins, and every :data:`REPEAT_S` while it lasts."""
+def find_counted(alarm: np.ndarray, time_s: np.ndarray) -> np.ndarray:
+    """Whether an alarm (…, time) counts at each time: as it begins, and every :data:`REPEAT_S` while it lasts."""
     begin = since(alarm)
     number = (time_s - time_s[begin] + 1e-6) // REPEAT_S
     earlier = np.concatenate([np.full((*number.shape[:-1], 1), -1.0), number[..., :-1]], axis=-1)
@@ -54,7 +54,7 @@ class Course(NamedTuple):
 
     @classmethod
     def from_phases(cls, score: np.ndarray, time_s: np.ndarray, phases: pd.DataFrame) -> Self:
-        """Name the phase of each moment by a recording's ``phase start_s end_s``; nothing else is told of a task."""
+        """Name the phase of each moment by a recording's ``phase start_s end_s``."""
         spans = [*zip(phases["phase"], phases["start_s"], phases["end_s"], strict=True)]
         tasks = tuple((start, end) for name, start, end in spans if name == TASK)
         waits = [(ANTICIPATION, start - ANTICIPATION_S, start) for start, _ in tasks]
@@ -70,7 +70,7 @@ class Course(NamedTuple):
 
 
 def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
-    """How each task was met by alarms (time,).
+    """How alarms (time,) detect each task.
 
     Returns
     -------
@@ -92,15 +92,15 @@ def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
 
 
 def score_phases(course: Course, alarm: np.ndarray) -> pd.DataFrame:
-    """What happened in each phase: ``phase hours alarms tellings share``.
+    """What happened in each phase: ``phase hours alarms counted share``.
 
-    How long it lasted, alarms that began in it, times that one was told in it, and the share of it in alarm.
+    How long it lasted, alarms that began in it, how often one counts in it, and the share of it in alarm.
     """
     begins = alarm & ~np.append(False, alarm[:-1])
-    told = find_tellings(alarm, course.time_s)
-    table = pd.DataFrame({"phase": course.phase, "alarms": begins, "tellings": told, "share": alarm})
+    counted = find_counted(alarm, course.time_s)
+    table = pd.DataFrame({"phase": course.phase, "alarms": begins, "counted": counted, "share": alarm})
     groups = table.groupby("phase", sort=False)
-    table = groups[["alarms", "tellings"]].sum().join(groups["share"].mean())
+    table = groups[["alarms", "counted"]].sum().join(groups["share"].mean())
     table.insert(0, "hours", groups.size() * _step(course.time_s) / 3600)
     return table.reset_index()
 
@@ -113,17 +113,17 @@ def score_person(course: Course, alarm: np.ndarray) -> dict[str, float]:
     """One recording in a row.
 
     ``detected latency_s covered`` are means over tasks; of what is neither task nor anticipation ``hours``, ``alarms``
-    that began, ``false_alarms_per_h``, times one was told, and ``share_outside`` in alarm. NaN where there is none.
+    that began, ``false_alarms_per_h``, and ``share_outside`` in alarm. NaN where there is none.
     """
-    met, outside = score_tasks(course, alarm), course.outside
+    tasks, outside = score_tasks(course, alarm), course.outside
     hours = outside.sum() * _step(course.time_s) / 3600
     begins = alarm & ~np.append(False, alarm[:-1])
-    told = (find_tellings(alarm, course.time_s) & outside).sum()
+    counted = (find_counted(alarm, course.time_s) & outside).sum()
     return {
-        **{name: float(met[name].mean()) for name in ("detected", "latency_s", "covered")},
+        **{name: float(tasks[name].mean()) for name in ("detected", "latency_s", "covered")},
         "hours": hours,
         "alarms": int((begins & outside).sum()),
-        "false_alarms_per_h": told / hours if hours else np.nan,
+        "false_alarms_per_h": counted / hours if hours else np.nan,
         "share_outside": alarm[outside].mean() if outside.any() else np.nan,
     }
 
@@ -144,12 +144,12 @@ def measure_rules(course: Course) -> np.ndarray:
     for smooth_s, least_s, hysteresis in SHAPES:
         smooth = smooth_scores(course.score, time_s, smooth_s)
         alarm = hold(smooth, time_s, THRESHOLDS[:, None], least_s, hysteresis)
-        told = (find_tellings(alarm, time_s) & outside).sum(axis=1) / hours
-        late = np.zeros((len(spans), len(told)))
+        counted = (find_counted(alarm, time_s) & outside).sum(axis=1) / hours
+        late = np.zeros((len(spans), len(counted)))
         for row, (start, end, inside) in enumerate(spans):
             within = alarm[:, inside]
             late[row] = np.where(within.any(axis=1), time_s[inside[within.argmax(axis=1)]] - start, end - start)
-        measured.append(np.column_stack([told, late.sum(axis=0) / max(len(spans), 1)]))
+        measured.append(np.column_stack([counted, late.sum(axis=0) / max(len(spans), 1)]))
     return np.concatenate(measured)
 
 
@@ -162,7 +162,7 @@ def choose_rule(measured: np.ndarray, budget: float = BUDGET) -> Rule:
         What :func:`measure_rules` gives of each of the people whom it is chosen on.
     budget : float
     """
-    told, late = measured.mean(axis=0).T
-    best = int(np.lexsort([late, np.where(told <= budget, 0, told)])[0])
+    counted, late = measured.mean(axis=0).T
+    best = int(np.lexsort([late, np.where(counted <= budget, 0, counted)])[0])
     shape = SHAPES[best // len(THRESHOLDS)]
     return Rule(float(THRESHOLDS[best % len(THRESHOLDS)]), *shape)

@@ -253,7 +253,7 @@ def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
 def score_timelines(timelines: pd.DataFrame) -> pd.DataFrame:
     """What happened in each phase, over the people of one model and protocol: ``hours alarms per_h share``.
 
-    ``per_h`` are tellings an hour, ``share`` that of the time in alarm.
+    ``per_h`` is how many count an hour, ``share`` that of the time in alarm.
     """
     parts = []
     for _, part in timelines.groupby("subject", sort=False):
@@ -262,6 +262,6 @@ def score_timelines(timelines: pd.DataFrame) -> pd.DataFrame:
     table = pd.concat(parts)
     table["share"] *= table["hours"]
     table = table.groupby("phase", sort=False).sum()
-    return table.assign(tellings=table["tellings"] / table["hours"], share=table["share"] / table["hours"]).rename(
-        columns={"tellings": "per_h"}
+    return table.assign(counted=table["counted"] / table["hours"], share=table["share"] / table["hours"]).rename(
+        columns={"counted": "per_h"}
     )

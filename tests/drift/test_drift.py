@@ -279,7 +279,7 @@ def test_the_smallest_size_noticed_counts_from_the_largest_down():
         "- gain: wrist eda from 2",
         "- offset: not detected at any size tried: wrist eda",
     ]
-    assert describe_noticed(table).startswith("Of the batches that are not shifted at all, 100 % raise the alarm.")
+    assert describe_noticed(table).startswith("Of the unshifted batches 100 % raise the alarm.")
 
 
 def test_larger_healthy_batches_lie_closer(cohort):

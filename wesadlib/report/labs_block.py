@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from wesadlib import artefacts
+from wesadlib.bundle.open_wrist import list_left_out
 from wesadlib.report.inserts import markdown_table, percent
 from wesadlib.report.pages import fill_page
 
@@ -31,10 +32,8 @@ def labs_block(summary: Mapping[str, Any]) -> str:
             f"{row['roc_auc_within']:.3f}",
             f"{100 * row['false_alarm_rate']:.0f}",
         ]
-        for row in summary["transfer"]
-        if (row["design"], row["model"], row["task"]) == ("leave_one_lab_out", "physiology", "stress")
-        and "+" in row["train"]
-        and row["protocol"] in _PROTOCOLS
+        for row in list_left_out(summary)
+        if row["protocol"] in _PROTOCOLS
     ]
     header = ["trained in", "tested in", "people", "known of the new person"]
     header += ["balanced accuracy, %", "ROC AUC within a person", "false alarms, %"]

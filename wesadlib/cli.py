@@ -24,6 +24,10 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs.")
 console = Console()
+_CAUSES = {
+    errno.ENOSPC: "no space is left on its disk",
+    errno.EACCES: "this user may not read or write it; change its permissions, or name another",
+}
 
 
 class Format(StrEnum):
@@ -252,8 +256,8 @@ def main() -> None:
     except (InputError, BookError, ServerError) as error:
         sentence = str(error)
     except OSError as error:
-        if error.errno != errno.ENOSPC:
+        if error.errno not in _CAUSES:
             raise
-        sentence = f"no space is left on the disk of {error.filename or os.getcwd()}."
+        sentence = f"{error.filename or os.getcwd()}: {_CAUSES[error.errno]}."
     print(f"wesad: {sentence}", file=sys.stderr)
     sys.exit(1)

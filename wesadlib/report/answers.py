@@ -133,10 +133,10 @@ def answer_path(
 def _summary_or_problem(
     name: str, paths: Sequence[Path], question: Question, load: Callable[[], "Bundle"], out: Path, force: bool
 ) -> dict[str, Any]:
-    key = question.key(paths)
     try:
+        key = question.key(paths)
         summary = _kept_answer(out, key, force)
-    except InputError as error:
+    except (InputError, PermissionError) as error:
         return {"problem": str(error)}
     # What is wrong with the model is wrong for everybody, and no person's problem.
     bundle = load() if summary is None else None
@@ -217,7 +217,7 @@ def check_path(
         try:
             recording = question.read([one.absolute() for one in paths], name)
             summary, found = check_recording(recording)
-        except InputError as error:
+        except (InputError, PermissionError) as error:
             problems.append(str(error))
             rows.append({"person": name})
             continue

@@ -14,10 +14,12 @@ import pytest
 from xdf_file import write_xdf
 
 from wesadlib import bundle as bundles
+from wesadlib.artefacts import file_digest
 from wesadlib.bundle import recording as of_bundle
 from wesadlib.data.e4 import write_e4
 from wesadlib.data.embraceplus import write_embraceplus
 from wesadlib.data.pickles import save_arrays
+from wesadlib.report import answers
 from wesadlib.report.glossary import PEOPLE, PREDICTIONS, SUMMARY, list_meanings
 
 FILES = ["figure.png", "predictions.csv", "report.html", "summary.json"]
@@ -251,6 +253,23 @@ def test_a_folder_of_people_gives_a_table_and_an_index_and_one_bad_person_stops_
     assert gaps and all(gap["end_s"] - gap["start_s"] == pytest.approx(10, abs=0.1) for gap in gaps)
     page = (answers / "index.html").read_text()
     assert 'href="carl/report.html"' in page and 'href="anna' not in page and "<script" not in page
+
+
+def test_a_person_whose_file_may_not_be_read_stops_nobody_and_is_one_sentence_alone(
+    wesad, folder, own_bundle, monkeypatch
+):
+    def denied(path):
+        if path.name.startswith("bea"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return file_digest(path)
+
+    (folder / "anna.zip").unlink()
+    monkeypatch.setattr(answers, "file_digest", denied)
+    status, out, error = wesad("predict", folder, "--bundle", own_bundle, "--step", 60)
+    assert status == 1 and "bea" in out and error == ""
+    assert (folder.parent / "people_wesad" / "carl" / "report.html").is_file()
+    status, _, error = wesad("predict", next(folder.glob("bea*")), "--bundle", own_bundle)
+    assert status == 1 and "bea" in error and "may not read" in error
 
 
 def test_a_folder_of_one_is_answered_whether_in_parts_or_in_a_folder_of_its_own(wesad, person, own_bundle, tmp_path):

@@ -23,6 +23,7 @@ from wesadlib.evaluation.selection import (
     predict_pairs,
     score_candidates,
 )
+from wesadlib.evaluation.sentences import describe_temperatures
 from wesadlib.models.calibration import apply_temperature
 from wesadlib.params import Params
 
@@ -249,3 +250,9 @@ def test_of_equals_the_one_of_fewest_models_is_chosen(windows):
     nobody_knows = tell(windows, np.ones(windows.sizes["window"], bool)).copy()
     nobody_knows["signal"][:, 0, 0] = 0.0
     assert chosen_of(pairs_of(nobody_knows), ["S2"]) == {"": "ignorant", "S2": "ignorant"}
+
+
+def test_a_temperature_at_the_end_of_what_is_searched_is_told():
+    selection = pd.DataFrame({"candidate": ["resnet", "logistic"], "temperature": [20.0, 1.2]})
+    (line,) = describe_temperatures(selection.assign(protocol="cold_start", subject=""))
+    assert "“resnet” 20.00 (an end of the range" in line and line.endswith("“logistic” 1.20.")

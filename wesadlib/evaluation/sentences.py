@@ -3,6 +3,7 @@
 import pandas as pd
 
 from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest
+from wesadlib.models.calibration import RANGE
 
 
 def describe_test(test: PairedTest, first: str, second: str, unit: str = "accuracy") -> str:
@@ -122,10 +123,13 @@ def describe_temperatures(selection: pd.DataFrame) -> list[str]:
     """The temperature of each model for a new person, a sentence a protocol."""
     if selection.empty:
         return ["There are too few people to form groups: nothing was selected, and no probability was calibrated."]
+    bound = ("", " (an end of the range that is searched: do not take it for calibrated)")
     single = selection[(selection["subject"] == "") & ~selection["candidate"].str.contains("+", regex=False)]
     return [
         f"Temperatures under `{protocol}`, for a new person: "
-        + ", ".join(f"“{row.candidate}” {row.temperature:.2f}" for row in part.itertuples())
+        + ", ".join(
+            f"“{row.candidate}” {row.temperature:.2f}{bound[row.temperature in RANGE]}" for row in part.itertuples()
+        )
         + "."
         for protocol, part in single.groupby("protocol", sort=False)
     ]

@@ -107,11 +107,11 @@ def intervals(axes: Axes, rows: pd.DataFrame, label: str = "", **mark: Any) -> N
 
 
 def color_cells(axes: Axes, table: pd.DataFrame, text: str, white: float, **image: Any) -> None:
-    """A table as coloured cells with each value in its own; above `white` it is written in white, NaN is left empty."""
+    """A table as coloured cells with each value in its own, white beyond `white` on either side; NaN is left empty."""
     axes.imshow(table, **{"aspect": "auto", "interpolation": "nearest", **image})
     for (row, column), value in np.ndenumerate(table.to_numpy(float)):
         if not np.isnan(value):
-            ink = "white" if value > white else "black"
+            ink = "white" if abs(value) > white else "black"
             axes.text(column, row, text.format(value), ha="center", va="center", fontsize=9, color=ink)
     axes.set_xticks(range(table.shape[1]), [f"{name:g}" if isinstance(name, float) else name for name in table])
     axes.set_yticks(range(len(table)), [plain(str(name)) for name in table.index])

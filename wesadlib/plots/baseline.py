@@ -12,10 +12,8 @@ from wesadlib.data.devices import write_unit
 from wesadlib.drift.person import describe_feature
 from wesadlib.plots import MODEL_COLORS, NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
 
-
-def readable_name(feature: str) -> str:
-    """A feature's name in words: ``wrist_eda_sd`` reads "skin conductance (variation)"."""
-    return describe_feature(feature)
+#: Features with the largest effects or weights are shown, so many.
+_ROWS = 18
 
 
 def plot_distributions(values: pd.DataFrame, states: list[str], units: dict[str, str]) -> Figure:
@@ -35,7 +33,7 @@ def plot_distributions(values: pd.DataFrame, states: list[str], units: dict[str,
                 axes.plot(at, density(at), color=STATE_COLORS[state], linewidth=1.8)
                 axes.fill_between(at, density(at), color=STATE_COLORS[state], alpha=0.25, linewidth=0)
         axes.set(xlabel=write_unit(unit) or "share", yticks=[], ylim=(0, None))
-        axes.set_title(fill(readable_name(feature), 26), fontsize=10)
+        axes.set_title(fill(describe_feature(feature), 26), fontsize=10)
         axes.spines["left"].set_visible(False)
     name_states(figure, states)
     return figure
@@ -51,14 +49,14 @@ def plot_responses(means: pd.DataFrame, states: list[str], units: dict[str, str]
         for position, state in enumerate(states):
             axes.scatter(np.full(len(table), position), table[state], color=STATE_COLORS[state], s=22, zorder=3)
         axes.set(xlim=(-0.35, 1.35), ylabel=write_unit(unit) or "share")
-        axes.set_title(fill(readable_name(feature), 26), fontsize=10)
+        axes.set_title(fill(describe_feature(feature), 26), fontsize=10)
         axes.set_xticks([0, 1], states)
     return figure
 
 
-def plot_effects(effects: pd.DataFrame, state: str, rows: int = 18) -> Figure:
+def plot_effects(effects: pd.DataFrame, state: str) -> Figure:
     """Effect of a state on the features that it moves most, in two units: all people's spread, and the person's own."""
-    shown = effects.head(rows).iloc[::-1]
+    shown = effects.head(_ROWS).iloc[::-1]
     figure, axes, position = _feature_rows(shown.index)
     color = STATE_COLORS[state]
     # What lies far beyond all others stands at the edge with its number, and does not squash these.
@@ -84,7 +82,7 @@ def plot_correlations(correlation: pd.DataFrame) -> Figure:
     count = len(correlation)
     figure, axes = subplots(height=0.6 + 0.17 * count)
     image = axes.imshow(correlation, cmap="PuOr_r", vmin=-1, vmax=1, interpolation="nearest", aspect="auto")
-    axes.set_yticks(range(count), [readable_name(name) for name in correlation.index], fontsize=9)
+    axes.set_yticks(range(count), [describe_feature(name) for name in correlation.index], fontsize=9)
     axes.set_xticks([])
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -92,10 +90,10 @@ def plot_correlations(correlation: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_weights(weights: pd.DataFrame, state: str, rows: int = 18) -> Figure:
+def plot_weights(weights: pd.DataFrame, state: str) -> Figure:
     """The heaviest weights (feature, fit), a line from the smallest to the largest over fits, a dot for their mean."""
     mean = weights.mean(axis=1)
-    shown = mean.sort_values(key=abs, ascending=False).index[:rows][::-1]
+    shown = mean.sort_values(key=abs, ascending=False).index[:_ROWS][::-1]
     figure, axes, position = _feature_rows(shown)
     axes.hlines(position, weights.loc[shown].min(axis=1), weights.loc[shown].max(axis=1), color=NEUTRAL, linewidth=1.5)
     axes.scatter(mean[shown], position, color=MODEL_COLORS["logistic"], s=34, zorder=3)
@@ -107,7 +105,7 @@ def _feature_rows(features: pd.Index) -> tuple[Figure, Axes, np.ndarray]:
     figure, axes = subplots(height=0.9 + 0.27 * len(features))
     position = np.arange(len(features))
     axes.axvline(0, color="black", linewidth=0.8)
-    axes.set_yticks(position, [readable_name(name) for name in features])
+    axes.set_yticks(position, [describe_feature(name) for name in features])
     axes.set_ylim(-0.7, len(features) - 0.3)
     axes.tick_params(axis="y", length=0)
     return figure, axes, position

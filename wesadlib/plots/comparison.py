@@ -5,6 +5,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from scikit_posthocs import critical_difference_diagram
 
+from wesadlib.evaluation.statistics import SIGNIFICANCE
 from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, plain, subplots
 
 #: Protocol -> mark: filled where a device could do the same, open where it could not.
@@ -54,11 +55,11 @@ def plot_people(scores: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_ranks(mean_ranks: pd.Series, p: pd.DataFrame, critical_difference: float, alpha: float = 0.05) -> Figure:
+def plot_ranks(mean_ranks: pd.Series, p: pd.DataFrame, critical_difference: float) -> Figure:
     """Critical-difference diagram: mean ranks, and bars over models that Nemenyi's test does not tell apart."""
     figure, axes = subplots(height=0.28 * len(mean_ranks) + 1.3)
     critical_difference_diagram(
-        mean_ranks, p, alpha=alpha, ax=axes, text_h_margin=0.04,
+        mean_ranks, p, alpha=SIGNIFICANCE, ax=axes, text_h_margin=0.04,
         label_fmt_left="{label} ({rank:.2f})", label_fmt_right="({rank:.2f}) {label}",
         color_palette={model: color_of(model) for model in mean_ranks.index},
         label_props={"weight": "bold", "fontsize": 10}, crossbar_props={"color": "black", "linewidth": 3},

@@ -36,7 +36,7 @@ def plot_hours(timelines: pd.DataFrame) -> Figure:
         axes.set_ylabel(person, rotation=0, ha="right", va="center", fontsize=9)
         bare_rows(axes)
     panels[-1, 0].set_xlabel("time from the start, min")
-    name_states(figure, [name for name in ("baseline", "stress", "amusement", "meditation")])
+    name_states(figure, [name for name in STATE_COLORS if name != "transient"])
     return figure
 
 

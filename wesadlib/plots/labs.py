@@ -1,10 +1,9 @@
 """Figures of the chapter on other laboratories."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, color_of, intervals, subplots, write_beside
+from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, plain, subplots, write_beside
 
 #: Data set -> its name in figures.
 NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"}
@@ -56,19 +55,14 @@ def plot_home_and_away(rows: pd.DataFrame) -> Figure:
 def plot_phases(responses: pd.DataFrame) -> Figure:
     """What each reading does in each phase, in spreads of rest; a column a reading, a row a lab's phase."""
     table = responses.assign(
-        row=responses["lab"].map(NAMES) + ", " + responses["phase"].str.replace("_", " "),
+        row=responses["lab"].map(NAMES) + ", " + responses["phase"].map(plain),
         column=responses["reading"].str.split("_", n=2).str[2].map(_READINGS),
     )
     wide = table.pivot(index="row", columns="column", values="response")[list(_READINGS.values())]
     wide = wide.loc[list(dict.fromkeys(table["row"]))]
     figure, axes = subplots(height=0.42 * len(wide) + 1.4)
-    axes.imshow(np.clip(wide, -3, 3), cmap="RdBu_r", vmin=-3, vmax=3, aspect="auto")
-    for (row, column), value in np.ndenumerate(wide.to_numpy()):
-        color = "white" if abs(value) > 2 else "black"
-        axes.text(column, row, f"{value:+.1f}", ha="center", va="center", fontsize=9, color=color)
-    axes.set_xticks(range(len(wide.columns)), wide.columns, rotation=25, ha="right", fontsize=9)
-    axes.set_yticks(range(len(wide)), wide.index, fontsize=9)
-    axes.tick_params(length=0)
+    color_cells(axes, wide, "{:+.1f}", 2, cmap="RdBu_r", vmin=-3, vmax=3)
+    axes.set_xticks(range(len(wide.columns)), wide.columns, rotation=25, ha="right")
     return figure
 
 

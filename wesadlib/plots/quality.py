@@ -12,15 +12,15 @@ from wesadlib.plots import NEUTRAL, STATE_COLORS, plain, subplots, write_names
 _SENSOR_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
 
-def plot_examples(windows: xr.Dataset, examples: pd.DataFrame, shown_s: float = 20.0) -> Figure:
-    """The middle of the windows with the worst scores, each beside the best of the same person and channel."""
+def plot_examples(windows: xr.Dataset, examples: pd.DataFrame) -> Figure:
+    """The middle 20 s of the windows with the worst scores, each beside the best of the same person and channel."""
     figure, panels = subplots(len(examples), 2, height=1.7 * len(examples) + 0.6, sharex=True, squeeze=False)
     middle = windows.attrs["window_s"] / 2
     for row, example in zip(panels, examples.itertuples(), strict=True):
         verdict = f"{'accepted' if example.accepted else 'refused'}: {example.rule} {example.score:.2f}"
         for axes, position, what in zip(row, (example.window, example.best), (verdict, "the best"), strict=True):
             window = windows.isel(window=position).sel(channel=example.channel)
-            shown = window["signal"].sel(time=slice(middle - shown_s / 2, middle + shown_s / 2))
+            shown = window["signal"].sel(time=slice(middle - 10, middle + 10))
             axes.plot(shown["time"], shown, color=STATE_COLORS[str(window["label"].values)], linewidth=0.9)
             axes.set_title(f"{window['subject'].values}, {window['label'].values}, {what}", fontsize=9)
         row[0].set_ylabel(f"{plain(example.channel)}, {write_unit(str(window['units'].values))}", fontsize=9)
@@ -62,6 +62,6 @@ def plot_faults(summary: pd.DataFrame) -> Figure:
     for axes in panels[:, 0]:
         axes.set_ylabel("caught, %")
     handles = [plt.Line2D([], [], color=colors[s], marker="o", markersize=4) for s in sensors]
-    names = [s.replace("_", " ") if "_" in s else f"{s} (whole device)" for s in sensors]
+    names = [plain(s) if "_" in s else f"{s} (whole device)" for s in sensors]
     figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=9, handlelength=1.2, columnspacing=1.2)
     return figure

@@ -54,7 +54,7 @@ def make_reference(windows: xr.Dataset, features: Sequence[str] | None = None) -
         raise InputError("drift is judged on features, which these windows lack: call extract_features first.")
     table = windows["feature"].to_pandas()
     if features is None:
-        features = [name for name in table if _is_judged(name) and table[name].isna().mean() < _MOST_MISSING]
+        features = [name for name in table if is_judged(name) and table[name].isna().mean() < _MOST_MISSING]
         if not features:
             raise InputError("these windows hold no feature that drift is judged on and that most of them have.")
     if absent := [name for name in features if name not in table]:
@@ -63,7 +63,8 @@ def make_reference(windows: xr.Dataset, features: Sequence[str] | None = None) -
     return pd.DataFrame(keys | {name: table[name].values for name in features})
 
 
-def _is_judged(feature: str) -> bool:
+def is_judged(feature: str) -> bool:
+    """Whether drift is judged on a feature."""
     _, signal, *rest = feature.split("_")
     statistic = "_".join(rest).removeprefix("magnitude_")
     return statistic in DRIFT_STATISTICS and not (signal == "acc" and rest[0] in ("x", "y", "z"))

@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from wesadlib.drift.alarm import DRIFT_STATISTICS
+from wesadlib.drift.alarm import is_judged
 from wesadlib.drift.person import compare_person
 from wesadlib.evaluation.labs import STATES
 
@@ -17,11 +17,7 @@ def measure_distance(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
         ``subject distance outside heart_read``: the median over readings of the distance from the people's median in
         their standard deviations; the share of readings outside all of theirs; the share of windows with a heart rate.
     """
-    names = [
-        name
-        for name in train
-        if name.startswith(("wrist_bvp_", "wrist_eda_")) and name.split("_", 2)[-1] in DRIFT_STATISTICS
-    ]
+    names = [name for name in train if name.startswith(("wrist_bvp_", "wrist_eda_")) and is_judged(name)]
     good = train[train["accepted"] & train["role"].isin(STATES)]
     reference, rows = good[["subject", "start_s", *names]], []
     for subject, person in test[test["accepted"]].groupby("subject"):

@@ -26,8 +26,11 @@ _STATISTICS = {
     "magnitude_mean": "gravity and movement",
     "heart_rate": "rate",
     "regular_share": "regular beats",
-    "relative_phasic_sd": "quick changes",
+    "phasic_sd": "quick changes",
+    "relative_phasic_sd": "quick changes, relative",
     "scr_rate": "responses a minute",
+    "scr_amplitude": "size of responses",
+    "scr_amplitude_sum": "sum of responses a minute",
     "peak_rate": "peaks a minute",
 }
 
@@ -77,7 +80,7 @@ def compare_person(
     return table[table["person"].notna() & (table["people"] > 0)].rename_axis("feature").reset_index()
 
 
-def describe_person(table: pd.DataFrame, most: int = 3) -> str:
+def describe_person(table: pd.DataFrame) -> str:
     """Say in a sentence where a person lies outside all people of the reference, by :func:`compare_person`."""
     if table.empty:
         return "Nothing of this person can be compared with the training people."
@@ -86,7 +89,7 @@ def describe_person(table: pd.DataFrame, most: int = 3) -> str:
         return f"In every reading compared, this person lies within the range of the {people} training people."
     # The strangest of each sensor: what else is strange of it says the same again.
     sensors = outside.groupby(outside["feature"].str.split("_").str[1], sort=False).head(1)
-    parts = [f"{describe_feature(row.feature)} {row.place}" for row in sensors.head(most).itertuples()]
+    parts = [f"{describe_feature(row.feature)} {row.place}" for row in sensors.head(3).itertuples()]
     return (
         f"Unlike all {people} training people: {', '.join(parts)} ({len(outside)} of {len(table)} "
         "readings lie outside theirs)."

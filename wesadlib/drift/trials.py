@@ -7,6 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import binom
 
+from wesadlib.data.devices import sensor_of
 from wesadlib.drift import alarm
 from wesadlib.errors import InputError
 from wesadlib.evaluation.protocols import non_overlapping
@@ -114,7 +115,7 @@ def shift_windows(windows: xr.Dataset, kind: str, sensor: str, size: float) -> x
     """
     if sensor not in sensors_in(windows):
         raise InputError(f"sensor {sensor} is not in the windows, which hold {', '.join(sensors_in(windows))}.")
-    names = [name for name in windows["channel"].values.tolist() if f"{name}_".startswith(f"{sensor}_")]
+    names = [name for name in windows["channel"].values.tolist() if sensor_of(name) == sensor]
     sources = [name for name in windows["beat_source"].values.tolist() if name in names]
     shifted = windows.sel(channel=names, beat_source=sources)
     signal = shifted["signal"]
@@ -192,7 +193,7 @@ def _shifted(
 
 def sensors_in(windows: xr.Dataset) -> list[str]:
     """Sensors of the windows: their channels, the axes of an accelerometer as one."""
-    return list(dict.fromkeys("_".join(name.split("_")[:2]) for name in windows["channel"].values.tolist()))
+    return list(dict.fromkeys(map(sensor_of, windows["channel"].values.tolist())))
 
 
 def describe_noticed(shifts: pd.DataFrame) -> str:

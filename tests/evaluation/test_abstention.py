@@ -52,7 +52,7 @@ def test_nobody_to_answer_is_nan_and_not_zero():
 
 def test_the_calibration_curve_sums_to_the_error(random_predictions):
     one = random_predictions.query("seed == 3")
-    curve = calibration_curve(one, bins=15)
+    curve = calibration_curve(one)
     ece = (curve["share"] * (curve["accuracy"] - curve["confidence"]).abs()).groupby(curve["model"]).sum()
     assert ece.to_dict() == pytest.approx(score(one).set_index("model")["ece"].to_dict())
     assert curve.groupby("model")["share"].sum().tolist() == pytest.approx([1, 1])

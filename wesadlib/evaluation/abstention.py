@@ -13,7 +13,7 @@ from wesadlib.evaluation.statistics import ratio_interval
 THRESHOLDS = tuple(np.round(np.arange(0, 1.0001, 0.01), 2).tolist())
 
 
-def calibration_curve(predictions: pd.DataFrame, *, bins: int = ECE_BINS, bootstrap: int = 1000) -> pd.DataFrame:
+def calibration_curve(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Accuracy against confidence, in equally wide bins of confidence on [0, 1], closed on the right, seeds pooled.
 
     Rows, a model and bin with windows: ``task model protocol bin low_edge high_edge share people confidence accuracy
@@ -24,7 +24,7 @@ def calibration_curve(predictions: pd.DataFrame, *, bins: int = ECE_BINS, bootst
     tables = []
     for keys, group in groups(predictions):
         decided = _decide_by_person(group)
-        decided["bin"] = confidence_bin(decided["confidence"].to_numpy(), bins)
+        decided["bin"] = confidence_bin(decided["confidence"].to_numpy())
         # (person, bin)
         people = list_people(decided)
         correct, count = (
@@ -42,7 +42,7 @@ def calibration_curve(predictions: pd.DataFrame, *, bins: int = ECE_BINS, bootst
         )
         table["share"] /= len(decided)
         table = table.assign(accuracy_low=low, accuracy_high=high).reset_index()
-        edges = {"low_edge": table["bin"] / bins, "high_edge": (table["bin"] + 1) / bins}
+        edges = {"low_edge": table["bin"] / ECE_BINS, "high_edge": (table["bin"] + 1) / ECE_BINS}
         names = [*keys, "bin", *edges, "share", "people", "confidence", "accuracy", "accuracy_low", "accuracy_high"]
         tables.append(table.assign(**keys, **edges)[names])
     return pd.concat(tables, ignore_index=True)

@@ -35,9 +35,9 @@ class Rule(NamedTuple):
 
 def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.ndarray:
     """Means (time,) of what is known of the last `smooth_s` seconds; where nothing is, the last mean, at first -inf."""
-    known = np.isfinite(score)
-    value = np.append(0, np.cumsum(np.where(known, np.clip(score, -MOST_LOG_ODDS, MOST_LOG_ODDS), 0)))
-    count = np.append(0, np.cumsum(known))
+    present = np.isfinite(score)
+    value = np.append(0, np.cumsum(np.where(present, np.clip(score, -MOST_LOG_ODDS, MOST_LOG_ODDS), 0)))
+    count = np.append(0, np.cumsum(present))
     first = np.searchsorted(time_s, time_s - smooth_s + 1e-6)
     end = np.arange(len(score)) + 1
     number = count[end] - count[first]

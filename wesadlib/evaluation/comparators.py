@@ -42,9 +42,9 @@ class Coral(Physiology):
         examples, rest = examples_of(table), examples_of(at_rest(table))
         columns = positions(choose_features(examples.feature_names), examples.feature_names, "feature")
         at = rest.feature[:, columns]
-        known = examples.take(np.isin(examples.subject, rest.subject))
-        own = rest_of_each(lambda theirs: mean_of_known(at[theirs]), rest, known.subject)
-        self._towards = {False: examples.feature[:, columns], True: known.feature[:, columns] - own}
+        rested = examples.take(np.isin(examples.subject, rest.subject))
+        centre = rest_of_each(lambda theirs: mean_of_known(at[theirs]), rest, rested.subject)
+        self._towards = {False: examples.feature[:, columns], True: rested.feature[:, columns] - centre}
 
     def _fit_weights(self, difference: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         centre = 0.0 if self.uses_rest_ else self.centre_

@@ -107,10 +107,10 @@ def measure_responses(table: pd.DataFrame) -> pd.DataFrame:
     table = table[table["accepted"]]
     names = list(choose_features(list(table.columns)))
     rest = at_rest(table).groupby("subject")[names].mean()
-    known = table[table["subject"].isin(rest.index) & table["role"].isin([*STATES, "provocation", "exercise"])]
-    differences = known[names] - rest.loc[known["subject"]].to_numpy()
-    spread = np.sqrt(mean_of_known(differences[known["role"] == STATES[0]].to_numpy() ** 2))
-    keys = known[["lab", "phase", "role", "subject"]]
+    chosen = table[table["subject"].isin(rest.index) & table["role"].isin([*STATES, "provocation", "exercise"])]
+    differences = chosen[names] - rest.loc[chosen["subject"]].to_numpy()
+    spread = np.sqrt(mean_of_known(differences[chosen["role"] == STATES[0]].to_numpy() ** 2))
+    keys = chosen[["lab", "phase", "role", "subject"]]
     each = pd.concat([keys, differences / spread], axis=1)
     each["phase"] = each["phase"].where(each["role"] != "exercise", "exercise")
     long = each.groupby(["lab", "phase", "role", "subject"])[names].mean().rename_axis(columns="reading").stack()

@@ -110,9 +110,9 @@ def clock_alone(predictions: pd.DataFrame) -> pd.DataFrame:
     windows = predictions.drop_duplicates("window").assign(model="clock")
     hours = windows[["start_s"]].to_numpy() / 3600
     for person in windows["subject"].unique():
-        own = (windows["subject"] == person).to_numpy()
-        clock = LogisticRegression(C=1e4, max_iter=1000).fit(hours[~own], windows["label"][~own])
-        windows.loc[own, [f"p_{state}" for state in clock.classes_]] = clock.predict_proba(hours[own])
+        of_person = (windows["subject"] == person).to_numpy()
+        clock = LogisticRegression(C=1e4, max_iter=1000).fit(hours[~of_person], windows["label"][~of_person])
+        windows.loc[of_person, [f"p_{state}" for state in clock.classes_]] = clock.predict_proba(hours[of_person])
     return windows
 
 

@@ -195,8 +195,8 @@ def apply_choice(
     tables = []
     for model, rows in by_model.items():
         candidate = _join(means[model], names) if model in means else model
-        known = candidate in temperature and by_model.keys() >= set(candidate.split(AND))
-        tables.append(give(candidate, rows) if known else rows)
+        is_calibrated = candidate in temperature and by_model.keys() >= set(candidate.split(AND))
+        tables.append(give(candidate, rows) if is_calibrated else rows)
     choice = scored[scored["chosen"] & (scored["subject"] != "")]
     for candidate, people in choice.groupby("candidate", sort=False)["subject"]:
         members = [by_model[name][by_model[name]["subject"].isin(people)] for name in candidate.split(AND)]
@@ -212,9 +212,11 @@ def final_temperatures(scored: pd.DataFrame, model: str, params: Params) -> dict
     of_others = scored[scored["subject"] == ""]
     result = {}
     for protocol, part in of_others.groupby("protocol", sort=False):
-        found = part.set_index("candidate")["temperature"]
-        names = [name for name in found.index if AND not in name]
+        temperature = part.set_index("candidate")["temperature"]
+        names = [name for name in temperature.index if AND not in name]
         if set(members or [model]) <= set(names):
-            own = _join(members, names) if members else model
-            result[protocol] = {name: float(found[name]) for name in members} | {model: float(found[own])}
+            candidate = _join(members, names) if members else model
+            result[protocol] = {name: float(temperature[name]) for name in members} | {
+                model: float(temperature[candidate])
+            }
     return result

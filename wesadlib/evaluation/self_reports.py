@@ -34,9 +34,9 @@ def mean_by_state(predictions: pd.DataFrame, states: pd.Series, reports: pd.Data
 
 def correlate_within(table: pd.DataFrame, x: str, y: str) -> Correlation:
     """Repeated-measures correlation: of each person's deviations from the own means (Bakdash and Marusich 2017)."""
-    known = table.dropna(subset=[x, y])
-    centred = known[[x, y]] - known.groupby("subject")[[x, y]].transform("mean")
-    return _correlate(centred[x], centred[y], len(known) - known["subject"].nunique() - 1)
+    complete = table.dropna(subset=[x, y])
+    centred = complete[[x, y]] - complete.groupby("subject")[[x, y]].transform("mean")
+    return _correlate(centred[x], centred[y], len(complete) - complete["subject"].nunique() - 1)
 
 
 def correlate_across(table: pd.DataFrame, x: str, y: str) -> Correlation:

@@ -2,11 +2,10 @@
 
 from wesadlib.quality.assess import Assessment, assess_arrays, assess_quality, quality_only
 from wesadlib.quality.recordings import check_recording, describe_recording
-from wesadlib.quality.rules import RANGES, RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
+from wesadlib.quality.rules import RULES, THRESHOLDS, Rule, describe_rules, read_thresholds, signal_of
 from wesadlib.quality.wear import assess_wear
 
 __all__ = [
-    "RANGES",
     "RULES",
     "THRESHOLDS",
     "Assessment",

@@ -144,7 +144,7 @@ def inject_fault(
     return result
 
 
-def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4, seed: int = 0) -> np.ndarray:
+def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4) -> np.ndarray:
     """Positions of `n` accepted windows to try faults on, in turn from each of the people who have most of them.
 
     From at most so many `people`, because each one's recording has to be loaded.
@@ -153,7 +153,7 @@ def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4, seed: int =
     subjects = assessed["subject"].values[good]
     names, counts = np.unique(subjects, return_counts=True)
     chosen = names[np.argsort(-counts, kind="stable")][:people]
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     queues = [list(generator.permutation(good[subjects == name])) for name in chosen]
     turns = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]
     return np.sort(np.array(turns[:n], int))
@@ -166,7 +166,6 @@ def try_faults(
     window_s: float,
     thresholds: Any = None,
     strengths: Sequence[float] = STRENGTHS,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Befall good windows with every fault, on every sensor, at every strength, and ask the rules.
 
@@ -177,7 +176,7 @@ def try_faults(
     """
     good, rates_hz = windows_from_channels(cuts, rate_hz=rate_hz, window_s=window_s), cuts[0][1]
     native = {name: np.stack([channels[name] for channels, _ in cuts]) for name in good.channels}
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     tables = []
     for fault in FAULTS:
         for sensor, names in sensors_of(fault, good.channels).items():

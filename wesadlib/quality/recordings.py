@@ -111,8 +111,9 @@ def unworn_share(wear: pd.DataFrame, starts: np.ndarray, window_s: float) -> np.
     return np.clip(overlap, 0, None).sum(axis=1) / window_s
 
 
-def recording_course(recording: Recording, step_s: float = 5.0) -> pd.DataFrame:
+def recording_course(recording: Recording) -> pd.DataFrame:
     """A recording on a coarse clock, to be drawn: ``time_s``, and of each slow sensor its mean, of movement its SD."""
+    step_s = 5.0
     steps = max(int(recording.duration_s // step_s), 1)
     course = pd.DataFrame({"time_s": (np.arange(steps) + 0.5) * step_s})
     for name, signal in recording.signals.items():
@@ -130,16 +131,8 @@ def recording_course(recording: Recording, step_s: float = 5.0) -> pd.DataFrame:
     return course
 
 
-def check_recording(
-    recording: Recording, *, window_s: float = 60.0, step_s: float = 30.0
-) -> tuple[dict[str, Any], list[str]]:
-    """What can be said of a recording without a model.
-
-    Parameters
-    ----------
-    recording : Recording
-    window_s, step_s : float
-        Length of a window, and from one's start to the next, s.
+def check_recording(recording: Recording) -> tuple[dict[str, Any], list[str]]:
+    """What can be said of a recording without a model, by windows of a minute every half minute.
 
     Returns
     -------
@@ -154,11 +147,11 @@ def check_recording(
         part = of_device(recording, device)
         wear, channels = assess_wear(part), list(part.signals)
         summaries.append(describe_recording(part, wear))
-        starts = list_starts(part, channels, window_s, step_s)
+        starts = list_starts(part, channels, MINUTE_S, MINUTE_S / 2)
         if len(starts):
-            scaled, worn = to_known_scale(part), unworn_share(wear, starts, window_s) <= MOST_UNWORN
-            cuts = [cut_window(scaled, channels, start, window_s) for start in starts]
-            assessment = assess_arrays(windows_from_channels(cuts, window_s=window_s))
+            scaled, worn = to_known_scale(part), unworn_share(wear, starts, MINUTE_S) <= MOST_UNWORN
+            cuts = [cut_window(scaled, channels, start, MINUTE_S) for start in starts]
+            assessment = assess_arrays(windows_from_channels(cuts))
             verdicts.append(assessment.verdict & worn)
             reasons += np.where(worn, assessment.reason, "not worn").tolist()
     judged = np.concatenate(verdicts)
@@ -170,13 +163,13 @@ def check_recording(
         "judged_share": float(judged.mean()) if len(judged) else 0.0,
         "reasons": {str(name): int(n) for name, n in pd.Series(reasons, dtype=object).value_counts().items() if name},
     }
-    return summary, [*summary["problems"], *_problems(recording, summary, window_s)]
+    return summary, [*summary["problems"], *_problems(recording, summary)]
 
 
-def _problems(recording: Recording, summary: dict[str, Any], window_s: float) -> list[str]:
+def _problems(recording: Recording, summary: dict[str, Any]) -> list[str]:
     name = recording.subject
-    if recording.duration_s < window_s:
-        return [f"{name}: {recording.duration_s:.0f} s long, which is less than one window of {window_s:g} s."]
+    if recording.duration_s < MINUTE_S:
+        return [f"{name}: {recording.duration_s:.0f} s long, which is less than one window of {MINUTE_S:g} s."]
     problems = [
         f"{name}: no {device}_{DEVICES[device].beats}, so no beat can be found."
         for device in recording.devices

@@ -1,13 +1,11 @@
 """Recordings become windows: cut at the native rates, harmonised to one rate, with the beats found in them."""
 
-from wesadlib.data import BEAT_SOURCES
 from wesadlib.signals.beats import find_beats
 from wesadlib.signals.raw_statistics import RAW_STATISTICS
 from wesadlib.signals.resample import harmonise
 from wesadlib.signals.windows import Channels, Windows, cut_window, cut_windows, make_windows, windows_from_channels
 
 __all__ = [
-    "BEAT_SOURCES",
     "RAW_STATISTICS",
     "Channels",
     "Windows",

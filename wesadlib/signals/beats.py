@@ -81,8 +81,8 @@ def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
     >>> float((60 / np.diff(beats).mean()).round(2))
     72.0
     """
-    (found,) = find_beats_of_rows(np.asarray(values)[None], rate_hz, source)
-    return found[~np.isnan(found)]
+    (beats,) = find_beats_of_rows(np.asarray(values)[None], rate_hz, source)
+    return beats[~np.isnan(beats)]
 
 
 def find_beats_of_rows(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:

@@ -105,13 +105,13 @@ def select_family(windows: xr.Dataset, control: str) -> xr.Dataset | None:
     return windows
 
 
-def early_and_late(predictions: pd.DataFrame, rest: str = "baseline", *, bootstrap: int = 1000) -> pd.DataFrame:
+def early_and_late(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """False alarms of each model in the first and in the second half of everybody's rest: what time alone would do.
 
     Rows: ``model half n_windows false_alarms low high``, the share of windows that are taken for another state, with
     its interval over people.
     """
-    calm = predictions[predictions["label"] == rest]
+    calm = predictions[predictions["label"] == "baseline"]
     calm = calm.assign(wrong=~decide(calm)["correct"])
     middle = calm.groupby("subject")["start_s"].transform("median")
     calm["half"] = np.where(calm["start_s"] < middle, "early", "late")

@@ -100,7 +100,7 @@ def _wrist(
     """The wrist device's signals at 32, 64, 4 and 4 Hz."""
     acc_s, bvp_s, slow_s = (np.arange(trajectory.duration_s * rate_hz) / rate_hz for rate_hz in (32, 64, 4))
     strength = trajectory.at("wrist_movement", acc_s) + 0.06 * _bursts(generator, acc_s, artefact_rate)
-    moved = strength * _movement(generator, (4, len(acc_s)), 32)
+    moved = strength * _spells(generator, acc_s) * _movement(generator, (4, len(acc_s)), 32)
     # An arm turns further than a trunk.
     axes = moved[1:] + _gravity(generator, 3 * trajectory.at("posture", acc_s))
     pulse = np.exp(trajectory.at("pulse_size", bvp_s)) * _pulse(bvp_s, beats_s + _PULSE_ARRIVAL_S)
@@ -140,6 +140,14 @@ def _movement(generator: np.random.Generator, shape: tuple[int, int], rate_hz: f
     """Rows of noise (row, time) of unit SD about 1.6 Hz, where people move."""
     noise = np.diff([smooth_noise(generator, shape[1] + 1, 0.1, rate_hz) for _ in range(shape[0])])
     return noise / noise.std(axis=1, keepdims=True)
+
+
+def _spells(generator: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
+    """Envelope (time,) of unit mean square: a hand rests for most of a minute and moves in spells of a second or two."""
+    # Of a stream of its own, so that all else of a person is as it would be without.
+    (apart,) = generator.spawn(1)
+    envelope = 0.05 + np.clip(2 * smooth_noise(apart, len(time_s), 0.5, 32) - 1, 0, 1)
+    return envelope / np.sqrt((envelope**2).mean())
 
 
 def _bursts(generator: np.random.Generator, time_s: np.ndarray, artefact_rate: float) -> np.ndarray:

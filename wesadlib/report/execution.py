@@ -75,7 +75,7 @@ def _folder_of_sockets() -> tempfile.TemporaryDirectory:
 
 
 @contextmanager
-def _watch_memory(interval_s: float = 0.5) -> Iterator[list[float]]:
+def _watch_memory(interval_s: float = 2.0) -> Iterator[list[float]]:
     """Sample the memory of this process and its descendants, MB; shared pages are counted once."""
     samples, done = [0.0], threading.Event()
 

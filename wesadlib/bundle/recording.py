@@ -156,7 +156,7 @@ def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame
 def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:
     """The bundle with the channels that its model reads, all of which the recording has in a unit that suits."""
     channels, model = bundle.config["channels"], bundle.model
-    read = [name for name in channels if model.channels_ or _features_of(bundle, name)]
+    read = [name for name in channels if model.channels_ or bundle.features_of(name)]
     if absent := [name for name in read if name not in recording.signals]:
         raise InputError(
             f"{recording.subject}: the recording has no {', '.join(absent)}, which the model `{model.name}` of "
@@ -180,10 +180,6 @@ def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:
 def _shows_movement(recording: Recording) -> bool:
     signals = [recording.signals.get(name) for name in exertion.CHANNELS]
     return all(signal is not None and signal.attrs["units"] == "g" for signal in signals)
-
-
-def _features_of(bundle: Bundle, channel: str) -> list[str]:
-    return [name for name in bundle.model.feature_names_ if name.startswith(f"{sensor_of(channel)}_")]
 
 
 def _depends_on_unit(bundle: Bundle, channel: str) -> str:

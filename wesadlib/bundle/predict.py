@@ -85,7 +85,7 @@ class Bundle:
         window_s = self.config["window_s"]
         return tuple(feature_values(self._harmonise(self.example().windows(window_s, window_s)[:1]))[1])
 
-    @property
+    @cached_property
     def spare(self) -> tuple[str, ...]:
         """Channels that the model can do without or does not read; a model of signals has none."""
         if self.model.channels_:

@@ -143,7 +143,7 @@ def test_a_small_cohort_has_no_alarm_and_says_how_many_people_it_takes():
     small = make_people(4, 0)
     limit = find_threshold(small, people=2, false_alarm_rate=0.05)
     assert limit["threshold"] is None
-    assert "4 people are not enough" in limit["note"] and "at least 7" in limit["note"]
+    assert "4 people are too few" in limit["note"] and "at least 7" in limit["note"]
     judged = report(small, make_people(2, 9), limit)
     assert judged["alarm"] is None and judged["note"] == limit["note"]
     assert describe_threshold(limit) == limit["note"]

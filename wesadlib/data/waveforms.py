@@ -143,7 +143,7 @@ def _movement(generator: np.random.Generator, shape: tuple[int, int], rate_hz: f
 
 
 def _spells(generator: np.random.Generator, time_s: np.ndarray) -> np.ndarray:
-    """Envelope (time,) of unit mean square: a hand rests for most of a minute and moves in spells of a second or two."""
+    """Envelope (time,) of unit mean square: a hand rests for most of a minute and moves in spells of seconds."""
     # Of a stream of its own, so that all else of a person is as it would be without.
     (apart,) = generator.spawn(1)
     envelope = 0.05 + np.clip(2 * smooth_noise(apart, len(time_s), 0.5, 32) - 1, 0, 1)

@@ -90,7 +90,8 @@ def model_card(config: Mapping[str, Any]) -> str:
 def _cell(value: Any) -> str:
     if value is None:
         return "not defined"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    # Scores are shares; what is above 1 is a count.
+    return str(value) if not isinstance(value, float) else f"{value:.3f}" if value <= 1 else f"{value:g}"
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -8,6 +8,7 @@ from wesadlib.errors import InputError
 from wesadlib.explain import contributions
 from wesadlib.models import Examples
 from wesadlib.models.base import select_inputs
+from wesadlib.models.calibration import Calibrated
 from wesadlib.models.physiology import Physiology
 from wesadlib.models.tabular import Forest, Logistic
 
@@ -21,7 +22,8 @@ def examples(make_windows_of_toys):
 
 @pytest.mark.parametrize("name", ["logistic", "physiology"])
 @pytest.mark.parametrize("rested", [False, True])
-def test_contributions_sum_to_the_models_own_log_odds(examples, name, rested):
+@pytest.mark.parametrize("temperature", [1.0, 0.4])
+def test_contributions_sum_to_the_models_own_log_odds(examples, name, rested, temperature):
     at_rest = examples.take(examples.start_s < 60) if rested else None
     model = MODELS[name](["baseline", "stress"]).fit(examples, rest=at_rest, seed=0)
     _, feature = select_inputs(model, examples)
@@ -31,6 +33,7 @@ def test_contributions_sum_to_the_models_own_log_odds(examples, name, rested):
     if rested:
         _, calm = select_inputs(model, at_rest)
         rest = np.tile(model.rest_values(None, calm), (len(feature), 1))
+    model = Calibrated(model, temperature)
     found = contributions(model, feature, rest)
     probability = model.predict_proba(None, feature, rest)
     log_odds = np.diff(np.log(probability), axis=1)[:, 0]

@@ -24,7 +24,7 @@ from wesadlib.models.base import (
 
 #: What the model reads, by the endings of features' names: none depends on the scale of a pulse.
 ENDINGS = ("heart_rate", "log_level", "tonic_slope", "scr_rate", "phasic_sd", "scr_amplitude_sum")
-_HEART = 0
+HEART = 0
 #: A difference from rest counts in full below this many spreads, and hardly beyond.
 SATURATION = 2.0
 #: Significant digits of fitted numbers, so that libraries of linear algebra that add in another order save the same.
@@ -80,7 +80,7 @@ class Physiology:
         self.spread_ = _round(np.where(np.nan_to_num(spread) > 0, spread, 1.0))
         difference = np.nan_to_num(self._differences(values, centre if self.uses_rest_ else self.centre_))
         self.weight_, self.intercept_ = self._fit_weights(difference, target)
-        skin = difference * (np.arange(len(columns)) != _HEART)
+        skin = difference * (np.arange(len(columns)) != HEART)
         self.skin_weight_, self.skin_intercept_ = self._fit_weights(skin, target)
         return self
 
@@ -88,7 +88,7 @@ class Physiology:
         """Probabilities ``(window, state)``: see :class:`wesadlib.models.Model`."""
         check_rest_values(self, rest, len(feature))
         difference = self._differences(feature, self.centre_ if rest is None else rest)
-        unread, difference = np.isnan(difference[:, [_HEART]]), np.nan_to_num(difference)
+        unread, difference = np.isnan(difference[:, [HEART]]), np.nan_to_num(difference)
         skin = difference @ self.skin_weight_.T + self.skin_intercept_
         score = np.where(unread, skin, difference @ self.weight_.T + self.intercept_)
         # Of two states there is one score, that of the second against the first.

@@ -22,7 +22,7 @@ def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, 
             command.client.predict_batch(people.WINDOWS * 4, form="binary")
         per_s = 5 / (time.monotonic() - begun)
         # Faster than they are answered, so that some wait, on a machine of any speed for a second or two.
-        with asking(command.client.url, people.BATCHES, 2 * per_s, "/predict/batch") as asked:
+        with asking(command.client.url, people.BATCHES, 5 * per_s, "/predict/batch") as asked:
             time.sleep(1.5)
             ended_s = time.monotonic()
             status, printed = command.end(number)

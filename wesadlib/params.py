@@ -117,6 +117,10 @@ class Params(BaseModel):
         ["resnet"], "models of the learning curve that take long, at three numbers of people"
     )
     learning_draws: int = _evaluation(2, "draws of people; of `learning_networks` one", ge=1, le=50)
+    explained_people: int = _evaluation(2, "left-out people whose windows are destroyed and explained", ge=1)
+    retrained_models: list[str] = _evaluation(
+        ["logistic"], "models that are trained again on destroyed windows and without a sensor"
+    )
     workers: int = _evaluation(0, "folds at a time; 0: one after the other in this process", ge=0, le=256)
     ray_address: str = _evaluation("", "address of a Ray cluster; empty: this machine")
     bootstrap: int = _evaluation(1000, "resamples of people for an interval", ge=100, le=100_000)

@@ -5,6 +5,9 @@ import pandas as pd
 from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest
 from wesadlib.models.calibration import RANGE
 
+#: A loss of accuracy that counts as little.
+LITTLE = 0.05
+
 
 def describe_test(test: PairedTest, first: str, second: str, unit: str = "accuracy") -> str:
     """What a paired test of two models shows, and what it leaves open.
@@ -206,3 +209,28 @@ def describe_hours(people: pd.DataFrame) -> str:
         f"{', '.join(missed) or 'nobody'}. False alarms: {people['false_alarms_per_h'].mean():.2f} an hour on average, "
         f"none for {len(none)} people, most for {worst['subject']}: {worst['false_alarms_per_h']:.1f} an hour."
     )
+
+
+def describe_shapes(compared: pd.DataFrame, model: str) -> str:
+    """What a model still knows where only shapes are left, where none is, and down to which length of pieces.
+
+    `compared` is what :func:`~wesadlib.evaluation.held_out.compare_people` gives.
+    """
+    rows = compared[compared["model"] == model].set_index(["part", "condition"])
+    fixed = rows.loc["fixed"]
+    none, again = "samples shuffled", ""
+    if ("again", none) in rows.index:
+        again = f", or {_with_difference(rows.loc[('again', none)])} if trained again on such windows"
+    kept = [name for name in fixed.index if name.startswith("pieces") and fixed.loc[name, "difference"] > -LITTLE]
+    pieces = f"down to {kept[-1]} in random order" if kept else "not even of pieces of 20 s in random order"
+    return (
+        f"“{model}” classifies {100 * fixed.loc['whole', 'accuracy']:.1f} % of whole windows correctly. Where every "
+        f"window has the same level and spread, so that only shapes are left, it is "
+        f"{_with_difference(fixed.loc['level and spread removed'])}; where samples are shuffled, so that no shape is "
+        f"left, {_with_difference(fixed.loc[none])}{again}. It loses less than {100 * LITTLE:.0f} points {pieces}."
+    )
+
+
+def _with_difference(row: pd.Series) -> str:
+    difference, low, high = (100 * row[name] for name in ("difference", "low", "high"))
+    return f"{100 * row['accuracy']:.1f} % ({difference:+.1f} points [{low:+.1f}, {high:+.1f}])"

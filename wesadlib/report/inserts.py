@@ -14,11 +14,11 @@ import pandas as pd
 from wesadlib.evaluation.abstention import abstention_by_state
 from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.evaluation.scores import score
-from wesadlib.evaluation.sentences import describe_hours
+from wesadlib.evaluation.sentences import describe_hours, describe_shapes
 from wesadlib.evaluation.whole_recordings import HEADLINE, WORDS, summarise_alarms
 from wesadlib.report import findings
 from wesadlib.report.findings import SHORTCUTS, percent, points
-from wesadlib.report.reference import FIGURE, HOURS, INFLATION, LEADERBOARD, Reference
+from wesadlib.report.reference import FIGURE, HOURS, INFLATION, LADDER, LEADERBOARD, Reference
 
 #: The line between what leads a chapter and what stands in its last box.
 ANSWER = "<!-- answer -->"
@@ -152,6 +152,18 @@ def _by_state(reference: Reference) -> Iterable[str]:
     )
 
 
+def _shapes(reference: Reference) -> str:
+    compared = reference.compared("fixed", "again")
+    return f"**Shapes and levels.** {describe_shapes(compared, 'resnet')}" if len(compared) else ""
+
+
+def _ladder(reference: Reference) -> Iterable[str]:
+    compared = reference.compared("fixed", "again")
+    if compared.empty:
+        return
+    yield f"![Accuracy and area of each model on destroyed windows, with intervals over people]({LADDER})"
+
+
 def _alarms_raised(reference: Reference) -> str:
     people = _headline_alarms(reference)
     if people.empty:
@@ -250,6 +262,7 @@ INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Referen
     "24_audit": ([_causes, findings.shortcuts], _audit),
     "25_comparison": ([findings.winner, findings.rest], _comparison),
     "31_reliability": ([findings.abstention], _by_state),
+    "33_explanation": ([_shapes], _ladder),
     "34_whole_recording": ([_alarms_raised], _alarms),
 }
 

@@ -12,20 +12,23 @@ import yaml
 from wesadlib import artefacts, plots
 from wesadlib.errors import InputError
 from wesadlib.evaluation import score
+from wesadlib.evaluation.held_out import compare_people
 from wesadlib.evaluation.predictions import RAW, of_every_seed
 from wesadlib.plots.audit import plot_inflation
 from wesadlib.plots.comparison import plot_leaderboard
 from wesadlib.plots.events import plot_hours
+from wesadlib.plots.explanation import plot_conditions
 from wesadlib.plots.loso import plot_subjects
 
 #: Files of a reference; all figures but the first, and the last file, are there where the run has what they show.
 SUMMARY, PREDICTIONS, PARAMETERS = "summary.json", "predictions.parquet", "params.yaml"
 FIGURE, INFLATION, LEADERBOARD = "subjects.png", "inflation.png", "leaderboard.png"
-HOURS, EVENTS = "hours.png", "events.json"
+HOURS, EVENTS, LADDER = "hours.png", "events.json", "ladder.png"
 
 #: Artefacts that are kept as tables, each as ``<artefact>.csv``, where the run has them. What is large and follows from
 #: the predictions, such as abstention at every threshold, is not kept twice.
 TABLES = ("selection", "inflation", "controls", "comparison", "learning", "alarms", "timelines", "reports")
+TABLES += ("explanation",)
 
 #: Models in the figure: the baseline, the network and the one chosen; all of them would hide each other.
 DRAWN = ("logistic", "resnet", "chosen")
@@ -54,6 +57,12 @@ class Reference:
         """Every task, protocol and model scored on all windows; empty where the run did not compare them."""
         table = self.tables.get("comparison", pd.DataFrame(columns=["windows", "task"]))
         return table[table["windows"] == "all"].reset_index(drop=True)
+
+    def compared(self, *parts: str) -> pd.DataFrame:
+        """Models on destroyed windows or on some sensors, against themselves; empty where the run lacks them."""
+        scores = self.tables.get("explanation", pd.DataFrame(columns=["part"]))
+        table = compare_people(scores) if len(scores) else scores
+        return table[table["part"].isin(parts)]
 
 
 def write_reference(run: artefacts.Run, folder: Path) -> Path:
@@ -124,5 +133,7 @@ def _draw(reference: Reference, folder: Path) -> None:
         figures[LEADERBOARD] = plot_leaderboard(reference.leaderboard().query("task == @reference.task"))
     if "timelines" in reference.tables:
         figures[HOURS] = plot_hours(reference.tables["timelines"])
+    if "explanation" in reference.tables:
+        figures[LADDER] = plot_conditions(reference.compared("fixed", "again"))
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=110)

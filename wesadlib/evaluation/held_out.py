@@ -1,0 +1,178 @@
+"""Models beside the people whom they have not seen: asked about these people's windows as they are, and destroyed."""
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from wesadlib import models
+from wesadlib.artefacts import replacing
+from wesadlib.evaluation.destruction import WHOLE, destroy
+from wesadlib.evaluation.folds import FoldWindows, Job, divide, fit_model, task_name
+from wesadlib.evaluation.kept_folds import fold_files
+from wesadlib.evaluation.protocols import ColdStart, make_protocol
+from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.statistics import holm, paired_test, ratio_interval
+from wesadlib.features import feature_values
+from wesadlib.models import Examples, Model
+from wesadlib.params import Params
+from wesadlib.signals import windows_from_channels
+
+
+def fit_people(
+    names: Sequence[str], windows: xr.Dataset, params: Params, people: Sequence[str], *, folds: Path
+) -> dict[tuple[str, str], Model]:
+    """Model's name and person -> the model of the cold start's fold that left the person out.
+
+    Parameters
+    ----------
+    names : sequence of str
+        Registered models.
+    windows : Dataset
+        Of the classes (:func:`~wesadlib.evaluation.folds.windows_of_classes`).
+    params : Params
+    people : sequence of str
+    folds : Path
+        Folder in which each model is kept beside its fold, and from which it is read again.
+    """
+    arrays = FoldWindows.from_dataset(windows)
+    seed = params.seeds[0]
+    split = [fold for fold in make_protocol(ColdStart.name, params, seed).split(windows) if fold.held_out in people]
+    fitted = {}
+    for name in names:
+        prototype = models.create(name, params)
+        jobs = [Job(name, ColdStart.name, seed, fold) for fold in split]
+        files = fold_files(folds, jobs, {name: prototype}, arrays)
+        for job in jobs:
+            folder = files[job.key].with_suffix("")
+            if not folder.is_dir():
+                train, validation = divide(prototype, arrays, job.fold.train, job.fold.validation)
+                model = fit_model(prototype, train, validation, seed=seed, where=f"model of {job}")
+                with replacing(folder) as partial:
+                    model.save(partial)
+            fitted[name, job.fold.held_out] = models.load(folder)
+    return fitted
+
+
+def read_features(examples: Examples) -> Examples:
+    """The same windows with features read anew from their harmonised signals."""
+    rates_hz = dict.fromkeys(examples.channels, examples.rate_hz)
+    cuts = [(dict(zip(examples.channels, window, strict=True)), rates_hz) for window in examples.signal]
+    window_s = examples.signal.shape[-1] / examples.rate_hz
+    values, names = feature_values(windows_from_channels(cuts, rate_hz=examples.rate_hz, window_s=window_s))
+    return replace(examples, feature=values, feature_names=names)
+
+
+def destroy_windows(windows: xr.Dataset, rung: str, *, seed: int = 0) -> xr.Dataset:
+    """Windows with signals destroyed and features read from what is left, on which models can be trained again."""
+    examples = Examples.from_dataset(windows)
+    left = read_features(replace(examples, signal=destroy(examples.signal, examples.rate_hz, rung, seed=seed)))
+    bare = windows.drop_dims("feature_name", errors="ignore")
+    signal = windows["signal"].transpose("window", "channel", "time").copy(data=left.signal)
+    return bare.assign({"signal": signal, "feature": (("window", "feature_name"), left.feature)}).assign_coords(
+        feature_name=list(left.feature_names)
+    )
+
+
+def sensor_of(name: str) -> str:
+    """The sensor of a channel or a feature: ``eda`` of ``wrist_eda_log_level``."""
+    return name.split("_")[1]
+
+
+def select_sensors(windows: xr.Dataset, sensors: Collection[str]) -> xr.Dataset:
+    """Windows with the channels and features of some sensors."""
+    for dimension in ("channel", "feature_name"):
+        chosen = [sensor_of(name) in sensors for name in map(str, windows[dimension].values)]
+        windows = windows.isel({dimension: chosen})
+    return windows
+
+
+def permute_sensor(examples: Examples, sensor: str, *, seed: int = 0) -> Examples:
+    """Windows whose channels and features of one sensor are those of another window of the same person."""
+    generator, source = np.random.default_rng([seed, *sensor.encode()]), np.arange(len(examples))
+    for person in dict.fromkeys(examples.subject):
+        rows = np.flatnonzero(examples.subject == person)
+        source[rows] = generator.permutation(rows)
+    changed = {}
+    for name, columns in (("signal", examples.channels), ("feature", examples.feature_names)):
+        values = getattr(examples, name).copy()
+        theirs = [sensor_of(column) == sensor for column in columns]
+        values[:, theirs] = values[source][:, theirs]
+        changed[name] = values
+    return replace(examples, **changed)
+
+
+def predict_people(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
+    """Predictions, as folds give them, of each person's windows by the models that left the person out."""
+    parts = []
+    for (name, person), model in fitted.items():
+        rows = np.flatnonzero(examples.subject == person)
+        probability = models.predict(model, examples.take(rows))
+        names = {"task": task_name(model.classes), "model": name, "protocol": ColdStart.name, "seed": 0}
+        windows = {"subject": person, "window": rows, "label": examples.label[rows], "accepted": True}
+        columns = {f"p_{state}": probability[:, k] for k, state in enumerate(model.classes)}
+        parts.append(pd.DataFrame(names | windows | columns))
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_people(predictions: pd.DataFrame, part: str, condition: str) -> pd.DataFrame:
+    """``part condition model subject accuracy roc_auc`` of predictions of one task and protocol."""
+    scores = score(predictions, by="subject")[["model", "subject", "accuracy", "roc_auc"]]
+    scores.insert(0, "part", part)
+    scores.insert(1, "condition", condition)
+    return scores
+
+
+def score_rungs(fitted: Mapping[tuple[str, str], Model], examples: Examples, rungs: Sequence[str]) -> pd.DataFrame:
+    """Scores of fixed models on destroyed windows, as :func:`score_people` gives them, the part ``fixed``.
+
+    Whole windows come first, and their features too are read from harmonised signals: rungs differ by nothing else.
+    """
+    reads_features = any(model.feature_names_ for model in fitted.values())
+    rows = np.isin(examples.subject, [person for _, person in fitted])
+    parts = []
+    for rung in (WHOLE, *rungs):
+        left = replace(examples, signal=destroy(examples.signal, examples.rate_hz, rung)).take(rows)
+        left = read_features(left) if reads_features else left
+        parts.append(score_people(predict_people(fitted, left), "fixed", rung))
+    return pd.concat(parts, ignore_index=True)
+
+
+def compare_people(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
+    """Each model under each condition, over people, and against itself on whole windows.
+
+    Parameters
+    ----------
+    scores : DataFrame
+        What :func:`score_people` gives, in each part with the condition :data:`WHOLE`.
+    bootstrap : int
+        Draws of people.
+
+    Returns
+    -------
+    DataFrame
+        ``part condition model people``; ``accuracy roc_auc``, means over people, each with ``_low`` and ``_high``;
+        ``difference low high p`` of accuracy, people as pairs; ``p_holm``, adjusted for all tests of the table.
+    """
+    rows = []
+    for (part, condition, model), people in scores.groupby(["part", "condition", "model"], sort=False):
+        row = {"part": part, "condition": condition, "model": model, "people": len(people)}
+        for name in ("accuracy", "roc_auc"):
+            low, high = ratio_interval(people[name], np.ones(len(people)), bootstrap=bootstrap)
+            row |= {name: people[name].mean(), f"{name}_low": float(low), f"{name}_high": float(high)}
+        own = scores[(scores["part"] == part) & (scores["condition"] == WHOLE) & (scores["model"] == model)]
+        if condition != WHOLE and len(own) > 1:
+            accuracy = (table.set_index("subject")["accuracy"] for table in (own, people))
+            test = paired_test(*accuracy, bootstrap=bootstrap)
+            row |= {"difference": test.difference, "low": test.low, "high": test.high, "p": test.p_permutation}
+        rows.append(row)
+    table = pd.DataFrame(rows).reindex(columns=_COMPARED)
+    return table.assign(p_holm=holm(table["p"]))
+
+
+_COMPARED = ["part", "condition", "model", "people"]
+_COMPARED += [f"{name}{end}" for name in ("accuracy", "roc_auc") for end in ("", "_low", "_high")]
+_COMPARED += ["difference", "low", "high", "p"]

@@ -3,6 +3,7 @@
 import signal
 import time
 from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 
 import people
 import pytest
@@ -18,11 +19,11 @@ def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, 
         started, files = command.processes(), command.files()
         open_to_others = [str(path) for path in files if path.stat().st_mode & 0o077]
         begun = time.monotonic()
-        for _ in range(5):
-            command.client.predict_batch(people.WINDOWS * 4, form="binary")
-        per_s = 5 / (time.monotonic() - begun)
+        with ThreadPoolExecutor(8) as threads:
+            list(threads.map(lambda _: command.client.predict_batch(people.WINDOWS * 4, form="binary"), range(24)))
+        per_s = 24 / (time.monotonic() - begun)
         # Faster than they are answered, so that some wait, on a machine of any speed for a second or two.
-        with asking(command.client.url, people.BATCHES, 5 * per_s, "/predict/batch") as asked:
+        with asking(command.client.url, people.BATCHES, 2 * per_s, "/predict/batch") as asked:
             time.sleep(1.5)
             ended_s = time.monotonic()
             status, printed = command.end(number)

@@ -36,10 +36,7 @@ def check(response: httpx.Response) -> httpx.Response:
     except ValidationError:
         # Not the app but what stands before it: a proxy that is starting, or has no app behind it.
         problem = Problem(title=response.reason_phrase, status=response.status_code, detail=response.text)
-        foreign = "1"
-    else:
-        foreign = ""
-    after = response.headers.get("retry-after", foreign)
+    after = response.headers.get("retry-after", "")
     raise RequestRefused(response.status_code, problem, float(after) if after.isdecimal() else None)
 
 
@@ -49,8 +46,7 @@ def asks_again(error: BaseException) -> bool:
     Every call may be repeated: what was answered twice is no different from what was answered once.
     """
     if isinstance(error, RequestRefused):
-        # A 500 that says when to ask again is not the app's: what stands before it met a replica that is gone.
-        return error.status in ASK_AGAIN or (error.status == 500 and error.retry_after_s is not None)
+        return error.status in ASK_AGAIN
     if isinstance(error.__cause__, ssl.SSLCertVerificationError) or "CERTIFICATE_VERIFY" in str(error):
         return False
     return isinstance(error, httpx.NetworkError | httpx.RemoteProtocolError)

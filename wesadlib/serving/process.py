@@ -73,10 +73,12 @@ _HAPROXY_FILES = {
 }
 _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
 #: Stands before HAProxy, to have its figures on loopback alone, and 503 as a problem wherever no replica answers, for
-#: which Serve says that there is no such path, or nothing. Headers that do not end are not waited for. Serve's own
-#: paths, and its header that cuts a request's time, are not for callers. HAProxy closes a caller's connection without a
-#: word where a replica is gone under any but the first request of it: a door before it makes each the first. What Serve
-#: wrote is copied, since it writes the next before HAProxy has read this one, and named, since it looks for the name.
+#: which Serve says that there is no such path, or nothing, or hands the request to a proxy of its own, slower by far,
+#: and a plain 500 where that believes in a replica that is gone: it is out of use. Headers that do not end are not
+#: waited for. Serve's own paths, and its header that cuts a request's time, are not for callers. HAProxy closes a
+#: caller's connection without a word where a replica is gone under any but the first request of it: a door before it
+#: makes each the first. What Serve wrote is copied, since it writes the next before HAProxy has read this one, and
+#: named, since it looks for the name.
 _HAPROXY = r"""#!/bin/sh
 for word; do
   shift
@@ -84,7 +86,8 @@ for word; do
     -e 's#^defaults$#&\n timeout http-request 20s{errors}#' \
     -e '/^frontend http_/{{N;s#\(.*\)\n *bind \([^ ]*\).*#{door}\n\1\n bind unix@{socket}#}}' \
     -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
-    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' "$word" > "$word.$$"
+    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' \
+    -e 's# check backup$#& disabled#' "$word" > "$word.$$"
     set -- "$@" "$word.$$" -L "$word" ;; *) set -- "$@" "$word" ;; esac
 done
 exec {binary} "$@"

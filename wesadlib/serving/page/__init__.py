@@ -39,7 +39,8 @@ HEADERS = {
 }
 
 _NO_EXAMPLE = "This bundle holds no simulated recording: it was saved by an earlier wesadlib."
-_CHUNK = 2**16
+#: Bytes of a long answer that are handed on at a time.
+_PIECE = 2**16
 
 
 def read_files() -> dict[str, tuple[bytes, str]]:
@@ -68,8 +69,9 @@ def page_router(service: "Service") -> APIRouter:
         return _respond(*held[name])
 
     @cache
-    def read_example(form: str) -> bytes:
-        return write_window(*service.bundle.example(), form)
+    def read_example(form: str) -> list[bytes]:
+        recording = write_window(*service.bundle.example(), form)
+        return [recording[first : first + _PIECE] for first in range(0, len(recording), _PIECE)]
 
     content = {
         CONTENT_TYPES["json"]: {"schema": {"$ref": "#/components/schemas/Window"}},
@@ -82,19 +84,19 @@ def page_router(service: "Service") -> APIRouter:
         """Give some minutes of a simulated person, from rest to stress, in the form of a request's body."""
         form = "binary" if CONTENT_TYPES["binary"] in request.headers.get("accept", "") else "json"
         try:
-            recording = await asyncio.to_thread(read_example, form)
+            pieces = await asyncio.to_thread(read_example, form)
         except FileNotFoundError:
             raise HTTPException(404, _NO_EXAMPLE) from None
-        headers = {"content-length": str(len(recording)), "vary": "accept"}
-        # Piece by piece: whoever asks and does not read holds one piece, not all of it.
-        return StreamingResponse(_pieces(recording), media_type=CONTENT_TYPES[form], headers=headers)
+        headers = {"content-length": str(sum(map(len, pieces))), "vary": "accept"}
+        # Piece by piece, and the same for all: whoever asks and does not read holds little.
+        return StreamingResponse(_each(pieces), media_type=CONTENT_TYPES[form], headers=headers)
 
     return router
 
 
-async def _pieces(content: bytes) -> AsyncIterator[bytes]:
-    for first in range(0, len(content), _CHUNK):
-        yield content[first : first + _CHUNK]
+async def _each(pieces: list[bytes]) -> AsyncIterator[bytes]:
+    for piece in pieces:
+        yield piece
 
 
 def _respond(content: bytes, content_type: str) -> Response:

@@ -299,14 +299,6 @@ def test_families_are_run_by_the_folds_of_a_cold_start_and_scored_beside_the_maj
     assert audit.families(featured, [], PARAMS, **QUIET).empty
 
 
-def test_false_alarms_are_counted_in_either_half_of_rest():
-    rows = [("S2", "baseline", 0.9), ("S2", "baseline", 0.1), ("S2", "baseline", 0.2), ("S2", "baseline", 0.8)]
-    rows += [("S3", "baseline", 0.9), ("S3", "baseline", 0.9), ("S3", "baseline", 0.1), ("S3", "baseline", 0.2)]
-    table = audit.early_and_late(make_predictions([*rows, ("S3", "stress", 0.1)])).set_index("half")
-    assert table["false_alarms"].to_dict() == {"early": 0.75, "late": 0.25} and table["n_windows"].tolist() == [4, 4]
-    assert table.loc["early", ["low", "high"]].tolist() == [0.5, 1.0]
-
-
 def shortcut_of(table, name="shuffled"):
     return shortcuts.tag(table, name, "shortcut")
 

@@ -4,7 +4,7 @@ import pytest
 from known_predictions import make_predictions
 
 from wesadlib.evaluation.comparison import hardest
-from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, timeline
+from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, early_and_late, timeline
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.scores import score
 
@@ -67,3 +67,11 @@ def test_overlapping_windows_are_counted_once_in_minutes():
     windows = make_predictions([(f"S{person}", "stress", 0.5) for person in range(3) for _ in range(40)])
     assert distinct_minutes(pd.concat([windows, windows.assign(seed=1)]), 60.0) == 3 * (39 * 30 + 60) / 60
     assert distinct_minutes(windows, 20.0) == pytest.approx(3 * 40 * 20 / 60)
+
+
+def test_false_alarms_are_counted_in_either_half_of_rest():
+    rows = [("S2", "baseline", 0.9), ("S2", "baseline", 0.1), ("S2", "baseline", 0.2), ("S2", "baseline", 0.8)]
+    rows += [("S3", "baseline", 0.9), ("S3", "baseline", 0.9), ("S3", "baseline", 0.1), ("S3", "baseline", 0.2)]
+    table = early_and_late(make_predictions([*rows, ("S3", "stress", 0.1)])).set_index("half")
+    assert table["false_alarms"].to_dict() == {"early": 0.75, "late": 0.25} and table["n_windows"].tolist() == [4, 4]
+    assert table.loc["early", ["false_alarms_low", "false_alarms_high"]].tolist() == [0.5, 1.0]

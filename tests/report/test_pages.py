@@ -114,13 +114,19 @@ def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
 
 
 def test_findings_follow_the_kept_results(rich):
-    winner, shortcuts, rest, silence = key_results(rich)
-    assert "“chosen” scores higher than “logistic” for 9 of 10 people and lower for 1, +7.0 points" in winner
-    assert "shuffled over people +5.0 (“logistic”), +6.1 (“resnet”); epoch selected on the test person" in shortcuts
-    assert "first 5 minutes" in rest and "“resnet” +13.7 points, a difference is shown (p = 0.002)" in rest
-    assert "“chosen” +4.0 points, a difference is not shown (p = 1.00)" in rest
-    assert "answers 90.0 % of the windows, and 97.8 % of its answers are correct, compared with 97.0 %" in silence
-    assert "of all “stress” windows 90 % are answered, and 88 % are answered and correct" in silence
+    winner, rest, silence = key_results(rich)
+    _, table, note = pages.shortcut_table(rich)
+    assert (
+        "“chosen” scores higher than “logistic” for 9 of 10 people and lower for 1. The mean difference is +7.0"
+        in winner
+    )
+    assert note.endswith("(<24_audit>).") and "| windows shuffled over people | +5.0 | +6.1 |" in table
+    assert "| epoch selected on the test person |  | +2.6 |" in table
+    assert "first 5 minutes" in rest and "“resnet” +13.7 points (p = 0.002: a difference is shown)" in rest
+    assert "“chosen” +4.0 points (p = 1.00: no difference is shown)" in rest
+    assert "answers 90.0 % of the windows, and 97.8 % of these answers are correct" in silence
+    assert "without abstention, 97.0 %" in silence
+    assert "of all “stress” windows, 90 % are answered and 88 % are answered correctly" in silence
     assert "correctly for 9 of 10 people; for the hardest, S11, 70 % (<25_comparison>)" in winner
 
 
@@ -133,7 +139,7 @@ def test_a_person_is_served_from_95_in_100_on_and_counts_under_every_seed_only()
     predictions = pd.concat(parts, ignore_index=True)
     reference = dataclasses.replace(make_reference(parts[0]), predictions=predictions)
     winner, silence = key_results(reference)
-    assert "for 5 of 9 people" in winner and "S10" not in winner and "compared with 93.9 %" in silence
+    assert "for 5 of 9 people" in winner and "S10" not in winner and "without abstention, 93.9 %" in silence
 
 
 def test_what_was_not_measured_is_not_spoken_of(rich):
@@ -141,7 +147,7 @@ def test_what_was_not_measured_is_not_spoken_of(rich):
     poor = make_reference(cold)
     text = "\n".join(key_results(poor))
     assert "“resnet” scores higher than “logistic” for 0 of 10 people and lower for 1" in text
-    assert "What flatters" not in text and "rest" not in text.replace("resnet", "")
+    assert pages.shortcut_table(poor) == [] and "rest" not in text.replace("resnet", "")
     assert "adds" not in published(poor) and "adds +2.6 points [+1.0, +4.2] for “resnet”" in published(rich)
     assert "acceleration" not in chapter_insert("24_audit", poor)
 
@@ -155,6 +161,7 @@ def test_chapters_show_the_tables_of_their_matter(rich):
     assert "“whole recording” needs future data of the person" in chapter_insert("23_loso", upper)
     assert "| epoch selected on the test person | `resnet` | 96.0 | 93.0 | +2.6 [+1.0, +4.2] |" in audit
     assert "| acceleration alone | `forest` | 84.0 [80.0, 88.0] |" in audit
+    assert "“chosen” misclassifies 0.0 % [0.0, 0.0] of its first half and 6.0 % [" in audit
 
 
 def test_a_leaderboard_shows_what_a_protocol_gains_on_the_same_windows(rich):

@@ -8,6 +8,7 @@ import xarray as xr
 from sklearn.linear_model import LogisticRegression
 
 from wesadlib.errors import InputError
+from wesadlib.evaluation.statistics import ratio_interval
 
 #: Columns that say which predictions belong together; seeds of one group are scored one by one and averaged.
 GROUP = ["task", "model", "protocol"]
@@ -114,6 +115,25 @@ def clock_alone(predictions: pd.DataFrame) -> pd.DataFrame:
         clock = LogisticRegression(C=1e4, max_iter=1000).fit(hours[~of_person], windows["label"][~of_person])
         windows.loc[of_person, [f"p_{state}" for state in clock.classes_]] = clock.predict_proba(hours[of_person])
     return windows
+
+
+def early_and_late(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
+    """False alarms of each model in the first and in the second half of everybody's rest: what time alone would do.
+
+    Rows: ``model half n_windows false_alarms false_alarms_low false_alarms_high``, the share of windows that are taken
+    for another state, with its interval over people.
+    """
+    calm = predictions[predictions["label"] == "baseline"]
+    calm = calm.assign(wrong=~decide(calm)["correct"])
+    middle = calm.groupby("subject")["start_s"].transform("median")
+    calm["half"] = np.where(calm["start_s"] < middle, "early", "late")
+    columns = ["model", "half", "n_windows", "false_alarms", "false_alarms_low", "false_alarms_high"]
+    rows = []
+    for (model, half), part in calm.groupby(["model", "half"], sort=False):
+        by_person = part.groupby("subject")["wrong"].agg(["sum", "size"]).loc[list_people(part)]
+        low, high = map(float, ratio_interval(by_person["sum"], by_person["size"], bootstrap=bootstrap))
+        rows.append((model, half, part["window"].nunique(), part["wrong"].mean(), low, high))
+    return pd.DataFrame(rows, columns=columns)
 
 
 def distinct_minutes(predictions: pd.DataFrame, window_s: float) -> float:

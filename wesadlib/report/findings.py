@@ -10,7 +10,7 @@ import pandas as pd
 
 from wesadlib.evaluation.abstention import abstention_by_state, risk_coverage_counts, risk_coverage_curve
 from wesadlib.evaluation.comparison import against_cold_start, published_figures
-from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, of_every_seed
+from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, early_and_late, of_every_seed
 from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.sentences import round_p
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
@@ -51,14 +51,16 @@ def majority(predictions: pd.DataFrame) -> tuple[str, float]:
 
 
 def count_windows(reference: Reference) -> str:
-    """How many windows were scored, how long they are without their overlap, and by how many seeds."""
+    """How many windows were scored, how long they are without their overlap, and by how many seeds, in sentences."""
     cold, rested = (cold_predictions(reference, name) for name in ("cold_start", "rest_calibrated"))
     minutes = distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
-    text = f"{cold['window'].nunique()} overlapping windows, which cover {minutes:.1f} distinct minutes"
-    if len(rested):
-        text += f"; {rested['window'].nunique()} where the model knows the person's first minutes, "
-        text += "which are then not scored"
-    return f"{text}; {cold['seed'].nunique()} seeds"
+    text = (
+        f"Each score is the mean of {cold['seed'].nunique()} seeds, over {cold['window'].nunique()} overlapping "
+        f"windows, which cover {minutes:.1f} distinct minutes."
+    )
+    if rest := rested["window"].nunique():
+        text += f" A model that knows a person's first minutes is not scored on them; {rest} windows are left."
+    return text
 
 
 def threshold_of(reference: Reference) -> float:
@@ -105,22 +107,35 @@ def controls(reference: Reference, cold: pd.DataFrame) -> str:
     if set(cold["label"]) == {"baseline", "stress"}:
         accuracy, area = score(clock_alone(cold)).loc[0, ["accuracy", "roc_auc"]]
         parts.append(
-            f"the **clock alone** (a window's time since the recording began) is correct in {100 * accuracy:.1f} % of "
-            f"the windows (area under the ROC curve {area:.3f}), since stress came after baseline for everybody"
+            f"The **clock alone** (a window's time since the recording began) classifies {100 * accuracy:.1f} % of the "
+            f"windows correctly (area under the ROC curve {area:.3f}), because stress came after baseline for everybody"
         )
     if table is not None:
         # The strongest model that sees movement alone: a control that is weaker than it could be would flatter.
         row = table[table["control"] == "motion_only"].nlargest(1, "accuracy").iloc[0]
         parts.append(
-            f"**movement alone** (“{row['model']}” on acceleration) is correct in {share_of(row)}, since "
-            "the stress task was spoken and standing"
+            f"**Movement alone** (“{row['model']}” on acceleration) classifies {share_of(row)} correctly, because "
+            "people stood and spoke in the stress task"
         )
-    return f"Two controls that know nothing of stress: {'; '.join(parts)} (<24_audit>)." if parts else ""
+    return f"Two controls know nothing of stress. {'. '.join(parts)} (<24_audit>)." if parts else ""
+
+
+def drift(reference: Reference) -> str:
+    """Whether the headline model errs more often late in the baseline, as it would if it read the time."""
+    cold = cold_predictions(reference)
+    model = headline_model(cold)
+    halves = early_and_late(cold[cold["model"] == model]).set_index("half")
+    early, late = (share_of(halves.loc[half], "false_alarms") for half in ("early", "late"))
+    return (
+        "**Do the models read the clock?** None is given a clock. If a drifting signal served as one, errors would be "
+        f"more frequent late in the baseline. “{model}” misclassifies {early} of its first half and {late} of its "
+        "second."
+    )
 
 
 def verdict(p: float) -> str:
     """Whether a difference is shown."""
-    return f"a difference is {'shown' if p < SIGNIFICANCE else 'not shown'} (p = {round_p(p)})"
+    return f"(p = {round_p(p)}: {'a' if p < SIGNIFICANCE else 'no'} difference is shown)"
 
 
 def winner(reference: Reference) -> str:
@@ -139,24 +154,8 @@ def winner(reference: Reference) -> str:
     test = paired_test(accuracy[BASELINE], accuracy[model])
     return (
         f"**Who wins, and for whom.** “{model}” scores higher than “{BASELINE}” for {test.better} of {test.people} "
-        f"people and lower for {test.worse}, {100 * test.difference:+.1f} points on average: "
+        f"people and lower for {test.worse}. The mean difference is {100 * test.difference:+.1f} points "
         f"{verdict(test.p_permutation)}. {people}"
-    )
-
-
-def shortcuts(reference: Reference) -> str:
-    """What each shortcut adds, for every model that was audited."""
-    table = reference.inflation()
-    if table.empty:
-        return ""
-    rows = [
-        f"{SHORTCUTS.get(name, name)} "
-        + ", ".join(f"{100 * row['inflation']:+.1f} (“{row['model']}”)" for row in part.to_dict("records"))
-        for name, part in table.groupby("shortcut", sort=False)
-    ]
-    return (
-        "**What flatters.** Points of accuracy that each shortcut adds to the honest score of the same model: "
-        f"{'; '.join(rows)} (<24_audit>)."
     )
 
 
@@ -166,7 +165,7 @@ def rest(reference: Reference) -> str:
     both = pd.concat([cold, cold_predictions(reference, "rest_calibrated")])
     gains = against_cold_start(both, bootstrap=1).dropna(subset="p_permutation").set_index("model")
     parts = [
-        f"“{name}” {100 * gains.loc[name, 'difference']:+.1f} points, {verdict(gains.loc[name, 'p_permutation'])}"
+        f"“{name}” {100 * gains.loc[name, 'difference']:+.1f} points {verdict(gains.loc[name, 'p_permutation'])}"
         for name in dict.fromkeys(("resnet", headline_model(cold)))
         if name in gains.index
     ]
@@ -187,14 +186,15 @@ def abstention(reference: Reference) -> str:
     curve = risk_coverage_curve(risk_coverage_counts(own, [0.0, threshold])).set_index("threshold")
     row, whole = curve.loc[threshold], curve.loc[0.0]
     states = "; ".join(
-        f"of all “{state['label']}” windows {100 * state['answered']:.0f} % are answered, and "
-        f"{100 * state['correct']:.0f} % are answered and correct"
+        f"of all “{state['label']}” windows, {100 * state['answered']:.0f} % are answered and "
+        f"{100 * state['correct']:.0f} % are answered correctly"
         for state in abstention_by_state(own, threshold).to_dict("records")
     )
     return (
-        f"**What abstention brings.** “{model}”, answering from a confidence of {threshold:g} on, answers "
-        f"{100 * row['coverage']:.1f} % of the windows, and {100 * row['accuracy']:.1f} % of its answers are correct, "
-        f"compared with {100 * whole['accuracy']:.1f} % of all windows. By state: {states} (<31_reliability>)."
+        f"**What abstention brings.** Where its confidence is below {threshold:g}, “{model}” abstains. It answers "
+        f"{100 * row['coverage']:.1f} % of the windows, and {100 * row['accuracy']:.1f} % of these answers are "
+        f"correct; without abstention, {100 * whole['accuracy']:.1f} % of all windows are classified correctly. By "
+        f"state: {states} (<31_reliability>)."
     )
 
 
@@ -218,12 +218,12 @@ def published(reference: Reference) -> str:
     network, baseline = (100 * figures[model, "accuracy"] for model in ("ResNet-1D", "logistic"))
     text = (
         f"Published for the same people and task, from the chest: {network:.1f} % (AUC "
-        f"{figures['ResNet-1D', 'area under ROC']:.3f}) by a residual network whose weights were selected on the test "
-        f"person, beside a logistic regression at about {baseline:.0f} % (<23_loso>)."
+        f"{figures['ResNet-1D', 'area under ROC']:.3f}) by a residual network and about {baseline:.0f} % by a logistic "
+        "regression. The network's weights were selected on the test person (<23_loso>)."
     )
     rows = reference.inflation("test_selected_epoch").to_dict("records")
     worth = " and ".join(f"{points(row, 'inflation', ' points')} for “{row['model']}”" for row in rows)
-    return f"{text} Here, selecting the epoch in that way adds {worth} (<24_audit>)." if rows else text
+    return f"{text} Here, the same selection adds {worth} (<24_audit>)." if rows else text
 
 
 def share_of(row: Mapping[str, Any], name: str = "accuracy") -> str:

@@ -96,6 +96,8 @@ def _audit(reference: Reference) -> Iterable[str]:
             for row in controls.to_dict("records")
         ]
         yield markdown_table(["control", "model", "accuracy, %"], rows)
+        state, share = findings.majority(findings.cold_predictions(reference))
+        yield f"Always answering “{state}” would be correct in {100 * share:.1f} %."
 
 
 def _comparison(reference: Reference) -> Iterable[str]:
@@ -246,8 +248,8 @@ def _baseline_score(reference: Reference) -> str:
     ]
     parts = ", ".join(f"“{name}” {findings.share_of(scores.loc[name])}" for name in shown)
     return (
-        f"**Correct in people never seen**: {parts}; always answering “{state}” {100 * share:.1f} % "
-        f"({findings.count_windows(reference)})."
+        f"**Correct in people never seen**: {parts}; always answering “{state}” {100 * share:.1f} %. "
+        f"{findings.count_windows(reference)}"
     )
 
 
@@ -259,7 +261,7 @@ def _causes(reference: Reference) -> str:
 #: Chapter -> its findings on a reference, and the tables below them; nothing where the reference lacks them.
 INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Reference], Iterable[str]]]] = {
     "23_loso": ([_baseline_score, findings.published], _scores),
-    "24_audit": ([_causes, findings.shortcuts], _audit),
+    "24_audit": ([_causes, findings.drift], _audit),
     "25_comparison": ([findings.winner, findings.rest], _comparison),
     "31_reliability": ([findings.abstention], _by_state),
     "33_explanation": ([_shapes], _ladder),

@@ -9,6 +9,7 @@ import pandas as pd
 from wesadlib import artefacts
 from wesadlib.errors import InputError
 from wesadlib.report import findings
+from wesadlib.report.findings import SHORTCUTS
 from wesadlib.report.inserts import INSERTS, chapter_insert, link, markdown_table, percent, wrap
 from wesadlib.report.reference import Reference
 
@@ -72,18 +73,19 @@ def _wrapped(line: str) -> str:
 
 
 def headline(reference: Reference, sentences: Iterable[str]) -> str:
-    """Whose results they are, the table, what is published and the key results."""
+    """Whose results they are, the table, what is published, the key results and what each shortcut adds."""
     summary = reference.summary
     whose = (
         f"**Real people, kept with the book.** {len(summary['data']['subjects'])} people, {summary['data']['device']}: "
-        f"windows classified correctly as stress or baseline in people never seen ({findings.count_windows(reference)})"
-        ", with the 95 % interval over people. Commit, versions, machine and the recordings' digest are in "
+        "windows classified correctly as stress or baseline in people never seen, in brackets the 95 % interval over "
+        f"people. {findings.count_windows(reference)} Commit, versions, machine and the recordings' digest are in "
         f"`outputs/reference/{summary['run']}/summary.json`."
     )
     results = "\n".join(f"- {sentence}" for sentence in sentences)
     models = {row["model"] for row in summary["results"] if row["task"] == reference.task}
     names = "; ".join(f"`{name}`: {meaning}" for name, meaning in MODELS.items() if name in models)
-    return "\n\n".join([whose, score_table(reference), f"{names}.", findings.published(reference), results])
+    parts = [whose, score_table(reference), f"{names}.", findings.published(reference), results]
+    return "\n\n".join([*parts, *shortcut_table(reference)])
 
 
 def score_table(reference: Reference) -> str:
@@ -106,7 +108,20 @@ def score_table(reference: Reference) -> str:
     return markdown_table(header, rows)
 
 
+def shortcut_table(reference: Reference) -> list[str]:
+    """What each shortcut adds, for every model that was audited: a table between two sentences, or nothing."""
+    inflation = reference.inflation()
+    if inflation.empty:
+        return []
+    gains = (100 * inflation.set_index(["shortcut", "model"])["inflation"]).unstack().map("{:+.1f}".format)
+    models = list(inflation["model"].unique())
+    rows = [[SHORTCUTS[name], *gains.loc[name, models].replace("+nan", "")] for name in inflation["shortcut"].unique()]
+    table = markdown_table(["shortcut", *(f"`{model}`" for model in models)], rows)
+    note = "Each shortcut is compared with the honest score of the same model (<24_audit>)."
+    return ["**What flatters**, in points of accuracy:", table, note]
+
+
 def key_results(reference: Reference) -> list[str]:
-    """Who wins and for whom, what flatters, what rest and abstention bring, as far as the reference tells."""
-    parts = (findings.winner, findings.shortcuts, findings.rest, findings.abstention)
+    """Who wins and for whom, what rest and abstention bring, as far as the reference tells."""
+    parts = (findings.winner, findings.rest, findings.abstention)
     return [sentence for part in parts if (sentence := part(reference))]

@@ -10,7 +10,7 @@ columns
 - ``deployable``: False, by which a leaderboard refuses it.
 """
 
-from wesadlib.evaluation.audit.controls import CONTROLS, early_and_late, families, shuffled_labels
+from wesadlib.evaluation.audit.controls import CONTROLS, families, shuffled_labels
 from wesadlib.evaluation.audit.inflation import (
     describe_inflation,
     inflation,
@@ -41,7 +41,6 @@ __all__ = [
     "describe_inflation",
     "describe_people",
     "dropped_windows",
-    "early_and_late",
     "families",
     "inflation",
     "nearest_is_own",

@@ -9,9 +9,7 @@ import xarray as xr
 
 from wesadlib.evaluation.audit.shortcuts import cold_folds, predict, tag
 from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.predictions import decide, list_people
 from wesadlib.evaluation.protocols import subjects_of
-from wesadlib.evaluation.statistics import ratio_interval
 from wesadlib.params import Params
 
 #: Control -> what is done.
@@ -103,21 +101,3 @@ def select_family(windows: xr.Dataset, control: str) -> xr.Dataset | None:
             return None
         windows = windows.isel({dimension: chosen})
     return windows
-
-
-def early_and_late(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """False alarms of each model in the first and in the second half of everybody's rest: what time alone would do.
-
-    Rows: ``model half n_windows false_alarms low high``, the share of windows that are taken for another state, with
-    its interval over people.
-    """
-    calm = predictions[predictions["label"] == "baseline"]
-    calm = calm.assign(wrong=~decide(calm)["correct"])
-    middle = calm.groupby("subject")["start_s"].transform("median")
-    calm["half"] = np.where(calm["start_s"] < middle, "early", "late")
-    rows = []
-    for (model, half), part in calm.groupby(["model", "half"], sort=False):
-        by_person = part.groupby("subject")["wrong"].agg(["sum", "size"]).loc[list_people(part)]
-        low, high = map(float, ratio_interval(by_person["sum"], by_person["size"], bootstrap=bootstrap))
-        rows.append((model, half, part["window"].nunique(), part["wrong"].mean(), low, high))
-    return pd.DataFrame(rows, columns=["model", "half", "n_windows", "false_alarms", "low", "high"])

@@ -49,7 +49,7 @@ def contributions(model: Model, feature: np.ndarray, rest: np.ndarray | None = N
     if isinstance(model, Calibrated):
         values, base, difference = contributions(model.model, feature, rest)
         return Contributions(values / model.temperature, base / model.temperature, difference)
-    if not isinstance(model, Logistic | Physiology) or len(model.classes) != 2:
+    if not isinstance(model, Logistic) or len(model.classes) != 2:
         raise InputError(
             f"the model `{model.name}` cannot tell what moved its answers; a linear one of two states can."
         )

@@ -200,7 +200,7 @@ def test_the_rate_is_verified_on_batches_the_threshold_has_not_seen():
 
 def test_a_left_out_batch_takes_no_part_in_its_own_threshold(cohort):
     distributions = person_distributions(cohort, make_grid(cohort))
-    for batch, null in leave_batches_out(distributions, 2, 4, 1000):
+    for batch, null in leave_batches_out(distributions, 2, 4):
         rest = distributions[~batch]
         pairs = choose_batches(10, 2, 1000, np.random.default_rng(1))
         np.testing.assert_allclose(null, sorted(distances(rest[pair], rest[~pair]).max() for pair in pairs))
@@ -251,7 +251,7 @@ def test_shifts_are_what_they_say(toys):
 def test_larger_shifts_are_noticed_and_none_is_not(make_windows_of_toys):
     toys = extract_features(make_windows_of_toys(n_subjects=9))
     sizes = {"gain": (1.0, 3.0), "population": (0.0, 8.0), "prevalence": (1 / 3, 1.0)}
-    table = notice_shifts(toys, people=2, false_alarm_rate=0.2, sizes=sizes, batches=15)
+    table = notice_shifts(toys, people=2, false_alarm_rate=0.2, sizes=sizes)
     healthy = table[table["kind"] == "none"].iloc[0]
     assert healthy["noticed"] <= 0.5
     by_size = table.set_index(["kind", "sensor", "size"])

@@ -54,19 +54,19 @@ def test_a_whole_recording_is_predicted_as_the_folds_predict_its_labelled_window
 
 
 def test_a_person_s_rule_owes_nothing_to_the_person(predictions, phases):
-    people, timelines = whole_recordings.score_alarms(predictions, phases, (0.5,))
-    assert set(people["protocol"]) == {"cold_start", "running_cold"} and len(people) == 12
+    people, timelines = whole_recordings.score_alarms(predictions, phases)
+    assert set(people["protocol"]) == {"cold_start", "running_cold"} and len(people) == 5 * 12
     spoilt = predictions.copy()
     spoilt.loc[(spoilt["subject"] == "S2"), "p_stress"] = 0.5
-    other, _ = whole_recordings.score_alarms(spoilt, phases, (0.5,))
-    rule = list(Rule._fields)
-    rows, others = (part[part["subject"] == "S2"].set_index("protocol")[rule] for part in (people, other))
+    other, _ = whole_recordings.score_alarms(spoilt, phases)
+    rule = ["protocol", "budget_per_h", *Rule._fields]
+    rows, others = (part.loc[part["subject"] == "S2", rule].reset_index(drop=True) for part in (people, other))
     pd.testing.assert_frame_equal(rows, others)
     assert not timelines.groupby("protocol")["alarm"].any().empty
 
 
 def test_alarms_are_summed_up_over_people(predictions, phases):
-    people, _ = whole_recordings.score_alarms(predictions, phases, (0.5, 4.0))
+    people, _ = whole_recordings.score_alarms(predictions, phases)
     summary = whole_recordings.summarise_alarms(people).set_index(["protocol", "budget_per_h"])
     row, part = summary.loc[("cold_start", 4.0)], people[(people["protocol"] == "cold_start")]
     part = part[part["budget_per_h"] == 4.0]

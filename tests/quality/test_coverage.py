@@ -32,15 +32,15 @@ def test_reasons_are_counted_most_frequent_first(assessed, toy_windows):
 
 
 def test_a_stricter_cutoff_refuses_more(assessed):
-    sweep = sweep_cutoff(assessed, "wrist_eda", "flat line", points=11)
-    stress = sweep[sweep["label"] == "stress"].set_index(sweep["cutoff"][:11].round(1))["refused"]
+    sweep = sweep_cutoff(assessed, "wrist_eda", "flat line")
+    stress = sweep[sweep["label"] == "stress"].set_index(sweep["cutoff"][:101].round(2))["refused"]
     assert stress[0.3] == 0 and stress[0.4] == pytest.approx(1 / 24) and stress[0.6] == pytest.approx(5 / 24)
     assert (sweep[sweep["label"] == "baseline"]["refused"] == 0).all()
     assert (np.diff(stress) >= 0).all()
 
 
 def test_examples_are_the_worst_of_each_reason_beside_the_best_of_the_same_person(assessed):
-    examples = pick_examples(assessed, most=3)
+    examples = pick_examples(assessed)
     assert examples["window"].tolist()[:2] == [21, 20]
     assert examples["channel"].tolist()[:2] == ["wrist_eda", "wrist_temp"]
     assert examples["accepted"].tolist() == [False, False, False]
@@ -51,5 +51,5 @@ def test_examples_are_the_worst_of_each_reason_beside_the_best_of_the_same_perso
 
 
 def test_examples_where_nothing_was_refused(toy_windows):
-    examples = pick_examples(assess_quality(toy_windows), most=2)
-    assert examples["accepted"].all() and len(examples) == 2
+    examples = pick_examples(assess_quality(toy_windows))
+    assert examples["accepted"].all() and len(examples) == 3

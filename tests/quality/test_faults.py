@@ -165,8 +165,8 @@ def test_bad_input_is_named(minutes):
 def test_minutes_are_chosen_among_the_accepted_and_from_several_people(toy_windows):
     toy_windows["raw_statistics"].values[::2, 1, 1] = 60.0
     assessed = assess_quality(toy_windows)
-    chosen = choose_windows(assessed, 8, people=4)
+    chosen = choose_windows(assessed, 8)
     assert len(set(chosen)) == 8
     assert assessed["verdict"].values[chosen].all()
     assert np.unique(assessed["subject"].values[chosen], return_counts=True)[1].tolist() == [2, 2, 2, 2]
-    assert len(choose_windows(assessed, 500, people=2)) == 12
+    assert len(choose_windows(assessed, 500)) == 4 * 6

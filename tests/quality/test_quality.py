@@ -9,13 +9,14 @@ from wesadlib.params import Params
 from wesadlib.quality import (
     RULES,
     THRESHOLDS,
+    assess_arrays,
     assess_quality,
     describe_rules,
     quality_only,
     read_thresholds,
 )
 from wesadlib.quality.scores import beat_plausibility
-from wesadlib.signals import windows_from_channels
+from wesadlib.signals import Windows, windows_from_channels
 
 STATISTICS = ["missing_share", "longest_flat_s", "rail_share"]
 
@@ -123,7 +124,7 @@ def test_bad_input_is_named(toy_windows):
     with pytest.raises(InputError, match="wrist_gsr"):
         assess_quality(odd)
     with pytest.raises(InputError, match="chest_ecg is not in the windows"):
-        assess_quality(toy_windows, channels=["chest_ecg"])
+        assess_arrays(Windows.from_dataset(toy_windows), channels=["chest_ecg"])
     with pytest.raises(InputError, match="no `raw_statistics`"):
         assess_quality(toy_windows.drop_vars("raw_statistics"))
 

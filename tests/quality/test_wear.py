@@ -42,11 +42,21 @@ def test_electrodes_a_stuck_sensor_and_missing_samples_are_named_and_do_not_undr
     assert wear["wrist_temp"].tolist()[4] == "cold"
 
 
-@pytest.mark.parametrize("rule", ["cold", "not touching", "still"])
-def test_cutoffs_are_parameters(rule):
-    limits = {"cold": 20.0, "not touching": 0.001, "still": 0.0001}
-    wear = assess_wear(make_recording(off=(2,)), {rule: limits[rule]})
-    assert rule not in set(wear.to_numpy()[2]) and rule in set(assess_wear(make_recording(off=(2,))).to_numpy()[2])
+RISE = np.arange(240) * 1e-5
+SWING = np.tile([-1.0, 1.0], 960)
+
+
+@pytest.mark.parametrize(
+    ("signals", "within", "beyond", "name"),
+    [
+        (["temp"], 26.1, 25.9, "cold"),
+        (["eda"], 0.051 + RISE, 0.048 + RISE, "not touching"),
+        (["acc_x", "acc_y", "acc_z"], 0.58 + 0.0131 * SWING, 0.58 + 0.0129 * SWING, "still"),
+    ],
+)
+def test_a_minute_has_its_name_beyond_the_cutoff(signals, within, beyond, name):
+    wear = assess_wear(make_recording(**{signal: {1: within, 2: beyond} for signal in signals}))
+    assert wear[f"wrist_{signals[0].partition('_')[0]}"].tolist()[1:3] == ["good", name]
 
 
 def test_every_rule_has_a_unit():

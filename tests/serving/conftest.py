@@ -12,6 +12,12 @@ from wesadlib.serving.wire import read, write_window
 
 
 @pytest.fixture(scope="session")
+def anyio_backend():
+    """The event loop of tests that are awaited."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def bundle(tmp_path_factory):
     folder = tmp_path_factory.mktemp("served") / "bundle"
     return load_bundle(minutes.save_small_bundle("logistic", folder, rested=True))

@@ -67,3 +67,27 @@ def scripted(*scripts, **keywords):
 
 async def hear(line):
     return msgpack.unpackb(await line.recv())
+
+
+#: Steps of a script: one message is heard, all up to the end are, the connection is broken off.
+HEAR, HEAR_ALL, BREAK = "hear", "hear all", "break"
+
+
+def plays(*steps, heard=None):
+    """A script of steps: bytes are sent, a number is the code to close with; what is heard goes to a list."""
+    heard = [] if heard is None else heard
+
+    async def play(line):
+        for step in steps:
+            if step == BREAK:
+                line.transport.abort()
+            elif isinstance(step, int):
+                await line.close(step, "no")
+            elif isinstance(step, bytes):
+                await line.send(step)
+            else:
+                heard.append(await hear(line))
+                while step == HEAR_ALL and heard[-1] != {"type": "end"}:
+                    heard.append(await hear(line))
+
+    return play

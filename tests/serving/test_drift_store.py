@@ -10,6 +10,7 @@ from starlette.exceptions import HTTPException
 from stubs import NAMES, StubBundle, features, result
 
 from wesadlib.bundle import Result
+from wesadlib.serving import drift_store
 from wesadlib.serving.drift_store import Drift, DriftStore, Rows, compare_rows
 
 VERSION = "a" * 64
@@ -120,20 +121,18 @@ def test_models_are_kept_apart():
 
 
 def make_drift(store):
-    async def call(name, *arguments):
-        return getattr(store, name)(*arguments)
-
-    return Drift(StubBundle(), 100, call)
+    return Drift(StubBundle(), 100, drift_store._local(store))
 
 
-def test_features_come_to_the_store_by_person_and_only_those_of_drift():
+@pytest.mark.anyio
+async def test_features_come_to_the_store_by_person_and_only_those_of_drift():
     store = DriftStore(100, 50)
     drift = make_drift(store)
     drift.add([result(row=np.arange(5.0)), result("rejected"), Result({"wrist_eda": "missing"})], person="ann")
     drift.add([result(row=np.arange(5.0) + 1)], session="s")
     drift.add([result()] * 5)
-    asyncio.run(drift.push())
-    asyncio.run(drift.push())
+    await drift.push()
+    await drift.push()
     kept = store.rows(VERSION)
     assert (kept.people, kept.unnamed) == (["ann", "stream s"], 5)
     np.testing.assert_array_equal(kept.features, [[1, 2, 3, 4], [2, 3, 4, 5]])
@@ -160,40 +159,35 @@ def test_features_wait_for_the_store_within_bounds():
     assert len(store.rows(VERSION).people) == 10_000
 
 
-def test_a_recent_report_is_given_again_and_another_replicas_windows_are_in_a_new_one():
-    async def use():
-        store = DriftStore(100, 50)
-        drift, other = make_drift(store), make_drift(store)
-        first = await drift.report()
-        for name in "abc":
-            other.add([result(row=[0, *row]) for row in features(1, 12, seed=7)[0]], person=name)
-        await other.push()
-        return first, await drift.report(60.0), await drift.report()
-
-    first, kept, fresh = asyncio.run(use())
-    assert (first.people, kept.people, fresh.people) == (0, 0, 3)
+@pytest.mark.anyio
+async def test_a_recent_report_is_given_again_and_another_replicas_windows_are_in_a_new_one():
+    store = DriftStore(100, 50)
+    drift, other = make_drift(store), make_drift(store)
+    assert (await drift.report()).people == 0
+    for name in "abc":
+        other.add([result(row=[0, *row]) for row in features(1, 12, seed=7)[0]], person=name)
+    await other.push()
+    assert ((await drift.report(60.0)).people, (await drift.report()).people) == (0, 3)
 
 
-def test_the_background_task_survives_a_store_that_is_away(monkeypatch):
-    monkeypatch.setattr("wesadlib.serving.drift_store._PUSH_S", 0.0)
+@pytest.mark.anyio
+async def test_the_background_task_survives_a_store_that_is_away(monkeypatch):
+    monkeypatch.setattr(drift_store, "_PUSH_S", 0.0)
     store, calls = DriftStore(100, 50), []
 
     async def call(name, *arguments):
         calls.append(name)
         if len(calls) == 1:
             raise HTTPException(503)
-        return getattr(store, name)(*arguments)
+        getattr(store, name)(*arguments)
 
-    async def use():
-        drift = Drift(StubBundle(), 100, call)
-        drift.add([result()], person="ann")
-        task = asyncio.create_task(drift.run())
-        while not calls:
-            await asyncio.sleep(0)
-        drift.add([result()], person="ben")
-        while "ben" not in store.rows(VERSION).people:
-            await asyncio.sleep(0)
-        task.cancel()
-
-    asyncio.run(use())
+    drift = Drift(StubBundle(), 100, call)
+    drift.add([result()], person="ann")
+    task = asyncio.create_task(drift.run())
+    while not calls:
+        await asyncio.sleep(0)
+    drift.add([result()], person="ben")
+    while "ben" not in store.rows(VERSION).people:
+        await asyncio.sleep(0)
+    task.cancel()
     assert store.rows(VERSION).people == ["ben"]

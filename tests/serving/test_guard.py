@@ -170,19 +170,17 @@ def ask(app):
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://testserver")
 
 
-def test_bodies_that_are_held_are_bounded_together():
-    async def run():
-        app = make_guarded(max_bodies_mb=1.0)
-        async with ask(app) as client:
-            waiting = asyncio.create_task(client.post("/wait", content=bytes(700_000)))
-            await app.state.waiting.wait()
-            refused = await client.post("/predict", content=bytes(700_000))
-            app.state.release.set()
-            return refused, await waiting, await client.post("/predict", content=bytes(700_000))
-
-    refused, waited, after = asyncio.run(run())
+@pytest.mark.anyio
+async def test_bodies_that_are_held_are_bounded_together():
+    app = make_guarded(max_bodies_mb=1.0)
+    async with ask(app) as client:
+        waiting = asyncio.create_task(client.post("/wait", content=bytes(700_000)))
+        await app.state.waiting.wait()
+        refused = await client.post("/predict", content=bytes(700_000))
+        app.state.release.set()
+        answered = [await waiting, await client.post("/predict", content=bytes(700_000))]
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
-    assert [answer.status_code for answer in (waited, after)] == [200] * 2
+    assert [answer.status_code for answer in answered] == [200] * 2
 
 
 def converse(app, headers, receive, path="/predict"):
@@ -206,15 +204,12 @@ def test_a_body_that_does_not_arrive_is_given_up():
     assert b"The body did not arrive within 0.05 s." in body["body"]
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize("content", [None, b"whole"])
-def test_an_answer_that_takes_too_long_is_given_up(content):
-    async def run():
-        app = make_guarded(request_time_s=0.05)
-        async with ask(app) as client:
-            late = await client.request("POST" if content else "GET", "/wait", content=content)
-            return late, await client.get("/model")
-
-    late, after = asyncio.run(run())
+async def test_an_answer_that_takes_too_long_is_given_up(content):
+    async with ask(make_guarded(request_time_s=0.05)) as client:
+        late = await client.request("POST" if content else "GET", "/wait", content=content)
+        after = await client.get("/model")
     assert (late.status_code, late.headers["retry-after"], after.status_code) == (503, "1", 200)
     assert late.json()["detail"].startswith("There was no answer within 0.05 s")
 

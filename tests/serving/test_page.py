@@ -3,6 +3,7 @@
 import asyncio
 import re
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -15,40 +16,21 @@ from wesadlib.serving.page import page_router, read_files
 from wesadlib.serving.settings import Settings
 from wesadlib.serving.wire import CONTENT_TYPES, read_window, write_window
 
-UPLOT = "vendor/uPlot.iife.min.js"
 SVG_NAME = b"http://www.w3.org/2000/svg"
 EXAMPLE = ({"wrist_eda": np.linspace(0, 1, 30_000, dtype=np.float32)}, {"wrist_eda": 4.0})
 
 
-class Service:
-    """Of a service what the page needs; how often its bundle was asked for the example."""
-
-    def __init__(self, example):
-        self.asked = 0
-        self.bundle = SimpleNamespace(example=self.count(example))
-
-    def count(self, example):
-        def read():
-            self.asked += 1
-            return example()
-
-        return read
-
-
-def no_example():
-    raise FileNotFoundError("/somewhere/example.msgpack")
-
-
-def page_of(service):
+def page_of(example):
+    """The page of a service of which there is no more than the example."""
     app = FastAPI()
     handle_problems(app)
-    app.include_router(page_router(service))
+    app.include_router(page_router(SimpleNamespace(bundle=SimpleNamespace(example=example))))
     return TestClient(app)
 
 
 @pytest.fixture
 def page():
-    return page_of(Service(lambda: EXAMPLE))
+    return page_of(lambda: EXAMPLE)
 
 
 @pytest.fixture(scope="module")
@@ -56,40 +38,24 @@ def files():
     return read_files()
 
 
-def policy_of(response):
-    return dict(part.strip().split(" ", 1) for part in response.headers["content-security-policy"].split(";"))
-
-
-def test_the_page_is_at_the_root_and_its_files_have_their_types(page, files):
+def test_the_page_is_at_the_root_and_its_files_have_their_types_and_a_policy(page, files):
     assert page.get("/").content == files["index.html"][0]
     assert page.head("/").status_code == 200
-    kinds = {
-        "html": "text/html",
-        "css": "text/css",
-        "js": "text/javascript",
-        "svg": "image/svg+xml",
-        "txt": "text/plain",
-    }
+    kinds = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
     for name, (content, _) in files.items():
         response = page.get(f"/page/{name}")
         assert (response.status_code, response.content) == (200, content)
         assert response.headers["content-type"].partition(";")[0] == kinds.get(name.rpartition(".")[2], "text/plain")
+        assert_allows_this_server_only(response)
+    assert_allows_this_server_only(page.get("/"))
 
 
-@pytest.mark.parametrize(
-    "path", ["/", "/page/page.js", "/page/page.css", "/page/icon.svg", "/page/vendor/uPlot.iife.min.js"]
-)
-def test_every_file_comes_with_a_policy_that_allows_this_server_only(page, path):
-    response = page.get(path)
-    policy = policy_of(response)
-    assert policy["default-src"] == "'none'"
-    assert set(policy.values()) == {"'none'", "'self'"}
-    assert {name for name, sources in policy.items() if sources == "'self'"} == {
-        "script-src",
-        "style-src",
-        "img-src",
-        "connect-src",
-    }
+def assert_allows_this_server_only(response):
+    parts = response.headers["content-security-policy"].split(";")
+    policy = dict(part.strip().split(" ", 1) for part in parts)
+    assert policy["default-src"] == "'none'" and set(policy.values()) == {"'none'", "'self'"}
+    allowed = {name for name, sources in policy.items() if sources == "'self'"}
+    assert allowed == {"script-src", "style-src", "img-src", "connect-src"}
     assert response.headers["x-content-type-options"] == "nosniff"
     assert response.headers["referrer-policy"] == "no-referrer"
 
@@ -131,23 +97,12 @@ def test_every_control_has_a_label(files):
     assert set(controls) == set(re.findall(r"<label for=\"([^\"]+)\"", html))
 
 
-@pytest.mark.parametrize(
-    "path",
-    [
-        "/page/",
-        "/page/__init__.py",
-        "/page/missing.js",
-        "/page/../app.py",
-        "/page/..%2Fapp.py",
-        "/page/%2e%2e/app.py",
-        "/page/%2e%2e%2f%2e%2e%2f__init__.py",
-        "/page//etc/passwd",
-        "/page/%2Fetc%2Fpasswd",
-        "/page/page.js%00.css",
-    ],
-)
+OTHERS = "", "__init__.py", "missing.js", "../app.py", "..%2Fapp.py", "%2e%2e/app.py", "%2e%2e%2f%2e%2e%2f__init__.py"
+
+
+@pytest.mark.parametrize("path", [*OTHERS, "/etc/passwd", "%2Fetc%2Fpasswd", "page.js%00.css"])
 def test_no_other_path_leads_to_a_file(page, path):
-    response = page.get(path)
+    response = page.get(f"/page/{path}")
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert "/" not in response.json()["detail"]
@@ -155,21 +110,22 @@ def test_no_other_path_leads_to_a_file(page, path):
 
 @pytest.mark.parametrize("form", ["json", "binary"])
 def test_the_example_is_the_bundles_own_and_read_once(form):
-    service = Service(lambda: EXAMPLE)
-    page = page_of(service)
+    example = Mock(return_value=EXAMPLE)
+    page = page_of(example)
     for _ in range(2):
         response = page.get("/example", headers={"accept": CONTENT_TYPES[form]})
         assert (response.status_code, response.content) == (200, write_window(*EXAMPLE, form))
         assert response.headers["content-type"] == CONTENT_TYPES[form]
         assert int(response.headers["content-length"]) == len(response.content) > 2**16
     np.testing.assert_array_equal(read_window(response.content, form).channels["wrist_eda"], EXAMPLE[0]["wrist_eda"])
-    assert service.asked == 1
+    assert example.call_count == 1
     assert page.get("/example").headers["content-type"] == "application/json"
 
 
-def test_who_asks_and_does_not_read_holds_one_piece_until_the_time_is_over():
+@pytest.mark.anyio
+async def test_who_asks_and_does_not_read_holds_one_piece_until_the_time_is_over():
     content, held, over = write_window(*EXAMPLE, "json"), [], []
-    app = page_of(Service(lambda: EXAMPLE)).app
+    app = page_of(lambda: EXAMPLE).app
     app.add_middleware(Guard, service=SimpleNamespace(settings=Settings(bundle="b", request_time_s=1.0)))
     scope = {"type": "http", "method": "GET", "path": "/example", "headers": [], "query_string": b"", "root_path": ""}
 
@@ -187,16 +143,13 @@ def test_who_asks_and_does_not_read_holds_one_piece_until_the_time_is_over():
         except TimeoutError:
             over.append(True)
 
-    async def run():
-        await asyncio.gather(*(ask() for _ in range(50)))
-
-    asyncio.run(run())
+    await asyncio.gather(*(ask() for _ in range(50)))
     assert 2**16 <= sum(held) <= 50 * 2**16 < 50 * len(content) / 2
     assert over
 
 
 def test_a_bundle_without_an_example_is_told_without_its_path():
-    response = page_of(Service(no_example)).get("/example")
+    response = page_of(Mock(side_effect=FileNotFoundError("/somewhere/example.msgpack"))).get("/example")
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert response.json()["detail"].startswith("This bundle holds no simulated recording")

@@ -1,4 +1,4 @@
-"""What is said over a stream: the bundle's own answers, in order, and a problem for every wrong word."""
+"""What is said over a stream: a problem for every wrong word."""
 
 import asyncio
 import json
@@ -9,7 +9,7 @@ import minutes
 import msgpack
 import numpy as np
 import pytest
-from bodies import FORMS, RATES
+from bodies import RATES
 from fastapi.testclient import TestClient
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -66,39 +66,6 @@ def line(client, form="binary"):
         yield Line(websocket, form)
 
 
-def hold_against(predictions, bundle, hop_s):
-    starts = np.arange(0, 91, hop_s)
-    answers = bundle.predict_windows([(minutes.cut(RECORDING, begin_s), RATES) for begin_s in starts])
-    assert [message["start_s"] for message in predictions] == starts.tolist()
-    for message, answer in zip(predictions, answers, strict=True):
-        assert message["end_s"] == message["start_s"] + 60
-        assert message["answer"]["status"] == answer.status == "ok"
-        assert message["answer"]["probabilities"] == pytest.approx(answer.probabilities, abs=1e-6)
-
-
-@pytest.mark.parametrize("form", FORMS)
-def test_a_stream_says_what_is_said_of_the_same_windows_sent_whole(client, bundle, form):
-    with line(client, form) as talk:
-        talk.say(start(hop_s=15.0), *(samples(begin, begin + 10, form) for begin in range(0, 150, 10)), {"type": "end"})
-        ready, *predictions, end, code = talk.hear_all()
-    assert (ready["type"], ready["window_s"], ready["hop_s"]) == ("ready", 60.0, 15.0)
-    assert ready["next"] == dict.fromkeys(RATES, 0)
-    assert (end, code) == ({"type": "end"}, 1000)
-    hold_against(predictions, bundle, 15.0)
-
-
-def test_a_dropped_stream_is_taken_up_by_whoever_sends_its_last_minute_again_and_anywhere(client, bundle):
-    with line(client) as talk:
-        talk.say(start(hop_s=15.0), samples(0, 80))
-        _, *before = talk.hear(), talk.hear(), talk.hear()
-    with TestClient(make_app(make_service(bundle))) as elsewhere, line(elsewhere) as talk:
-        talk.say(start(hop_s=15.0, start_s=30.0))
-        assert talk.hear()["next"] == {name: round(30 * rate) for name, rate in RATES.items()}
-        talk.say(samples(30, 150), {"type": "end"})
-        *after, _, _ = talk.hear_all()
-    hold_against(before + after, bundle, 15.0)
-
-
 @pytest.mark.parametrize(
     ("message", "words"), [(samples(0, 60), "does not go back"), (samples(90, 150), "do not join the stream")]
 )
@@ -108,15 +75,6 @@ def test_a_minute_that_does_not_join_is_refused(client, message, words):
         _, problem, code = talk.hear_all()
     assert (problem["status"], code) == (422, 1008)
     assert words in problem["detail"] + json.dumps(problem["errors"])
-
-
-def test_a_stream_is_calibrated_by_the_rest_that_its_start_brings(client, bundle):
-    rest = [minutes.request_body(minutes.cut(RECORDING, begin)) for begin in (0.0, 10.0)]
-    token = client.post("/rest", json={"windows": rest}).json()["token"]
-    with line(client) as talk:
-        talk.say(start(hop_s=60.0, rest=token), samples(0, 60))
-        _, prediction = talk.hear(), talk.hear()
-    assert prediction["answer"]["protocol"] == "rest_calibrated"
 
 
 CHANNELS = start()["channels"]
@@ -222,16 +180,14 @@ class Quiet:
         self.heard.append(code)
 
 
-def test_when_the_server_ends_its_streams_are_told_so(bundle):
-    async def run():
-        streams, websocket = Streams(make_service(bundle)), Quiet()
-        task = asyncio.create_task(streams.serve(websocket))
-        await websocket.heard_something.wait()
-        await streams.end()
-        await task
-        return websocket.heard
-
-    ready, code = asyncio.run(run())
+@pytest.mark.anyio
+async def test_when_the_server_ends_its_streams_are_told_so(bundle):
+    streams, websocket = Streams(make_service(bundle)), Quiet()
+    task = asyncio.create_task(streams.serve(websocket))
+    await websocket.heard_something.wait()
+    await streams.end()
+    await task
+    ready, code = websocket.heard
     assert (ready["type"], code) == ("ready", 1012)
 
 

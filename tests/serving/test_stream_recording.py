@@ -44,7 +44,7 @@ def replay(client, recording, names, form, **start):
     with line(client, form) as talk:
         talk.say({"type": "start", "channels": channels, "hop_s": STEP_S, **start})
         sent = (ready := talk.hear())["next"]
-        assert ready["type"] == "ready", ready
+        assert (ready["type"], ready["window_s"], ready["hop_s"]) == ("ready", 60.0, STEP_S)
         for end_s in np.arange(start.get("start_s", 0) + 20, recording.duration_s + 20, 20):
             chunk = {}
             for name, signal in signals.items():
@@ -64,6 +64,7 @@ def hold_against(predictions, answers):
     statuses = {message["start_s"]: message["answer"]["status"] for message in predictions}
     assert [statuses[start] == "ok" for start in rows.index] == (rows["status"] != "rejected").tolist()
     for message in predictions:
+        assert message["end_s"] == message["start_s"] + 60
         if message["answer"]["status"] == "ok":
             row, answer = rows.loc[message["start_s"]], message["answer"]
             assert answer["protocol"] == answers.protocol
@@ -81,12 +82,13 @@ def test_a_stream_equals_the_offline_result_and_goes_on_with_the_scores_that_its
     names = list(open_wrist.config["channels"])
     predictions = replay(served, recording, names, form)
     hold_against(predictions, answers)
-    # As a client does after a drop: it says every window's score, and sends the rest again.
+    # As a client does after a drop: it says every window's score, and sends the rest again, to any server.
     kept = predictions[:130]
     scores = [message["score"] for message in kept]
     scores = np.array(scores, float).tobytes() if form == "binary" else scores
     start = {"start_s": 130 * STEP_S, "scores": scores}
-    hold_against(kept + replay(served, recording, names, form, **start), answers)
+    with TestClient(make_app(make_service(open_wrist))) as elsewhere:
+        hold_against(kept + replay(elsewhere, recording, names, form, **start), answers)
     # Without them the threshold begins anew, and what it says is its own.
     anew = replay(served, recording, names, form, start_s=130 * STEP_S)
     apart = [

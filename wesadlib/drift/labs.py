@@ -11,11 +11,8 @@ from wesadlib.evaluation.labs import STATES
 def measure_distance(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
     """How strange each person of `test` is to those of `train`, as the drift report has it, and what could be read.
 
-    Returns
-    -------
-    DataFrame
-        ``subject distance outside heart_read``: the median over readings of the distance from the people's median in
-        their standard deviations; the share of readings outside all of theirs; the share of windows with a heart rate.
+    ``subject distance outside heart_read``: the median over readings of the distance from the people's median in their
+    standard deviations; the share of readings outside all of theirs; the share of windows with a heart rate.
     """
     names = [name for name in train if name.startswith(("wrist_bvp_", "wrist_eda_")) and is_judged(name)]
     good = train[train["accepted"] & train["role"].isin(STATES)]

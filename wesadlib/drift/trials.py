@@ -14,9 +14,8 @@ from wesadlib.evaluation.protocols import non_overlapping
 from wesadlib.features import extract_features
 
 CLAIMED_RATES = (0.02, 0.05, 0.1, 0.2, 0.3, 0.5)
-# Batches that the threshold of the people who are left is learnt from; windows of a person that are shifted.
-_NESTED_SPLITS = 150
-_WINDOWS_PER_PERSON = 15
+# Batches that the threshold of the people who are left is learnt from; batches, and windows of a person, to be shifted.
+_NESTED_SPLITS, _BATCHES, _WINDOWS_PER_PERSON = 150, 40, 15
 SIZES = {
     "gain": (1.02, 1.1, 1.5, 4.0),
     "offset": (0.1, 0.5, 1.0, 3.0),
@@ -91,13 +90,15 @@ def describe_rate(rates: pd.DataFrame, false_alarm_rate: float) -> str:
     )
 
 
-def leave_batches_out(distributions: np.ndarray, people: int, batches: int, splits: int = _NESTED_SPLITS) -> Trials:
+def leave_batches_out(distributions: np.ndarray, people: int, batches: int) -> Trials:
     """Batches of people, each with the null distribution of the people that are left; none where nobody is."""
     if len(distributions) <= people:
         return []
     generator = np.random.default_rng(0)
     chosen = alarm.choose_batches(len(distributions), people, batches, generator)
-    return [(batch, alarm.null_distribution(distributions[~batch], people, splits, generator)) for batch in chosen]
+    return [
+        (batch, alarm.null_distribution(distributions[~batch], people, _NESTED_SPLITS, generator)) for batch in chosen
+    ]
 
 
 def _share_of_alarms(statistics: Sequence[float], trials: Trials, rate: float) -> tuple[float, int]:
@@ -133,7 +134,6 @@ def notice_shifts(
     *,
     people: int,
     false_alarm_rate: float,
-    batches: int = 40,
     sizes: Mapping[str, Sequence[float]] = SIZES,
 ) -> pd.DataFrame:
     """How large a shift has to be to be noticed: left-out batches are shifted and judged by the rest.
@@ -148,7 +148,7 @@ def notice_shifts(
     reference = alarm.make_reference(few)
     grid = alarm.make_grid(reference)
     healthy = alarm.person_distributions(reference, grid)
-    trials = leave_batches_out(healthy, people, batches)
+    trials = leave_batches_out(healthy, people, _BATCHES)
     rows = []
     for kind, sensor, size, shifted in _shifted(few, windows, reference, grid, sizes):
         statistics = [alarm.distances(shifted[batch], healthy[~batch]).max() for batch, _ in trials]

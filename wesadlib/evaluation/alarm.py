@@ -15,16 +15,9 @@ MOST_LOG_ODDS = 6.0
 
 
 class Rule(NamedTuple):
-    """When a score becomes an alarm.
+    """When a score becomes an alarm: the mean of its last `smooth_s` seconds is at the threshold for `least_s` seconds.
 
-    Attributes
-    ----------
-    threshold : float
-        The mean score of the last `smooth_s` seconds has to reach it for `least_s` seconds.
-    smooth_s, least_s : float
-        Seconds.
-    hysteresis : float
-        The alarm ends where that mean falls so far below the threshold.
+    It ends where that mean falls further than the hysteresis below the threshold.
     """
 
     threshold: float
@@ -47,22 +40,8 @@ def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.
 
 
 def find_alarms(score: np.ndarray, time_s: np.ndarray, rule: Rule) -> np.ndarray:
-    """Whether the alarm is on at each time, from what was known by then.
+    """Whether the alarm is on at each time (time,), from what was known by then; scores are NaN without an answer.
 
-    Parameters
-    ----------
-    score : ndarray (time,)
-        NaN where there is no answer.
-    time_s : ndarray (time,)
-        When each answer is there, ascending, s.
-    rule : Rule
-
-    Returns
-    -------
-    ndarray (time,) of bool
-
-    Examples
-    --------
     >>> score, time_s = np.array([-3.0, 3, 3, 0.5, -3]), np.array([0.0, 5, 10, 15, 20])
     >>> find_alarms(score, time_s, Rule(1.0, smooth_s=5.0, least_s=5.0, hysteresis=1.0)).tolist()
     [False, False, True, True, False]

@@ -6,7 +6,7 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from wesadlib.evaluation.alarm import Rule, hold, since, smooth_scores
+from wesadlib.evaluation.alarm import MOST_LOG_ODDS, Rule, hold, since, smooth_scores
 
 #: A task is detected by an alarm in its first minutes, s.
 DETECTED_S = 180.0
@@ -20,8 +20,8 @@ BUDGET = 0.5
 #: Phases that are not of the recording's own.
 TASK, ANTICIPATION = "task", "anticipation"
 
-#: What is chosen among: thresholds, and the other three of a rule.
-THRESHOLDS = np.arange(-2.0, 8.01, 0.25)
+#: What is chosen among: thresholds, the last of which no score reaches, and the other three of a rule.
+THRESHOLDS = np.arange(-2.0, MOST_LOG_ODDS + 0.26, 0.25)
 SHAPES = tuple(product((30.0, 60.0, 120.0), (0.0, 30.0, 60.0), (0.0, 1.0)))
 
 
@@ -34,18 +34,7 @@ def find_counted(alarm: np.ndarray, time_s: np.ndarray) -> np.ndarray:
 
 
 class Course(NamedTuple):
-    """One recording's score over time.
-
-    Attributes
-    ----------
-    score : ndarray (time,)
-    time_s : ndarray (time,)
-        When each answer is there, s.
-    phase : ndarray (time,) of str
-        ``task``, ``anticipation``, or another phase.
-    tasks : tuple of (float, float)
-        Start and end of each task, s.
-    """
+    """One recording's score (time,), when each answer is there, its phase then, and each task's start and end, s."""
 
     score: np.ndarray
     time_s: np.ndarray
@@ -70,14 +59,10 @@ class Course(NamedTuple):
 
 
 def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
-    """How alarms (time,) detect each task.
+    """How alarms (time,) detect each task of which there is an answer: ``start_s latency_s detected covered``.
 
-    Returns
-    -------
-    DataFrame
-        ``start_s latency_s detected covered``, a row a task of which there is an answer: from its start to the first
-        moment in alarm, 0 where it was on before, infinite where there is none; whether that is within
-        :data:`DETECTED_S`; the share of the task in alarm.
+    The time from its start to the first moment in alarm, 0 where it was on before, infinite where there is none;
+    whether that is within :data:`DETECTED_S`; the share of the task in alarm.
     """
     rows, time_s = [], course.time_s
     for start, end in course.tasks:
@@ -129,12 +114,9 @@ def score_person(course: Course, alarm: np.ndarray) -> dict[str, float]:
 
 
 def measure_rules(course: Course) -> np.ndarray:
-    """What each rule, of :data:`SHAPES` by :data:`THRESHOLDS`, comes to on one recording.
+    """What each rule, of :data:`SHAPES` by :data:`THRESHOLDS`, comes to on one recording: (rule, 2).
 
-    Returns
-    -------
-    ndarray (rule, 2)
-        False alarms an hour; mean latency over tasks, s, where a missed one counts with the task's length.
+    False alarms an hour; mean latency over tasks, s, where a missed one counts with the task's length.
     """
     time_s, outside = course.time_s, course.outside
     hours = max(outside.sum() * _step(time_s) / 3600, 1e-9)
@@ -156,11 +138,7 @@ def measure_rules(course: Course) -> np.ndarray:
 def choose_rule(measured: np.ndarray, budget: float = BUDGET) -> Rule:
     """The rule that alarms soonest within a budget of false alarms an hour, means over people; else the quietest.
 
-    Parameters
-    ----------
-    measured : ndarray (person, rule, 2)
-        What :func:`measure_rules` gives of each of the people whom it is chosen on.
-    budget : float
+    `measured` (person, rule, 2) is what :func:`measure_rules` gives of each of the people whom it is chosen on.
     """
     counted, late = measured.mean(axis=0).T
     best = int(np.lexsort([late, np.where(counted <= budget, 0, counted)])[0])

@@ -78,21 +78,11 @@ def tabulate_windows(
 
 
 def label_phases(table: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
-    """Say what each window of one recording is good for.
+    """What each window of one recording is good for, by its phases: ``phase group start_s end_s``.
 
-    Parameters
-    ----------
-    table : DataFrame
-        With ``start_s``.
-    phases : DataFrame
-        ``phase group start_s end_s``; the groups ``rest``, ``stress``, ``provocation`` and ``exercise`` mean something.
-
-    Returns
-    -------
-    DataFrame
-        `table` with ``phase``, that which holds all of the window, else empty, and ``role``: ``own_rest``, the first
-        minutes of the first phase of rest before any stressor; ``recovery``, the first minutes of rest after one;
-        ``baseline`` and ``stress``; else the phase's group.
+    The table with ``phase``, that which holds all of the window, else empty, and ``role``: ``own_rest``, the first
+    minutes of the first phase of rest before any stressor; ``recovery``, the first minutes of rest after one;
+    ``baseline`` and ``stress``; else the phase's group.
     """
     table = table.assign(phase="", role="")
     start_s = table["start_s"].to_numpy()
@@ -141,11 +131,11 @@ def score_people(scored: pd.DataFrame, protocol: str, stressors: Sequence[str] |
     return pd.DataFrame.from_dict(rows, orient="index", columns=names)
 
 
-def summarise_people(people: pd.DataFrame, *, bootstrap: int = 2000, seed: int = 0) -> dict[str, float]:
+def summarise_people(people: pd.DataFrame) -> dict[str, float]:
     """Means over people, and the intervals (2.5 to 97.5 %) of both accuracies over draws of people."""
     if people.empty:
         raise InputError("nobody has windows of both rest and stress; nothing can be scored.")
-    weights = bootstrap_weights(len(people), bootstrap, seed)
+    weights = bootstrap_weights(len(people), 2000)
     summary = {"people": len(people)} | {name: float(value) for name, value in people.mean().items()}
     for name in ("accuracy", "balanced_accuracy"):
         low, high = interval(weights @ people[name].to_numpy() / len(people))

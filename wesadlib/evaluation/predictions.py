@@ -34,14 +34,10 @@ def groups(predictions: pd.DataFrame, by: Sequence[str] = ()) -> Iterator[tuple[
 
 
 def filter_predictions(
-    predictions: pd.DataFrame,
-    task: str | None = None,
-    protocol: str | None = None,
-    model: str | None = None,
-    seed: int | None = None,
+    predictions: pd.DataFrame, task: str | None = None, protocol: str | None = None, model: str | None = None
 ) -> pd.DataFrame:
-    """Predictions of one task, protocol, model or seed, without columns of other tasks' states; none is an error."""
-    for name, value in {"task": task, "protocol": protocol, "model": model, "seed": seed}.items():
+    """Predictions of one task, protocol or model, without columns of other tasks' states; none is an error."""
+    for name, value in {"task": task, "protocol": protocol, "model": model}.items():
         if value is None:
             continue
         chosen = predictions[predictions[name] == value]

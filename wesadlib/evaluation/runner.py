@@ -28,7 +28,6 @@ from wesadlib.evaluation.folds import (
 from wesadlib.evaluation.kept_folds import fold_files, load_fold, save_fold
 from wesadlib.evaluation.protocols import draw_subjects, make_protocol, subjects_of
 from wesadlib.evaluation.workers import run_on_workers
-from wesadlib.models.base import Progress
 from wesadlib.params import Params
 
 
@@ -181,7 +180,6 @@ def fit_final(
     params: Params | None = None,
     seed: int = 0,
     protocol: str = "cold_start",
-    progress: Progress | None = None,
 ) -> models.Model:
     """Train the model to be used, by the recipe that was scored, with nobody left out to test on.
 
@@ -202,8 +200,6 @@ def fit_final(
     protocol : str, optional
         What the model will know of a new person: nothing, or, ``rest_calibrated``, windows at rest. Then it is fitted
         with the rest of everybody, and learns from what the folds of that protocol test.
-    progress : callable, optional
-        Called after each epoch with ``(epoch, epochs, train_loss, validation_loss)``.
 
     Returns
     -------
@@ -229,4 +225,4 @@ def fit_final(
     arrays = FoldWindows.from_dataset(windows)
     train, validation = divide(prototype, arrays, usable[~validating], usable[validating])
     rest = accepted_rest(arrays, at_rest, where)
-    return fit_model(prototype, train, validation, seed=seed, where=where, rest=rest, progress=progress)
+    return fit_model(prototype, train, validation, seed=seed, where=where, rest=rest)

@@ -35,7 +35,6 @@ def score(
     windows: str = "all",
     *,
     bootstrap: int = 1000,
-    seed: int = 0,
 ) -> pd.DataFrame:
     """Score predictions: a row a task, model and protocol.
 
@@ -53,8 +52,8 @@ def score(
         person says nothing of others, and so are scores that one person's windows do not define.
     windows : {"all", "accepted"}
         Score all windows, or those that quality accepted.
-    bootstrap, seed : int, optional
-        Draws of people, and their seed.
+    bootstrap : int, optional
+        Draws of people.
 
     Returns
     -------
@@ -74,7 +73,7 @@ def score(
         if by is None and scored.empty:
             raise InputError(f"{', '.join(keys.values())}: quality accepted no window, so none can be scored.")
         seeds = sorted(int(value) for value in group["seed"].unique())
-        drawn = draw_scores(scored, bootstrap, seed)
+        drawn = draw_scores(scored, bootstrap)
         low, high = interval(drawn["accuracy"][1:])
         values = {metric: float(drawn[metric][0]) for metric in METRICS}
         counts = {"n_windows": len(scored) // len(seeds), "coverage": len(scored) / len(group)}
@@ -83,9 +82,7 @@ def score(
     return pd.DataFrame(rows)
 
 
-def score_intervals(
-    predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int = 1000, seed: int = 0
-) -> pd.DataFrame:
+def score_intervals(predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int = 1000) -> pd.DataFrame:
     """Pooled scores as :func:`score` gives them, each with its interval (2.5 to 97.5 %) over draws of people.
 
     Rows: ``task model protocol windows metric value low high``; NaN for fewer than two people. Draws in which a state
@@ -93,7 +90,7 @@ def score_intervals(
     """
     rows = []
     for keys, group in groups(predictions):
-        for metric, drawn in draw_scores(select_windows(group, windows), bootstrap, seed).items():
+        for metric, drawn in draw_scores(select_windows(group, windows), bootstrap).items():
             low, high = interval(drawn[1:])
             values = {"metric": metric, "value": drawn[0], "low": low, "high": high}
             rows.append({**keys, "windows": windows, **values})
@@ -176,16 +173,16 @@ def _count_order(positive: np.ndarray, value: np.ndarray, person: np.ndarray, pe
     return above.T @ (below.cumsum(axis=0) - below / 2)
 
 
-def draw_scores(predictions: pd.DataFrame, bootstrap: int, seed: int) -> dict[str, np.ndarray]:
+def draw_scores(predictions: pd.DataFrame, bootstrap: int) -> dict[str, np.ndarray]:
     """Every score (1 + draw,) of one model, for the weights of :func:`draw_weights`."""
     people = list_people(predictions)
-    return mean_of_seeds(predictions, people, draw_weights(len(people), bootstrap, seed))
+    return mean_of_seeds(predictions, people, draw_weights(len(people), bootstrap))
 
 
-def draw_weights(people: int, bootstrap: int, seed: int) -> np.ndarray:
+def draw_weights(people: int, bootstrap: int) -> np.ndarray:
     """How often each person counts (1 + draw, person): everybody once, then draws, of which one person gives none."""
     everybody = np.ones((1, people))
-    return np.vstack([everybody, bootstrap_weights(people, bootstrap, seed)]) if people > 1 else everybody
+    return np.vstack([everybody, bootstrap_weights(people, bootstrap)]) if people > 1 else everybody
 
 
 def mean_of_seeds(predictions: pd.DataFrame, people: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
@@ -197,13 +194,13 @@ def mean_of_seeds(predictions: pd.DataFrame, people: Sequence[str], weights: np.
     return {metric: np.mean([part[metric] for part in seeds], axis=0) if seeds else undefined for metric in METRICS}
 
 
-def confidence_bin(confidence: np.ndarray, bins: int = ECE_BINS) -> np.ndarray:
-    """Number, from 0, of the bin ``(k / bins, (k + 1) / bins]`` that each confidence lies in."""
-    edges = np.linspace(0, 1, bins + 1)
-    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+def confidence_bin(confidence: np.ndarray) -> np.ndarray:
+    """Number, from 0, of the bin of :data:`ECE_BINS`, closed on the right, that each confidence lies in."""
+    edges = np.linspace(0, 1, ECE_BINS + 1)
+    return np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, ECE_BINS - 1)
 
 
-def confusion(predictions: pd.DataFrame, windows: str = "all") -> pd.DataFrame:
+def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     """How many windows of each state are taken for which, a row a model, label and prediction.
 
     ``task model protocol label predicted n_windows share``: a mean over seeds, and its share of the windows of that
@@ -211,9 +208,8 @@ def confusion(predictions: pd.DataFrame, windows: str = "all") -> pd.DataFrame:
     """
     rows = []
     for keys, group in groups(predictions):
-        scored = select_windows(group, windows)
-        states, _ = probabilities(scored)
-        sums = PersonSums.from_predictions(scored, list_people(scored))
+        states, _ = probabilities(group)
+        sums = PersonSums.from_predictions(group, list_people(group))
         counts = sums.confusion.sum(axis=0) / group["seed"].nunique()
         for label, row in zip(states, counts, strict=True):
             for predicted, count in zip(states, row, strict=True):

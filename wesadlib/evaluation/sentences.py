@@ -9,7 +9,7 @@ from wesadlib.models.calibration import RANGE
 LITTLE = 0.05
 
 
-def describe_test(test: PairedTest, first: str, second: str, unit: str = "accuracy") -> str:
+def describe_test(test: PairedTest, first: str, second: str) -> str:
     """What a paired test of two models shows, and what it leaves open.
 
     >>> from wesadlib.evaluation.statistics import paired_test
@@ -25,12 +25,12 @@ def describe_test(test: PairedTest, first: str, second: str, unit: str = "accura
     chance = f"had the two been alike, a mean difference this large would arise by chance with probability {p}"
     if test.p_permutation < SIGNIFICANCE:
         direction = "higher" if test.difference > 0 else "lower"
-        return f"{counts} H{chance[1:]}: these {people} show that {unit} is {direction} with {second}."
+        return f"{counts} H{chance[1:]}: these {people} show that accuracy is {direction} with {second}."
     if test.smallest_p >= SIGNIFICANCE:
         limit = f"nor could they, since {people} never give a p below {test.smallest_p:.2g}."
     else:
         limit = f"a mean difference must reach about {test.detectable:.3f} to be detected in four of five such studies."
-    return f"{counts} But {chance}, so these {people} do not show that {unit} differs; {limit}"
+    return f"{counts} But {chance}, so these {people} do not show that accuracy differs; {limit}"
 
 
 def round_p(p: float) -> str:
@@ -42,7 +42,7 @@ def round_p(p: float) -> str:
     return f"{p:.2f}" if p >= 0.01 else f"{p:.1g}"
 
 
-def describe_pairs(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
+def describe_pairs(pairs: pd.DataFrame) -> str:
     """What the people of a table of pairs (:func:`~wesadlib.evaluation.comparison.pairwise`) can and cannot show."""
     number, people = len(pairs), int(pairs["people"].max())
     shown = pairs[pairs["p_holm"] < SIGNIFICANCE]
@@ -56,9 +56,9 @@ def describe_pairs(pairs: pd.DataFrame, unit: str = "accuracy") -> str:
             f"give is {min(least, 1):.2g} once it is adjusted for the number of pairs."
         )
     elif shown.empty:
-        text.append(f"They show no difference in {unit} for any pair (adjusted p from {pairs['p_holm'].min():.2g}).")
+        text.append(f"They show no difference in accuracy for any pair (adjusted p from {pairs['p_holm'].min():.2g}).")
     else:
-        text.append(f"They show that {unit} differs for {len(shown)}, in points: {_shown(shown)}.")
+        text.append(f"They show that accuracy differs for {len(shown)}, in points: {_shown(shown)}.")
     if len(alone):
         names = "; ".join(f"{row.first} and {row.second}" for row in alone.itertuples())
         names = names if len(alone) < 4 else f"{len(alone)} {'others' if len(shown) else 'pairs'}"

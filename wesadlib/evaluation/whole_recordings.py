@@ -7,7 +7,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
-from tqdm.auto import tqdm
 
 from wesadlib.data import DEVICE_CHANNELS, Cohort, Recording, label_windows
 from wesadlib.data.wesad import LABEL_MARGIN_S
@@ -56,13 +55,13 @@ def read_phases(recording: Recording) -> pd.DataFrame:
     return phases.assign(phase=names, subject=recording.subject).sort_values("start_s", ignore_index=True)
 
 
-def tabulate_cohort(cohort: Cohort, params: Params, *, progress: bool = False) -> tuple[pd.DataFrame, pd.DataFrame]:
+def tabulate_cohort(cohort: Cohort, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Windows every :data:`STEP_S` over whole recordings, labelled or not, and the recordings' phases.
 
     Windows have ``subject start_s state accepted`` and a column a feature; `state` is that of most of the window.
     """
     tables, phases = [], []
-    for recording in tqdm(cohort, desc="recordings", unit="person", disable=not progress, total=len(cohort)):
+    for recording in cohort:
         names = DEVICE_CHANNELS[params.device]
         table = tabulate_windows(recording, params.device, STEP_S, channels=names, thresholds=params)
         _, state, _ = label_windows(recording.labels, recording.duration_s, window_s=WINDOW_S, hop_s=STEP_S)
@@ -76,23 +75,9 @@ def predict_people(
 ) -> pd.DataFrame:
     """Predict whole recordings by models that learnt from other people's labelled windows, as folds do.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Registered models that read features.
-    table : DataFrame
-        Windows of :func:`tabulate_cohort`; those that a run would have made, a hop apart and labelled, are learnt from.
-    protocol : str
-        ``cold_start`` or ``rest_calibrated``.
-    params : Params
-    **options
-        Those of :func:`~wesadlib.evaluation.runner.run_folds`.
-
-    Returns
-    -------
-    DataFrame
-        What folds predict, with ``fold``: a person who was left out alone, or the two groups, such as ``0+3``, that
-        were left out to choose a rule by.
+    Of the windows of :func:`tabulate_cohort` those are learnt from that a run would have made, a hop apart and
+    labelled. The models read features; options are those of :func:`~wesadlib.evaluation.runner.run_folds`. Predictions
+    have ``fold``: a person who was left out alone, or the two groups, such as ``0+3``, left out to choose a rule by.
     """
     if "stress" not in params.classes:
         raise InputError(f"alarms are of stress, which is not among `classes` ({', '.join(params.classes)}).")
@@ -158,7 +143,7 @@ def follow_people(
 
 
 def choose_rules(
-    courses: Mapping[tuple[str, str], events.Course], group: Mapping[str, int], budgets: Sequence[float] = BUDGETS
+    courses: Mapping[tuple[str, str], events.Course], group: Mapping[str, int]
 ) -> dict[tuple[str, float], Rule]:
     """Person and budget -> the rule that people of other groups chose, by models that had seen neither group."""
     measured = {key: events.measure_rules(course) for key, course in courses.items() if AND in key[0]}
@@ -171,23 +156,18 @@ def choose_rules(
                 if number != group[person]
             ]
         )
-        rules |= {(person, budget): events.choose_rule(others, budget) for budget in budgets}
+        rules |= {(person, budget): events.choose_rule(others, budget) for budget in BUDGETS}
     return rules
 
 
-def score_alarms(
-    predictions: pd.DataFrame, phases: pd.DataFrame, budgets: Sequence[float] = BUDGETS
-) -> tuple[pd.DataFrame, pd.DataFrame]:
+def score_alarms(predictions: pd.DataFrame, phases: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Alarms of everybody, by each person's rule, of all models of one protocol of folds.
 
-    Returns
-    -------
-    people : DataFrame
-        ``model protocol budget_per_h subject``, the rule, what :func:`~wesadlib.evaluation.events.score_person` gives,
-        ``meditation_called_stress``, the share of windows within meditation during which there is an alarm, and
-        ``meditation_above_half``, that of a probability above one half.
-    timelines : DataFrame
-        ``model protocol subject time_s phase p_stress score threshold alarm`` by the rule of :data:`events.BUDGET`.
+    The first table has ``model protocol budget_per_h subject``, the rule, what
+    :func:`~wesadlib.evaluation.events.score_person` gives, ``meditation_called_stress``, the share of windows within
+    meditation during which there is an alarm, and ``meditation_above_half``, that of a probability above one half. The
+    second has ``model protocol subject time_s phase p_stress score threshold alarm`` by the rule of
+    :data:`events.BUDGET`.
     """
     rows, timelines = [], []
     protocol_of_folds = predictions["protocol"].iloc[0]
@@ -198,7 +178,7 @@ def score_alarms(
                 continue
             courses = follow_people(part, phases, moving=moving)
             facts = {"model": model, "protocol": protocol}
-            for (person, budget), rule in choose_rules(courses, group, budgets).items():
+            for (person, budget), rule in choose_rules(courses, group).items():
                 course, names = courses[person, person], facts | {"subject": person}
                 alarm = find_alarms(course.score, course.time_s, rule)
                 alone = part[(part["fold"] == person) & (part["subject"] == person)]

@@ -11,19 +11,9 @@ RANGE = (0.05, 20.0)
 
 
 def fit_temperature(probability: np.ndarray, target: np.ndarray) -> float:
-    """Temperature of the least log loss (Guo et al. 2017).
+    """Temperature of the least log loss (Guo et al. 2017), to three digits.
 
-    Parameters
-    ----------
-    probability : ndarray (window, state)
-        Of people who were held out.
-    target : ndarray (window,)
-        Number of each window's state.
-
-    Returns
-    -------
-    float
-        To three digits.
+    By probabilities (window, state) of people who were held out, and the number of each window's state (window,).
     """
 
     def loss(log_temperature: float) -> float:

@@ -87,9 +87,9 @@ class ExertionGate:
         return gate
 
 
-def fit_threshold(score: np.ndarray, budget: float = BUDGET) -> float:
-    """Threshold that a share `budget` of the scores (window,) of seated people exceeds."""
-    return float(f"{np.nanquantile(score, 1 - budget):.4g}")
+def fit_threshold(score: np.ndarray) -> float:
+    """Threshold that a share :data:`BUDGET` of the scores (window,) of seated people exceeds."""
+    return float(f"{np.nanquantile(score, 1 - BUDGET):.4g}")
 
 
 def _nodes(nodes: np.ndarray) -> dict[str, np.ndarray]:

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
-from sklearn.linear_model import LogisticRegression
 
 from wesadlib.artefacts import write_json
 from wesadlib.errors import InputError
@@ -21,6 +20,7 @@ from wesadlib.models.base import (
     require_features,
     rest_of_each,
 )
+from wesadlib.models.tabular import Logistic
 
 #: What the model reads, by the endings of features' names: none depends on the scale of a pulse.
 ENDINGS = ("heart_rate", "log_level", "tonic_slope", "scr_rate", "phasic_sd", "scr_amplitude_sum")
@@ -31,7 +31,7 @@ SATURATION = 2.0
 _DIGITS = 6
 
 
-class Physiology:
+class Physiology(Logistic):
     """Logistic regression on saturated differences of six features from rest; class-balanced weights.
 
     A feature's difference from rest, over the spread of training people's windows at rest, saturates at two:
@@ -44,22 +44,7 @@ class Physiology:
     """
 
     name: ClassVar[str] = "physiology"
-    validates: ClassVar[bool] = False
-    channels_: tuple[str, ...] = ()
-    rate_hz_: float = np.nan
-
-    def __init__(self, classes: Sequence[str] = ("baseline", "stress")):
-        self.classes = list(classes)
-
-    @classmethod
-    def from_params(cls, params: Any) -> Self:
-        """Make an unfitted model of a run's parameters."""
-        return cls(params.classes)
-
-    @property
-    def rest_size_(self) -> int:
-        """Values of a person's rest, 0 where it was fitted without."""
-        return len(self.feature_names_) * self.uses_rest_
+    defaults: ClassVar[dict[str, Any]] = {"regularisation": 1.0}
 
     def fit(self, train: Examples, validation=None, *, rest=None, seed: int = 0, progress=None) -> Self:
         """Learn from windows of both: see :class:`wesadlib.models.Model`."""
@@ -104,7 +89,7 @@ class Physiology:
         return SATURATION * np.tanh((feature - centre) / self.spread_ / SATURATION)
 
     def _fit_weights(self, difference: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        fitted = LogisticRegression(C=1.0, class_weight="balanced", max_iter=2000).fit(difference, target)
+        fitted = self._steps(0)[-1].fit(difference, target)
         return _round(fitted.coef_), _round(fitted.intercept_)
 
     def save(self, folder: str | Path) -> None:

@@ -36,8 +36,8 @@ class Assessment:
     reasons: list[list[str]]
 
 
-def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Sequence[str] | None = None) -> xr.Dataset:
-    """Score every window and channel by every rule, and give each window its verdict by its worst modelled channel.
+def assess_quality(windows: xr.Dataset, thresholds: Any = None) -> xr.Dataset:
+    """Score every window and channel by every rule, and give each window its verdict by its worst channel.
 
     Parameters
     ----------
@@ -45,21 +45,19 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
         With ``signal (window, channel, time)``, ``beat_s``, ``raw_statistics``; one window is enough.
     thresholds : Params, mapping or None
         What holds the cut-offs (:data:`THRESHOLDS`); None: the defaults.
-    channels : sequence of str, optional
-        The channels that the verdict rests on; default: all. The others are scored and do not matter.
 
     Returns
     -------
     Dataset
         `windows` and: ``rule_score (window, channel, rule)`` in [0, 1], 1 best, NaN where a rule is not asked of a
         channel or nothing can be read; ``quality (window, channel)``, the worst rule, rescaled so that 0.5 is every
-        rule's cut-off; ``verdict (window)``, True where accepted, that is where no modelled channel's quality is below
+        rule's cut-off; ``verdict (window)``, True where accepted, that is where no channel's quality is below
         0.5; ``reason (window)``, the worst channel and rule of a refused window, such as ``wrist_eda: flat line``,
         else "".
     """
     if "raw_statistics" not in windows:
         raise InputError("these windows hold no `raw_statistics`; windows are made by make_windows.")
-    assessment = assess_arrays(Windows.from_dataset(windows), thresholds, channels)
+    assessment = assess_arrays(Windows.from_dataset(windows), thresholds)
     return windows.assign(
         rule=[rule.name for rule in RULES],
         rule_score=(("window", "channel", "rule"), assessment.rule_score),
@@ -70,7 +68,7 @@ def assess_quality(windows: xr.Dataset, thresholds: Any = None, *, channels: Seq
 
 
 def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[str] | None = None) -> Assessment:
-    """What :func:`assess_quality` finds, from plain arrays and as plain arrays."""
+    """What :func:`assess_quality` finds, from and as plain arrays; the verdict rests on `channels`, by default all."""
     names = windows.channels
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")

@@ -20,10 +20,10 @@ def count_reasons(assessed: xr.Dataset) -> pd.DataFrame:
     return counts.sort_values("windows", ascending=False, kind="stable", ignore_index=True)
 
 
-def sweep_cutoff(assessed: xr.Dataset, channel: str, rule: str, points: int = 101) -> pd.DataFrame:
+def sweep_cutoff(assessed: xr.Dataset, channel: str, rule: str) -> pd.DataFrame:
     """Columns ``label cutoff refused``: share of windows that one rule alone would refuse as its cut-off rises."""
     score = assessed["rule_score"].sel(channel=channel, rule=rule).values
-    cutoffs, tables = np.linspace(0, 1, points), []
+    cutoffs, tables = np.linspace(0, 1, 101), []
     for label in dict.fromkeys(assessed["label"].values):
         below = score[assessed["label"].values == label][:, None] < cutoffs
         tables.append(pd.DataFrame({"label": label, "cutoff": cutoffs, "refused": below.mean(axis=0)}))
@@ -63,10 +63,10 @@ def widest_gap(sweep: pd.DataFrame) -> dict[str, float | str]:
     }
 
 
-def pick_examples(assessed: xr.Dataset, most: int = 3) -> pd.DataFrame:
-    """Pick windows to look at: of each reason the worst, each beside the best window of the same person and channel.
+def pick_examples(assessed: xr.Dataset) -> pd.DataFrame:
+    """Pick three windows to look at: of each reason the worst, beside the best of the same person and channel.
 
-    Where fewer reasons than `most` occurred, the lowest windows of further people follow, whether refused or not.
+    Where fewer reasons occurred, the lowest windows of further people follow, whether refused or not.
     Columns ``window best channel rule score accepted``; `window` and `best` are positions.
     """
     quality = np.nan_to_num(assessed["quality"].values, nan=1.0)
@@ -80,7 +80,7 @@ def pick_examples(assessed: xr.Dataset, most: int = 3) -> pd.DataFrame:
         if subjects[k] not in subjects[chosen]:
             chosen.append(int(k))
     rows = []
-    for k in chosen[:most]:
+    for k in chosen[:3]:
         if reasons[k]:
             name, rule = reasons[k].split(": ")
         else:

@@ -144,15 +144,15 @@ def inject_fault(
     return result
 
 
-def choose_windows(assessed: xr.Dataset, n: int, *, people: int = 4) -> np.ndarray:
-    """Positions of `n` accepted windows to try faults on, in turn from each of the people who have most of them.
+def choose_windows(assessed: xr.Dataset, n: int) -> np.ndarray:
+    """Positions of `n` accepted windows to try faults on, in turn from the four people who have most of them.
 
-    From at most so many `people`, because each one's recording has to be loaded.
+    From no more, because each one's recording has to be loaded.
     """
     good = np.flatnonzero(assessed["verdict"].values)
     subjects = assessed["subject"].values[good]
     names, counts = np.unique(subjects, return_counts=True)
-    chosen = names[np.argsort(-counts, kind="stable")][:people]
+    chosen = names[np.argsort(-counts, kind="stable")][:4]
     generator = np.random.default_rng(0)
     queues = [list(generator.permutation(good[subjects == name])) for name in chosen]
     turns = [queue[turn] for turn in range(max(map(len, queues), default=0)) for queue in queues if turn < len(queue)]

@@ -1,6 +1,5 @@
 """Whether a device was worn, and which sensors touched, minute by minute: rules as data, each with unit and source."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
@@ -35,15 +34,13 @@ MINUTE_S = 60.0
 _CUTOFFS = {rule.name: rule.cutoff for rule in WEAR_RULES}
 
 
-def assess_wear(recording: Recording, cutoffs: Mapping[str, float] | None = None) -> pd.DataFrame:
+def assess_wear(recording: Recording) -> pd.DataFrame:
     """What each minute of a recording was like, by :data:`WEAR_RULES`.
 
     Parameters
     ----------
     recording : Recording
         Of one device.
-    cutoffs : mapping of str to float, optional
-        Rule -> cut-off, where it is not that of the table.
 
     Returns
     -------
@@ -52,7 +49,6 @@ def assess_wear(recording: Recording, cutoffs: Mapping[str, float] | None = None
         sensor what holds of it: the name of a rule, or "good". A last minute that is not whole is left out, unless it
         is the only one.
     """
-    limits = {**_CUTOFFS, **(cutoffs or {})}
     minutes = max(int(recording.duration_s // MINUTE_S), 1)
     sensors: dict[str, list[str]] = {}
     for channel in recording.signals:
@@ -61,7 +57,7 @@ def assess_wear(recording: Recording, cutoffs: Mapping[str, float] | None = None
     signs = np.zeros(minutes, int)
     for sensor, channels in sensors.items():
         values = np.stack([_minutes(recording, channel, minutes) for channel in channels], axis=1)
-        state = _states(sensor.rsplit("_", 1)[1], values, limits)
+        state = _states(sensor.rsplit("_", 1)[1], values)
         table[sensor] = state
         table["recorded"] |= state != "missing"
         signs += np.isin(state, ["not touching", "cold", "still"])
@@ -79,7 +75,7 @@ def _minutes(recording: Recording, channel: str, minutes: int) -> np.ndarray:
     return padded.reshape(minutes, size)
 
 
-def _states(signal: str, values: np.ndarray, limits: Mapping[str, float]) -> np.ndarray:
+def _states(signal: str, values: np.ndarray) -> np.ndarray:
     """Name of what holds of each minute, of values (minute, axis, time)."""
     present = np.isfinite(values)
     filled = np.where(present, values, np.nan)
@@ -93,11 +89,11 @@ def _states(signal: str, values: np.ndarray, limits: Mapping[str, float]) -> np.
         spread[readable] = np.nanmax(np.nanstd(some, axis=2), axis=1)
         span[readable] = (np.nanmax(some, axis=2) - np.nanmin(some, axis=2)).max(axis=1)
     holds = {
-        "missing": missing > limits["missing"],
-        "stuck": span <= limits["stuck"],
-        "not touching": middle < limits["not touching"],
-        "cold": middle < limits["cold"],
-        "still": spread < limits["still"],
+        "missing": missing > _CUTOFFS["missing"],
+        "stuck": span <= _CUTOFFS["stuck"],
+        "not touching": middle < _CUTOFFS["not touching"],
+        "cold": middle < _CUTOFFS["cold"],
+        "still": spread < _CUTOFFS["still"],
     }
     for rule in reversed(WEAR_RULES):
         if signal in rule.signals:

@@ -60,7 +60,7 @@ def score_with_intervals(part: pd.DataFrame, bootstrap: int = 1000, *, draw_seed
     than few trainings of one model.
     """
     people = list_people(part)
-    weights = draw_weights(len(people), bootstrap, 0)
+    weights = draw_weights(len(people), bootstrap)
     seeds = [
         PersonSums.from_predictions(of_seed, people).score(weights) for _, of_seed in part.groupby("seed", sort=True)
     ]
@@ -93,7 +93,7 @@ def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, p
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int) -> dict[str, float]:
     people = list_people(honest)
-    weights = draw_weights(len(people), bootstrap, 0)
+    weights = draw_weights(len(people), bootstrap)
     broken_scores, honest_scores = (mean_of_seeds(part, people, weights) for part in (broken, honest))
     row = {"people": len(people), "n_windows": broken["window"].nunique()}
     for score, name in _SCORES.items():

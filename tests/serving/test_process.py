@@ -63,6 +63,7 @@ backend default_backend
     http-request return status 404 content-type text/plain lf-string "no such path"
 backend http-default
     server one 127.0.0.1:23458 check
+    server serve 127.0.0.1:23459 check backup
 """
     path = Path(switches["RAY_SERVE_HAPROXY_CONFIG_FILE_LOC"])
     path.write_text(written)
@@ -73,6 +74,7 @@ backend http-default
     door, frontend = lines.index("listen door"), lines.index("frontend http_frontend")
     assert "bind 127.0.0.1:23457" in lines[door:frontend] and lines[frontend + 1].startswith("bind unix@")
     assert "bind 127.0.0.1:23456" in lines and not [line for line in lines if "/of/serve" in line or "plain lf" in line]
+    assert "server one 127.0.0.1:23458 check" in lines and "server serve 127.0.0.1:23459 check backup disabled" in lines
     for status in (400, 404, 408, 503):
         (answer,) = {line.split()[-1] for line in lines if line.startswith(f"errorfile {status} ")}
         head, _, body = Path(answer).read_bytes().partition(b"\r\n\r\n")

@@ -7,6 +7,7 @@ features and model: windows are such as quality accepts.
 """
 
 import argparse
+import http.client
 import math
 import os
 import platform
@@ -35,6 +36,11 @@ from wesadlib.serving import running_server, wire
 CLIENTS = 8
 #: One for each of two cores, as `params/serve.yaml` has it.
 REPLICAS = 2
+#: What costs little to send: 4 MB of names, and 15 MB of windows that are empty.
+HOSTILE = {
+    "names": ("/predict", b'{"channels": {' + b",".join(b'"%07d":{}' % k for k in range(300_000)) + b"}}"),
+    "empty_windows": ("/predict/batch", b'{"windows": [' + b",".join([b"{}"] * 5_000_000) + b"]}"),
+}
 
 
 @dataclass(frozen=True)
@@ -113,6 +119,8 @@ def measure_ours(
         figures |= streams.result()
         many = clients.submit(load.closed_loop, windows, CLIENTS, length.requests_s, length.requests)
         figures |= watch_memory(many, others)
+        parts["beside_hostile"], refusals = measure_refusals(server, windows, length)
+        figures |= refusals
         parts["many"] = summarise_requests(many.result())
         rates = load.raise_rates(clients, windows, length.rates, length.rate_s, client.metrics)
     for name, part in parts.items():
@@ -123,6 +131,23 @@ def measure_ours(
     saturated = rates.loc[rates["saturated"], "rate"]
     figures["saturated_at_rps"] = float(saturated.iloc[0]) if len(saturated) else None
     return figures | {"rates": rates.to_dict("records")}
+
+
+def measure_refusals(server: Server, windows: load.Target, length: Length) -> tuple[dict[str, float], dict[str, float]]:
+    """Figures of others who ask meanwhile, and the longest time from a hostile body's last byte to its refusal, ms."""
+    others = server.clients.submit(load.open_loop, windows, 20, length.steady_s)
+    longest = dict.fromkeys(HOSTILE, 0.0)
+    while not others.done():
+        for name, (path, body) in HOSTILE.items():
+            connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+            connection.request("POST", path, body, {"content-type": "application/json"})
+            sent = time.monotonic()
+            if not 400 <= connection.getresponse().status < 500:
+                raise RuntimeError(f"{path}: a body of {name} was not refused")
+            longest[name] = max(longest[name], 1e3 * (time.monotonic() - sent))
+            connection.close()
+    figures = {f"{name}_refused_after_ms": value for name, value in longest.items()}
+    return summarise_requests(others.result()), figures
 
 
 def watch_memory(work: Future, others: set[int]) -> dict[str, float]:

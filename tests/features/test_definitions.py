@@ -7,7 +7,7 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from wesadlib.features import MOTION, STATISTICS, Block
+from wesadlib.features import STATISTICS, Block
 from wesadlib.features.block import slope, without_gaps
 
 RATE_HZ = 35.0
@@ -133,37 +133,3 @@ def test_slopes(seed, dtype):
         present = np.flatnonzero(~np.isnan(row))
         line = np.polyfit(present / 4.0, row[present], 1)[0] if len(present) >= 120 else np.nan
         np.testing.assert_allclose(found, line, rtol=1e-7, atol=1e-10)
-
-
-def movement_of_row(axes):
-    magnitude = np.sqrt((axes**2).sum(axis=0))
-    statistics = statistics_of_row(magnitude)
-    if np.isnan(statistics["mean"]):
-        return dict.fromkeys((feature.statistic for feature in MOTION.features), np.nan)
-    spread = magnitude.reshape(60, 35).std(axis=1)
-    gravity = axes.reshape(3, 12, 175).mean(axis=2)
-    away = ((gravity - np.nanmean(gravity, axis=1, keepdims=True)) ** 2).sum(axis=0)
-    names = ("mean", "sd", "dynamic_range", "interquartile_range", "kurtosis")
-    return {f"magnitude_{name}": statistics[name] for name in names} | {
-        "jerk": np.nanmean(np.sqrt((np.diff(axes) ** 2).sum(axis=0))) * RATE_HZ,
-        "active_share": (spread[np.isfinite(spread)] > 0.02).mean(),
-        "posture_change": np.sqrt(np.nanmean(away)),
-    }
-
-
-@agree
-@given(SEEDS, st.sampled_from([np.float32, np.float64]))
-@pytest.mark.filterwarnings("ignore:Mean of empty slice", "ignore:invalid value")
-def test_movement(seed, dtype):
-    generator = np.random.default_rng(seed)
-    scale = generator.choice([0.005, 0.02, 0.2], (4, 60, 1))
-    axes = [
-        with_gaps((level + scale * generator.normal(size=(4, 60, 35))).reshape(4, 2100).astype(dtype), generator)
-        for level in (0.1, -0.5, 0.8)
-    ]
-    found = MOTION.extract(block(wrist_acc_x=axes[0], wrist_acc_y=axes[1], wrist_acc_z=axes[2]))
-    for k in range(4):
-        expected = movement_of_row(np.stack([axis[k] for axis in axes]).astype(float))
-        assert list(found) == [f"wrist_acc_{name}" for name in expected]
-        for name, value in expected.items():
-            close(found[f"wrist_acc_{name}"][k], value, name)

@@ -76,6 +76,15 @@ def test_turning_the_hand_changes_posture_and_not_magnitude():
     assert found["wrist_acc_magnitude_sd"][0] == pytest.approx(0, abs=1e-9)
 
 
+def test_jerk_is_the_rate_of_change_and_only_half_a_minute_may_be_missing():
+    axes = {"wrist_acc_x": np.tile(0.3 * TIME, (3, 1)), "wrist_acc_y": np.tile(0.4 * TIME, (3, 1))}
+    axes["wrist_acc_z"] = np.zeros((3, len(TIME)))
+    axes["wrist_acc_x"][1, 35:1000] = axes["wrist_acc_y"][2, 35:1100] = np.nan
+    found = MOTION.extract(block(**axes))
+    np.testing.assert_allclose(found["wrist_acc_jerk"], [0.5, 0.5, np.nan])
+    assert all(np.isnan(value).tolist() == [False, False, True] for value in found.values())
+
+
 def test_movement_needs_three_axes():
     axes = moving(0.1)
     del axes["wrist_acc_y"]

@@ -11,7 +11,6 @@ import xarray as xr
 from model_examples import of
 
 from wesadlib import models
-from wesadlib.bundle import load_bundle, save_bundle
 from wesadlib.errors import InputError
 from wesadlib.evaluation.folds import FoldWindows, Job, run_fold
 from wesadlib.evaluation.protocols import Fold
@@ -172,15 +171,6 @@ def test_it_comes_back_from_its_folder_to_the_bit(name, rested, parts, rests, fi
     assert np.array_equal(predict_test(loaded, parts, given), predict_test(model, parts, given))
     assert (tmp_path / "other.txt").read_text() == "stays"
     assert not [path.name for path in tmp_path.rglob(".*")]
-
-
-@cold_or_rested
-@every_model
-def test_it_comes_back_from_a_bundle_to_the_bit(name, rested, windows, parts, rests, fitted, tmp_path):
-    model, given = fitted(name, rested), rests if rested else None
-    folder = save_bundle(model, tmp_path / "bundle", windows=windows, params=PARAMS)
-    loaded = load_bundle(folder).model
-    assert np.array_equal(predict_test(loaded, parts, given), predict_test(model, parts, given))
 
 
 @every_model

@@ -230,10 +230,3 @@ def test_a_stage_whose_branch_says_nothing_is_its_shortcut():
     nn.init.zeros_(stage.norm_2.weight)
     maps = draw(2, 8, 1, 50)
     assert torch.equal(stage(maps), maps.relu())
-
-
-def test_height_one_convolution_is_the_one_dimensional_one(network):
-    convolution, signal = network.stem[0], draw(2, 7, 200)
-    plain = nn.functional.conv1d(signal, convolution.weight[:, :, 0], stride=2, padding=7)
-    assert torch.allclose(convolution(signal[:, :, None])[:, :, 0], plain, atol=1e-5)
-    assert convolution.weight.is_contiguous(memory_format=torch.channels_last)

@@ -81,6 +81,7 @@ def test_the_kept_epoch_is_the_best_and_its_weights_have_that_loss(model, parts)
     history = model.history_
     assert list(history.columns) == ["epoch", "train_loss", "validation_loss", "learning_rate", "seconds"]
     assert history["epoch"].tolist() == list(range(1, len(history) + 1))
+    assert history["seconds"].is_monotonic_increasing
     assert history["epoch"].iloc[history["validation_loss"].argmin()] == model.best_epoch_
     right = predict(model, parts[1])[np.arange(len(parts[1])), (parts[1].label == "stress").astype(int)]
     smoothing = model.training.label_smoothing

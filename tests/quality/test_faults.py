@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from minutes import RATES_HZ as RATES
+from minutes import wrist_signals
 
 from wesadlib.errors import InputError
 from wesadlib.quality import RULES, assess_arrays, assess_quality
@@ -18,28 +20,6 @@ from wesadlib.quality.faults import (
 )
 from wesadlib.signals import windows_from_channels
 
-RATES = {
-    "wrist_bvp": 64.0,
-    "wrist_eda": 4.0,
-    "wrist_temp": 4.0,
-    "wrist_acc_x": 32.0,
-    "wrist_acc_y": 32.0,
-    "wrist_acc_z": 32.0,
-}
-
-
-def make_minutes(n: int = 5, window_s: float = 60.0) -> dict[str, np.ndarray]:
-    generator = np.random.default_rng(3)
-    time = {name: np.arange(int(rate * window_s)) / rate for name, rate in RATES.items()}
-    pulse = np.exp(2 * np.sin(2 * np.pi * 1.2 * time["wrist_bvp"]))
-    noise = {name: generator.normal(size=(n, len(time[name]))) for name in RATES}
-    return {
-        "wrist_bvp": 20 * pulse + noise["wrist_bvp"],
-        "wrist_eda": 2 + 0.01 * np.cumsum(noise["wrist_eda"], axis=1),
-        "wrist_temp": np.round(33 + 0.02 * noise["wrist_temp"], 2),
-        **{f"wrist_acc_{axis}": 0.58 + 0.01 * noise[f"wrist_acc_{axis}"] for axis in "xyz"},
-    }
-
 
 def cuts_of(minutes):
     return [({name: values[k] for name, values in minutes.items()}, RATES) for k in range(len(minutes["wrist_bvp"]))]
@@ -47,7 +27,8 @@ def cuts_of(minutes):
 
 @pytest.fixture(scope="module")
 def minutes():
-    return make_minutes()
+    people = [wrist_signals(seed=seed) for seed in range(5)]
+    return {name: np.stack([signals[name] for signals in people]) for name in RATES}
 
 
 @pytest.fixture(scope="module")
@@ -118,7 +99,8 @@ def test_a_detached_sensor_reads_nobody(minutes):
     changed = inject_fault("detachment", minutes, RATES, 1.0, np.random.default_rng(1))
     assert changed["wrist_eda"].max() < 0.05
     assert (np.diff(changed["wrist_temp"].mean(axis=0)[::20]) < 0).all()
-    assert changed["wrist_temp"][:, -1] == pytest.approx(22 + 11 * np.exp(-1), abs=0.2)
+    cooled = 22 + (minutes["wrist_temp"][:, -1] - 22) * np.exp(-1)
+    assert changed["wrist_temp"][:, -1] == pytest.approx(cooled, abs=0.2)
 
 
 def test_motion_moves_all_of_a_device_at_once(minutes):

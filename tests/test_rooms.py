@@ -33,6 +33,7 @@ HOMES = {
     "fastapi": ("serving",),
     "ray": ("serving", "evaluation/workers.py"),
     "torch": ("models", "explain.py"),
+    "captum": ("explain.py",),
     "prometheus_client": ("serving",),
     "websockets": ("serving",),
     "papermill": ("report",),

@@ -29,7 +29,7 @@ _MADE = {
     "25_comparison": ("comparison.parquet", "learning.parquet"),
     "31_reliability": ("abstention.parquet",),
     "32_drift": ("drift_reference.parquet", "drift_threshold.json"),
-    "33_explanation": ("explanation.parquet",),
+    "33_explanation": ("explanation.parquet", "attribution.parquet"),
     "34_whole_recording": (
         "moments.parquet",
         "alarms.parquet",

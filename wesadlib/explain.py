@@ -1,14 +1,26 @@
-"""What moved an answer: exact contributions of features to the log odds of a linear model, and the largest in words."""
+"""What moved an answer: exact contributions of features to the log odds of a linear model; of a network's, samples."""
 
-from typing import NamedTuple
+import copy
+from collections.abc import Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import pandas as pd
 
-from wesadlib.errors import InputError
-from wesadlib.models import Model
+from wesadlib.errors import InputError, needs
+from wesadlib.evaluation import attribution
+from wesadlib.evaluation.sensors import sensor_of
+from wesadlib.models import Examples, Model
+from wesadlib.models.base import select_inputs
 from wesadlib.models.calibration import Calibrated
 from wesadlib.models.physiology import HEART, SATURATION, Physiology
 from wesadlib.models.tabular import Logistic
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from wesadlib.models.resnet import ResNet
 
 
 class Contributions(NamedTuple):
@@ -69,3 +81,176 @@ def contributions(model: Model, feature: np.ndarray, rest: np.ndarray | None = N
     base = classifier.intercept_[0] + weight @ (origin - standard.mean_)
     usual = np.sinh(origin if rest is None else rest) * scaler.scale_ + scaler.centre_
     return Contributions((imputer.transform(moved) - origin) * weight, np.full(len(feature), base), feature - usual)
+
+
+def separate_by_feature(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
+    """How far each feature moves a person's windows of the second state from those of the first, in log odds.
+
+    Parameters
+    ----------
+    fitted : mapping of (str, str) to Model
+        Name and person left out -> a linear model, as :func:`~wesadlib.evaluation.held_out.fit_people` gives it.
+    examples : Examples
+
+    Returns
+    -------
+    DataFrame (subject, feature)
+    """
+    rows = {}
+    for (_, person), model in fitted.items():
+        theirs = examples.take(examples.subject == person)
+        values = contributions(model, select_inputs(model, theirs)[1]).values
+        second = theirs.label == model.classes[1]
+        rows[person] = values[second].mean(axis=0) - values[~second].mean(axis=0)
+    return pd.DataFrame.from_dict(rows, orient="index", columns=list(model.feature_names_)).rename_axis("subject")
+
+
+class Attribution(NamedTuple):
+    """What moves a network's log odds of the second of two states away from those of a flat window of usual levels.
+
+    Attributes
+    ----------
+    samples : ndarray (window, channel, time)
+        Of shapes: of the normalised signals, from a flat line on.
+    levels : ndarray (window, 2 * channel)
+        Of each channel's mean, then of each one's spread, from the medians of the training windows on.
+    base : float
+        Log odds of the flat window; with all others it sums to the model's own, up to the steps of the integral.
+    """
+
+    samples: np.ndarray
+    levels: np.ndarray
+    base: float
+
+
+def attribute(model: "ResNet", signal: np.ndarray, *, steps: int = 32) -> Attribution:
+    """Integrated gradients (Sundararajan et al. 2017) of a network that sees signals alone.
+
+    Parameters
+    ----------
+    model : ResNet
+        Fitted without features and without rest, of two states.
+    signal : ndarray (window, channel, time)
+        Of ``model.channels_``.
+    steps : int
+        Points of the integral.
+
+    Returns
+    -------
+    Attribution
+    """
+    with needs("explain", "attribution"):
+        import torch
+        from captum.attr import IntegratedGradients
+
+    inputs = _normalise(model, signal)
+    flat = tuple(torch.zeros_like(part[:1]) for part in inputs)
+    gradients = IntegratedGradients(_log_odds_of(model))
+    parts = gradients.attribute(
+        inputs,
+        tuple(part.expand_as(whole) for part, whole in zip(flat, inputs, strict=True)),
+        n_steps=steps,
+        internal_batch_size=steps,
+    )
+    with torch.no_grad():
+        base = float(_log_odds_of(model)(*flat))
+    return Attribution(*(part.detach().numpy() for part in parts), base)
+
+
+def explain_people(
+    networks: Mapping[str, "ResNet"], windows: "xr.Dataset", number: int = 4
+) -> tuple[pd.DataFrame, "xr.Dataset"]:
+    """Attribute windows of left-out people, and try whether the attribution could be believed.
+
+    Parameters
+    ----------
+    networks : mapping of str to ResNet
+        Person left out -> network, as :func:`~wesadlib.evaluation.held_out.fit_people` gives it.
+    windows : Dataset
+        With ``signal`` and ``beat_s``.
+    number : int
+        Windows of each state that are taken of each person.
+
+    Returns
+    -------
+    table : DataFrame
+        ``measure how x value subject``: what :func:`~wesadlib.evaluation.attribution.follow_events` and
+        :func:`~wesadlib.evaluation.attribution.delete_seconds` give; of the measure ``share`` how much of the size of
+        log odds comes from each sensor's shapes and from levels; of ``agreement`` the rank correlation with a network
+        of random weights, and with one that was trained without another person.
+    explained : Dataset
+        The windows, with ``attribution (window, channel, time)`` and ``log_odds (window)``.
+    """
+    import xarray as xr
+
+    people, tables, explained = list(networks), [], []
+    for place, person in enumerate(people):
+        part = windows.isel(window=attribution.choose_windows(windows, person, number))
+        table, part = _explain_person(networks[person], networks[people[place - 1]], part)
+        tables.append(table.assign(subject=person))
+        explained.append(part)
+    return pd.concat(tables, ignore_index=True), xr.concat(explained, "window", data_vars="minimal", coords="minimal")
+
+
+def _explain_person(model: "ResNet", another: "ResNet", windows: "xr.Dataset") -> tuple[pd.DataFrame, "xr.Dataset"]:
+    signal = windows["signal"].transpose("window", "channel", "time").values
+    samples, levels, base = attribute(model, signal)
+
+    def sum_seconds(values: np.ndarray) -> np.ndarray:
+        return attribution.sum_seconds(values, float(windows.attrs["rate_hz"]))
+
+    moved = pd.DataFrame(samples.sum(axis=-1).T).groupby([sensor_of(name) for name in model.channels_]).sum().T
+    moved = moved.assign(levels=levels.sum(axis=1)).abs().mean()
+    rows = [("share", how, value) for how, value in (moved / moved.sum()).items()]
+    for how, other in (("random weights", randomise_weights(model)), ("another network", another)):
+        agreement = attribution.agree(sum_seconds(samples), sum_seconds(attribute(other, signal).samples))
+        rows.append(("agreement", how, agreement))
+    deleted = attribution.delete_seconds(partial(log_odds_without, model, signal), sum_seconds(samples), signal.shape)
+    single = pd.DataFrame(rows, columns=["measure", "how", "value"])
+    table = pd.concat([single, attribution.follow_events(windows, samples), deleted], ignore_index=True)
+    log_odds = samples.sum(axis=(1, 2)) + levels.sum(axis=1) + base
+    signals = ("window", "channel", "time")
+    return table, windows.assign(attribution=(signals, samples), log_odds=("window", log_odds))
+
+
+def log_odds_without(model: "ResNet", signal: np.ndarray, removed: np.ndarray) -> np.ndarray:
+    """A network's log odds (window,) where its samples `removed` (window, channel, time) are flat; levels stay."""
+    import torch
+
+    normal, measures = _normalise(model, signal)
+    with torch.no_grad():
+        return _log_odds_of(model)(normal.masked_fill(torch.from_numpy(removed), 0), measures).numpy()
+
+
+def randomise_weights(model: "ResNet", *, seed: int = 0) -> "ResNet":
+    """The same network as it was before it learnt anything but the scales of its levels."""
+    import torch
+
+    untrained = copy.copy(model)
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        untrained.network_ = model._make_network().eval()
+    untrained.network_.scale.load_state_dict(model.network_.scale.state_dict())
+    return untrained
+
+
+def _normalise(model: "ResNet", signal: np.ndarray) -> tuple[Any, Any]:
+    """What the first trained weights see: normalised signals (window, channel, time), and levels."""
+    import torch
+
+    if model.feature_names_ or model.uses_rest_ or len(model.classes) != 2:
+        raise InputError(
+            f"the model `{model.name}` cannot be attributed; a network of two states on signals alone can."
+        )
+    network = model.network_
+    with torch.no_grad():
+        normal, levels = network.normalisation(torch.from_numpy(np.ascontiguousarray(signal, np.float32)))
+        return normal, network.compare(network.scale(network.join_measures(levels)))
+
+
+def _log_odds_of(model: "ResNet") -> Any:
+    def log_odds(normal: Any, measures: Any) -> Any:
+        logits = model.network_.decide(model.network_.embed(normal), measures)
+        return logits[:, 1] - logits[:, 0]
+
+    return log_odds

@@ -1,7 +1,8 @@
 """Models beside the people whom they have not seen: asked about these people's windows as they are, and destroyed."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,16 @@ import xarray as xr
 
 from wesadlib import models
 from wesadlib.artefacts import replacing
-from wesadlib.evaluation.destruction import WHOLE, destroy
+from wesadlib.evaluation.destruction import MAIN, WHOLE, destroy
 from wesadlib.evaluation.folds import FoldWindows, Job, divide, fit_model, task_name
 from wesadlib.evaluation.kept_folds import fold_files
+from wesadlib.evaluation.predictions import clock_alone
 from wesadlib.evaluation.protocols import ColdStart, make_protocol
+from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.sensors import permute_sensor, select_sensors, sensor_of
 from wesadlib.evaluation.statistics import holm, paired_test, ratio_interval
+from wesadlib.evaluation.workers import shared_workers
 from wesadlib.features import feature_values
 from wesadlib.models import Examples, Model
 from wesadlib.params import Params
@@ -51,8 +56,8 @@ def fit_people(
             if not folder.is_dir():
                 train, validation = divide(prototype, arrays, job.fold.train, job.fold.validation)
                 model = fit_model(prototype, train, validation, seed=seed, where=f"model of {job}")
-                with replacing(folder) as partial:
-                    model.save(partial)
+                with replacing(folder) as new:
+                    model.save(new)
             fitted[name, job.fold.held_out] = models.load(folder)
     return fitted
 
@@ -75,34 +80,6 @@ def destroy_windows(windows: xr.Dataset, rung: str, *, seed: int = 0) -> xr.Data
     return bare.assign({"signal": signal, "feature": (("window", "feature_name"), left.feature)}).assign_coords(
         feature_name=list(left.feature_names)
     )
-
-
-def sensor_of(name: str) -> str:
-    """The sensor of a channel or a feature: ``eda`` of ``wrist_eda_log_level``."""
-    return name.split("_")[1]
-
-
-def select_sensors(windows: xr.Dataset, sensors: Collection[str]) -> xr.Dataset:
-    """Windows with the channels and features of some sensors."""
-    for dimension in ("channel", "feature_name"):
-        chosen = [sensor_of(name) in sensors for name in map(str, windows[dimension].values)]
-        windows = windows.isel({dimension: chosen})
-    return windows
-
-
-def permute_sensor(examples: Examples, sensor: str, *, seed: int = 0) -> Examples:
-    """Windows whose channels and features of one sensor are those of another window of the same person."""
-    generator, source = np.random.default_rng([seed, *sensor.encode()]), np.arange(len(examples))
-    for person in dict.fromkeys(examples.subject):
-        rows = np.flatnonzero(examples.subject == person)
-        source[rows] = generator.permutation(rows)
-    changed = {}
-    for name, columns in (("signal", examples.channels), ("feature", examples.feature_names)):
-        values = getattr(examples, name).copy()
-        theirs = [sensor_of(column) == sensor for column in columns]
-        values[:, theirs] = values[source][:, theirs]
-        changed[name] = values
-    return replace(examples, **changed)
 
 
 def predict_people(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
@@ -138,6 +115,41 @@ def score_rungs(fitted: Mapping[tuple[str, str], Model], examples: Examples, run
         left = replace(examples, signal=destroy(examples.signal, examples.rate_hz, rung)).take(rows)
         left = read_features(left) if reads_features else left
         parts.append(score_people(predict_people(fitted, left), "fixed", rung))
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_sensors(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
+    """Scores of fixed models where one sensor's windows are another's of the same person, the part ``permuted``."""
+    parts = [score_people(predict_people(fitted, examples), "permuted", WHOLE)]
+    for sensor in dict.fromkeys(map(sensor_of, examples.channels)):
+        parts.append(score_people(predict_people(fitted, permute_sensor(examples, sensor)), "permuted", sensor))
+    return pd.concat(parts, ignore_index=True)
+
+
+def score_retrained(
+    names: Sequence[str], quick: Sequence[str], windows: xr.Dataset, params: Params, *, folds: Path
+) -> pd.DataFrame:
+    """Scores of models trained and tested alike: the parts ``again`` (rungs of :data:`MAIN`), ``without``, ``alone``.
+
+    The last two are of one sensor and of `quick` models. Among those alone is the clock, which knows when a window
+    starts and nothing else.
+    """
+    sensors = list(dict.fromkeys(map(sensor_of, map(str, windows["channel"].values))))
+    changes = [("again", rung, names, partial(destroy_windows, rung=rung)) for rung in MAIN]
+    changes += [
+        ("without", sensor, quick, partial(select_sensors, sensors={*sensors} - {sensor})) for sensor in sensors
+    ]
+    changes += [("alone", sensor, quick, partial(select_sensors, sensors={sensor})) for sensor in sensors]
+    options = {"seeds": params.seeds[:1], "params": params, "folds": folds, "progress": False}
+    with shared_workers(params, windows):
+        whole = evaluate(list(dict.fromkeys([*names, *quick])), windows, **options)
+        of_quick = whole[whole["model"].isin(quick)]
+        parts = [score_people(whole, "again", WHOLE)]
+        parts += [score_people(of_quick, part, WHOLE) for part in ("without", "alone")]
+        parts.append(score_people(clock_alone(whole), "alone", "clock"))
+        for part, condition, trained, change in changes:
+            if trained:
+                parts.append(score_people(evaluate(trained, change(windows), **options), part, condition))
     return pd.concat(parts, ignore_index=True)
 
 

@@ -2,7 +2,7 @@
 
 import pandas as pd
 
-from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest
+from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest, paired_test
 from wesadlib.models.calibration import RANGE
 
 #: A loss of accuracy that counts as little.
@@ -212,23 +212,62 @@ def describe_hours(people: pd.DataFrame) -> str:
 
 
 def describe_shapes(compared: pd.DataFrame, model: str) -> str:
-    """What a model still knows where only shapes are left, where none is, and down to which length of pieces.
+    """What a model still knows where only shapes are left, where none is, and of pieces how short.
 
     `compared` is what :func:`~wesadlib.evaluation.held_out.compare_people` gives.
     """
-    rows = compared[compared["model"] == model].set_index(["part", "condition"])
-    fixed = rows.loc["fixed"]
-    none, again = "samples shuffled", ""
-    if ("again", none) in rows.index:
-        again = f", or {_with_difference(rows.loc[('again', none)])} if trained again on such windows"
-    kept = [name for name in fixed.index if name.startswith("pieces") and fixed.loc[name, "difference"] > -LITTLE]
-    pieces = f"down to {kept[-1]} in random order" if kept else "not even of pieces of 20 s in random order"
+    fixed, shuffled, again = _shape_rows(compared, model)
+    kept = _pieces_kept(fixed)
+    pieces = f"down to {kept} in random order" if kept else "not even of pieces of 20 s in random order"
     return (
         f"“{model}” classifies {100 * fixed.loc['whole', 'accuracy']:.1f} % of whole windows correctly. Where every "
         f"window has the same level and spread, so that only shapes are left, it is "
         f"{_with_difference(fixed.loc['level and spread removed'])}; where samples are shuffled, so that no shape is "
-        f"left, {_with_difference(fixed.loc[none])}{again}. It loses less than {100 * LITTLE:.0f} points {pieces}."
+        f"left, {_with_difference(fixed.loc['samples shuffled'])}"
+        f"{f', or {_with_difference(shuffled)} if trained again on such windows' if again else ''}. It loses less than "
+        f"{100 * LITTLE:.0f} points {pieces}."
     )
+
+
+def describe_claim(scores: pd.DataFrame, compared: pd.DataFrame, model: str) -> str:
+    """Whether a network wins because it sees local shapes, by the numbers.
+
+    `scores` and `compared` are what the functions of :mod:`~wesadlib.evaluation.held_out` give.
+    """
+    fixed, shuffled, _ = _shape_rows(compared, model)
+    whole = scores[(scores["part"] == "permuted") & (scores["condition"] == "whole")]
+    accuracy = whole.pivot(index="subject", columns="model", values="accuracy")
+    best = accuracy.drop(columns=model).mean().idxmax()
+    test = paired_test(accuracy[best], accuracy[model])
+    wins = test.p_permutation < SIGNIFICANCE and test.difference > 0
+    shapes = shuffled["p_holm"] < SIGNIFICANCE and shuffled["difference"] < 0
+    shapes &= fixed.loc["level and spread removed", "difference"] > -LITTLE
+    verdict = {
+        (True, True): "The claim holds here",
+        (True, False): "Half of the claim holds: the network decides by shapes, but is not shown to win",
+        (False, True): "Half of the claim holds: the network wins, but it is not shown to do so by shapes",
+        (False, False): "The claim is not shown: neither that the network wins, nor that it decides by shapes",
+    }[bool(shapes), bool(wins)]
+    ahead = f"{100 * test.difference:+.1f} points [{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
+    return (
+        f"{verdict}. “{model}” is {ahead} from “{best}”, which sees statistics of the same windows "
+        f"(p = {round_p(test.p_permutation)}; {test.people} people, one seed). {int(compared['p'].notna().sum())} "
+        "conditions were compared with whole windows; p is adjusted for all of them."
+    )
+
+
+def _shape_rows(compared: pd.DataFrame, model: str) -> tuple[pd.DataFrame, pd.Series, bool]:
+    """A model's rungs, its row of shuffled samples, and whether the latter is of the model trained again."""
+    rows = compared[compared["model"] == model].set_index(["part", "condition"])
+    part = next(part for part in ("again", "fixed") if (part, "samples shuffled") in rows.index)
+    return rows.loc["fixed"], rows.loc[(part, "samples shuffled")], part == "again"
+
+
+def _pieces_kept(fixed: pd.DataFrame) -> str:
+    """The shortest pieces of which, as of all longer ones, the loss is little; empty where there are none."""
+    loss = fixed[fixed.index.str.startswith("pieces")]["difference"]
+    kept = loss[(loss > -LITTLE).cummin()]
+    return kept.index[-1] if len(kept) else ""
 
 
 def _with_difference(row: pd.Series) -> str:

@@ -5,20 +5,20 @@ chapter includes it twice: what stands before :data:`ANSWER` after its question,
 """
 
 import re
-import textwrap
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
 
 import pandas as pd
 
 from wesadlib.evaluation.abstention import abstention_by_state
 from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.evaluation.scores import score
-from wesadlib.evaluation.sentences import describe_hours, describe_shapes
+from wesadlib.evaluation.sentences import describe_hours
 from wesadlib.evaluation.whole_recordings import HEADLINE, WORDS, summarise_alarms
 from wesadlib.report import findings
+from wesadlib.report.explanation_insert import describe_network, show_conditions
 from wesadlib.report.findings import SHORTCUTS, percent, points
-from wesadlib.report.reference import FIGURE, HOURS, INFLATION, LADDER, LEADERBOARD, Reference
+from wesadlib.report.markdown import folded, markdown_table, words, wrap
+from wesadlib.report.reference import FIGURE, HOURS, INFLATION, LEADERBOARD, Reference
 
 #: The line between what leads a chapter and what stands in its last box.
 ANSWER = "<!-- answer -->"
@@ -44,11 +44,6 @@ def link(text: str, form: str = r"[](ch:\1)") -> str:
 def plain(part: str) -> bool:
     """Whether a part is a paragraph, and no table, figure, box or mark."""
     return not part.startswith(("|", "!", "`", "<"))
-
-
-def folded(title: str, table: str) -> str:
-    """A table that opens on request."""
-    return f"```{{dropdown}} {title}\n{table}\n```"
 
 
 def _scores(reference: Reference) -> Iterable[str]:
@@ -154,18 +149,6 @@ def _by_state(reference: Reference) -> Iterable[str]:
     )
 
 
-def _shapes(reference: Reference) -> str:
-    compared = reference.compared("fixed", "again")
-    return f"**Shapes and levels.** {describe_shapes(compared, 'resnet')}" if len(compared) else ""
-
-
-def _ladder(reference: Reference) -> Iterable[str]:
-    compared = reference.compared("fixed", "again")
-    if compared.empty:
-        return
-    yield f"![Accuracy and area of each model on destroyed windows, with intervals over people]({LADDER})"
-
-
 def _alarms_raised(reference: Reference) -> str:
     people = _headline_alarms(reference)
     if people.empty:
@@ -264,34 +247,6 @@ INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Referen
     "24_audit": ([_causes, findings.drift], _audit),
     "25_comparison": ([findings.winner, findings.rest], _comparison),
     "31_reliability": ([findings.abstention], _by_state),
-    "33_explanation": ([_shapes], _ladder),
+    "33_explanation": ([describe_network], show_conditions),
     "34_whole_recording": ([_alarms_raised], _alarms),
 }
-
-
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; columns of numbers, which may have an interval behind them, are set to the right.
-
-    Examples
-    --------
-    >>> print(markdown_table(["model", "windows"], [["a", 3]]))
-    | model | windows |
-    |---|--:|
-    | a | 3 |
-    """
-    rows = [[str(value) for value in row] for row in rows]
-    number = re.compile(r"([-+]?\d+(\.\d+)?( \[.*\])?)?")
-    right = [all(number.fullmatch(row[k]) for row in rows) for k in range(len(header))]
-    lines = [header, ["--:" if numeric else "---" for numeric in right], *rows]
-    text = ["| " + " | ".join(line) + " |" for line in lines]
-    return "\n".join([text[0], text[1].replace(" ", ""), *text[2:]])
-
-
-def wrap(paragraph: str, indent: str = "") -> str:
-    """A paragraph in lines of at most 120 characters; `indent` is before all but the first."""
-    return textwrap.fill(paragraph, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
-
-
-def words(name: str) -> str:
-    """A name without its underscores."""
-    return name.replace("_", " ")

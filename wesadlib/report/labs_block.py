@@ -7,7 +7,8 @@ from typing import Any
 
 from wesadlib import artefacts
 from wesadlib.bundle.open_wrist import list_left_out
-from wesadlib.report.inserts import markdown_table, percent
+from wesadlib.report.findings import percent
+from wesadlib.report.markdown import markdown_table
 from wesadlib.report.pages import fill_page
 
 SUMMARY = "outputs/reference/three-labs/summary.json"

@@ -9,8 +9,9 @@ import pandas as pd
 from wesadlib import artefacts
 from wesadlib.errors import InputError
 from wesadlib.report import findings
-from wesadlib.report.findings import SHORTCUTS
-from wesadlib.report.inserts import INSERTS, chapter_insert, link, markdown_table, percent, wrap
+from wesadlib.report.findings import SHORTCUTS, percent
+from wesadlib.report.inserts import INSERTS, chapter_insert, link
+from wesadlib.report.markdown import markdown_table, wrap
 from wesadlib.report.reference import Reference
 
 #: The run whose results the README and the book's first page show.

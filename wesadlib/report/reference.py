@@ -17,18 +17,19 @@ from wesadlib.evaluation.predictions import RAW, of_every_seed
 from wesadlib.plots.audit import plot_inflation
 from wesadlib.plots.comparison import plot_leaderboard
 from wesadlib.plots.events import plot_hours
-from wesadlib.plots.explanation import plot_conditions
+from wesadlib.plots.explanation import plot_attribution, plot_conditions, plot_sensors
 from wesadlib.plots.loso import plot_subjects
 
 #: Files of a reference; all figures but the first, and the last file, are there where the run has what they show.
 SUMMARY, PREDICTIONS, PARAMETERS = "summary.json", "predictions.parquet", "params.yaml"
 FIGURE, INFLATION, LEADERBOARD = "subjects.png", "inflation.png", "leaderboard.png"
-HOURS, EVENTS, LADDER = "hours.png", "events.json", "ladder.png"
+HOURS, EVENTS = "hours.png", "events.json"
+LADDER, SENSORS, ATTRIBUTION = "ladder.png", "sensors.png", "attribution.png"
 
 #: Artefacts that are kept as tables, each as ``<artefact>.csv``, where the run has them. What is large and follows from
 #: the predictions, such as abstention at every threshold, is not kept twice.
 TABLES = ("selection", "inflation", "controls", "comparison", "learning", "alarms", "timelines", "reports")
-TABLES += ("explanation",)
+TABLES += ("explanation", "attribution")
 
 #: Models in the figure: the baseline, the network and the one chosen; all of them would hide each other.
 DRAWN = ("logistic", "resnet", "chosen")
@@ -135,5 +136,8 @@ def _draw(reference: Reference, folder: Path) -> None:
         figures[HOURS] = plot_hours(reference.tables["timelines"])
     if "explanation" in reference.tables:
         figures[LADDER] = plot_conditions(reference.compared("fixed", "again"))
+        figures[SENSORS] = plot_sensors(reference.compared("permuted", "without", "alone"))
+    if "attribution" in reference.tables:
+        figures[ATTRIBUTION] = plot_attribution(reference.tables["attribution"])
     for name, figure in figures.items():
         figure.savefig(folder / name, dpi=110)

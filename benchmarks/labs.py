@@ -1,7 +1,8 @@
 """Train on some labs and test on another, and make the bundle that comes with the package.
 
 `--reference` writes ``outputs/reference/three-labs`` from the three data sets at WESAD_ROOT, STRESS_PREDICT_ROOT and
-HONGN_ROOT, `--bundle` ``wesadlib/bundles/open-wrist`` from the last two, with the scores of that folder in its card.
+HONGN_ROOT, with the models and as many processes as ``params/three-labs.yaml`` names. `--bundle` writes
+``wesadlib/bundles/open-wrist`` from the last two, with the scores of that folder in its card.
 """
 
 import argparse
@@ -13,15 +14,15 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+from threadpoolctl import threadpool_limits
 
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.bundle.open_wrist import list_metrics, save_open_wrist
-from wesadlib.data import Cohort, join
+from wesadlib.data import Cohort, join, open_cohort
 from wesadlib.data.hongn import read_self_report
-from wesadlib.data.sources import COHORTS
 from wesadlib.drift.labs import measure_distance
 from wesadlib.errors import InputError
-from wesadlib.evaluation.comparators import BOOK, make_model
+from wesadlib.evaluation.comparators import make_model
 from wesadlib.evaluation.lab_tables import (
     hold_back,
     measure_responses,
@@ -38,37 +39,35 @@ from wesadlib.evaluation.transfer import (
     score_windows,
     stressors_of,
 )
+from wesadlib.params import Params, read_params
 from wesadlib.report.labs_block import write_labs_block
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "outputs/reference/three-labs"
 BUNDLE = ROOT / "wesadlib/bundles/open-wrist"
 OPEN = ("stress-predict", "hongn")
-#: Design -> models that it is tried with; those of the book take a hundred times longer than the small ones.
-MODELS = {
-    "leave_one_lab_out": ("physiology", "sum", "coral", *BOOK),
-    "within_lab": ("physiology", "sum", "logistic", "mean"),
-    "all_labs": ("physiology", "logistic"),
-}
+PROFILE = ROOT / "params/three-labs.yaml"
+DESIGNS = ("leave_one_lab_out", "within_lab", "all_labs")
+#: Models that take long, or need to be shown another lab -> the one design that they are tried in.
+ONLY = {"coral": DESIGNS[0], "forest": DESIGNS[0], "boosting": DESIGNS[0], "mean": DESIGNS[1]}
 #: Models that are tried without a threshold that follows the person, which takes six times as long.
 STILL = ("forest", "boosting")
-_WORKERS = min(2, os.cpu_count() or 1)
 
 
 def open_labs(labs: tuple[str, ...]) -> Cohort:
     """The data sets of some labs, whose folders the environment names, as one cohort."""
-    cohorts = []
-    for lab in labs:
-        variable = f"{lab.replace('-', '_').upper()}_ROOT"
-        if not os.environ.get(variable):
-            raise InputError(f"{lab}: set {variable} to the data set's folder.")
-        cohorts.append(COHORTS[lab](os.environ[variable], ()))
-    return join(cohorts)
+    return join([open_cohort(Params(source=lab)) for lab in labs])
+
+
+def start_pool(shared: Cohort | pd.DataFrame) -> ProcessPoolExecutor:
+    """Processes that have what is shared, each with a thread of its own."""
+    workers = read_params(PROFILE).workers
+    return ProcessPoolExecutor(workers, get_context("fork"), _share, (shared,))
 
 
 def read_windows(cohort: Cohort) -> pd.DataFrame:
     """Windows of everybody; who cannot be read is told and left out."""
-    with ProcessPoolExecutor(_WORKERS, get_context("fork"), _share, (cohort,)) as pool:
+    with start_pool(cohort) as pool:
         tables = list(pool.map(_read, cohort.subjects))
     return pd.concat([table for table in tables if table is not None], ignore_index=True)
 
@@ -78,14 +77,19 @@ _SHARED: dict = {}
 
 def _share(value: Cohort | pd.DataFrame) -> None:
     _SHARED["value"] = value
+    threadpool_limits(1)
 
 
 def _read(subject: str) -> pd.DataFrame | None:
     try:
-        return tabulate_person(_SHARED["value"], subject)
+        table = tabulate_person(_SHARED["value"], subject)
     except InputError as error:
         print(f"left out: {error}", flush=True)
         return None
+    for phase in STRESSORS[subject.partition("/")[0]]:
+        if phase not in table["phase"].values:
+            print(f"{subject}: no window lies within the phase {phase}, which is left out.", flush=True)
+    return table
 
 
 def run_job(job: tuple[str, str, str, str]) -> tuple[list[dict], pd.DataFrame, pd.DataFrame | None]:
@@ -94,11 +98,14 @@ def run_job(job: tuple[str, str, str, str]) -> tuple[list[dict], pd.DataFrame, p
     table, labs = _SHARED["value"], train.split("+")
     begun = time.perf_counter()
     seated = table[is_seated(table) & table["lab"].isin(labs)]
-    if design == "leave_one_lab_out":
-        scored = _test(name, seated, table[table["lab"] == test], labs)
-    else:
-        folds = leave_people_out(seated)
-        scored = pd.concat([_test(name, taught, out, labs) for taught, out in folds])
+    try:
+        if design == "leave_one_lab_out":
+            scored = _test(name, seated, table[table["lab"] == test], labs)
+        else:
+            balanced, folds = design == "within_lab", leave_people_out(seated)
+            scored = pd.concat([_test(name, taught, out, labs, balanced) for taught, out in folds])
+    except InputError as error:
+        raise InputError(f"{name}, {train} to {test}: {error}") from None
     facts = {"design": design, "train": train, "model": name}
     rows, people = [], []
     for lab in test.split("+"):
@@ -110,26 +117,25 @@ def run_job(job: tuple[str, str, str, str]) -> tuple[list[dict], pd.DataFrame, p
     return rows, pd.concat(people), exercise
 
 
-def _test(name: str, taught: pd.DataFrame, out: pd.DataFrame, labs: list[str]) -> pd.DataFrame:
-    protocols = PROTOCOLS[:2] if name in STILL else PROTOCOLS
-    model = fit_labs(taught, stressors_of(labs), lambda: make_model(name, out), protocols)
+def _test(name: str, taught: pd.DataFrame, out: pd.DataFrame, labs: list[str], balanced: bool = False) -> pd.DataFrame:
+    protocols, params = PROTOCOLS[:2] if name in STILL else PROTOCOLS, read_params(PROFILE)
+    model = fit_labs(taught, stressors_of(labs), lambda: make_model(name, out, params), protocols, balanced=balanced)
     return score_windows(model, out)
 
 
 def list_jobs(table: pd.DataFrame) -> list[tuple[str, str, str, str]]:
     """What :func:`run_job` is asked, the longest first."""
-    labs = list(dict.fromkeys(table["lab"]))
-    jobs = [("within_lab", lab, lab, name) for lab in labs for name in MODELS["within_lab"]]
-    jobs += [("all_labs", "+".join(labs), "+".join(labs), name) for name in MODELS["all_labs"]]
-    pairs = [(train, test) for train, test, *_ in leave_one_lab_out(table)]
-    jobs += [("leave_one_lab_out", *pair, name) for pair in pairs for name in MODELS["leave_one_lab_out"]]
-    slow = (*BOOK, "mean")
-    return sorted(jobs, key=lambda job: (job[3] not in slow, job[0] == "leave_one_lab_out"))
+    labs, models = list(dict.fromkeys(table["lab"])), read_params(PROFILE).models
+    pairs = [("leave_one_lab_out", train, test) for train, test, *_ in leave_one_lab_out(table)]
+    pairs += [("within_lab", lab, lab) for lab in labs]
+    pairs += [("all_labs", "+".join(labs), "+".join(labs))]
+    jobs = [(*pair, name) for pair in pairs for name in models if ONLY.get(name, pair[0]) == pair[0]]
+    return sorted(jobs, key=lambda job: (job[3] != "mean", job[0] == "leave_one_lab_out", job[3] not in ONLY))
 
 
 def run_jobs(table: pd.DataFrame) -> list:
     """All designs, each model on each."""
-    with ProcessPoolExecutor(_WORKERS, get_context("fork"), _share, (table,)) as pool:
+    with start_pool(table) as pool:
         return list(pool.map(run_job, list_jobs(table)))
 
 
@@ -148,9 +154,9 @@ def write_reference(table: pd.DataFrame, results: list) -> None:
         "responses": measure_responses(table),
         "self_report": read_self_report(os.environ["HONGN_ROOT"]),
     }
-    transfer = [{**row, "design": row["design"]} for part in rows for row in part]
-    order = [(d, m) for d in MODELS for m in MODELS[d]]
-    transfer.sort(key=lambda row: order.index((row["design"], row["model"])))
+    transfer = [row for part in rows for row in part]
+    models = read_params(PROFILE).models
+    transfer.sort(key=lambda row: (DESIGNS.index(row["design"]), models.index(row["model"])))
     summary = {"transfer": transfer, "exercise": score_exercise(scored, table[table["lab"] == "wesad"])}
     summary |= {"windows": len(table), "people": table["subject"].nunique()}
     with replacing(FOLDER) as partial:
@@ -168,7 +174,7 @@ def write_bundle(table: pd.DataFrame) -> None:
     seated = table[is_seated(table)].reset_index(drop=True)
     stressors = stressors_of([lab for lab in STRESSORS if lab in OPEN])
     metrics = list_metrics(json.loads((FOLDER / "summary.json").read_text(encoding="utf-8")))
-    model, gate = fit_labs(seated, stressors), fit_gate(table)
+    model, gate = fit_labs(seated, stressors, alarms=True), fit_gate(table)
     save_open_wrist(model, gate, seated, BUNDLE, stressors=stressors, metrics=metrics)
 
 
@@ -177,23 +183,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--reference", action="store_true")
     parser.add_argument("--bundle", action="store_true")
-    parser.add_argument("--windows", type=Path, help="a parquet file of windows: read where it is there, else written")
     asked = parser.parse_args()
-    if asked.windows and asked.windows.is_file():
-        table = pd.read_parquet(asked.windows)
-    else:
-        try:
-            table = read_windows(open_labs(tuple(STRESSORS) if asked.reference else OPEN))
-        except InputError as error:
-            raise SystemExit(str(error)) from None
-        if asked.windows:
-            table.to_parquet(asked.windows)
-    if asked.reference:
-        table = hold_back(table)
-        write_reference(table, run_jobs(table))
-        write_labs_block(ROOT)
-    if asked.bundle:
-        write_bundle(table)
+    try:
+        table = read_windows(open_labs(tuple(STRESSORS) if asked.reference else OPEN))
+        if asked.reference:
+            table = hold_back(table)
+            write_reference(table, run_jobs(table))
+            write_labs_block(ROOT)
+        if asked.bundle:
+            write_bundle(table)
+    except InputError as error:
+        raise SystemExit(str(error)) from None
 
 
 if __name__ == "__main__":

@@ -129,7 +129,7 @@ def test_it_is_made_again_byte_for_byte(tmp_path):
     gate = ExertionGate(1.0).fit(movement, movement[:, 0] > 0)
     folders = []
     for name in "ab":
-        model = transfer.fit_labs(table, ["tmct"])
+        model = transfer.fit_labs(table, ["tmct"], alarms=True)
         folders.append(save_open_wrist(model, gate, table, tmp_path / name, stressors=["tmct"], metrics=[]))
     assert file_digest(folders[0]) == file_digest(folders[1])
     assert load_bundle(folders[0]).gate.threshold == 1.0

@@ -13,6 +13,7 @@ from wesadlib.evaluation.lab_tables import hold_back, measure_responses, score_e
 from wesadlib.evaluation.running import budget_threshold, carry_forward, running_reference
 from wesadlib.models.exertion import FEATURES, ExertionGate, fit_threshold
 from wesadlib.models.physiology import ENDINGS
+from wesadlib.params import Params
 
 PHASES = pd.DataFrame(
     [("first", "rest", 0, 900), ("task", "stress", 900, 1500), ("later", "rest", 1500, 2100)],
@@ -103,10 +104,35 @@ def test_who_has_no_rest_is_scored_cold_and_counted(people):
     scored = transfer.score_windows(model, pd.concat([person("b/S1"), person("b/S2", phases=PHASES[1:])]))
     has_rest = scored.groupby("subject")["has_rest"].first()
     assert has_rest.to_dict() == {"b/S1": True, "b/S2": False}
-    odds = scored["own_rest"] * model.temperature["own_rest"]
-    same = np.isclose(odds, scored["cold_start"] * model.temperature["cold_start"])
-    assert same[scored["subject"] == "b/S2"].all()
-    assert not same[scored["subject"] == "b/S1"].any()
+    for rested, cold in transfer.COLD.items():
+        same = scored[rested] == scored[cold]
+        assert same[scored["subject"] == "b/S2"].all()
+        assert not same[scored["subject"] == "b/S1"].all()
+
+
+def test_a_refused_window_changes_no_other_and_is_still_scored(people):
+    model, table = transfer.fit_labs(people), person("b/S1", seed=1)
+    table["accepted"] = np.arange(len(table)) % 7 > 1
+    table.loc[::11, "wrist_bvp_heart_rate"] = np.nan
+    spoilt = table.copy()
+    names = [name for name in table if name.startswith("wrist_")]
+    spoilt.loc[~table["accepted"], names] *= -50
+    scored, again = (transfer.score_windows(model, each)[list(transfer.PROTOCOLS)] for each in (table, spoilt))
+    pd.testing.assert_frame_equal(scored[table["accepted"]], again[table["accepted"]])
+    assert np.isfinite(again.to_numpy()).all() and not scored.equals(again)
+
+
+def test_a_balanced_threshold_tells_people_apart_best_and_a_budget_keeps_to_rest(people):
+    shares = {}
+    for balanced in (False, True):
+        scored = transfer.score_windows(transfer.fit_labs(people, balanced=balanced), people)
+        table = labs.score_people(scored, "running_reference")
+        shares[balanced] = table["balanced_accuracy"].mean(), table["false_alarm_rate"].mean()
+    assert shares[True] > shares[False] and shares[False][1] == pytest.approx(0.1, abs=0.05)
+    scored = pd.concat([person(name).assign(score=lambda one: (one["role"] == "stress") - 0.5) for name in "ab"])
+    scored = labs.choose_scored(scored.reset_index(drop=True))
+    scored.loc[scored["subject"] == "b", "score"] += 0.2
+    assert -0.3 <= labs.balanced_threshold(scored, "score") < 0.5
 
 
 def test_people_count_alike_and_one_without_both_states_not_at_all():
@@ -162,7 +188,9 @@ def test_a_heart_rate_is_carried_over_two_minutes_of_one_session_and_no_further(
 def test_what_the_small_model_is_held_against_tells_made_people(people, name):
     out = pd.concat([person(f"b/S{k}", seed=1) for k in range(4)], ignore_index=True)
     still = transfer.PROTOCOLS[:2]
-    scored = transfer.score_windows(transfer.fit_labs(people, None, lambda: make_model(name, out), still), out)
+    scored = transfer.score_windows(
+        transfer.fit_labs(people, None, lambda: make_model(name, out, Params()), still), out
+    )
     assert labs.score_people(scored, "own_rest")["balanced_accuracy"].mean() > 0.85
     assert "running_reference" not in scored
 

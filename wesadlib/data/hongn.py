@@ -1,7 +1,7 @@
 """Hongn's official layout: induced stress, cycling and sprints, three sessions a person, recorded with an Empatica E4.
 
-Hongn et al., *Wearable device dataset from induced stress and structured exercise sessions*, Scientific Data (2025),
-doi 10.1038/s41597-025-04845-9; ODC-By 1.0. Phases lie between presses of the device's button.
+Hongn et al., *Wearable Physiological Signals under Acute Stress and Exercise Conditions*, Scientific Data (2025), doi
+10.1038/s41597-025-04845-9; ODC-By 1.0. Phases lie between presses of the device's button.
 """
 
 import itertools

@@ -8,14 +8,10 @@ from sklearn.linear_model import LogisticRegression
 
 from wesadlib.evaluation.labs import STATES
 from wesadlib.evaluation.transfer import at_rest, examples_of
-from wesadlib.models import create
+from wesadlib.models import Model, create
 from wesadlib.models.base import mean_of_known, positions, rest_of_each
-from wesadlib.models.mean import Mean
 from wesadlib.models.physiology import Physiology, choose_features
 from wesadlib.params import Params
-
-#: The book's models of features, each on all of them.
-BOOK = ("logistic", "forest", "boosting")
 
 
 class HeartAndSkin(Physiology):
@@ -60,10 +56,10 @@ def _power(values: np.ndarray, exponent: float) -> np.ndarray:
     return (directions * scale**exponent) @ directions.T
 
 
-def make_model(name: str, target: pd.DataFrame) -> Physiology | Mean:
+def make_model(name: str, target: pd.DataFrame, params: Params) -> Model:
     """An unfitted model by its name; `target` is the table of the people that it will be tested on."""
     if name == HeartAndSkin.name:
         return HeartAndSkin(STATES)
     if name == Coral.name:
         return Coral(STATES, target)
-    return create(name, Params(classes=list(STATES), mean_of=["logistic", "forest"]))
+    return create(name, params)

@@ -39,17 +39,19 @@ def score_protocols(scored: pd.DataFrame, facts: Mapping[str, Any]) -> tuple[lis
 
 
 def _score_answers(chosen: pd.DataFrame, protocol: str) -> dict[str, float]:
-    """Means over people of what is answered, and of all good windows where what is not answered counts as rest."""
+    """Means over people of what is answered, and of all good windows where what is not answered counts as rest.
+
+    Not answered is what the gate holds back or too little confidence; names that end in ``by_gate``: the gate alone.
+    """
     good = chosen[chosen["accepted"]]
     stress, score = good["role"] == STATES[1], good[protocol]
-    answered = (score.abs() >= _LEAST_ODDS) & ~good["exertion"]
-    right, as_rest = (score > 0) == stress, ((score > 0) & answered) == stress
-    each = {
-        "answered": answered.groupby(good["subject"]).mean(),
-        "accuracy_answered": right[answered].groupby(good["subject"][answered]).mean(),
-        "accuracy_abstained_as_rest": as_rest.groupby(good["subject"]).mean(),
-    }
-    return {name: float(values.mean()) for name, values in each.items()}
+    seated, called = ~good["exertion"], score > 0
+    each = {}
+    for ending, answered in {"": (score.abs() >= _LEAST_ODDS) & seated, "_by_gate": seated}.items():
+        each[f"answered{ending}"] = answered
+        each[f"accuracy_answered{ending}"] = (called == stress)[answered]
+        each[f"accuracy_abstained_as_rest{ending}"] = (called & answered) == stress
+    return {name: float(values.groupby(good["subject"]).mean().mean()) for name, values in each.items()}
 
 
 def hold_back(table: pd.DataFrame) -> pd.DataFrame:
@@ -75,10 +77,10 @@ def hold_back(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def score_exercise(scored: pd.DataFrame, home: pd.DataFrame, protocol: str = "running_reference") -> dict[str, Any]:
+def score_exercise(scored: pd.DataFrame, home: pd.DataFrame) -> dict[str, Any]:
     """Means over people, of good windows: of exercise what is called stress, and what holding back costs at `home`."""
     moving, home = scored[(scored["role"] == "exercise") & scored["accepted"]], home[home["accepted"]]
-    called = moving[protocol] > 0
+    called = moving["running_reference"] > 0
     exercise = {
         "called_stress": called & ~moving["exertion"],
         "abstained": moving["exertion"],
@@ -98,10 +100,7 @@ def score_exercise(scored: pd.DataFrame, home: pd.DataFrame, protocol: str = "ru
 def measure_responses(table: pd.DataFrame) -> pd.DataFrame:
     """What each of the small model's readings does in each phase, in spreads of rest about people's own means.
 
-    Returns
-    -------
-    DataFrame
-        ``lab phase role reading response rising people``: the mean over people, and the share of them who rise.
+    ``lab phase role reading response rising people``: the mean over people, and the share of them who rise.
     """
     table = carry_heart(table)
     table = table[table["accepted"]]

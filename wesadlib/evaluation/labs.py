@@ -78,11 +78,11 @@ def tabulate_windows(
 
 
 def label_phases(table: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:
-    """What each window of one recording is good for, by its phases: ``phase group start_s end_s``.
+    """Say what each window of one recording is good for, by its ``phase group start_s end_s``.
 
-    The table with ``phase``, that which holds all of the window, else empty, and ``role``: ``own_rest``, the first
+    `table` gets ``phase``, that which holds all of the window, else empty, and ``role``: ``own_rest``, the first
     minutes of the first phase of rest before any stressor; ``recovery``, the first minutes of rest after one;
-    ``baseline`` and ``stress``; else the phase's group.
+    ``baseline`` and ``stress``; else the phase's group, of which ``provocation`` and ``exercise`` strain alike.
     """
     table = table.assign(phase="", role="")
     start_s = table["start_s"].to_numpy()
@@ -129,6 +129,14 @@ def score_people(scored: pd.DataFrame, protocol: str, stressors: Sequence[str] |
             rows[subject] = (called == stress).mean(), (1 + hits - alarms) / 2, area, alarms
     names = ["accuracy", "balanced_accuracy", "roc_auc_within", "false_alarm_rate"]
     return pd.DataFrame.from_dict(rows, orient="index", columns=names)
+
+
+def balanced_threshold(scored: pd.DataFrame, protocol: str) -> float:
+    """The threshold, of hundredths of the scores, with the best mean of people's balanced accuracies."""
+    candidates = np.quantile(scored[protocol], np.arange(0.05, 0.951, 0.01))
+    called = pd.DataFrame(scored[[protocol]].to_numpy() > candidates, index=scored.index)
+    shares = called.groupby([scored["role"], scored["subject"]]).mean()
+    return float(candidates[np.argmax((shares.loc[STATES[1]] - shares.loc[STATES[0]]).mean())])
 
 
 def summarise_people(people: pd.DataFrame) -> dict[str, float]:

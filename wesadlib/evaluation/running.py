@@ -26,49 +26,44 @@ class RunningReference:
         self._smooth: deque[float] = deque()
         self._sorted: list[float] = []
 
-    def __call__(self, score: float, start_s: float) -> float:
-        """The next score of a person, less the quantile."""
-        self._recent.append((start_s, score))
-        while self._recent[0][0] < start_s - self._smooth_s + 1e-6:
+    def __call__(self, score: float, start_s: float, kept: bool = True) -> float:
+        """The next score of a person, less the quantile; one that is not kept changes nothing for those after it."""
+        while self._recent and self._recent[0][0] < start_s - self._smooth_s + 1e-6:
             self._recent.popleft()
-        smooth = float(np.mean([score for _, score in self._recent]))
-        self._smooth.append(smooth)
-        insort(self._sorted, smooth)
+        smooth = float(np.mean([*(score for _, score in self._recent), score]))
+        if kept:
+            self._recent.append((start_s, score))
+            self._smooth.append(smooth)
+            insort(self._sorted, smooth)
         if len(self._smooth) > MOST_SCORES:
             del self._sorted[bisect_left(self._sorted, self._smooth.popleft())]
+        if not self._sorted:
+            return 0.0
         below, share = divmod(self._quantile * (len(self._sorted) - 1), 1)
         low, high = self._sorted[int(below)], self._sorted[min(int(below) + 1, len(self._sorted) - 1)]
         return smooth - (low + share * (high - low))
 
 
 def running_reference(
-    score: np.ndarray, start_s: np.ndarray, *, quantile: float = QUANTILE, smooth_s: float = SMOOTH_S
+    score: np.ndarray,
+    start_s: np.ndarray,
+    kept: np.ndarray | None = None,
+    *,
+    quantile: float = QUANTILE,
+    smooth_s: float = SMOOTH_S,
 ) -> np.ndarray:
-    """A recording's scores less a low quantile of all so far, itself included: no later window is used.
+    """A recording's scores (window,), such as log odds, less a low quantile of all so far, itself included.
 
-    Parameters
-    ----------
-    score : ndarray (window,)
-        Such as log odds, in the order of time.
-    start_s : ndarray (window,)
-        When each window began, s.
-    quantile : float
-        Which, from 0 to 1.
-    smooth_s : float
-        Each score is first the mean of those that began less than so much before it, s.
+    Each score is first the mean of those that began (`start_s`) less than `smooth_s` before it. No later window is
+    used, and none that is not `kept`, as refused ones are not (default: all), but for its own score. A constant added
+    to all scores changes nothing; the first is 0.
 
-    Returns
-    -------
-    ndarray (window,)
-        A constant added to all scores changes nothing; the first is 0.
-
-    Examples
-    --------
     >>> running_reference(np.array([1.0, 1.0, 3.0]), np.array([0.0, 60.0, 120.0])).round(6).tolist()
     [0.0, 0.0, 2.0]
     """
     reference = RunningReference(quantile, smooth_s)
-    return np.array([reference(*pair) for pair in zip(score, start_s, strict=True)])
+    kept = np.ones(len(score), bool) if kept is None else kept
+    return np.array([reference(*window) for window in zip(score, start_s, kept, strict=True)])
 
 
 def carry_forward(values: np.ndarray, start_s: np.ndarray, limit_s: float = CARRY_S) -> np.ndarray:

@@ -9,7 +9,7 @@ import pandas as pd
 from wesadlib.errors import InputError
 from wesadlib.evaluation.alarm import Rule
 from wesadlib.evaluation.events import ANTICIPATION, TASK, Course, choose_rule, measure_rules
-from wesadlib.evaluation.labs import STATES, STRESSORS, WINDOW_S, choose_scored, is_seated
+from wesadlib.evaluation.labs import STATES, STRESSORS, WINDOW_S, balanced_threshold, choose_scored, is_seated
 from wesadlib.evaluation.running import budget_threshold, carry_forward, running_reference
 from wesadlib.models import Examples, Model, predict
 from wesadlib.models.calibration import fit_temperature, from_log_odds
@@ -22,10 +22,12 @@ LEAST_REST = 2
 FOLDS = 5
 #: People of one lab, or of all, are this many groups, each tested by a model of the others.
 PEOPLE_FOLDS = 10
-#: Protocols with a running reference -> the protocol whose score is taken.
-MOVING = {"running_cold": "cold_start", "running_reference": "own_rest"}
+#: Protocols with a running reference.
+MOVING = ("running_cold", "running_reference")
 #: Nothing known; the person's rest known; and each with a threshold that follows the person.
 PROTOCOLS = ("cold_start", "own_rest", *MOVING)
+#: Protocols that take the person's rest -> the one by which a person without is asked.
+COLD = {"own_rest": "cold_start", "running_reference": "running_cold"}
 # Roles of seated windows that the gate's threshold is found on.
 _SEATED = ("own_rest", "recovery", *STATES)
 #: Ending of the reading that a recording carries over gaps; conductance has none.
@@ -33,16 +35,10 @@ _CARRIED = "heart_rate"
 
 
 class LabModel(NamedTuple):
-    """What people of some labs taught.
+    """What people of some labs taught: models without and with people's rest, and what follows for each protocol.
 
-    Attributes
-    ----------
-    cold, rested : Model
-        Fitted without and with people's rest.
-    threshold, temperature : dict of str to float
-        Protocol -> what its score is compared with, and what the difference is divided by for calibrated log odds.
-    alarm : dict of str to Rule
-        Protocol -> when these log odds become an alarm.
+    That is what its score is compared with, what the difference is divided by for calibrated log odds, and when these
+    become an alarm.
     """
 
     cold: Model
@@ -61,19 +57,17 @@ def fit_labs(
     stressors: Sequence[str] | None = None,
     create: Callable[[], Model] = _physiology,
     protocols: Sequence[str] = PROTOCOLS,
+    *,
+    balanced: bool = False,
+    alarms: bool = False,
 ) -> LabModel:
     """Learn from everybody in a table; thresholds and temperatures are found on people left out in turn.
 
-    Parameters
-    ----------
-    table : DataFrame
-        Windows of several recordings, with ``subject``.
-    stressors : sequence of str, optional
-        Phases of stress to learn from; default: all.
-    create : callable
-        Makes an unfitted model of :data:`~wesadlib.evaluation.labs.STATES`.
-    protocols : sequence of str
-        By which it will be asked; without one that follows the person nobody is left out, and odds are as they come.
+    `stressors` are the phases of stress to learn from (all), `create` makes an unfitted model, `protocols` are those by
+    which it will be asked: without one that follows the person nobody is left out, and odds are as they come. A
+    threshold that follows the person is exceeded by the budget's share of windows at rest of the people left out;
+    `balanced`: it gives them the best balanced accuracy. `alarms`: rules of alarm are chosen too, on the same people,
+    which takes ten times as long.
     """
     people = sorted(table["subject"].unique())
     if len(people) < 2:
@@ -81,24 +75,21 @@ def fit_labs(
     plain = LabModel(*_fit_pair(table, stressors, create), dict.fromkeys(protocols, 0.0), dict.fromkeys(protocols, 1.0))
     if not set(protocols) & set(MOVING):
         return plain
-    held_out = []
-    for fold in range(min(FOLDS, len(people))):
-        out = table["subject"].isin(people[fold::FOLDS])
-        held_out.append(score_windows(LabModel(*_fit_pair(table[~out], stressors, create)), table[out]))
-    whole = pd.concat(held_out)
-    scored = choose_scored(whole, stressors)
-    calm = scored["role"] == STATES[0]
-    threshold = {name: budget_threshold(scored.loc[calm, name]) if name in MOVING else 0.0 for name in PROTOCOLS}
-    target = (~calm).to_numpy(int)
-    temperature = {
-        name: fit_temperature(from_log_odds(scored[name].to_numpy() - threshold[name]), target) for name in PROTOCOLS
-    }
+    groups = [table["subject"].isin(people[fold::FOLDS]) for fold in range(min(FOLDS, len(people)))]
+    models = (LabModel(*_fit_pair(table[~out], stressors, create)) for out in groups)
+    whole = pd.concat([score_windows(model, table[out]) for model, out in zip(models, groups, strict=True)])
+    threshold, temperature, alarm = {}, {}, {}
     for name in PROTOCOLS:
-        whole[name] = (whole[name] - threshold[name]) / temperature[name]
-    alarm = {
-        name: choose_rule(np.array([measure_rules(course) for course in follow_sessions(whole, name, stressors)]))
-        for name in MOVING
-    }
+        asked = whole[whole["has_rest"]] if name in COLD else whole
+        scored = choose_scored(asked, stressors)
+        calm, threshold[name] = scored["role"] == STATES[0], 0.0
+        if name in MOVING:
+            threshold[name] = balanced_threshold(scored, name) if balanced else budget_threshold(scored[name][calm])
+        odds = from_log_odds(scored[name].to_numpy() - threshold[name])
+        temperature[name] = fit_temperature(odds, (~calm).to_numpy(int))
+        if alarms and name in MOVING:
+            asked = asked.assign(**{name: (asked[name] - threshold[name]) / temperature[name]})
+            alarm[name] = choose_rule(np.array([*map(measure_rules, follow_sessions(asked, name, stressors))]))
     return plain._replace(threshold=threshold, temperature=temperature, alarm=alarm)
 
 
@@ -139,42 +130,42 @@ def examples_of(table: pd.DataFrame) -> Examples:
 
 
 def score_windows(model: LabModel, table: pd.DataFrame) -> pd.DataFrame:
-    """Calibrated log odds of stress of all windows under each protocol, above 0 where it is called.
+    """A table with ``has_rest`` and, a column a protocol, calibrated log odds of stress, which is called above 0.
 
-    Returns
-    -------
-    DataFrame
-        `table` with a column a protocol and ``has_rest``; who has no rest is scored cold throughout.
+    Who has no rest is scored cold throughout.
     """
     parts = []
     for _, person in table.groupby("subject", sort=False):
         rest = at_rest(person)
-        part = person.assign(has_rest=len(rest) > 0, cold_start=_log_odds(model.cold, person))
-        part["own_rest"] = _log_odds(model.rested, person, rest) if len(rest) else part["cold_start"]
-        moving = [name for name in MOVING if name in model.threshold]
-        if moving:
-            carried = carry_heart(person)
-            part["running_cold"] = _log_odds(model.cold, carried)
-            rested = _log_odds(model.rested, carried, rest) if len(rest) else part["running_cold"]
-            part["running_reference"] = rested
-        for _, session in part.groupby("session", sort=False):
-            for name in moving:
-                follows = running_reference(session[name].to_numpy(), session["start_s"].to_numpy())
-                part.loc[session.index, name] = follows
+        part = person.assign(has_rest=len(rest) > 0)
+        for name in model.threshold:
+            known = name if len(rest) else COLD.get(name, name)
+            windows = carry_heart(person) if name in MOVING else person
+            rested = known not in COLD.values()
+            odds = _log_odds(model.rested, windows, rest) if rested else _log_odds(model.cold, windows)
+            if name in MOVING:
+                odds = _follow(odds, person)
+            part[name] = (odds - model.threshold[known]) / model.temperature[known]
         parts.append(part)
-    scored = pd.concat(parts)
-    for name in model.threshold:
-        scored[name] = (scored[name] - model.threshold[name]) / model.temperature[name]
-    return scored
+    return pd.concat(parts)
+
+
+def _follow(odds: np.ndarray, person: pd.DataFrame) -> np.ndarray:
+    """Log odds less each session's own so far; a refused window's are compared with these and not one of them."""
+    odds = odds.copy()
+    for rows in person.groupby("session", sort=False).indices.values():
+        session = person.iloc[rows]
+        odds[rows] = running_reference(odds[rows], session["start_s"].to_numpy(), session["accepted"].to_numpy())
+    return odds
 
 
 def carry_heart(table: pd.DataFrame) -> pd.DataFrame:
-    """A table of windows with heart rates that could not be read taken from shortly before."""
+    """A table of windows with heart rates that could not be read taken from a good window shortly before."""
     carried = table.copy()
     for _, session in table.groupby(["subject", "session"], sort=False):
         for name in [name for name in table if name.endswith(f"_{_CARRIED}")]:
-            filled = carry_forward(session[name].to_numpy(float), session["start_s"].to_numpy())
-            carried.loc[session.index, name] = filled
+            good = session[name].where(session["accepted"]).to_numpy(float)
+            carried.loc[session.index, name] = carry_forward(good, session["start_s"].to_numpy())
     return carried
 
 

@@ -1,5 +1,8 @@
+import errno
+
 import pytest
 
+from wesadlib import cli
 from wesadlib.errors import needs
 from wesadlib.params import Params
 
@@ -8,6 +11,18 @@ def test_every_parameter_is_listed(wesad):
     status, out, _ = wesad("params")
     assert status == 0
     assert [name for name in Params.model_fields if name[:20] not in out] == []
+
+
+@pytest.mark.parametrize(("number", "cause"), [(errno.ENOSPC, "no space is left"), (errno.EACCES, "permissions")])
+def test_a_full_disk_and_a_closed_folder_are_one_sentence_with_the_path(monkeypatch, capsys, number, cause):
+    def fail():
+        raise OSError(number, "as the system says it", "/some/table.csv")
+
+    monkeypatch.setattr(cli, "app", fail)
+    with pytest.raises(SystemExit, match="1"):
+        cli.main()
+    error = capsys.readouterr().err
+    assert error.startswith("wesad: /some/table.csv: ") and cause in error and error.count("\n") == 1
 
 
 def test_an_error_is_one_sentence_on_standard_error_and_exit_status_one(wesad, tmp_path):

@@ -11,7 +11,7 @@ import stub_models
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.runner import evaluate
-from wesadlib.evaluation.workers import CLOSED, RAY_ENVIRONMENT, shared_workers
+from wesadlib.evaluation.workers import CLOSED, RAY_ENVIRONMENT, shared_workers, start_patiently
 from wesadlib.params import Params
 
 # One after the other, where tests are spread over processes.
@@ -26,8 +26,9 @@ def cluster():
 
     # On a cluster everybody's models are importable; the tests' are not, so they travel with the task.
     ray.cloudpickle.register_pickle_by_value(stub_models)
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
-    cluster.add_node(num_cpus=1)
+    head = {"num_cpus": 1, "include_dashboard": False}
+    cluster = start_patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
+    start_patiently(lambda: cluster.add_node(num_cpus=1))
     yield cluster
     cluster.shutdown()
     ray.cloudpickle.unregister_pickle_by_value(stub_models)
@@ -46,6 +47,23 @@ def test_a_cluster_gives_the_numbers_of_a_serial_run_and_uses_its_nodes(cluster,
     assert of_parallel["node"].nunique() == 2
     assert "10/10" in capsys.readouterr().err
     assert not ray.is_initialized()
+
+
+def test_a_start_for_which_a_busy_machine_took_too_long_is_made_again():
+    late = Exception("The current node timed out during startup. This could happen because ...")
+    outcomes = [late, "started"]
+
+    def start():
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    assert start_patiently(start) == "started"
+    outcomes[:] = [late] * 9
+    with pytest.raises(Exception, match="timed out during startup"):
+        start_patiently(start)
+    assert len(outcomes) == 6
 
 
 def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(

@@ -5,7 +5,7 @@ import os
 import secrets
 import socket
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 from urllib.parse import urlsplit
@@ -94,6 +94,14 @@ def _result(ray: Any, finished: Any, job: Job) -> FoldResult | Exception:
         )
 
 
+def start_patiently(start: Callable[[], Any]) -> Any:
+    """Start Ray, again where a busy machine needed longer than the half minute that Ray gives itself."""
+    from tenacity import Retrying, retry_if_exception_message, stop_after_attempt
+
+    late = retry_if_exception_message(match="The current node timed out during startup")
+    return Retrying(retry=late, stop=stop_after_attempt(3), reraise=True)(start)
+
+
 @contextmanager
 def _session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
     # A session that is open already is used and left open; what is started here is shut down here.
@@ -121,7 +129,8 @@ def _session(address: str, workers: int, nbytes: int) -> Iterator[Any]:
             # Ray would knock for minutes at a door where nobody is.
             parts = urlsplit(address if "//" in address else f"//{address}")
             socket.create_connection((parts.hostname, parts.port), timeout=5).close()
-        ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **({} if address else here))
+        options = {"log_to_driver": False, "logging_level": logging.ERROR} | ({} if address else here)
+        start_patiently(lambda: ray.init(address or "local", **options))
     except (OSError, ValueError, ConnectionError):
         raise InputError(
             f"ray_address={address!r}: no Ray cluster answers there; leave it empty for this machine."

@@ -18,6 +18,7 @@ from wesadlib.evaluation.comparison import (
     tabulate,
     tabulate_published,
 )
+from wesadlib.evaluation.predictions import main_predictions
 from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.sentences import describe_pairs
 from wesadlib.evaluation.statistics import friedman, nemenyi, paired_test
@@ -99,6 +100,8 @@ def test_a_fold_that_failed_under_one_seed_costs_its_person_and_no_other(random_
     without = random_predictions[(random_predictions["subject"] != "S4") & (random_predictions["model"] == "two")]
     assert table.loc["two", "accuracy"] == pytest.approx(score(without, bootstrap=200)["accuracy"][0])
     assert np.isnan(person_scores(kept, "stress-baseline", "cold_start").loc["S4", "two"])
+    counts = score(main_predictions(kept), bootstrap=200).set_index("model")["n_windows"]
+    assert counts.to_dict() == {"one": 8 * 14, "two": 7 * 14}
 
 
 def test_tasks_stand_apart_on_the_leaderboard(random_predictions):

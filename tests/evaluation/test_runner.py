@@ -14,10 +14,8 @@ from wesadlib import models
 from wesadlib.errors import InputError
 from wesadlib.evaluation import kept_folds
 from wesadlib.evaluation.folds import FoldWindows, Job, run_fold, task_name, windows_of_classes
-from wesadlib.evaluation.predictions import main_predictions
 from wesadlib.evaluation.protocols import Fold, make_protocol
 from wesadlib.evaluation.runner import evaluate, fit_final
-from wesadlib.evaluation.scores import score
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
 from wesadlib.params import Params
@@ -320,24 +318,6 @@ def test_what_fails_for_everybody_is_raised(small_windows, failing):
     # The other member's folds went well, but there is no mean.
     with pytest.raises(ValueError, match=r"^no idea$"):
         run(small_windows, "mean", params=Params(mean_of=["centroid", "failing"]))
-
-
-def test_a_failure_under_one_seed_leaves_scores_of_the_others(small_windows, monkeypatch):
-    predict = stub_models.Failing.predict_proba
-
-    def sometimes(self, signal, feature, rest=None):
-        if self.seed_ == 1 and "S4" not in self.seen_:
-            raise ValueError("no idea")
-        return predict(self, signal, feature)
-
-    monkeypatch.setattr(stub_models.Failing, "predict_proba", sometimes)
-    with pytest.warns(UserWarning, match="seed 1"):
-        predictions, _ = run(small_windows, ["failing", "centroid"], seeds=[0, 1])
-    assert (predictions["subject"] == "S4").sum() == 3 * 6
-    own = main_predictions(predictions)
-    assert set(by(own, "failing")["subject"]) == {"S2", "S3", "S5", "S6"}
-    table = score(own).set_index("model")
-    assert table["n_windows"].to_dict() == {"failing": 24, "centroid": 30}
 
 
 @pytest.mark.parametrize("name", ["tabular", "resnet"])

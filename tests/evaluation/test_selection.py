@@ -219,13 +219,6 @@ def test_who_lacks_a_member_under_a_seed_is_left_out_there(windows):
     pd.testing.assert_frame_equal(kept, applied.reset_index(drop=True))
 
 
-def test_kept_folds_serve_the_choice_again(windows, tmp_path, monkeypatch):
-    first = pairs_of(windows, ["centroid", "informed"], folds=tmp_path)
-    assert len(list(tmp_path.iterdir())) == 2 * 3
-    monkeypatch.delattr(stub_models.Centroid, "fit")
-    pd.testing.assert_frame_equal(pairs_of(windows, ["centroid", "informed"], folds=tmp_path), first)
-
-
 def test_too_few_people_stay_as_they_are(windows):
     few = windows.isel(window=slice(0, 3 * 18))
     predictions = evaluate("informed", few, params=PARAMS, workers=0, progress=False)

@@ -72,14 +72,6 @@ def test_requests_at_the_same_time_do_not_mix(server, served_bundle):
     assert [answer.probabilities["stress"] for answer in answers] == pytest.approx(expected, abs=1e-6)
 
 
-def test_health_model_and_docs_answer(server, served_bundle):
-    bundle = load_bundle(served_bundle)
-    assert server.health().model_version == bundle.version
-    assert server.model().states == bundle.config["states"]
-    assert "/predict" in httpx.get(f"{server.url}/openapi.json", trust_env=False).json()["paths"]
-    assert httpx.get(f"{server.url}/docs", trust_env=False).status_code == 200
-
-
 def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle, tmp_path):
     port = free_port()
     # A file of whoever starts it, which is called like a library.

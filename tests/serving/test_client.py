@@ -1,15 +1,12 @@
 """The clients: what they send, what they make of answers, and when they ask again."""
 
-import json
 import ssl
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import httpx
 import numpy as np
 import pytest
-from scripts import ANSWER
+from scripts import ANSWER, scripted
 
 from wesadlib.bundle import Answer
 from wesadlib.errors import InputError
@@ -189,27 +186,13 @@ def private_server(tmp_path):
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", *names]
     subprocess.run([*command, "-keyout", key, "-out", certificate], check=True, capture_output=True)
 
-    class Answers(BaseHTTPRequestHandler):
-        def do_GET(self):
-            body = json.dumps({"model_version": "0"}).encode()
-            self.send_response(200)
-            self.send_header("content-length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+    def answer(connection, request):
+        return connection.respond(200, '{"model_version": "0"}')
 
-        def log_message(self, *_):
-            pass
-
-    server = HTTPServer(("127.0.0.1", 0), Answers)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"https://127.0.0.1:{server.server_port}", certificate
-    server.shutdown()
-    thread.join()
-    server.server_close()
+    with scripted(process_request=answer, ssl=context) as url:
+        yield url.replace("http", "https"), certificate
 
 
 def test_a_private_authority_is_believed_where_it_is_named_and_not_asked_again_elsewhere(private_server, tmp_path):

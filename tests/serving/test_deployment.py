@@ -60,7 +60,3 @@ def test_rest_tokens_are_signed_by_the_variables_secret_or_by_one_that_is_drawn(
     assert len(key()) == 64 and key() != key()
     with pytest.raises(InputError, match=r"^NO_SUCH is named"):
         key(rest_key_variable="NO_SUCH")
-
-
-def test_replicas_that_answer_stay_until_others_have_come_up():
-    assert build(Settings(bundle="b"))._bound_deployment._deployment_config.max_surge_percent > 0

@@ -138,24 +138,26 @@ async def test_features_come_to_the_store_by_person_and_only_those_of_drift():
     np.testing.assert_array_equal(kept.features, [[1, 2, 3, 4], [2, 3, 4, 5]])
 
 
+@pytest.mark.anyio
 @pytest.mark.parametrize(
     ("hop_s", "expected"), [(5.0, [0, 60, 120]), (7.0, [0, 63, 126]), (60.0, [0, 60, 120]), (90.0, [0, 90])]
 )
-def test_of_a_stream_only_windows_that_do_not_overlap_are_kept(hop_s, expected):
+async def test_of_a_stream_only_windows_that_do_not_overlap_are_kept(hop_s, expected):
     store = DriftStore(100, 50)
     drift = make_drift(store)
     starts = np.arange(0, 130, hop_s).tolist()
     for both in (starts[k : k + 2] for k in range(0, len(starts), 2)):
         drift.add([result(row=[0, k, 0, 0, 0]) for k in both], session="s", start_s=both, hop_s=hop_s)
-    asyncio.run(drift.push())
+    await drift.push()
     assert store.rows(VERSION).features[:, 0].tolist() == expected
 
 
-def test_features_wait_for_the_store_within_bounds():
+@pytest.mark.anyio
+async def test_features_wait_for_the_store_within_bounds():
     store = DriftStore(20_000, 20_000)
     drift = make_drift(store)
     drift.add([result()] * 12_000, person="ann")
-    asyncio.run(drift.push())
+    await drift.push()
     assert len(store.rows(VERSION).people) == 10_000
 
 

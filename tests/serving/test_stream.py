@@ -42,9 +42,8 @@ class Line:
     def say(self, *messages):
         for message in messages:
             body = write(message, self.form)
-            (self.websocket.send_text if self.form == "json" else self.websocket.send_bytes)(
-                body.decode() if self.form == "json" else body
-            )
+            content = {"text": body.decode()} if self.form == "json" else {"bytes": body}
+            self.websocket.send({"type": "websocket.receive", **content})
 
     def hear(self):
         message = self.websocket.receive()

@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.ensemble import HistGradientBoostingClassifier
 
 from wesadlib.errors import InputError
+from wesadlib.models.physiology import round_digits
 
 #: What an answer that the gate forbids gives as its reason.
 REASON = "exertion"
@@ -23,7 +24,6 @@ CHANNELS = ("wrist_acc_x", "wrist_acc_y", "wrist_acc_z")
 #: Share of seated people's windows that may be taken for exercise where the threshold is found.
 BUDGET = 0.005
 _OPTIONS = {"max_iter": 60, "max_leaf_nodes": 8, "learning_rate": 0.1, "min_samples_leaf": 40}
-_DIGITS = 6
 #: What is kept of a tree's nodes.
 _NODES = {"feature": int, "threshold": float, "left": int, "right": int, "value": float}
 
@@ -97,10 +97,10 @@ def _nodes(nodes: np.ndarray) -> dict[str, np.ndarray]:
     # The root is nobody's child, so that 0 says leaf.
     columns = {
         "feature": np.where(leaf, 0, nodes["feature_idx"]),
-        "threshold": np.where(leaf, 0, _round(nodes["num_threshold"])),
+        "threshold": np.where(leaf, 0, round_digits(nodes["num_threshold"])),
         "left": np.where(leaf, 0, nodes["left"]),
         "right": np.where(leaf, 0, nodes["right"]),
-        "value": np.where(leaf, _round(nodes["value"]), 0),
+        "value": np.where(leaf, round_digits(nodes["value"]), 0),
     }
     return {name: columns[name].astype(kind) for name, kind in _NODES.items()}
 
@@ -117,7 +117,3 @@ def _read_tree(tree: Mapping[str, Any]) -> dict[str, np.ndarray]:
     if not (count and sound and np.isin(columns["feature"], range(len(FEATURES))).all()):
         raise ValueError("tree")
     return columns
-
-
-def _round(values: np.ndarray) -> np.ndarray:
-    return np.array([float(f"{value:.{_DIGITS}g}") for value in values])

@@ -61,8 +61,8 @@ class Physiology(Logistic):
             at_rest = rest.feature[:, positions(self.feature_names_, rest.feature_names, "feature")]
             centre = rest_of_each(lambda theirs: mean_of_known(at_rest[theirs]), rest, subject)
         spread = np.sqrt(mean_of_known((values - centre)[target == 0] ** 2))
-        self.centre_ = np.zeros(len(columns)) if self.uses_rest_ else _round(np.nan_to_num(centre))
-        self.spread_ = _round(np.where(np.nan_to_num(spread) > 0, spread, 1.0))
+        self.centre_ = np.zeros(len(columns)) if self.uses_rest_ else round_digits(np.nan_to_num(centre))
+        self.spread_ = round_digits(np.where(np.nan_to_num(spread) > 0, spread, 1.0))
         difference = np.nan_to_num(self._differences(values, centre if self.uses_rest_ else self.centre_))
         self.weight_, self.intercept_ = self._fit_weights(difference, target)
         skin = difference * (np.arange(len(columns)) != HEART)
@@ -90,7 +90,7 @@ class Physiology(Logistic):
 
     def _fit_weights(self, difference: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         fitted = self._steps(0)[-1].fit(difference, target)
-        return _round(fitted.coef_), _round(fitted.intercept_)
+        return round_digits(fitted.coef_), round_digits(fitted.intercept_)
 
     def save(self, folder: str | Path) -> None:
         """Write ``model.json``, which is the whole model."""
@@ -128,5 +128,6 @@ def choose_features(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(chosen)
 
 
-def _round(values: np.ndarray) -> np.ndarray:
+def round_digits(values: np.ndarray) -> np.ndarray:
+    """Fitted numbers as they are kept."""
     return np.array([float(f"{value:.{_DIGITS}g}") for value in np.ravel(values)]).reshape(np.shape(values))

@@ -1,6 +1,5 @@
 """Requests written by hand, as no client library sends them, and what comes back."""
 
-import os
 import re
 import socket
 import struct
@@ -96,13 +95,3 @@ def break_off(port: int, data: bytes, *, after_s: float = 0.0, read: int = 0) ->
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         except ConnectionError:
             pass
-
-
-def frame(body: bytes, opcode: int = 2) -> bytes:
-    """A WebSocket frame as a client sends it."""
-    mask = os.urandom(4)
-    length = len(body)
-    size = struct.pack("!B", 128 + length) if length < 126 else struct.pack("!BQ", 128 + 127, length)
-    repeated = (mask * (length // 4 + 1))[:length]
-    masked = (int.from_bytes(body, "big") ^ int.from_bytes(repeated, "big")).to_bytes(length, "big")
-    return bytes([128 + opcode]) + size + mask + masked

@@ -102,13 +102,3 @@ def cut(recording: Recording, start_s: float, duration_s: float = 60.0) -> dict[
         name: recording.signals[name].values[round(start_s * rate) :][: round(duration_s * rate)]
         for name, rate in RATES_HZ.items()
     }
-
-
-def request_body(channels: dict[str, np.ndarray]) -> dict:
-    """What is posted to `/predict`."""
-    return {
-        "channels": {
-            name: {"rate_hz": RATES_HZ[name], "samples": np.asarray(values, float).tolist()}
-            for name, values in channels.items()
-        }
-    }

@@ -79,13 +79,9 @@ class Command:
         others = {*Path(sys.prefix).parents, *Path.cwd().parents}
         return {Path(name) for name in named if "pytest" not in name} - others
 
-    def tell(self, number: signal.Signals) -> None:
-        """Send the command, and it alone, a signal."""
-        self.process.send_signal(number)
-
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """End it; status, and what it printed on both of its streams that was not read yet."""
-        self.tell(number)
+        """End it, and it alone, by a signal; status, and what of both of its streams was not read yet."""
+        self.process.send_signal(number)
         printed, _ = self.process.communicate(timeout=END_S)
         return self.process.returncode, printed
 

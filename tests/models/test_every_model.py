@@ -132,31 +132,20 @@ def copied(examples: Examples) -> Examples:
 
 @cold_or_rested
 @every_model
-def test_it_survives_missing_samples_and_features(name, rested, parts, rests):
+@pytest.mark.parametrize("everywhere", [False, True], ids=["samples", "a channel"])
+def test_it_survives_what_is_missing(name, rested, everywhere, parts, rests):
     train, validation, test = (copied(part) for part in parts)
-    given = tuple(copied(part) for part in rests) if rested else None
-    for part in (train, validation, test, *(given or ())):
-        part.signal[0, 1] = np.nan
-        part.signal[1, :, 100:200] = np.nan
-        part.feature[0, :5] = np.nan
-    test.signal[2] = np.nan
-    test.feature[2] = np.nan
-    train.feature[:, 7] = np.nan
-    model = fit(name, (train, validation, test), given)
-    assert_simplex(predict_test(model, (train, validation, test), given), test, model)
-
-
-@cold_or_rested
-@every_model
-def test_it_survives_a_channel_that_nobody_has(name, rested, parts, rests):
-    # With rest also: one that somebody has, but not at rest.
-    train, validation, test = (copied(part) for part in parts)
-    given = tuple(copied(part) for part in rests) if rested else None
-    for part in (train, *(given or ())):
-        part.signal[:, 2] = np.nan
-        part.feature[:, 3] = np.nan
-    model = fit(name, (train, validation, test), given)
-    assert_simplex(predict_test(model, (train, validation, test), given), test, model)
+    given = tuple(copied(part) for part in rests) if rested else ()
+    if everywhere:
+        # With rest also one that somebody has, but not at rest.
+        for part in (train, *given):
+            part.signal[:, 2] = part.feature[:, 3] = np.nan
+    else:
+        for part in (train, validation, test, *given):
+            part.signal[0, 1] = part.signal[1, :, 100:200] = part.feature[0, :5] = np.nan
+        test.signal[2] = test.feature[2] = train.feature[:, 7] = np.nan
+    model = fit(name, (train, validation, test), given or None)
+    assert_simplex(predict_test(model, (train, validation, test), given or None), test, model)
 
 
 @cold_or_rested

@@ -48,11 +48,10 @@ def serve_plainly(bundle, port=None):
     serve(make_configuration({"bundle": str(bundle)}, port=port))
 
 
-@pytest.mark.parametrize("start", [serve_plainly, lambda bundle, port: running_server(bundle, port=port).__enter__()])
-def test_a_taken_port_is_one_sentence_before_anything_starts(bundle_folder, taken_port, start, monkeypatch):
+def test_a_taken_port_is_one_sentence_before_anything_starts(bundle_folder, taken_port, monkeypatch):
     monkeypatch.setattr("subprocess.Popen", None)
     with pytest.raises(InputError, match=f"port {taken_port} of 127.0.0.1 cannot be had .*in use.*: end what listens"):
-        start(bundle_folder, port=taken_port)
+        serve_plainly(bundle_folder, port=taken_port)
 
 
 def test_a_free_port_is_free_and_one_just_left_too():
@@ -118,9 +117,10 @@ def test_a_server_that_ends_before_it_answers_is_tried_once_more_and_says_its_la
     assert (tmp_path / "starts").read_text() == ".."
 
 
-def test_a_server_that_is_silent_for_too_long_is_ended(bundle_folder, stand_in):
+def test_a_server_that_is_silent_for_too_long_is_ended(bundle_folder, monkeypatch, stand_in):
     stand_in("import sys; sys.stdin.read()")
-    with pytest.raises(ServerError, match=r"did not answer within 0\.1 s"), running_server(bundle_folder, start_s=0.1):
+    monkeypatch.setattr(server, "START_S", 0.1)
+    with pytest.raises(ServerError, match=r"did not answer within 0\.1 s"), running_server(bundle_folder):
         pass
 
 

@@ -71,7 +71,8 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
             # Where nothing could be calibrated both are compared as models gave them.
             before = as_given(before)
         scores = score(before, windows=windows, bootstrap=bootstrap)
-        people = [_by_person(part, windows) for part in (before, after)]
+        keys = ["task", "model", "subject"]
+        people = [score(part, "subject", windows).set_index(keys).sort_index() for part in (before, after)]
         for row in scores.to_dict("records"):
             first, second = (part.loc[(row["task"], row["model"]), "accuracy"] for part in people)
             rows.append(
@@ -165,10 +166,6 @@ def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
         for row in leaderboard.itertuples()
     ]
     return pd.DataFrame(rows).set_index(["task", "protocol", "deployable", "model"])
-
-
-def _by_person(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
-    return score(predictions, "subject", windows).set_index(["task", "model", "subject"]).sort_index()
 
 
 def _difference(first: pd.Series | None, second: pd.Series | None, bootstrap: int) -> dict[str, float]:

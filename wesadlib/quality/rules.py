@@ -28,6 +28,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "acc": (-8.0, 8.0),
 }
 
+_DEFAULTS = Params()
+
 #: What an accelerometer that lies still shows, in g: the earth's pull, 1 g, by any sensor's data sheet within a few
 #: percent. Beyond half of it the unit is wrong, or signed bytes were read as unsigned ones.
 GRAVITY_G = (0.5, 1.5)
@@ -62,9 +64,7 @@ class _Layout:
         return at, np.array([of[self.signals[k]] for k in at], np.float32)
 
 
-@lru_cache(maxsize=8)
-def _layout(names: tuple[str, ...]) -> _Layout:
-    return _Layout(names)
+_layout = lru_cache(maxsize=8)(_Layout)
 
 
 def _raw(windows: Windows, statistic: str) -> np.ndarray:
@@ -113,7 +113,8 @@ def _range(windows: Windows) -> np.ndarray:
 def _saturation(windows: Windows) -> np.ndarray:
     at, rails = _layout(windows.channels).limits(RAILS)
     result = np.full(windows.signal.shape[:2], np.nan)
-    result[:, at] = scores.off_rail(_raw(windows, "rail_share")[:, at], windows.signal[:, at], rails[:, None])
+    reached = (np.abs(windows.signal[:, at]) >= rails[:, None]).any(axis=-1)
+    result[:, at] = np.where(reached, 1 - _raw(windows, "rail_share")[:, at], 1.0)
     return result
 
 
@@ -223,18 +224,13 @@ THRESHOLDS: tuple[str, ...] = tuple(dict.fromkeys(name for rule in RULES for nam
 
 def read_thresholds(thresholds: Any = None) -> dict[str, float]:
     """Gather the cut-offs as plain values, from whatever holds the names in :data:`THRESHOLDS`; None: the defaults."""
-    thresholds = _defaults() if thresholds is None else thresholds
+    thresholds = _DEFAULTS if thresholds is None else thresholds
     if not isinstance(thresholds, Mapping):
         return {name: float(getattr(thresholds, name)) for name in THRESHOLDS}
     missing = [name for name in THRESHOLDS if name not in thresholds]
     if missing:
         raise InputError(f"quality thresholds: `{missing[0]}` is missing; all of {', '.join(THRESHOLDS)} are needed.")
     return {name: float(thresholds[name]) for name in THRESHOLDS}
-
-
-@cache
-def _defaults() -> Params:
-    return Params()
 
 
 def describe_rules(thresholds: Any = None) -> pd.DataFrame:

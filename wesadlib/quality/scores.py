@@ -73,11 +73,6 @@ def in_range(values: np.ndarray, low: np.ndarray, high: np.ndarray, impossible: 
     return possible / np.where(present > 0, present, np.nan)
 
 
-def off_rail(rail_share: np.ndarray, values: np.ndarray, rail: float | np.ndarray) -> np.ndarray:
-    """What `rail_share` (…) of native samples leaves, where values (…, time) reach `rail`, else 1."""
-    return np.where((np.abs(values) >= rail).any(axis=-1), 1 - rail_share, 1.0)
-
-
 def beat_plausibility(beat_s: np.ndarray, values: np.ndarray, rate_hz: float, window_s: float) -> np.ndarray:
     """Share (window,) of the window covered by beats (window, beat) that a heart could make, found in (window, time).
 

@@ -41,7 +41,7 @@ def serve(configuration: Configuration) -> None:
     signals = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     previous = {number: signal.signal(number, signal.default_int_handler) for number in signals}
     try:
-        with _running(configuration, START_S) as process:
+        with _running(configuration) as process:
             url = configuration.url
             print(f"Answering at {url}, described at {url}/docs; Ctrl-C ends it.", flush=True)
             raise ServerError(f"the server ended by itself with status {process.wait()}")
@@ -54,36 +54,27 @@ def serve(configuration: Configuration) -> None:
 
 @contextmanager
 def running_server(
-    bundle: str | Path,
-    port: int | None = None,
-    start_s: float = START_S,
-    settings: Mapping[str, Any] | None = None,
-    replicas: int = 1,
+    bundle: str | Path, settings: Mapping[str, Any] | None = None, replicas: int = 1
 ) -> Iterator[Client]:
-    """Serve a bundle while the block runs, and give a client for it; the server ends with the block, however that ends.
+    """Serve a bundle while the block runs, however that ends, at a free port of loopback, and give a client for it.
 
     Parameters
     ----------
     bundle : path
         Folder of a bundle.
-    port : int, optional
-        Of loopback; None: a free one.
-    start_s : float
-        How long to wait for the first answer, s.
     settings : mapping, optional
         Settings that differ from their defaults, by the names of :class:`~wesadlib.serving.settings.Settings`.
     replicas : int
         How many answer side by side; each has a copy of the models.
     """
-    named = {**(settings or {}), "bundle": str(bundle)}
-    configuration = make_configuration(named, port=free_port() if port is None else port)
+    configuration = make_configuration({**(settings or {}), "bundle": str(bundle)}, port=free_port())
     configuration = configuration.model_copy(update={"deployment": {"num_replicas": replicas}})
-    with _running(configuration, start_s), Client(configuration.url) as client:
+    with _running(configuration), Client(configuration.url) as client:
         yield client
 
 
 @contextmanager
-def _running(configuration: Configuration, start_s: float) -> Iterator[subprocess.Popen]:
+def _running(configuration: Configuration) -> Iterator[subprocess.Popen]:
     """A server that answers; where its process ends before that, another is tried."""
     require_safe(configuration.http["host"], configuration.settings)
     folder = configuration.settings.folder
@@ -96,13 +87,13 @@ def _running(configuration: Configuration, start_s: float) -> Iterator[subproces
             tempfile.TemporaryFile("w+", encoding="utf-8") as log,
             _process(configuration, log) as process,
         ):
-            if _is_ready(process, configuration, start_s):
+            if _is_ready(process, configuration):
                 yield process
                 return
             # Where the bundle is the cause, one sentence says so.
             load_bundle(folder)
             if process.poll() is None:
-                raise ServerError(f"the server did not answer within {start_s:g} s\n{_tail(log)}")
+                raise ServerError(f"the server did not answer within {START_S:g} s\n{_tail(log)}")
             if start + 1 == _STARTS:
                 raise ServerError(f"the server ended with status {process.returncode} before it answered\n{_tail(log)}")
 
@@ -145,9 +136,9 @@ def _end(process: subprocess.Popen, folder: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
 
 
-def _is_ready(process: subprocess.Popen, configuration: Configuration, start_s: float) -> bool:
+def _is_ready(process: subprocess.Popen, configuration: Configuration) -> bool:
     version = read_config(configuration.settings.bundle)["version"]
-    deadline = time.monotonic() + start_s
+    deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.HTTPError, ValueError, KeyError):
             # Another server may have taken the port meanwhile: ours knows this bundle.

@@ -91,8 +91,10 @@ def read_windows(body: bytes, form: Form) -> list[Samples | BodyError]:
 
 def read(body: bytes, form: Form) -> Any:
     """Read any body to plain values; raises :class:`BodyError` where it is cut short, garbled or too large."""
+    if form == "json":
+        require_few(body)
     try:
-        return _read_json(body) if form == "json" else _unpack(body)
+        return from_json(body) if form == "json" else _unpack(body)
     except BodyError:
         raise
     except (ValueError, RecursionError, msgpack.UnpackException) as error:
@@ -192,11 +194,6 @@ def require_few(body: bytes) -> None:
     """
     if sum(map(body.count, (b"{", b"[", b":"))) > _MOST_NAMES:
         raise BodyError(_TOO_MANY, status=413)
-
-
-def _read_json(body: bytes) -> Any:
-    require_few(body)
-    return from_json(body)
 
 
 def _unpack(body: bytes) -> Any:

@@ -29,7 +29,8 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
         for model, broken in shortcuts[shortcuts["shortcut"] == shortcut].groupby("model", sort=False):
             honest = _reference(shortcut, model, broken, audit, predictions)
             if shortcut != "dropped_windows":
-                broken, honest = _shared(broken, honest)
+                here, there = broken["window"].isin(honest["window"]), honest["window"].isin(broken["window"])
+                broken, honest = broken[here], honest[there]
             rule, against = RULES[shortcut]
             rows.append(
                 {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
@@ -85,10 +86,6 @@ def _reference(
     if cold["seed"].isin(broken["seed"]).any():
         cold = cold[cold["seed"].isin(broken["seed"])]
     return cold
-
-
-def _shared(broken: pd.DataFrame, honest: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    return broken[broken["window"].isin(honest["window"])], honest[honest["window"].isin(broken["window"])]
 
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int) -> dict[str, float]:

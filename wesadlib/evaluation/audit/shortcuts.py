@@ -52,7 +52,8 @@ def shuffled_no_overlap(
     What is left of the shortcut's gain is not overlap: it is the person, whose other windows are learnt from.
     """
     windows, name = windows_of_classes(windows, params.classes), "shuffled_no_overlap"
-    apart = _non_overlapping(windows)
+    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
+    apart = non_overlapping(subject, start_s, float(windows.attrs["window_s"]))
     broken = predict(models, name, seed, shuffled_folds(windows, seed, apart), windows, params, **options)
     honest = [
         Fold(fold.held_out, *(np.intersect1d(part, apart) for part in (fold.train, fold.validation, fold.test)))
@@ -206,8 +207,3 @@ def overlap_share(windows: xr.Dataset, folds: list[Fold]) -> float:
         near = np.abs(start_s[fold.test, None] - start_s[learnt]) < float(windows.attrs["window_s"]) - 1e-6
         shared += (near & (subject[fold.test, None] == subject[learnt])).any(axis=1).tolist()
     return float(np.mean(shared))
-
-
-def _non_overlapping(windows: xr.Dataset) -> np.ndarray:
-    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
-    return non_overlapping(subject, start_s, float(windows.attrs["window_s"]))

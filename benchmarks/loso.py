@@ -43,8 +43,9 @@ class PeakMemory(threading.Thread):
 def measure(model, windows, params, workers):
     memory, began = PeakMemory(), time.perf_counter()
     memory.start()
+    params = params.model_copy(update={"workers": workers})
     predictions, training = evaluate(
-        model, windows, seeds=params.seeds, params=params, workers=workers, progress=False, return_training=True
+        model, windows, seeds=params.seeds, params=params, progress=False, return_training=True
     )
     seconds = time.perf_counter() - began
     memory.done.set()

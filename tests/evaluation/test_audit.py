@@ -18,7 +18,7 @@ from wesadlib.features import extract_features
 from wesadlib.models import register
 from wesadlib.params import Params
 
-PARAMS = Params(workers=0)
+PARAMS = Params()
 QUIET = {"progress": False}
 
 

@@ -15,7 +15,7 @@ from wesadlib.evaluation.sentences import describe_rise
 
 
 def curve(windows, sizes, model="plain", **options):
-    return learning_curve(model, windows, sizes, workers=0, progress=False, **options)
+    return learning_curve(model, windows, sizes, progress=False, **options)
 
 
 def people(windows, positions):
@@ -47,14 +47,14 @@ def test_a_group_is_drawn_from_the_others_and_holds_the_smaller_ones(small_windo
 
 def test_with_everybody_it_is_a_cold_start(small_windows):
     for model in ("centroid", "plain"):
-        cold = evaluate(model, small_windows, workers=0, progress=False, seeds=[3])
+        cold = evaluate(model, small_windows, progress=False, seeds=[3])
         whole = curve(small_windows, [4], model, seeds=[3])
         assert (whole["protocol"] == "learning_4").all() and (whole["size"] == 4).all()
         pd.testing.assert_frame_equal(whole.drop(columns="size").assign(protocol="cold_start"), cold)
 
 
 def test_folds_of_the_whole_group_are_those_that_a_cold_start_kept(small_windows, tmp_path):
-    evaluate("plain", small_windows, workers=0, progress=False, folds=tmp_path)
+    evaluate("plain", small_windows, progress=False, folds=tmp_path)
     curve(small_windows, [4], folds=tmp_path)
     assert len(list(tmp_path.iterdir())) == 5
 

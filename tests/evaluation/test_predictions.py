@@ -15,7 +15,7 @@ def evaluated(small_windows):
     feature = np.column_stack([rate * 0, rate])
     windows = small_windows.assign(feature=(("window", "feature_name"), feature))
     windows = windows.assign_coords(feature_name=["wrist_eda_mean", "wrist_bvp_heart_rate"])
-    return windows, evaluate(["centroid", "plain"], windows, seeds=[0, 1], workers=0, progress=False)
+    return windows, evaluate(["centroid", "plain"], windows, seeds=[0, 1], progress=False)
 
 
 def test_the_hardest_people_come_first(evaluated):

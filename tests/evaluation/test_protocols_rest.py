@@ -137,7 +137,7 @@ def test_the_runner_shows_rest_of_others_in_fitting_and_of_the_tested_in_predict
     windows = make_windows_of_toys(n_subjects=4, per_subject=18, window_s=60.0, rate_hz=1.0)
     seen = []
     stub_models.spy_on_predictions(monkeypatch, seen)
-    params, options = Params(rest_minutes=2), {"workers": 0, "progress": False}
+    params, options = Params(rest_minutes=2), {"progress": False}
     predictions = evaluate("restful", windows, params=params, protocol="rest_calibrated", **options)
     rest = [0.0, 30.0, 60.0]
     for person, shown in zip(["S2", "S3", "S4", "S5"], seen, strict=True):
@@ -163,7 +163,7 @@ def test_rest_that_quality_refused_is_not_shown(make_windows_of_toys, monkeypatc
     start_s, subject = windows["start_s"].values, windows["subject"].values
     seen = []
     stub_models.spy_on_predictions(monkeypatch, seen)
-    options = {"params": Params(rest_minutes=2), "protocol": "rest_calibrated", "workers": 0, "progress": False}
+    options = {"params": Params(rest_minutes=2), "protocol": "rest_calibrated", "progress": False}
     evaluate("restful", windows.assign(verdict=("window", (subject != "S3") | (start_s != 30))), **options)
     assert [shown["rest"].get("S3", shown["rest_of_tested"].get("S3")) for shown in seen] == 4 * [[0.0, 60.0]]
     none = windows.assign(verdict=("window", (subject != "S3") | (start_s > 60)))

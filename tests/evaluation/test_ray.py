@@ -34,13 +34,17 @@ def cluster():
     ray.cloudpickle.unregister_pickle_by_value(stub_models)
 
 
+def two_workers(cluster):
+    return Params(workers=2, ray_address=cluster.address)
+
+
 def test_a_cluster_gives_the_numbers_of_a_serial_run_and_uses_its_nodes(cluster, small_windows, capsys):
     import ray
 
     options = {"seeds": [0, 1], "return_training": True}
-    serial, of_serial = evaluate("slow", small_windows, workers=0, progress=False, **options)
+    serial, of_serial = evaluate("slow", small_windows, progress=False, **options)
     capsys.readouterr()
-    parallel, of_parallel = evaluate("slow", small_windows, workers=2, ray_address=cluster.address, **options)
+    parallel, of_parallel = evaluate("slow", small_windows, params=two_workers(cluster), **options)
     pd.testing.assert_frame_equal(serial, parallel)
     timed = ["seconds", "node"]
     pd.testing.assert_frame_equal(of_serial.drop(columns=timed), of_parallel.drop(columns=timed))
@@ -73,7 +77,7 @@ def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(
     deaths.mkdir()
     monkeypatch.setattr(stub_models.Fragile, "folder", deaths)
     monkeypatch.setattr(stub_models.Fragile, "deaths", {"S3": 1, "S5": 99})
-    options = {"workers": 2, "ray_address": cluster.address, "folds": kept, "progress": False}
+    options = {"params": two_workers(cluster), "folds": kept, "progress": False}
     sentence = r"^fold of S5 \(fragile, cold_start, seed 0\): the worker died 3 times .*run again"
     with pytest.warns(UserWarning, match=sentence):
         others, training = evaluate("fragile", small_windows, return_training=True, **options)
@@ -88,7 +92,7 @@ def test_a_dead_worker_is_replaced_and_a_fold_that_keeps_failing_is_named(
     monkeypatch.setattr(stub_models.Fragile, "deaths", {})
     predictions = evaluate("fragile", small_windows, **options)
     assert len(list(deaths.iterdir())) == 9, "only the fold that failed ran again"
-    serial = evaluate("centroid", small_windows, workers=0, progress=False)
+    serial = evaluate("centroid", small_windows, progress=False)
     pd.testing.assert_frame_equal(predictions.drop(columns="model"), serial.drop(columns="model"))
 
 
@@ -97,8 +101,8 @@ def test_an_unforeseen_error_in_a_worker_fails_its_fold_in_the_words_of_a_serial
 ):
     monkeypatch.setattr(stub_models.Failing, "people", ("S4",))
     told = []
-    for workers in (0, 2):
-        options = {"workers": workers, "ray_address": cluster.address, "progress": False, "return_training": True}
+    for params in (Params(), two_workers(cluster)):
+        options = {"params": params, "progress": False, "return_training": True}
         with pytest.warns(UserWarning, match="no idea"):
             _, training = evaluate("failing", small_windows, **options)
         told.append(training["error"].tolist())
@@ -108,7 +112,7 @@ def test_an_unforeseen_error_in_a_worker_fails_its_fold_in_the_words_of_a_serial
 @pytest.mark.parametrize("address", ["127.0.0.1:1", "ray://127.0.0.1:1", "nonsense"])
 def test_an_address_where_no_cluster_is_is_named(small_windows, address):
     with pytest.raises(InputError, match=rf"^ray_address='{address}': no Ray cluster answers there"):
-        evaluate("centroid", small_windows, workers=1, ray_address=address, progress=False)
+        evaluate("centroid", small_windows, params=Params(workers=1, ray_address=address), progress=False)
 
 
 def test_workers_that_are_shared_serve_every_evaluation_of_a_block(make_windows_of_toys):
@@ -123,7 +127,7 @@ def test_workers_that_are_shared_serve_every_evaluation_of_a_block(make_windows_
         assert ray.nodes()[0]["NodeID"] == node
     assert not ray.is_initialized()
     assert {name for _, training in runs for name in training["node"]} == {node}
-    with shared_workers(Params(workers=0), windows):
+    with shared_workers(Params(), windows):
         assert not ray.is_initialized()
 
 

@@ -27,7 +27,7 @@ OF_STUBS = Params(mean_of=MEMBERS)
 
 
 def run(windows, model="centroid", **options):
-    return evaluate(model, windows, workers=0, progress=False, return_training=True, **options)
+    return evaluate(model, windows, progress=False, return_training=True, **options)
 
 
 def of(table, subject):
@@ -182,7 +182,7 @@ def test_fitting_runs_on_one_thread(small_windows):
 
 
 def test_the_bar_shows_the_fold_the_epoch_and_the_losses(small_windows, capsys):
-    evaluate("centroid", small_windows, workers=0)
+    evaluate("centroid", small_windows)
     shown = capsys.readouterr().err
     assert "S6 (centroid, cold_start, seed 0): epoch 2/2, loss " in shown and "validation" in shown
     assert "5/5" in shown
@@ -220,7 +220,7 @@ def test_the_final_model_of_known_rest_is_fitted_with_everybodys_rest_and_not_on
     )
     assert (cold.uses_rest_, calibrated.uses_rest_) == (False, True)
     params = Params(rest_minutes=2.0)
-    predictions = evaluate("logistic", toy_windows, protocol="rest_calibrated", params=params, workers=0)
+    predictions = evaluate("logistic", toy_windows, protocol="rest_calibrated", params=params)
     fold = predictions[predictions["subject"] == "S2"]
     own = toy_windows.isel(window=(toy_windows["subject"] == "S2").values)
     rest = own.isel(window=(own["start_s"] <= 60).values)

@@ -161,7 +161,7 @@ def scored(choice, temperature=1.0):
 
 
 def evaluated(windows, *names):
-    return evaluate(names, windows, seeds=[0, 1], params=PARAMS, workers=0, progress=False)
+    return evaluate(names, windows, seeds=[0, 1], params=PARAMS, progress=False)
 
 
 def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(windows):
@@ -192,7 +192,7 @@ def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(wi
 def test_a_mean_has_its_members_calibrated_and_is_the_configuration_of_that_name(windows):
     people = list(dict.fromkeys(windows["subject"].values))
     params = Params(models=["informed", "mean", "centroid"], mean_of=["centroid", "informed"], selection_groups=3)
-    predictions = evaluate(params.models, windows, params=params, workers=0, progress=False)
+    predictions = evaluate(params.models, windows, params=params, progress=False)
     table = scored(dict.fromkeys(people, "centroid+informed"), 0.5)
     everything = apply_choice(predictions, table, {"mean": params.mean_of}).set_index(["model", "window"])
     pd.testing.assert_frame_equal(everything.loc["mean"], everything.loc[CHOSEN].loc[everything.loc["mean"].index])
@@ -221,7 +221,7 @@ def test_who_lacks_a_member_under_a_seed_is_left_out_there(windows):
 
 def test_too_few_people_stay_as_they_are(windows):
     few = windows.isel(window=slice(0, 3 * 18))
-    predictions = evaluate("informed", few, params=PARAMS, workers=0, progress=False)
+    predictions = evaluate("informed", few, params=PARAMS, progress=False)
     same, nothing = choose(predictions, few, PARAMS.model_copy(update={"models": ["informed"]}), progress=False)
     assert same is predictions and nothing.empty
 

@@ -60,7 +60,7 @@ def evaluate(
     return_training : bool, optional
         Return the training table as well.
     **options
-        `workers`, `ray_address`, `folds` and `progress` of :func:`run_folds`.
+        `folds` and `progress` of :func:`run_folds`.
 
     Returns
     -------
@@ -97,21 +97,16 @@ def run_folds(
     windows: xr.Dataset,
     params: Params,
     *,
-    workers: int | None = None,
-    ray_address: str | None = None,
     folds: str | Path | None = None,
     progress: bool = True,
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run folds with positions in `windows`; the protocols, the learning curve and the audit all come through here.
 
-    A mean of models trains nothing of its own: its members' folds run once, whoever asks for them. `workers`: folds at
-    a time, default ``params.workers``; 0: one after the other in this process, with the same numbers. `ray_address`: a
-    Ray cluster on whose nodes this library is installed, default ``params.ray_address``; empty: this machine. `folds`:
-    a folder in which each fold is kept as soon as it is finished; those that are there already are not run again. It
-    warns when some folds fail, and returns what :func:`evaluate` does, with the training table.
+    A mean of models trains nothing of its own: its members' folds run once, whoever asks for them. ``params.workers``:
+    folds at a time; 0: one after the other in this process, with the same numbers. `folds`: a folder in which each fold
+    is kept as soon as it is finished; those that are there already are not run again. It warns when some folds fail,
+    and returns what :func:`evaluate` does, with the training table.
     """
-    workers = params.workers if workers is None else workers
-    address = params.ray_address if ray_address is None else ray_address
     arrays = FoldWindows.from_dataset(windows)
     prototypes = {name: models.create(name, params) for name in dict.fromkeys(job.model for job in jobs)}
     members = [
@@ -125,7 +120,7 @@ def run_folds(
     errors: dict[tuple, Exception] = {}
     with tqdm(total=len(needed), initial=len(results), desc="folds", unit="fold", disable=not progress) as bar:
         left = [job for key, job in needed.items() if key not in results]
-        for job, result in _run(left, prototypes, arrays, workers, address, bar):
+        for job, result in _run(left, prototypes, arrays, params, bar):
             if isinstance(result, Exception):
                 errors[job.key] = result
                 result = failed_fold(job, prototypes[job.model], result)
@@ -153,12 +148,11 @@ def _run(
     jobs: Sequence[Job],
     prototypes: Mapping[str, models.Model],
     windows: FoldWindows,
-    workers: int,
-    address: str,
+    params: Params,
     bar: tqdm,
 ) -> Iterator[tuple[Job, FoldResult | Exception]]:
-    if workers and jobs:
-        yield from run_on_workers(jobs, prototypes, windows, workers, address)
+    if params.workers and jobs:
+        yield from run_on_workers(jobs, prototypes, windows, params.workers, params.ray_address)
         return
     for job in jobs:
 

@@ -147,25 +147,18 @@ def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
 
 def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
     """Rows of a leaderboard as text, to be read."""
-    rows = [
-        {
-            "task": row.task,
-            "protocol": row.protocol,
-            "deployable": "yes" if row.deployable else "no",
-            "model": row.model,
-            "seeds": len(row.seeds),
-            "people": row.people,
-            "windows": row.n_windows,
-            "accuracy": f"{row.accuracy:.3f} [{row.accuracy_low:.3f}, {row.accuracy_high:.3f}]",
-            "balanced": f"{row.balanced_accuracy:.3f}",
-            "macro-F1": f"{row.macro_f1:.3f}",
-            "AUC": f"{row.roc_auc:.3f}",
-            "ECE": f"{row.ece:.3f}",
-            "Brier": f"{row.brier:.3f}",
-        }
-        for row in leaderboard.itertuples()
-    ]
-    return pd.DataFrame(rows).set_index(["task", "protocol", "deployable", "model"])
+    others = {"balanced_accuracy": "balanced", "macro_f1": "macro-F1", "roc_auc": "AUC", "ece": "ECE", "brier": "Brier"}
+    text = leaderboard[["accuracy", "accuracy_low", "accuracy_high", *others]].map("{:.3f}".format)
+    table = leaderboard.assign(
+        deployable=leaderboard["deployable"].map({True: "yes", False: "no"}),
+        seeds=leaderboard["seeds"].map(len),
+        windows=leaderboard["n_windows"],
+        accuracy=text["accuracy"] + " [" + text["accuracy_low"] + ", " + text["accuracy_high"] + "]",
+        **text[[*others]],
+    )
+    named = ["task", "protocol", "deployable", "model"]
+    table = table[[*named, "seeds", "people", "windows", "accuracy", *others]]
+    return table.rename(columns=others).set_index(named)
 
 
 def _difference(first: pd.Series | None, second: pd.Series | None, bootstrap: int) -> dict[str, float]:

@@ -85,12 +85,6 @@ def test_a_bundle_that_cannot_tell_drift_says_so(without):
     assert "no reference" in report.note
 
 
-def test_a_cohort_too_small_for_the_rate_gives_a_statistic_and_no_alarm():
-    report = compare_rows(StubBundle(false_alarm_rate=0.001), rows((list("abc"), features(3, 12, seed=5))))
-    assert report.alarm is None and report.threshold is None and report.statistic > 0
-    assert "too few" in report.note
-
-
 @given(st.lists(st.tuples(st.sampled_from("abcdef"), st.integers(1, 9)), max_size=30), st.integers(0, 40))
 @example([("a", 1), ("b", 6), ("c", 5)], 0)
 def test_a_store_is_bounded_in_all_and_for_each_person_and_drops_whoever_was_silent_longest(calls, later):

@@ -17,7 +17,8 @@ def test_it_is_the_mean_of_late_less_the_quantile_of_all_so_far(score, step_s, q
     late = [(start_s <= now) & (start_s >= now - 40 + 1e-6) for now in start_s]
     smooth = [score[part].mean() for part in late]
     plain = [value - np.quantile(smooth[: k + 1], quantile) for k, value in enumerate(smooth)]
-    moving = running.running_reference(score, start_s, quantile=quantile, smooth_s=40.0)
+    reference = running.RunningReference(quantile, smooth_s=40.0)
+    moving = [reference(*window) for window in zip(score, start_s, strict=True)]
     np.testing.assert_allclose(moving, plain, atol=1e-9)
 
 

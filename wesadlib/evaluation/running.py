@@ -44,38 +44,31 @@ class RunningReference:
         return smooth - (low + share * (high - low))
 
 
-def running_reference(
-    score: np.ndarray,
-    start_s: np.ndarray,
-    kept: np.ndarray | None = None,
-    *,
-    quantile: float = QUANTILE,
-    smooth_s: float = SMOOTH_S,
-) -> np.ndarray:
+def running_reference(score: np.ndarray, start_s: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
     """A recording's scores (window,), such as log odds, less a low quantile of all so far, itself included.
 
-    Each score is first the mean of those that began (`start_s`) less than `smooth_s` before it. No later window is
+    Each score is first the mean of those that began (`start_s`) less than :data:`SMOOTH_S` before it. No later window is
     used, and none that is not `kept`, as refused ones are not (default: all), but for its own score. A constant added
     to all scores changes nothing; the first is 0.
 
     >>> running_reference(np.array([1.0, 1.0, 3.0]), np.array([0.0, 60.0, 120.0])).round(6).tolist()
     [0.0, 0.0, 2.0]
     """
-    reference = RunningReference(quantile, smooth_s)
+    reference = RunningReference()
     kept = np.ones(len(score), bool) if kept is None else kept
     return np.array([reference(*window) for window in zip(score, start_s, kept, strict=True)])
 
 
-def carry_forward(values: np.ndarray, start_s: np.ndarray, limit_s: float = CARRY_S) -> np.ndarray:
+def carry_forward(values: np.ndarray, start_s: np.ndarray) -> np.ndarray:
     """Values (window,) with missing ones taken from the last window that has one, if it began so shortly before.
 
     >>> carry_forward(np.array([60.0, np.nan, np.nan]), np.array([0.0, 60.0, 180.0])).tolist()
     [60.0, 60.0, nan]
     """
     last = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
-    return np.where(start_s - start_s[last] <= limit_s, values[last], np.nan)
+    return np.where(start_s - start_s[last] <= CARRY_S, values[last], np.nan)
 
 
-def budget_threshold(score: np.ndarray, budget: float = BUDGET) -> float:
-    """Threshold that a share `budget` of scores (window,) at rest exceeds."""
-    return float(np.quantile(score, 1 - budget))
+def budget_threshold(score: np.ndarray) -> float:
+    """Threshold that a share :data:`BUDGET` of scores (window,) at rest exceeds."""
+    return float(np.quantile(score, 1 - BUDGET))

@@ -47,9 +47,9 @@ class RunningReference:
 def running_reference(score: np.ndarray, start_s: np.ndarray, kept: np.ndarray | None = None) -> np.ndarray:
     """A recording's scores (window,), such as log odds, less a low quantile of all so far, itself included.
 
-    Each score is first the mean of those that began (`start_s`) less than :data:`SMOOTH_S` before it. No later window is
-    used, and none that is not `kept`, as refused ones are not (default: all), but for its own score. A constant added
-    to all scores changes nothing; the first is 0.
+    Each score is first the mean of those that began (`start_s`) less than :data:`SMOOTH_S` before it. No later window
+    is used, and none that is not `kept`, as refused ones are not (default: all), but for its own score. A constant
+    added to all scores changes nothing; the first is 0.
 
     >>> running_reference(np.array([1.0, 1.0, 3.0]), np.array([0.0, 60.0, 120.0])).round(6).tolist()
     [0.0, 0.0, 2.0]

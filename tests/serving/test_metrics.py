@@ -171,9 +171,10 @@ async def test_callers_who_hang_up_are_told_from_failures(app, service, how):
         await asyncio.Event().wait()
 
     task = asyncio.create_task(app(scope, receive, AsyncMock()))
-    for _ in range(20):
-        await asyncio.sleep(0)
-    assert task.cancel() == (how == "cancelled")
+    if how == "cancelled":
+        for _ in range(20):
+            await asyncio.sleep(0)
+        task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     assert value(service.metrics.expose(), "wesad_requests_total", route="/body", status="499") == 1
 

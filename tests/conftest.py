@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from wesadlib.signals import RAW_STATISTICS, Windows
+
 # Ray reads these once, where it is imported: nothing that a test starts answers whoever lacks this token.
 os.environ |= {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 os.environ.setdefault("RAY_AUTH_TOKEN", secrets.token_hex(32))
@@ -98,35 +100,15 @@ def make_toy_windows(
         signal[k, 1] = eda[k] + 0.02 * np.sin(2 * np.pi * 0.05 * time) + generator.normal(0, 0.002, samples)
         signal[k, 2] = temperature[k] + 0.001 * time + generator.normal(0, 0.01, samples)
         signal[k, 3:] = np.array([0.6, 0.5, 0.6])[:, None] + generator.normal(0, movement[k], (3, samples))
-    native = np.zeros((n, len(CHANNELS), 3), np.float32)
-    start_s = np.tile(np.arange(per_subject) * 30.0, n_subjects)
-    return xr.Dataset(
-        {
-            "signal": (("window", "channel", "time"), signal),
-            "beat_s": (("window", "beat_source", "beat"), beats),
-            "raw_statistics": (("window", "channel", "raw_statistic"), native),
-        },
-        coords={
-            "subject": ("window", subject),
-            "label": ("window", np.where(stress, "stress", "baseline")),
-            "purity": ("window", np.ones(n)),
-            "start_s": ("window", start_s),
-            "channel": list(CHANNELS),
-            "units": ("channel", ["a.u.", "uS", "degC", "g", "g", "g"]),
-            "time": time,
-            "beat_source": ["wrist_bvp"],
-            "raw_statistic": ["missing_share", "longest_flat_s", "rail_share"],
-        },
-        attrs={
-            "rate_hz": rate_hz,
-            "window_s": window_s,
-            "hop_s": window_s / 2,
-            "cohort_digest": "0" * 64,
-            "wesadlib_version": "0",
-            "device": "wrist",
-            "simulated": 1,
-        },
-    )
+    native = np.zeros((n, len(CHANNELS), len(RAW_STATISTICS)), np.float32)
+    windows = Windows(signal, beats, native, CHANNELS, ("wrist_bvp",), rate_hz, window_s).to_dataset()
+    return windows.assign_coords(
+        subject=("window", subject),
+        label=("window", np.where(stress, "stress", "baseline")),
+        purity=("window", np.ones(n)),
+        start_s=("window", np.tile(np.arange(per_subject) * 30.0, n_subjects)),
+        units=("channel", ["a.u.", "uS", "degC", "g", "g", "g"]),
+    ).assign_attrs(hop_s=window_s / 2, cohort_digest="0" * 64, wesadlib_version="0", device="wrist", simulated=1)
 
 
 @pytest.fixture(scope="session")

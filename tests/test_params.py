@@ -43,12 +43,9 @@ def test_a_bad_profile_is_one_sentence_with_file_and_parameter(tmp_path, text, e
     assert "\n" not in str(caught.value)
 
 
-def test_missing_profile_is_named(tmp_path):
+def test_what_is_no_text_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"absent.yaml: no such parameter file"):
         read_params(tmp_path / "absent.yaml")
-
-
-def test_what_is_no_text_file_is_named(tmp_path):
     with pytest.raises(InputError, match=r"not a readable file"):
         read_params(tmp_path)
     (tmp_path / "bytes.yaml").write_bytes(b"\xea\x00")

@@ -6,9 +6,8 @@ import shlex
 import signal
 import sys
 from collections.abc import Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 import yaml
@@ -28,14 +27,6 @@ _CAUSES = {
     errno.ENOSPC: "no space is left on its disk",
     errno.EACCES: "this user may not read or write it; change its permissions, or name another",
 }
-
-
-class Format(StrEnum):
-    """What simulated people can be written as."""
-
-    WESAD = "wesad"
-    E4 = "e4"
-    EMBRACEPLUS = "embraceplus"
 
 
 @app.command()
@@ -151,7 +142,9 @@ def simulate(
     effect_size: Annotated[float, typer.Option(help="Factor on every response to stress.")] = 1.0,
     between_person_spread: Annotated[float, typer.Option(help="Factor on the spread between people.")] = 1.0,
     artefact_rate: Annotated[float, typer.Option(help="Factor on the rate of artefacts.")] = 1.0,
-    format_: Annotated[Format, typer.Option("--format", help="How a device or data set writes it.")] = Format.WESAD,
+    format_: Annotated[
+        Literal["wesad", "e4", "embraceplus"], typer.Option("--format", help="How a device or data set writes it.")
+    ] = "wesad",
 ) -> None:
     """Write recordings of simulated people in an official format."""
     from wesadlib.data.exports import simulate_exports
@@ -164,10 +157,10 @@ def simulate(
         "between_person_spread": between_person_spread,
         "artefact_rate": artefact_rate,
     }
-    if format_ is Format.WESAD:
+    if format_ == "wesad":
         simulate_cohort(root, subjects, seed, **factors, progress=True)
     else:
-        simulate_exports(root, format_.value, subjects, seed, **factors, progress=True)
+        simulate_exports(root, format_, subjects, seed, **factors, progress=True)
     console.print(f"{subjects} simulated people in {root}")
 
 

@@ -174,15 +174,21 @@ def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) ->
             f"{path}: `served_model` is {params.served_model}, which is not among `models` "
             f"({', '.join(params.models)}); add it there, or serve one of them."
         )
+    if params.source == "simulated":
+        return params
+    name, root = data_root(params, f"{path}: ")
+    return params.model_copy(update={name: root if getattr(params, name) else str(Path(root).resolve())})
+
+
+def data_root(params: Any, where: str = "") -> tuple[str, str]:
+    """Parameter that names the folder of the data set `source`, and the folder, else of the environment."""
     name = f"{params.source.replace('-', '_')}_root"
-    if params.source != "simulated" and not getattr(params, name):
-        root = os.environ.get(name.upper(), "")
-        if not root:
-            raise InputError(
-                f"{path}: `source: {params.source}` needs the folder of the data set: set {name.upper()} or `{name}`."
-            )
-        params = params.model_copy(update={name: str(Path(root).resolve())})
-    return params
+    root = getattr(params, name) or os.environ.get(name.upper(), "")
+    if not root:
+        raise InputError(
+            f"{where}`source: {params.source}` needs the folder of the data set: set {name.upper()} or `{name}`."
+        )
+    return name, root
 
 
 def _read_profile(path: Path) -> dict[str, Any]:

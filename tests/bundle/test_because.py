@@ -6,7 +6,7 @@ import pytest
 
 from wesadlib.bundle import default_bundle, load_bundle, predict_recording
 from wesadlib.bundle.because import MOST, describe_movers
-from wesadlib.bundle.recording import feature_units
+from wesadlib.bundle.compatibility import feature_units
 
 
 @pytest.fixture(scope="module")

@@ -68,40 +68,38 @@ def test_a_changed_file_is_refused_by_name(copied, name):
         load_bundle(copied)
 
 
-def test_a_missing_and_an_added_file_are_refused_by_name(copied):
-    (copied / "model" / "more.skops").write_bytes(b"")
-    with pytest.raises(InputError, match=r"more\.skops: not part of the bundle"):
+NO_CONFIGURATION = r"config\.json: not the configuration of a bundle"
+#: file of a bundle -> what becomes of its text (None: it goes), and the sentence
+REFUSED = {
+    "an added file": ("model/more.skops", lambda _: "", r"more\.skops: not part of the bundle"),
+    "a missing file": ("reference.csv", None, r"reference\.csv: missing"),
+    "no configuration": ("config.json", None, r"no bundle here \(config\.json is missing\); chapter 41_deployment"),
+    "another threshold": (
+        "config.json",
+        lambda text: text.replace('"min_confidence": 0.7', '"min_confidence": 0.0'),
+        r"config\.json: changed since it was saved",
+    ),
+    "another format": (
+        "config.json",
+        lambda text: json.dumps(json.loads(text) | {"format": 1}),
+        "bundle format 1, this wesadlib reads 4",
+    ),
+    **{
+        f"{content!r}": ("config.json", lambda _, content=content: content, NO_CONFIGURATION)
+        for content in ("", "[]", "{}", '{"version": "", "files": 3}', "\0")
+    },
+}
+
+
+@pytest.mark.parametrize(("name", "change", "sentence"), REFUSED.values(), ids=REFUSED)
+def test_what_is_not_as_it_was_saved_is_refused_by_name(copied, name, change, sentence):
+    path = copied / name
+    if change:
+        path.write_text(change(path.read_text() if path.exists() else ""))
+    else:
+        path.unlink()
+    with pytest.raises(InputError, match=sentence):
         load_bundle(copied)
-    (copied / "model" / "more.skops").unlink()
-    (copied / "reference.csv").unlink()
-    with pytest.raises(InputError, match=r"reference\.csv: missing"):
-        load_bundle(copied)
-
-
-def test_a_changed_configuration_is_refused(copied):
-    path = copied / "config.json"
-    path.write_text(path.read_text().replace('"min_confidence": 0.7', '"min_confidence": 0.0'))
-    with pytest.raises(InputError, match=r"config\.json: changed since it was saved"):
-        load_bundle(copied)
-
-
-@pytest.mark.parametrize("content", ["", "[]", "{}", '{"version": "", "files": 3}', "\0"])
-def test_what_is_no_configuration_is_refused(tmp_path, content):
-    (tmp_path / "config.json").write_text(content)
-    with pytest.raises(InputError, match=r"config\.json: not the configuration of a bundle"):
-        load_bundle(tmp_path)
-
-
-def test_another_format_is_refused(copied):
-    config = json.loads((copied / "config.json").read_text()) | {"format": 1}
-    (copied / "config.json").write_text(json.dumps(config))
-    with pytest.raises(InputError, match="bundle format 1, this wesadlib reads 4"):
-        load_bundle(copied)
-
-
-def test_no_bundle_is_one_sentence(tmp_path):
-    with pytest.raises(InputError, match=r"nothing: no bundle here \(config\.json is missing\); chapter 41_deployment"):
-        load_bundle(tmp_path / "nothing")
 
 
 def test_a_bundle_is_replaced_whole_or_not_at_all(copied, monkeypatch):

@@ -74,14 +74,7 @@ def make_quest() -> str:
 def make_content(subject: str, devices: tuple[str, ...] = ("wrist",), seconds: int = SECONDS) -> dict[str, Any]:
     generator = np.random.default_rng(int(subject[1:]))
     keys = {
-        "chest": {
-            "ACC": (700, 3),
-            "ECG": (700, 1),
-            "EMG": (700, 1),
-            "EDA": (700, 1),
-            "Temp": (700, 1),
-            "Resp": (700, 1),
-        },
+        "chest": {"ACC": (700, 3), **dict.fromkeys(("ECG", "EMG", "EDA", "Temp", "Resp"), (700, 1))},
         "wrist": {"ACC": (32, 3), "BVP": (64, 1), "EDA": (4, 1), "TEMP": (4, 1)},
     }
     signal = {

@@ -32,19 +32,29 @@ def missing_from_start(values):
     return values
 
 
+EDA, TEMP = ["wrist_eda"], ["wrist_temp"]
+# The sentence -> what comes over which channels.
 FAULTS = {
-    "wrist_acc is 9.8.? g in minutes 1 to 4 of 4, but a still wrist shows 1 g: perhaps m/s2": (
+    "wrist_acc is 9.8.? g in minutes 1 to 4 of 4, but a still wrist shows 1 g: perhaps m/s2.$": (
         lambda v: v * 9.81,
         AXES,
     ),
     "wrist_acc is 0.153 g in minutes 1 to 4 of 4.*perhaps m/s2": (lambda v: v * 9.81 / 64, AXES),
     "wrist_acc is 6.* g .*perhaps 1/64 g": (lambda v: v * 64, AXES),
+    "wrist_acc is 0.0156 g .*perhaps g": (lambda v: v / 64, AXES),
     "wrist_acc is 3.* g in minutes 1 to 4 of 4.*perhaps bytes without their sign": (
         lambda v: np.uint8(np.int8(np.round(-64 * v))) / 64,
         AXES[:1],
     ),
-    "wrist_eda is .* uS in minutes 1 to 4 of 4.*perhaps nS": (lambda v: v * 1000, ["wrist_eda"]),
-    "wrist_temp is 9.* degC .*perhaps degF": (lambda v: v * 1.8 + 32, ["wrist_temp"]),
+    "wrist_acc is 3.44 g .* a still wrist shows 1 g.$": (lambda v: v * 0 + 127 / 64, AXES),
+    "wrist_acc is 4 g .* a still wrist shows 1 g.$": (lambda v: v * -4, AXES),
+    "wrist_acc is 0 g .* a still wrist shows 1 g.$": (lambda v: v * 0, AXES),
+    "wrist_eda is .* uS in minutes 1 to 4 of 4.*perhaps nS": (lambda v: v * 1000, EDA),
+    "wrist_eda is .*e-06 uS .*perhaps S": (lambda v: v * 1e-6, EDA),
+    "wrist_eda is 100 uS .* 0 to 100 uS.*perhaps nS": (lambda v: v * 0 + 100, EDA),
+    "wrist_temp is 9.* degC .*perhaps degF": (lambda v: v * 1.8 + 32, TEMP),
+    "wrist_temp is 30.* degC .*perhaps K": (lambda v: v + 273.15, TEMP),
+    "wrist_temp is 0 degC .* skin has 10 to 45 degC.$": (lambda v: v * 0, TEMP),
     "wrist_bvp is missing in minutes 1 to 2 of 4": (missing_from_start, ["wrist_bvp"]),
 }
 

@@ -21,12 +21,8 @@ def test_a_row_a_person(overview):
     assert people.loc["S2", ["age_years", "gender", "smoker", "coffee_today"]].tolist() == [27, "female", False, True]
     assert people.loc["S2", ["windows_baseline", "windows_stress", "windows_amusement"]].tolist() == [3, 3, 3]
     # Items 4 1 1 4 1 4 after baseline, 1 4 4 1 4 1 after stress: the ends of the scale.
-    assert people.loc["S2", ["stai_baseline", "stai_stress", "arousal_stress", "valence_amusement"]].tolist() == [
-        6,
-        24,
-        8,
-        8,
-    ]
+    reports = ["stai_baseline", "stai_stress", "arousal_stress", "valence_amusement"]
+    assert people.loc["S2", reports].tolist() == [6, 24, 8, 8]
     blocks = overview.blocks.query("subject == 'S2'")
     assert blocks["state"].tolist() == ["baseline", "stress", "amusement", "meditation"]
     assert blocks[["start_s", "end_s"]].values.tolist() == [[40, 140], [170, 250], [270, 340], [350, 390]]
@@ -39,20 +35,16 @@ def test_what_is_not_known_is_nan_and_never_zero(overview):
     assert overview.reports.query("subject == 'S3'")[["stai", "arousal", "valence"]].isna().all(axis=None)
 
 
-def test_two_meditations_are_averaged(write_person, tmp_path):
+def test_two_meditations_are_averaged_and_windows_are_as_asked(write_person, tmp_path):
     folder = write_person("S2")
     path = folder / "S2_quest.csv"
     text = path.read_text().replace("Fun;Medi 1", "Medi 2;Medi 1")
     path.write_text(text)
-    reports = describe_cohort(open_wesad(tmp_path)).reports.set_index("state")
+    people, _, reports = describe_cohort(open_wesad(tmp_path), window_s=20, hop_s=20)
+    assert people["windows_baseline"].tolist() == [5]
+    reports = reports.set_index("state")
     assert reports.loc["meditation", ["arousal", "valence"]].tolist() == [2, 7.5]
     assert reports.loc["amusement"].drop("subject").isna().all()
-
-
-def test_other_windows(write_person, tmp_path):
-    write_person("S2")
-    people = describe_cohort(open_wesad(tmp_path), window_s=20, hop_s=20).people
-    assert people["windows_baseline"].tolist() == [5]
 
 
 def test_a_good_folder(write_person, tmp_path):
@@ -66,7 +58,6 @@ def test_a_good_folder(write_person, tmp_path):
     assert table["channels"].tolist() == [6, 14]
     row = table.iloc[0]
     assert row["minutes_baseline"] == pytest.approx(100 / 60) and row["minutes_ignored"] == 0
-    assert row[["windows_baseline", "windows_stress", "windows_amusement"]].tolist() == [3, 3, 3]
     assert row["problems"] == ""
 
 

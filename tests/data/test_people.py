@@ -5,15 +5,12 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 import pytest
-from scipy.signal import find_peaks
+from observed import observe, summarise
 from scipy.stats import norm
 
 from wesadlib.data.people import TABLE, draw_person
 from wesadlib.data.quest import STAI_ITEMS, score_stai
-from wesadlib.data.trajectories import TRAJECTORY_RATE_HZ, Trajectory, make_trajectory
-
-# Seconds from the middle of a window.
-TIME_S = (np.arange(60 * TRAJECTORY_RATE_HZ) - (60 * TRAJECTORY_RATE_HZ - 1) / 2) / TRAJECTORY_RATE_HZ
+from wesadlib.data.trajectories import make_trajectory
 
 
 @dataclass
@@ -48,71 +45,18 @@ WESAD = {
 }
 
 
-def minutes(trajectory: Trajectory) -> pd.DataFrame:
-    """Per window of 60 s, every 30 s, of baseline and stress: what a perfect observer of the trajectory reads."""
-    rows = []
-    for block in trajectory.blocks:
-        if block.state not in ("baseline", "stress"):
-            continue
-        for start_s in range(block.label_s[0], block.label_s[1] - 59, 30):
-            window = {
-                name: values[start_s * TRAJECTORY_RATE_HZ : (start_s + 60) * TRAJECTORY_RATE_HZ]
-                for name, values in trajectory.values.items()
-            }
-            eda, temperature = window["wrist_eda_uS"], window["wrist_temperature"]
-            rows.append(
-                {
-                    "state": block.state,
-                    "heart rate": window["heart_rate"].mean(),
-                    "EDA level": eda.mean(),
-                    "ln EDA level": np.log(eda.mean()),
-                    "EDA SD": eda.std(),
-                    "skin responses": len(find_peaks(eda, prominence=0.02)[0]),
-                    "temperature": temperature.mean(),
-                    "temperature slope": 1000 * (TIME_S @ temperature) / (TIME_S @ TIME_S),
-                    "movement": np.sqrt((window["wrist_movement"] ** 2).mean()),
-                    "chest EDA": np.log(window["chest_eda_uS"].mean()),
-                    "chest temperature": window["chest_temperature"].mean(),
-                    "chest movement": np.sqrt((window["chest_movement"] ** 2).mean()),
-                    "respiration rate": window["respiration_rate"].mean(),
-                }
-            )
-    return pd.DataFrame(rows)
-
-
-def observe(n: int, **knobs: float) -> pd.DataFrame:
-    """Windows of `n` people."""
-    parts = []
-    for index in range(n):
-        trajectory = make_trajectory(draw_person(3, index, **knobs), np.random.default_rng([3, index, 1]))
-        parts.append(minutes(trajectory).assign(person=index))
-    return pd.concat(parts, ignore_index=True)
-
-
-def summarise(windows: pd.DataFrame) -> pd.DataFrame:
-    """Of every quantity, the columns of WESAD's table."""
-    means = windows.groupby(["person", "state"]).mean().unstack()
-    within = windows.groupby(["person", "state"]).std().mean()
-    rows = {}
-    for name in means.columns.get_level_values(0).unique():
-        baseline = means[name]["baseline"]
-        response = means[name]["stress"] - baseline
-        rows[name] = {
-            "baseline": baseline.mean(),
-            "between": baseline.std(),
-            "within": within[name],
-            "response": response.mean(),
-            "spread": response.std(),
-            # By more than a rounding's worth, since a response may be floored at nothing.
-            "other_way": (response * np.sign(response.mean()) < -0.05 * response.std()).mean(),
-        }
-    return pd.DataFrame(rows).T
-
-
 @pytest.fixture(scope="module")
 def crowd() -> pd.DataFrame:
-    """Summary of 500 people."""
-    return summarise(observe(500))
+    """Summary of windows of 60 s, every 30 s, of 500 people."""
+    rows = []
+    for index in range(500):
+        trajectory = make_trajectory(draw_person(3, index), np.random.default_rng([3, index, 1]))
+        for block in trajectory.blocks:
+            if block.state in ("baseline", "stress"):
+                starts_s = range(block.label_s[0], block.label_s[1] - 59, 30)
+                facts = {"person": index, "state": block.state}
+                rows += [facts | observe(trajectory.values, start_s) for start_s in starts_s]
+    return summarise(pd.DataFrame(rows))
 
 
 @pytest.mark.parametrize("name", WESAD)

@@ -1,6 +1,5 @@
 """One made person, written in each format, and read back: the same signals to what the format holds."""
 
-import io
 import zipfile
 from datetime import UTC, datetime
 
@@ -8,7 +7,7 @@ import minutes
 import numpy as np
 import pandas as pd
 import pytest
-from xdf_file import write_xdf
+from formats import make_table, write_person
 
 from wesadlib.data.e4 import read_e4, write_e4
 from wesadlib.data.embraceplus import PULSE_SCALE, read_embraceplus, write_embraceplus
@@ -18,8 +17,7 @@ from wesadlib.data.xdf import read_xdf
 from wesadlib.errors import InputError
 
 START = minutes.START
-RATES = {"wrist_bvp": 64, "wrist_eda": 4, "wrist_temp": 4, **{f"wrist_acc_{axis}": 32 for axis in "xyz"}}
-COLUMNS = {name.removeprefix("wrist_"): name.upper() for name in RATES}
+COLUMNS = {name: name.upper() for name in ("bvp", "eda", "temp", "acc_x", "acc_y", "acc_z")}
 
 
 def assert_same(recording, person, tolerance):
@@ -89,35 +87,38 @@ def test_sessions_at_the_same_time_are_refused(person, tmp_path):
         read_e4(tmp_path / "both")
 
 
+def write_zip(path, name="", content="0\n64\n1\n"):
+    with zipfile.ZipFile(path, "w") as archive:
+        if name:
+            archive.writestr(name, content)
+    return path
+
+
+def lock(path):
+    """Set the bit that says so, in the local header and in the directory."""
+    content = bytearray(path.read_bytes())
+    content[6] |= 1
+    content[content.index(b"PK\x01\x02") + 8] |= 1
+    path.write_bytes(bytes(content))
+
+
 def test_zips_that_are_none_or_not_to_be_trusted_are_refused(person, tmp_path, monkeypatch):
     archive = write_e4(person, tmp_path / "S99.zip")
     (tmp_path / "cut.zip").write_bytes(archive.read_bytes()[:-40])
-    with pytest.raises(InputError, match=r"cut\.zip: not a whole zip"):
-        read_e4(tmp_path / "cut.zip")
-    with zipfile.ZipFile(tmp_path / "empty.zip", "w"):
-        pass
-    with pytest.raises(InputError, match=r"empty\.zip: no BVP\.csv with samples"):
-        read_e4(tmp_path / "empty.zip")
-    with zipfile.ZipFile(tmp_path / "out.zip", "w") as climbing:
-        climbing.writestr("../BVP.csv", "0\n64\n1\n")
-    with pytest.raises(InputError, match=r"outside itself"):
-        read_e4(tmp_path / "out.zip")
+    write_zip(tmp_path / "empty.zip")
+    write_zip(tmp_path / "out.zip", "../BVP.csv")
+    lock(write_zip(tmp_path / "locked.zip", "BVP.csv"))
+    for name, sentence in [
+        ("cut", r"cut\.zip: not a whole zip"),
+        ("empty", r"empty\.zip: no BVP\.csv with samples"),
+        ("out", "outside itself"),
+        ("locked", r"locked\.zip: BVP\.csv is locked by a password"),
+    ]:
+        with pytest.raises(InputError, match=sentence):
+            read_e4(tmp_path / f"{name}.zip")
     monkeypatch.setattr("wesadlib.data.archives.LARGEST_FILE", 1000)
     with pytest.raises(InputError, match=r"BVP\.csv is no recording"):
         read_e4(archive)
-
-
-def test_a_password_is_told(tmp_path):
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        archive.writestr("BVP.csv", "0\n64\n1\n")
-    locked = bytearray(content.getvalue())
-    # The bit that says so, in the local header and in the directory.
-    locked[6] |= 1
-    locked[locked.index(b"PK\x01\x02") + 8] |= 1
-    (tmp_path / "locked.zip").write_bytes(bytes(locked))
-    with pytest.raises(InputError, match=r"locked\.zip: BVP\.csv is locked by a password"):
-        read_e4(tmp_path / "locked.zip")
 
 
 def test_two_devices_in_one_folder_are_refused(person, tmp_path):
@@ -157,32 +158,28 @@ def test_an_avro_file_cut_off_or_of_another_maker_is_refused(person, tmp_path, t
 
 @pytest.fixture
 def table(person):
-    """One table with a clock, and empty cells where a slower channel has no sample."""
-    frame = pd.DataFrame({"time": np.arange(6400) / 64})
-    for name, signal in person.signals.items():
-        step = round(64 / signal.attrs["rate_hz"])
-        frame.loc[::step, name.upper()] = signal.values
-    return frame
+    return make_table(person)
 
 
 @pytest.mark.parametrize("clock", ["seconds", "milliseconds", "Unix", "Unix milliseconds", "dates"])
 def test_a_table_comes_back_whatever_its_clock(person, table, tmp_path, clock):
     seconds = table["time"] + START.timestamp()
-    table["time"] = {
+    times = {
         "seconds": table["time"],
         "milliseconds": table["time"] * 1000,
         "Unix": seconds,
         "Unix milliseconds": (seconds * 1000).round(3),
         "dates": pd.to_datetime(seconds, unit="s", utc=True).dt.strftime("%Y-%m-%d %H:%M:%S.%f"),
     }[clock]
-    table.to_csv(tmp_path / "S99.csv", index=False)
-    recording = read_table(tmp_path / "S99.csv", COLUMNS, time_unit="ms" if clock == "milliseconds" else "s")
+    name = "time_ms" if clock == "milliseconds" else "time"
+    table.drop(columns="time").assign(**{name: times}).to_csv(tmp_path / "S99.csv", index=False)
+    recording = read_table(tmp_path / "S99.csv", COLUMNS)
     assert_same(recording, person, 0.01)
     assert recording.start == (START if "Unix" in clock or clock == "dates" else None)
 
 
 def test_units_are_converted_where_they_are_said_and_guessed_nowhere(person, table, tmp_path):
-    table["WRIST_TEMP"] = table["WRIST_TEMP"] * 1.8 + 32
+    table["TEMP"] = table["TEMP"] * 1.8 + 32
     table.to_csv(tmp_path / "S99.csv", index=False)
     with pytest.raises(InputError, match=r"wrist_temp is 91.* perhaps degF; say its unit"):
         read_table(tmp_path / "S99.csv", COLUMNS)
@@ -195,7 +192,7 @@ def test_a_table_with_a_clock_that_jitters_runs_back_or_is_none_is_resampled_or_
     generator = np.random.default_rng(0)
     jittered = table.assign(time=table["time"] + generator.uniform(-0.004, 0.004, len(table)))
     jittered.sort_values("time").to_csv(tmp_path / "jitter.csv", index=False)
-    recording = read_table(tmp_path / "jitter.csv", {"bvp": "WRIST_BVP"})
+    recording = read_table(tmp_path / "jitter.csv", {"bvp": "BVP"})
     assert any("off a regular clock" in note for note in recording.notes)
     back = table.assign(time=table["time"].where(table.index != 100, 0.0))
     back.to_csv(tmp_path / "back.csv", index=False)
@@ -204,34 +201,18 @@ def test_a_table_with_a_clock_that_jitters_runs_back_or_is_none_is_resampled_or_
     wild = table.assign(time=np.cumsum(generator.exponential(1 / 64, len(table))))
     wild.to_csv(tmp_path / "wild.csv", index=False)
     with pytest.raises(InputError, match="comes irregularly"):
-        read_table(tmp_path / "wild.csv", {"bvp": "WRIST_BVP"})
-    with pytest.raises(InputError, match="no column 'PPG'; there are 'time', 'WRIST_BVP'"):
+        read_table(tmp_path / "wild.csv", {"bvp": "BVP"})
+    with pytest.raises(InputError, match="no column 'PPG'; there are 'time', 'BVP'"):
         read_table(tmp_path / "wild.csv", {"bvp": "PPG"})
     with pytest.raises(InputError, match="unknown signal 'pulse'; the wrist has bvp, eda, temp"):
-        read_table(tmp_path / "wild.csv", {"pulse": "WRIST_BVP"})
+        read_table(tmp_path / "wild.csv", {"pulse": "BVP"})
     with pytest.raises(InputError, match="no column 'clock'"):
-        read_table(tmp_path / "wild.csv", {"bvp": "WRIST_BVP"}, time="clock")
+        read_table(tmp_path / "wild.csv", {"bvp": "BVP"}, time="clock")
 
 
 def test_streams_of_an_xdf_file_are_told_by_name_type_and_label(person, tmp_path):
     pytest.importorskip("pyxdf")
-    streams = []
-    for name in ("bvp", "eda", "temp"):
-        signal = person.signals[f"wrist_{name}"]
-        streams.append(
-            (
-                f"E4 {name}",
-                name.upper(),
-                [name.upper()],
-                signal.attrs["rate_hz"],
-                500 + signal["time"].values,
-                signal.values[:, None],
-            )
-        )
-    axes = np.stack([person.signals[f"wrist_acc_{axis}"].values for axis in "xyz"], axis=1)
-    time = 500 + person.signals["wrist_acc_x"]["time"].values
-    streams.append(("E4 acc", "ACC", ["ACC_X", "ACC_Y", "ACC_Z"], 32, time, axes))
-    path = write_xdf(tmp_path / "S99.xdf", streams)
+    path = write_person(person, tmp_path / "S99.xdf")
     assert_same(read_xdf(path), person, 0.01)
     some = read_xdf(path, {"bvp": "E4 bvp", "acc_x": "acc:ACC_X"})
     assert list(some.signals) == ["wrist_bvp", "wrist_acc_x"]

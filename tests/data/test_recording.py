@@ -25,11 +25,8 @@ def make_labels(*runs: tuple[str, float]) -> pd.DataFrame:
 @pytest.mark.parametrize(
     ("runs", "states"),
     [
-        ([("rest", 60)], ["rest"]),
         ([("rest", 59.9)], []),
         ([("rest", 119.9)], ["rest", "rest"]),
-        ([("rest", 31), ("stress", 29)], ["rest"]),
-        ([("rest", 29), ("stress", 31)], ["stress"]),
         ([("stress", 30), ("rest", 30)], ["stress"]),
         ([("", 30), ("rest", 30)], [""]),
         ([("", 60), ("rest", 60)], ["", "", "rest"]),
@@ -88,7 +85,7 @@ def test_opening_loads_nothing_and_iterating_loads_one_at_a_time(write_person, t
     loaded = []
     monkeypatch.setattr(layout, "load_arrays", lambda path: loaded.append(path.stem) or load_arrays(path))
     cohort = open_wesad(tmp_path)
-    assert len(cohort) == 2 and "S3" in cohort and "S4" not in cohort and cohort[1:].subjects == ["S3"]
+    assert len(cohort) == 2 and cohort.choose(["S3"]).subjects == ["S3"]
     assert cohort.digest and loaded == []
     recordings = iter(cohort)
     assert next(recordings).subject == "S2"
@@ -114,14 +111,13 @@ def test_the_digest_says_which_data_and_not_where_they_lie(write_person, tmp_pat
     folder = write_person("S2")
     write_person("S3")
     digests = {open_wesad(tmp_path).digest}
-    for subject in ("S2", "S3"):
-        shutil.copytree(tmp_path / subject, tmp_path / "copy" / subject)
-    assert open_wesad(tmp_path / "copy").digest in digests
+    shutil.copytree(tmp_path, tmp_path / "copy")
+    (folder / "S2_E4_Data.zip").write_bytes(b"not read")
+    digests |= {open_wesad(tmp_path).digest, open_wesad(tmp_path / "copy").digest}
+    assert len(digests) == 1
     digests.add(open_wesad(tmp_path, ["S2"]).digest)
     for name in ("S2.pkl", "S2_quest.csv", "S2_readme.txt"):
         with open(folder / name, "ab") as file:
             file.write(b" ")
         digests.add(open_wesad(tmp_path).digest)
     assert len(digests) == 5
-    (folder / "S2_E4_Data.zip").write_bytes(b"not read")
-    assert open_wesad(tmp_path).digest in digests

@@ -1,19 +1,19 @@
 """Simulated recordings: the official layout, what was drawn found again, a problem that stays hard."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from observed import observe, summarise
 from sklearn.model_selection import GroupKFold, LeaveOneGroupOut, StratifiedKFold
 
 from wesadlib.data import CHANNELS, open_wesad
 from wesadlib.data.people import draw_person
 from wesadlib.data.simulate import simulate_cohort
-from wesadlib.data.trajectories import TRAJECTORY_RATE_HZ, make_trajectory
+from wesadlib.data.trajectories import make_trajectory
 from wesadlib.errors import InputError
 from wesadlib.features import extract_features
 from wesadlib.models import Examples, predict
@@ -91,59 +91,38 @@ def test_same_knobs_same_bytes_and_no_person_depends_on_the_others(pair, tmp_pat
         assert (alone / "S2" / name).read_bytes() != (other / "S2" / name).read_bytes()
 
 
-# channel_statistic -> what the trajectory holds of it: name, and how a minute reads it
-DRAWN: dict[str, tuple[str, Callable[[np.ndarray], float]]] = {
-    "chest_ecg_heart_rate": ("heart_rate", np.mean),
-    "chest_ecg_rmssd": ("rmssd", lambda values: np.exp(values).mean()),
-    "chest_eda_log_level": ("chest_eda_uS", lambda values: np.log(values.mean())),
-    "chest_temp_mean": ("chest_temperature", np.mean),
-    "chest_acc_magnitude_sd": ("chest_movement", lambda values: np.sqrt((values**2).mean())),
-    "chest_resp_rate": ("respiration_rate", np.mean),
-    "chest_resp_sd": ("respiration_depth", lambda values: np.exp(values).mean()),
-    "wrist_bvp_heart_rate": ("heart_rate", np.mean),
-    "wrist_eda_mean": ("wrist_eda_uS", np.mean),
-    "wrist_eda_log_level": ("wrist_eda_uS", lambda values: np.log(values.mean())),
-    "wrist_eda_sd": ("wrist_eda_uS", np.std),
-    "wrist_temp_mean": ("wrist_temperature", np.mean),
-    "wrist_temp_slope": (
-        "wrist_temperature",
-        lambda values: 1000 * np.polyfit(np.arange(len(values)) / TRAJECTORY_RATE_HZ, values, 1)[0],
-    ),
-    "wrist_acc_magnitude_sd": ("wrist_movement", lambda values: np.sqrt((values**2).mean())),
+#: feature -> what a perfect observer reads
+DRAWN = {
+    "chest_ecg_heart_rate": "heart rate",
+    "chest_ecg_rmssd": "RMSSD",
+    "chest_eda_log_level": "chest EDA",
+    "chest_temp_mean": "chest temperature",
+    "chest_acc_magnitude_sd": "chest movement",
+    "chest_resp_rate": "respiration rate",
+    "chest_resp_sd": "respiration depth",
+    "wrist_bvp_heart_rate": "heart rate",
+    "wrist_eda_mean": "EDA level",
+    "wrist_eda_log_level": "ln EDA level",
+    "wrist_eda_sd": "EDA SD",
+    "wrist_temp_mean": "temperature",
+    "wrist_temp_slope": "temperature slope",
+    "wrist_acc_magnitude_sd": "movement",
 }
-
-
-def rows(values: np.ndarray, windows: xr.Dataset) -> dict[str, float]:
-    """The columns of WESAD's table, for one quantity."""
-    table = pd.DataFrame(
-        {"value": values, "subject": windows["subject"].to_numpy(), "label": windows["label"].to_numpy()}
-    ).groupby(["subject", "label"])["value"]
-    means = table.mean().unstack()
-    response = means["stress"] - means["baseline"]
-    return {
-        "baseline": means["baseline"].mean(),
-        "between": means["baseline"].std(),
-        "within": table.std().mean(),
-        "response": response.mean(),
-        "spread": response.std(),
-    }
 
 
 @pytest.mark.parametrize("name", DRAWN)
 def test_our_features_find_what_was_drawn(clean, name):
     windows = clean[name.split("_")[0]]
     windows = windows.isel(window=windows["purity"].to_numpy() == 1)
-    quantity, read = DRAWN[name]
+    table = pd.DataFrame({"person": windows["subject"], "state": windows["label"]})
+    table["found"] = windows["feature"].sel(feature_name=name).to_numpy()
     trajectories = {
-        subject: make_trajectory(draw_person(SEED, index), np.random.default_rng([SEED, index, 1]))
+        subject: make_trajectory(draw_person(SEED, index), np.random.default_rng([SEED, index, 1])).values
         for index, subject in enumerate(dict.fromkeys(windows["subject"].values))
     }
-    held = []
-    for subject, start_s in zip(windows["subject"].values, windows["start_s"].values, strict=True):
-        begin = int(start_s * TRAJECTORY_RATE_HZ)
-        held.append(read(trajectories[subject].values[quantity][begin : begin + 60 * TRAJECTORY_RATE_HZ]))
-    drawn = rows(np.array(held), windows)
-    found = rows(windows["feature"].sel(feature_name=name).to_numpy(), windows)
+    starts = zip(table["person"], windows["start_s"].values, strict=True)
+    table["drawn"] = [observe(trajectories[one], start_s, [DRAWN[name]])[DRAWN[name]] for one, start_s in starts]
+    found, drawn = (summarise(table).loc[row] for row in ("found", "drawn"))
     for row in ("between", "within", "spread"):
         assert found[row] == pytest.approx(drawn[row], rel=0.25), row
     # Means are shares of what people differ by as well, where they lie near 0 or 0 has no meaning.

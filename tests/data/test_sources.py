@@ -59,29 +59,21 @@ def test_the_parameter_or_the_environment_names_the_folder(write_person, tmp_pat
         open_cohort(Params(source="wesad"))
 
 
-def test_simulated_people_are_made_once(checkout, simulated):
+def test_simulated_people_are_made_once_for_each_knob_and_simulator(checkout, simulated, monkeypatch):
     params = Params(simulated_subjects=2, simulation_seed=5, effect_size=0.5)
     cohort = open_cohort(params)
     assert cohort.simulated and cohort.subjects == ["S2", "S3"]
     assert cohort.root.parent == checkout / "outputs" / "cohorts"
-    assert open_cohort(params).root == cohort.root
-    assert simulated == [
-        {"n_subjects": 2, "seed": 5, "effect_size": 0.5, "between_person_spread": 1.0, "artefact_rate": 1.0}
-    ]
-
-
-def test_every_knob_and_every_simulator_makes_another_cohort_and_nothing_else_does(checkout, simulated, monkeypatch):
-    knobs = [
-        {"simulated_subjects": 3},
-        {"simulation_seed": 8},
-        {"effect_size": 2.0},
-        {"between_person_spread": 2.0},
-        {"artefact_rate": 2.0},
-    ]
-    roots = {open_cohort(Params(**knob)).root for knob in ({}, {"device": "wrist", "window_s": 30.0}, *knobs)}
-    assert len(roots) == 1 + len(knobs)
+    # What has nothing to do with people makes no other cohort.
+    assert open_cohort(params.model_copy(update={"device": "wrist", "window_s": 30.0})).root == cohort.root
+    knobs = {"n_subjects": 2, "seed": 5, "effect_size": 0.5, "between_person_spread": 1.0, "artefact_rate": 1.0}
+    assert simulated == [knobs]
+    changes = {name: 2.0 for name in ("effect_size", "between_person_spread", "artefact_rate")}
+    changes |= {"simulated_subjects": 3, "simulation_seed": 8}
+    roots = {open_cohort(params.model_copy(update={name: value})).root for name, value in changes.items()}
+    assert len(roots | {cohort.root}) == 6
     monkeypatch.setattr(sources, "file_digest", lambda path: "another")
-    assert open_cohort(Params()).root not in roots
+    assert open_cohort(params).root not in roots | {cohort.root}
 
 
 def test_every_module_of_the_simulator_counts():
@@ -94,7 +86,7 @@ def test_every_module_of_the_simulator_counts():
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("wesadlib.data."):
                 needed.add(node.module.removeprefix("wesadlib.data."))
     # What reads recordings draws nobody.
-    assert seen - set(sources.SIMULATOR_MODULES) <= {"pickles", "recording", "devices", "quest", "wesad"}
+    assert seen - set(sources.SIMULATOR_MODULES) <= {"pickles", "recording", "cohort", "devices", "quest", "wesad"}
 
 
 def test_a_page_says_whose_data_it_shows():

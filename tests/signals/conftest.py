@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from signal_toys import ListedCohort, make_recording
+from minutes import ToyCohort
+from signal_toys import make_recording
 
 
 @pytest.fixture
-def cohort() -> ListedCohort:
+def cohort() -> ToyCohort:
     """Two wrists: transient, baseline, stress, meditation for some minutes each."""
     codes = np.repeat([0, 1, 2, 4], [45 * 700, 150 * 700, 105 * 700, 60 * 700])
-    return ListedCohort([make_recording(codes, seed=2, subject="S2"), make_recording(codes, seed=10, subject="S10")])
+    return ToyCohort([make_recording(codes, seed=2, subject="S2"), make_recording(codes, seed=10, subject="S10")])

@@ -2,18 +2,8 @@
 
 import numpy as np
 
-from wesadlib.data import CHANNELS, DEVICE_CHANNELS, STATES, Recording, make_signals
+from wesadlib.data import CHANNELS, DEVICE_CHANNELS, Recording, make_signals
 from wesadlib.data.wesad import label_blocks
-
-
-class ListedCohort(list):
-    """Recordings in memory, with what a cohort says of itself."""
-
-    root = "toys"
-    digest = "0" * 64
-    simulated = True
-    description = "recordings made for tests"
-    states = STATES
 
 
 def native_minutes(device: str = "wrist", duration_s: float = 60.0, seed: int = 0) -> dict[str, np.ndarray]:

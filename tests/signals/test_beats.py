@@ -36,9 +36,10 @@ def matched(found, true, within_s):
 
 
 @pytest.mark.parametrize("rate", [45, 60, 72, 100, 140, 170])
-def test_every_pulse_is_found_and_none_invented(rate):
+@pytest.mark.parametrize("rate_hz", [25.0, 64.0, 256.0])
+def test_every_pulse_is_found_and_none_invented_at_a_devices_rate(rate, rate_hz):
     true = heart(rate, spread_s=0.1 / rate * 60 / 4)
-    found = find_beats(pulse(true), 64, "wrist_bvp")
+    found = find_beats(pulse(true, rate_hz), rate_hz, "wrist_bvp")
     assert matched(found, true, 0.05) > 0.985
 
 
@@ -49,12 +50,6 @@ def test_intervals_are_finer_than_a_sample():
     nearest = np.abs(inner[:, None] - true).argmin(axis=1)
     error = np.diff(inner) - np.diff(true[nearest])
     assert error.std() < 0.5 / 64
-
-
-@pytest.mark.parametrize("rate_hz", [25.0, 50.0, 100.0, 256.0])
-def test_other_devices_pulses_are_read_at_their_rates(rate_hz):
-    true = heart(80)
-    assert matched(find_beats(pulse(true, rate_hz), rate_hz, "wrist_bvp"), true, 0.06) > 0.98
 
 
 def test_movement_hides_beats_without_doubling_the_rate():
@@ -85,11 +80,6 @@ def test_r_waves_agree_with_neurokit(rate, rate_hz):
     np.testing.assert_allclose(inner, expected, atol=0.006)
 
 
-def test_swapped_electrodes_change_nothing():
-    ecg = nk.ecg_simulate(30, sampling_rate=250, heart_rate=70, noise=0, random_state=3)
-    np.testing.assert_allclose(find_beats(-ecg, 250, "chest_ecg"), find_beats(ecg, 250, "chest_ecg"), atol=1e-9)
-
-
 def test_a_pause_of_the_heart_is_not_filled_with_noise():
     true = np.delete(heart(60, spread_s=0.01), [20, 21, 40])
     time = np.arange(60 * 250) / 250
@@ -102,17 +92,14 @@ def test_a_pause_of_the_heart_is_not_filled_with_noise():
     np.testing.assert_allclose(found, true, atol=0.01)
 
 
-@pytest.mark.parametrize(("source", "rate_hz"), [("wrist_bvp", 64.0), ("chest_ecg", 250.0)])
-def test_neither_unit_nor_level_matters(source, rate_hz):
-    true = heart(72)
-    values = (
-        pulse(true)
-        if source == "wrist_bvp"
-        else nk.ecg_simulate(60, sampling_rate=250, heart_rate=72, noise=0.05, random_state=1)
-    )
-    expected = find_beats(values, rate_hz, source)
+@pytest.mark.parametrize(("source", "factors"), [("wrist_bvp", [1e-3]), ("chest_ecg", [1e-3, -1])])
+def test_neither_unit_nor_level_matters_nor_swapped_electrodes(source, factors):
+    ecg = nk.ecg_simulate(60, sampling_rate=250, heart_rate=72, noise=0.05, random_state=1)
+    values = pulse(heart(72), 250) if source == "wrist_bvp" else ecg
+    expected = find_beats(values, 250, source)
     assert len(expected) > 65
-    np.testing.assert_allclose(find_beats(values * 1e-3 + 5, rate_hz, source), expected, atol=1e-6)
+    for factor in factors:
+        np.testing.assert_allclose(find_beats(values * factor + 5, 250, source), expected, atol=1e-6)
 
 
 def test_no_beat_lies_in_a_gap_and_those_beside_it_stay():
@@ -128,14 +115,10 @@ def test_no_beat_lies_in_a_gap_and_those_beside_it_stay():
 
 @pytest.mark.parametrize("source", ["wrist_bvp", "chest_ecg"])
 @pytest.mark.parametrize("values", [np.zeros(3840), np.full(3840, 33.0), np.full(3840, np.nan)])
-def test_a_sensor_that_does_not_move_has_no_beats(source, values):
+def test_a_sensor_that_does_not_move_or_is_too_slow_has_no_beats(source, values):
     assert len(find_beats(values, 64.0, source)) == 0
-
-
-def test_too_slow_a_signal_has_no_beats():
-    time = np.arange(600) / 10
-    assert MIN_RATE_HZ["wrist_bvp"] > 10
-    assert len(find_beats(np.sin(2 * np.pi * time), 10.0, "wrist_bvp")) == 0
+    slow_hz = MIN_RATE_HZ[source] - 1
+    assert len(find_beats(pulse(heart(72), slow_hz), slow_hz, source)) == 0
 
 
 def test_an_unknown_source_is_refused():

@@ -4,7 +4,8 @@ import weakref
 
 import numpy as np
 import pytest
-from signal_toys import ListedCohort, make_recording
+from minutes import ToyCohort
+from signal_toys import make_recording
 
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
 from wesadlib.errors import InputError
@@ -35,18 +36,6 @@ def test_every_window_equals_the_same_minute_sent_alone(cohort, windows):
             np.testing.assert_allclose(getattr(sent, variable)[0], rows[variable][k], rtol=0, atol=1e-6)
 
 
-def test_nothing_outside_the_minute_reaches_it(cohort, windows):
-    for values in cohort[0].signals.values():
-        # All but the minute from 60 s on.
-        rate = int(values.attrs["rate_hz"])
-        values[: 60 * rate] += 100
-        values[120 * rate :] -= 100
-    changed = make_windows(cohort, device="wrist").isel(window=1)
-    assert changed.start_s == 60
-    for variable in ("signal", "beat_s", "raw_statistics"):
-        np.testing.assert_array_equal(changed[variable], windows[variable].isel(window=1))
-
-
 def test_order_of_channels_units_and_attributes(windows):
     assert windows.channel.values.tolist() == list(DEVICE_CHANNELS["wrist"])
     assert windows.units.values.tolist() == [CHANNELS[name][0] for name in DEVICE_CHANNELS["wrist"]]
@@ -70,7 +59,7 @@ def test_purity_can_be_asked_for(cohort):
 
 
 def test_the_chest_is_a_device_too():
-    cohort = ListedCohort([make_recording(np.ones(61 * 700), device="chest")])
+    cohort = ToyCohort([make_recording(np.ones(61 * 700), device="chest")])
     windows = make_windows(cohort, device="chest")
     assert windows.signal.shape == (1, 8, 2100)
     assert windows.beat_source.values.tolist() == ["chest_ecg"]
@@ -80,7 +69,7 @@ def test_the_chest_is_a_device_too():
 def test_one_recording_is_in_memory_at_a_time(cohort):
     loaded, alive = [], []
 
-    class Loading(ListedCohort):
+    class Loading(ToyCohort):
         def __getitem__(self, index):
             recording = make_recording(np.ones(90 * 700), seed=index, subject=super().__getitem__(index).subject)
             alive.append(sum(earlier() is not None for earlier in loaded))

@@ -3,8 +3,8 @@
 from wesadlib.artefacts import default_bundle
 from wesadlib.bundle.answer import Answer, Result
 from wesadlib.bundle.card import model_card
-from wesadlib.bundle.folder import read_config, save_bundle
-from wesadlib.bundle.predict import Bundle, load_bundle
+from wesadlib.bundle.folder import load_bundle, read_config, save_bundle
+from wesadlib.bundle.predict import Bundle
 from wesadlib.bundle.recording import RecordingAnswers, predict_recording, read_rest
 
 __all__ = [

@@ -92,10 +92,7 @@ def make_answer(
     calibrated: bool,
     exertion: bool = False,
 ) -> Answer:
-    """Answer by the quality of each channel and the probability of each state, None where quality refused.
-
-    From a window of exertion it abstains, whatever the probability.
-    """
+    """Answer by the quality of each channel and the probability of each state, None where quality refused."""
     scores = zip(config["channels"], quality.tolist(), strict=True)
     fields = {
         "quality": {name: None if math.isnan(score) else score for name, score in scores},
@@ -123,11 +120,9 @@ def answer_fields(config: Mapping[str, Any], probability: np.ndarray, reasons: S
 class Follower:
     """One person's results in the order of time, each seen against the person's own so far.
 
-    Where the bundle's threshold does not follow people they stay as they are. `scores` (window,) of earlier windows,
-    NaN for those without, and when each began (`start_s`) let it go on where another ended, but for heart rates that
-    were carried, and for alarms that exertion had withheld. `classify` gives the
-    probabilities (state,) of features (feature_name,), among which `heart` are rates that a window without takes from
-    one shortly before.
+    `scores` (window,) of earlier windows, NaN for those without, and when each began (`start_s`) let it go on where
+    another ended. `classify` gives the probabilities (state,) of features (feature_name,), among which `heart` are
+    rates that a window without takes from one shortly before.
     """
 
     def __init__(

@@ -19,10 +19,13 @@ import xarray as xr
 from wesadlib import __version__, artefacts
 from wesadlib.bundle.card import model_card
 from wesadlib.bundle.example import EXAMPLE_FILE, make_example
+from wesadlib.bundle.predict import Bundle
 from wesadlib.data import CHANNELS
 from wesadlib.errors import InputError
 from wesadlib.evaluation.alarm import Rule
 from wesadlib.models import Model
+from wesadlib.models import load as load_model
+from wesadlib.models.calibration import Calibrated
 from wesadlib.models.exertion import ExertionGate
 from wesadlib.params import Params
 from wesadlib.quality import read_thresholds
@@ -147,6 +150,23 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         if artefacts.file_digest(folder / name) != files[name]:
             raise InputError(f"{folder / name}: changed since the bundle was saved; {again}.")
     return config | {"version": version}
+
+
+def load_bundle(folder: str | Path) -> Bundle:
+    """Check a bundle's digests and load it."""
+    config = read_config(folder)
+    folder = Path(folder).resolve()
+    gate = ExertionGate.load(folder / GATE_FILE) if config["exertion"] else None
+    calibrated = _load(folder / "calibrated", config, "rest_calibrated") if config["rest"] else None
+    bundle = Bundle(folder, config, _load(folder / "model", config, "cold_start"), calibrated, gate)
+    # What cannot be computed here is said now, not when somebody asks.
+    _ = bundle._feature_columns
+    return bundle
+
+
+def _load(folder: Path, config: Mapping[str, Any], protocol: str) -> Model:
+    model, temperatures = load_model(folder), config.get("temperature", {})
+    return Calibrated.wrap(model, temperatures[protocol]) if protocol in temperatures else model
 
 
 def _files(folder: Path) -> list[str]:

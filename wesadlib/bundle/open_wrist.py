@@ -43,22 +43,7 @@ def save_open_wrist(
     stressors: Sequence[str],
     metrics: Sequence[Mapping[str, Any]],
 ) -> Path:
-    """Write the bundle; the same bytes for the same table.
-
-    Parameters
-    ----------
-    model : LabModel
-        Fitted on `table`.
-    gate : ExertionGate
-        Fitted on the same people.
-    table : DataFrame
-        Windows of the people it learnt from.
-    folder : path
-    stressors : sequence of str
-        Phases of stress that it learnt from.
-    metrics : sequence of mapping
-        Scores for the card.
-    """
+    """Write the bundle of a model and a gate fitted on a table of windows, whose phases `stressors` were its stress."""
     windows = _to_dataset(labs.choose_scored(table[table["accepted"]], stressors))
     reference = make_reference(windows.isel(window=windows["start_s"].values % _REFERENCE_STEP_S == 0))
     features = reference.columns.drop(["subject", "start_s"])

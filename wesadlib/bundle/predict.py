@@ -13,19 +13,16 @@ import xarray as xr
 
 from wesadlib.bundle.answer import Answer, Follower, Result, make_answer
 from wesadlib.bundle.example import EXAMPLE_FILE, Example, read_example
-from wesadlib.bundle.folder import GATE_FILE, read_config
 from wesadlib.data import Recording
 from wesadlib.data.devices import sensor_of
 from wesadlib.errors import InputError
 from wesadlib.features import feature_values
 from wesadlib.models import Model, exertion
-from wesadlib.models import load as load_model
 from wesadlib.models.base import positions
-from wesadlib.models.calibration import Calibrated
 from wesadlib.models.exertion import ExertionGate
 from wesadlib.quality import Assessment, assess_arrays, signal_of
 from wesadlib.signals import Channels, Windows, cut_window, windows_from_channels
-from wesadlib.signals.resample import form_problem
+from wesadlib.signals.resample import samples_problem
 
 #: Least number of good windows from which a person's rest is taken.
 LEAST_REST = 2
@@ -176,12 +173,8 @@ class Bundle:
     def follow(self, rest: np.ndarray | None, scores: Sequence[float] = (), start_s: Sequence[float] = ()) -> Follower:
         """What sees one person's results, in the order of time, against the person's own so far.
 
-        Parameters
-        ----------
-        rest : ndarray (value,) or None
-            The person's rest, where it is known.
-        scores, start_s : sequences of float, (window,)
-            Of windows before, to go on after them: :attr:`Result.score`, NaN where there is none, and when each began.
+        `rest` is the person's, where it is known. `scores` (window,) of windows before, NaN where there is none, and
+        when each began (`start_s`) let it go on after them.
         """
 
         def classify(features: np.ndarray) -> np.ndarray:
@@ -191,41 +184,24 @@ class Bundle:
         return Follower(self.config, rest is not None, scores, start_s, classify=classify, heart=heart)
 
     def rest_values(self, windows: Sequence[Channels]) -> np.ndarray:
-        """A person's rest as a value: means over the windows, from which no window can be read back.
+        """A person's rest as a value (value,), float32: means over windows, from which no window can be read back.
 
-        Parameters
-        ----------
-        windows : sequence of (channels, rates_hz)
-            The person's windows at rest; those of poor quality are left out.
-
-        Returns
-        -------
-        ndarray (value,)
-            float32.
+        `windows` are the person's at rest, each (channels, rates_hz); those of poor quality are left out.
         """
         self._require_support()
         for k, window in enumerate(windows):
             for name, problem in self.problems(*window).items():
                 raise InputError(f"window {k}: {name}: {problem}.")
-        good = 0
-        if windows:
-            _, at_rest, values = self._read(self._harmonise(windows))
-            good = len(at_rest)
-        if good < LEAST_REST:
+        _, at_rest, values = self._read(self._harmonise(windows)) if windows else (None, (), None)
+        if len(at_rest) < LEAST_REST:
             raise InputError(
-                f"{good} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are needed."
+                f"{len(at_rest)} of {len(windows)} windows at rest are of good quality; at least {LEAST_REST} are "
+                "needed."
             )
         return self.calibrated.rest_values(at_rest.signal, values[:, self._feature_columns])
 
     def cut(self, recording: Recording, start_s: float) -> tuple[dict[str, np.ndarray], dict[str, float]]:
-        """Cut a window of the bundle's channels out of a recording, as :meth:`predict_window` and a server take it.
-
-        Parameters
-        ----------
-        recording : Recording
-        start_s : float
-            Where the window starts, seconds from the recording's start.
-        """
+        """The bundle's channels of a recording from `start_s` on, as :meth:`predict_window` and a server take them."""
         for name in self.config["channels"]:
             if name not in recording.signals:
                 raise InputError(f"{recording.subject}: the recording has no channel {name}, which the bundle needs.")
@@ -240,7 +216,7 @@ class Bundle:
         for name in wanted:
             if name not in channels:
                 problems[name] = "missing channel"
-            elif problem := _problem(channels[name], rates_hz.get(name, math.nan), window_s):
+            elif problem := samples_problem(channels[name], rates_hz.get(name, math.nan), window_s):
                 problems[name] = problem
         return problems
 
@@ -306,32 +282,3 @@ class Bundle:
                 rest = np.stack([rests[k] for k in np.flatnonzero(rows)]) if model is self.calibrated else None
                 probabilities[rows] = model.predict_proba(signal[rows], values[rows], rest)
         return probabilities
-
-
-def load_bundle(folder: str | Path) -> Bundle:
-    """Check a bundle's digests and load it."""
-    config = read_config(folder)
-    folder = Path(folder).resolve()
-    gate = ExertionGate.load(folder / GATE_FILE) if config["exertion"] else None
-    calibrated = _load(folder / "calibrated", config, "rest_calibrated") if config["rest"] else None
-    bundle = Bundle(folder, config, _load(folder / "model", config, "cold_start"), calibrated, gate)
-    # What cannot be computed here is said now, not when somebody asks.
-    _ = bundle._feature_columns
-    return bundle
-
-
-def _load(folder: Path, config: Mapping[str, Any], protocol: str) -> Model:
-    model, temperatures = load_model(folder), config.get("temperature", {})
-    return Calibrated.wrap(model, temperatures[protocol]) if protocol in temperatures else model
-
-
-def _problem(samples: Any, rate_hz: float, window_s: float) -> str:
-    try:
-        values = np.asarray(samples)
-    except ValueError:
-        values = np.empty((0, 0))
-    if values.size and values.dtype.kind not in "fiu":
-        values = np.empty((0, 0))
-    if problem := form_problem(values.shape, rate_hz, window_s):
-        return problem
-    return "a sample is infinite; a missing one is NaN" if np.isinf(values).any() else ""

@@ -1,8 +1,8 @@
 """A whole recording's answers: a window every few seconds, whoever it is and whatever recorded it."""
 
 import re
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,12 +10,10 @@ import pandas as pd
 
 from wesadlib.bundle.answer import Answer, Result
 from wesadlib.bundle.because import describe_movers
+from wesadlib.bundle.compatibility import feature_units, fit_to_recording, note_units
 from wesadlib.bundle.predict import Bundle
 from wesadlib.data import Recording
-from wesadlib.data.devices import sensor_of
 from wesadlib.errors import InputError
-from wesadlib.features import describe_features
-from wesadlib.models import exertion
 from wesadlib.quality.recordings import (
     MOST_UNWORN,
     list_starts,
@@ -99,7 +97,7 @@ def predict_recording(
     has_gate, bundle = bundle.gate is not None, fit_to_recording(bundle, recording)
     recording = of_device(recording, bundle.config["device"])
     wear = assess_wear(recording)
-    notes = _note_units(bundle, recording)
+    notes = note_units(bundle, recording)
     if has_gate and not bundle.gate:
         notes += ("there is no acceleration in g, so exercise cannot be distinguished from stress",)
     recording = to_known_scale(recording)
@@ -151,74 +149,6 @@ def draw_course(recording: Recording, answers: RecordingAnswers) -> pd.DataFrame
         near = np.abs(course["time_s"].to_numpy()[:, None] - middle.to_numpy()).argmin(axis=1)
         course.insert(1, name, rate[near])
     return course
-
-
-def fit_to_recording(bundle: Bundle, recording: Recording) -> Bundle:
-    """The bundle with the channels that its model reads, all of which the recording has in a unit that suits."""
-    channels, model = bundle.config["channels"], bundle.model
-    read = [name for name in channels if model.channels_ or bundle.features_of(name)]
-    if absent := [name for name in read if name not in recording.signals]:
-        raise InputError(
-            f"{recording.subject}: the recording has no {', '.join(absent)}, which the model `{model.name}` of "
-            f"{bundle.folder} reads; it was trained on the {bundle.config['device']} and needs such a device."
-        )
-    for name in read:
-        unit, known = recording.signals[name].attrs["units"], channels[name]["units"]
-        if unit != known and (reason := _depends_on_unit(bundle, name)):
-            raise InputError(
-                f"{recording.subject}: {name} is in {unit} ({recording.device or 'another device'}), and the model "
-                f"`{model.name}` of {bundle.folder} knows it in {known} and reads {reason}; it was trained on another "
-                "device, and has no answer here."
-            )
-    gate = bundle.gate if _shows_movement(recording) else None
-    needed = [name for name in channels if name in read or (gate and name in exertion.CHANNELS)]
-    if len(needed) == len(channels):
-        return bundle
-    return replace(bundle, gate=gate, config={**bundle.config, "channels": {name: channels[name] for name in needed}})
-
-
-def _shows_movement(recording: Recording) -> bool:
-    signals = [recording.signals.get(name) for name in exertion.CHANNELS]
-    return all(signal is not None and signal.attrs["units"] == "g" for signal in signals)
-
-
-def _depends_on_unit(bundle: Bundle, channel: str) -> str:
-    """What the model reads that has the channel's own unit; empty where nothing has."""
-    if bundle.model.channels_:
-        return "the signal itself"
-    scaled = scaled_features(bundle)
-    return next((name for name in bundle.model.feature_names_ if scaled.get(name) == channel), "")
-
-
-def feature_units(bundle: Bundle) -> dict[str, str]:
-    """Unit of each feature that the bundle computes."""
-    return {name: unit.replace("{unit}", own) for name, unit, own, _ in _features(bundle)}
-
-
-def scaled_features(bundle: Bundle) -> dict[str, str]:
-    """Features whose unit is their channel's own, so that they follow its scale -> that channel."""
-    return {name: channel for name, unit, _, channel in _features(bundle) if "{unit}" in unit}
-
-
-def _features(bundle: Bundle) -> Iterator[tuple[str, str, str, str]]:
-    """Of each feature its name, its unit, that of its channel, and the channel."""
-    kinds = describe_features()
-    units = dict(zip(kinds["name"].str.partition("_")[2], kinds["unit"], strict=True))
-    channels = {name: facts["units"] for name, facts in bundle.config["channels"].items()}
-    channels |= {sensor_of(name): unit for name, unit in channels.items()}
-    for channel, own in channels.items():
-        for statistic, unit in units.items():
-            yield f"{channel}_{statistic}", unit, own, channel
-
-
-def _note_units(bundle: Bundle, recording: Recording) -> tuple[str, ...]:
-    units = {name: recording.signals[name].attrs["units"] for name in bundle.config["channels"]}
-    return tuple(
-        f"{name} is in {unit}, and the model knows it in {bundle.config['channels'][name]['units']}; nothing that it "
-        "reads depends on that"
-        for name, unit in units.items()
-        if unit != bundle.config["channels"][name]["units"]
-    )
 
 
 def _row(result: Result | None, states: Sequence[str]) -> dict[str, Any]:
@@ -278,13 +208,9 @@ def read_rest(text: str, recording: Recording) -> tuple[float, float]:
         return inside[0], inside[1]
     if match := re.fullmatch(r"first:(\d+(?:\.\d+)?)", text):
         return 0.0, 60 * float(match[1])
-    if match := re.fullmatch(r"([\d:.]+)-([\d:.]+)", text):
-        try:
-            start_s, end_s = (_seconds(part) for part in match.groups())
-        except ValueError:
-            pass
-        else:
-            return start_s, end_s
+    clock = r"(\d+(?::\d+)*(?:\.\d+)?)"
+    if match := re.fullmatch(f"{clock}-{clock}", text):
+        return _seconds(match[1]), _seconds(match[2])
     raise InputError(f"rest {text!r}: write 00:02:00-00:07:00, first:5 (minutes) or tags.")
 
 

@@ -26,7 +26,7 @@ class File(NamedTuple):
 def read_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[File]:
     """Files of a wanted name at or below a path, and in the zips that lie there, in the order of names."""
     if path.is_file():
-        yield from _members(path.read_bytes(), str(path), wanted)
+        yield from _members(path, str(path), wanted)
         return
     for file in sorted(path.rglob("*")):
         if "__MACOSX" in file.parts or file.name.startswith("._") or not file.is_file():
@@ -36,15 +36,17 @@ def read_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[File]:
                 raise InputError(f"{file}: larger than any recording ({LARGEST_FILE >> 20} MiB).")
             yield File(str(file.parent), file.name, str(file), file.read_bytes())
         elif file.suffix.lower() == ".zip":
-            yield from _members(file.read_bytes(), str(file), wanted)
+            yield from _members(file, str(file), wanted)
 
 
-def _members(content: bytes, where: str, wanted: Callable[[str], bool], depth: int = _DEPTH) -> Iterator[File]:
-    """Files of a zip and of the zips in it, read in memory and never written anywhere."""
+def _members(
+    place: Path | io.BytesIO, where: str, wanted: Callable[[str], bool], depth: int = _DEPTH
+) -> Iterator[File]:
+    """Files of a zip and of the zips in it, which are read in memory and never written anywhere."""
     if not depth:
         raise InputError(f"{where}: a zip in a zip in a zip in a zip; unpack it, and give what is in it.")
     try:
-        archive = zipfile.ZipFile(io.BytesIO(content))
+        archive = zipfile.ZipFile(place)
     except zipfile.BadZipFile:
         raise InputError(f"{where}: not a whole zip; export or copy it again.") from None
     with archive:
@@ -55,7 +57,8 @@ def _members(content: bytes, where: str, wanted: Callable[[str], bool], depth: i
             if "__MACOSX" in inside.parts or inside.name.startswith("._") or member.is_dir():
                 continue
             if inside.suffix.lower() == ".zip":
-                yield from _members(_read_member(archive, member, where), f"{where}/{inside}", wanted, depth - 1)
+                content = io.BytesIO(_read_member(archive, member, where))
+                yield from _members(content, f"{where}/{inside}", wanted, depth - 1)
             elif wanted(inside.name):
                 content = _read_member(archive, member, where)
                 yield File(f"{where}/{inside.parent}", inside.name, f"{where}/{inside}", content)

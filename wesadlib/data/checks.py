@@ -7,14 +7,16 @@ import numpy as np
 from wesadlib.data.devices import BEAT_SOURCES
 from wesadlib.data.recording import Recording
 
-#: unit -> lowest and highest median of a minute, and what the values may be: (lowest, highest, likely unit)
-_EXPECTED = {
-    "g": (0.7, 1.5, [(7, 13, "m/s2"), (0.11, 0.2, "m/s2"), (0.01, 0.02, "g"), (45, 96, "1/64 g"), (500, 1500, "mg")]),
-    "uS": (-1.0, 100.0, [(100, 1e9, "nS or kOhm"), (1e-8, 5e-5, "S")]),
-    "degC": (10.0, 45.0, [(50, 113, "degF"), (273, 330, "K")]),
+#: unit -> lowest and highest median of a minute, why, and what other values may be: (lowest, highest, likely unit)
+EXPECTED = {
+    "g": (
+        *(0.7, 1.5, "a still wrist shows 1 g"),
+        [(7, 13, "m/s2"), (0.11, 0.2, "m/s2"), (0.01, 0.02, "g"), (45, 96, "1/64 g"), (500, 1500, "mg")],
+    ),
+    "uS": (-1.0, 100.0, "skin conducts 0 to 100 uS", [(100, 1e9, "nS or kOhm"), (1e-8, 5e-5, "S")]),
+    "degC": (10.0, 45.0, "skin has 10 to 45 degC", [(50, 113, "degF"), (273, 330, "K")]),
 }
-_REASONS = {"g": "a still wrist shows 1 g", "uS": "skin conducts 0 to 100 uS", "degC": "skin has 10 to 45 degC"}
-_MINUTE_S = 60.0
+MINUTE_S = 60.0
 
 # Samples of a print, the share of stretches that are kept (one in), and how many people may have in common: an E4
 # begins each session with the same seconds.
@@ -29,35 +31,44 @@ def find_faults(recording: Recording) -> list[str]:
 
     Minutes in which no sensor has samples lie between sessions, and are no fault.
     """
-    faults, sensors = [], list(_sensors(recording))
-    split = {
-        name: np.array_split(values, np.arange(round(_MINUTE_S * rate_hz), len(values), round(_MINUTE_S * rate_hz)))
-        for name, _, rate_hz, values in sensors
-    }
-    gone = {name: np.array([np.isnan(minute).mean() > 0.5 for minute in minutes]) for name, minutes in split.items()}
+    sensors = list(_sensors(recording))
     # A last minute that is not whole says how the sensors ended, unless it is the only one.
-    length = max(int(recording.duration_s // _MINUTE_S), min(len(gone), 1))
-    between = np.all([missing[:length] for missing in gone.values()], axis=0)
+    length = max(int(recording.duration_s // MINUTE_S), min(len(sensors), 1))
+    split = {name: split_minutes(values, rate_hz, length) for name, _, rate_hz, values in sensors}
+    gone = {name: np.isnan(minutes).mean(axis=1) > 0.5 for name, minutes in split.items()}
+    between = np.all(list(gone.values()), axis=0)
+    faults = []
     for name, unit, _, _ in sensors:
-        minutes, missing = split[name][:length], gone[name][:length]
+        missing = gone[name]
         if (missing & ~between).any():
             faults.append(f"{recording.subject}: {name} is missing in {_list_minutes(missing & ~between)}.")
-        low, high, likely = _EXPECTED.get(unit, (-np.inf, np.inf, []))
+        low, high, _, likely = EXPECTED.get(unit, (-np.inf, np.inf, "", []))
         middles = np.full(length, np.nan)
-        middles[~missing] = [np.nanmedian(minutes[k]) for k in np.flatnonzero(~missing)]
+        middles[~missing] = np.nanmedian(split[name][~missing], axis=1)
         wrong = (middles < low) | (middles > high)
         wrong |= np.any([(least <= middles) & (middles <= most) for least, most, _ in likely], axis=0)
         if wrong.any():
             middle = float(np.median(middles[wrong]))
-            guesses = [guess for least, most, guess in likely if least <= middle <= most]
             axes = _axes(recording, name)
-            if unit == "g" and not guesses and np.max(axes) > 2 and np.min(axes) >= 0:
-                guesses = ["bytes without their sign"]
-            faults.append(
-                f"{recording.subject}: {name} is {middle:.3g} {unit} in {_list_minutes(wrong)}, but {_REASONS[unit]}"
-                f"{f': perhaps {guesses[0]}' if guesses else ''}."
-            )
+            unsigned = unit == "g" and np.max(axes) > 2 and np.min(axes) >= 0
+            why = explain(unit, middle, "bytes without their sign" if unsigned else "")
+            faults.append(f"{recording.subject}: {name} is {middle:.3g} {unit} in {_list_minutes(wrong)}, {why}.")
     return faults
+
+
+def split_minutes(values: np.ndarray, rate_hz: float, minutes: int) -> np.ndarray:
+    """Samples (minute, time) of so many minutes, NaN where there are none; of less than a minute, what there is."""
+    size = min(round(MINUTE_S * rate_hz), len(values))
+    padded = np.full(minutes * size, np.nan, values.dtype)
+    padded[: len(values)] = values[: len(padded)]
+    return padded.reshape(minutes, size)
+
+
+def explain(unit: str, middle: float, otherwise: str = "") -> str:
+    """Why a median is none in this unit, and what it may be, `otherwise` where the table does not know."""
+    _, _, reason, likely = EXPECTED[unit]
+    guess = next((guess for least, most, guess in likely if least <= middle <= most), otherwise)
+    return f"but {reason}{f': perhaps {guess}' if guess else ''}"
 
 
 def _sensors(recording: Recording) -> Iterator[tuple[str, str, float, np.ndarray]]:

@@ -59,11 +59,11 @@ def write_unit(unit: str) -> str:
     return unit
 
 
-def channel_of(path: Path, name: str, device: str) -> str:
-    """The channel that a user means by a signal's name (``bvp``) or by its own (``wrist_bvp``); `path` is what for."""
-    channel = name if name in CHANNELS else f"{device}_{name}"
+def channel_of(path: Path, name: str) -> str:
+    """The channel that a user means by a signal of the wrist (``bvp``) or by its own name; `path` is what for."""
+    channel = name if name in CHANNELS else f"wrist_{name}"
     if channel not in CHANNELS:
-        raise InputError(f"{path}: unknown signal {name!r}; the {device} has {', '.join(DEVICES[device].signals)}.")
+        raise InputError(f"{path}: unknown signal {name!r}; the wrist has {', '.join(DEVICES['wrist'].signals)}.")
     return channel
 
 

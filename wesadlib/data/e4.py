@@ -97,10 +97,7 @@ def read_e4(path: str | Path) -> Recording:
 
 
 def write_e4(recording: Recording, path: str | Path) -> Path:
-    """Write the wrist of a recording as the zip that the maker's site exports; what is missing cannot be written.
-
-    Rounded to what the format holds: acceleration to 1/64 g, conductance to 1e-6 uS, the rest to 0.01.
-    """
+    """Write the wrist of a recording as the zip that the maker's site exports, rounded to what the format holds."""
     start_s = recording.start.timestamp() if recording.start else 0.0
     decimals = {"BVP": 2, "EDA": 6, "TEMP": 2, "ACC": 0}
     with replacing(path) as partial, zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as archive:

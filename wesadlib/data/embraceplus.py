@@ -46,10 +46,7 @@ def find_files(path: Path) -> list[Path]:
 
 
 def read_embraceplus(path: str | Path) -> Recording:
-    """Read the recording of one person, and nothing of who it is, from an Avro file or all that a folder holds.
-
-    Channels come in the device's own units, the pulse in nW, and at the rates that it counted, such as 63.9999 Hz.
-    """
+    """Read one person's recording, and nothing of who it is, in the device's units and at the rates that it counted."""
     path = Path(path)
     files = find_files(path)
     if not files:
@@ -74,11 +71,7 @@ def read_embraceplus(path: str | Path) -> Recording:
 
 
 def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float = 900.0) -> Path:
-    """Write the wrist of a recording as the device does: a folder of Avro files, `file_s` each.
-
-    Acceleration is interpolated to the device's 64 Hz and rounded to its counts, temperature averaged to its 1 Hz, and
-    the pulse divided by :data:`PULSE_SCALE`.
-    """
+    """Write the wrist of a recording as the device does, at its rates and scales: a folder of files, `file_s` each."""
     import fastavro
 
     start_s = recording.start.timestamp() if recording.start else 0.0

@@ -12,8 +12,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
+from wesadlib.data.cohort import Cohort
 from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
-from wesadlib.data.recording import Cohort, Recording, make_signals
+from wesadlib.data.recording import Recording, make_signals
 from wesadlib.errors import InputError
 
 SESSIONS = ("STRESS", "AEROBIC", "ANAEROBIC")

@@ -7,8 +7,9 @@ import pandas as pd
 from tqdm.auto import tqdm
 
 from wesadlib.data.checks import SharedRecordings, find_faults
+from wesadlib.data.cohort import Cohort
 from wesadlib.data.quest import PERSON_FIELDS, score_stai
-from wesadlib.data.recording import Cohort, Recording, label_windows
+from wesadlib.data.recording import Recording, label_windows
 from wesadlib.data.sources import cohort_of
 from wesadlib.data.wesad import LABELS, find_cohort
 from wesadlib.errors import InputError

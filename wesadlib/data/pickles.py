@@ -46,10 +46,7 @@ class _Refused(Exception):
 
 
 def load_arrays(path: str | Path) -> Any:
-    """Load a pickle of plain containers, strings, numbers and numpy arrays, of any protocol, Python and numpy.
-
-    What names anything but what numpy arrays are rebuilt from is refused by that name before anything of it has run.
-    """
+    """Load a pickle of plain values and numpy arrays; what names anything else is refused before any of it has run."""
     path = Path(path)
     try:
         with open(path, "rb") as file:

@@ -41,13 +41,7 @@ PERSON_FIELDS = (*_README_NUMBERS.values(), *_README_WORDS.values(), *README_QUE
 
 
 def parse_minutes(text: str) -> float:
-    """Seconds of a time written as minutes.seconds, the way a spreadsheet leaves it: a trailing zero is lost.
-
-    Examples
-    --------
-    >>> parse_minutes("7.08"), parse_minutes("2.5"), parse_minutes("76")
-    (428.0, 170.0, 4560.0)
-    """
+    """Seconds of a time written as minutes.seconds, the way a spreadsheet leaves it: ``2.5`` is 2 min 50 s."""
     match = re.fullmatch(r"(\d+)(?:\.(\d{1,2}))?", text.strip())
     seconds = int((match[2] or "0").ljust(2, "0")) if match else 60
     if seconds >= 60:
@@ -56,11 +50,9 @@ def parse_minutes(text: str) -> float:
 
 
 def read_quest(path: Path) -> tuple[pd.DataFrame, dict[str, pd.DataFrame]]:
-    """Read the protocol and the questionnaires of ``SX_quest.csv``, as a recording holds them.
+    """Read the protocol, by the chest device's own clock, and the questionnaires of ``SX_quest.csv``.
 
-    The protocol's times count **from the start of the chest device's own recording**, which is not the pickle's; a
-    condition is a state's name, or ``reading``. Of the questionnaires ``sssq`` was asked after stress alone; NaN where
-    an item was not asked or not answered.
+    A condition is a state's name, or ``reading``; NaN where an item was not asked or not answered.
     """
     lines = defaultdict(list)
     for line in _read_lines(path):

@@ -1,19 +1,20 @@
 """Where recordings come from: the readers, the data sets, and the simulated people that parameters ask for."""
 
-import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from wesadlib.artefacts import digest, file_digest, project_root
+from wesadlib.data.cohort import Cohort
 from wesadlib.data.e4 import is_e4, read_e4
 from wesadlib.data.embraceplus import is_embraceplus, read_embraceplus
 from wesadlib.data.hongn import open_hongn
-from wesadlib.data.recording import Cohort, Recording
+from wesadlib.data.recording import Recording
 from wesadlib.data.stress_predict import open_stress_predict
 from wesadlib.data.wesad import find_cohort, is_cohort, is_wesad, open_wesad, read_wesad
 from wesadlib.data.xdf import is_xdf, read_xdf
 from wesadlib.errors import InputError
+from wesadlib.params import data_root
 
 #: Formats in the order in which they are tried: what is looked for -> whether a path is one, and what reads it.
 READERS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Recording]]] = {
@@ -84,14 +85,7 @@ def open_cohort(params: Any) -> Cohort:
     """
     if params.source == "simulated":
         return open_wesad(_simulated_folder(params), params.subjects)
-    if params.source not in COHORTS:
-        raise InputError(f"`source: {params.source}` is unknown; there are simulated, {', '.join(COHORTS)}.")
-    name = f"{params.source.replace('-', '_')}_root"
-    variable = name.upper()
-    root = getattr(params, name, "") or os.environ.get(variable, "")
-    if not root:
-        raise InputError(f"`source: {params.source}` needs the folder of the data set: set {variable} or `{name}`.")
-    return COHORTS[params.source](root, params.subjects)
+    return COHORTS[params.source](data_root(params)[1], params.subjects)
 
 
 def _simulated_folder(params: Any) -> Path:

@@ -13,8 +13,9 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 
+from wesadlib.data.cohort import Cohort
 from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
-from wesadlib.data.recording import Cohort, Recording
+from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
 LOG_FILE = "Processed_data/Time_logs.xlsx"

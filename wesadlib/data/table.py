@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wesadlib.data.checks import EXPECTED, explain
 from wesadlib.data.devices import CHANNELS, channel_of
 from wesadlib.data.joining import Stretch, join_recording, split_stretches
 from wesadlib.data.recording import Recording
@@ -33,8 +34,6 @@ _CONVERSIONS = {
     "V": ("mV", lambda values: values * 1000),
     "uV": ("mV", lambda values: values / 1000),
 }
-#: unit -> what it is when its median lies outside: (lowest, highest, likely unit)
-_EXPECTED = {"degC": (-10, 45, "degF"), "uS": (-1, 100, "nS or kOhm")}
 
 
 def parse_pairs(text: str, what: str) -> dict[str, str]:
@@ -51,18 +50,16 @@ def read_table(
     *,
     units: Mapping[str, str] | None = None,
     time: str | None = None,
-    time_unit: str = "s",
-    device: str = "wrist",
 ) -> Recording:
     """Read a recording from a table (CSV or Parquet), or from several in a folder.
 
     `columns` maps signals (``bvp``) or channels (``wrist_bvp``) to columns, in a folder to ``file:column``; `units`
-    are of those that are not in the device's own; `time` names the column of times, of which `time_unit` is ``s`` or
-    ``ms`` where they count from the start; Unix times and dates are told by sight.
+    are of those that are not in the device's own; `time` names the column of times: seconds (milliseconds where its
+    name ends in ``_ms``), Unix times or dates.
     """
     path = Path(path)
-    units = {channel_of(path, name, device): unit for name, unit in (units or {}).items()}
-    chosen = {channel_of(path, name, device): column for name, column in columns.items()}
+    units = {channel_of(path, name): unit for name, unit in (units or {}).items()}
+    chosen = {channel_of(path, name): column for name, column in columns.items()}
     if twice := [place for place in chosen.values() if list(chosen.values()).count(place) > 1]:
         raise InputError(f"{path}: the column {twice[0]!r} is given for several signals; each has its own.")
     tables: dict[Path, pd.DataFrame] = {}
@@ -73,13 +70,13 @@ def read_table(
         if file not in tables:
             tables[file] = _load(file)
         table = tables[file]
-        time_s = _times(file, table, time, time_unit)
+        time_s = _times(file, table, time)
         values = _numbers(file, table, column)
         stretches, remarks = split_stretches(file, channel, time_s, _convert(file, channel, values, units, notes))
         channels[channel] = stretches
         notes += remarks
     _check_gravity(path, channels)
-    return join_recording(path, channels, f"table, read as {device}", notes)
+    return join_recording(path, channels, "table, read as wrist", notes)
 
 
 def _load(file: Path) -> pd.DataFrame:
@@ -110,7 +107,7 @@ def _numbers(file: Path, table: pd.DataFrame, column: str) -> np.ndarray:
     return values.to_numpy(np.float64)
 
 
-def _times(file: Path, table: pd.DataFrame, column: str | None, unit: str) -> np.ndarray:
+def _times(file: Path, table: pd.DataFrame, column: str | None) -> np.ndarray:
     if column is None:
         lower = {str(name).strip().lower(): name for name in table}
         column = next((lower[name] for name in TIME_COLUMNS if name in lower), None)
@@ -121,7 +118,7 @@ def _times(file: Path, table: pd.DataFrame, column: str | None, unit: str) -> np
         values = cells.to_numpy(np.float64)
         # Unix time in seconds is of the order of 1e9, in milli-, micro- and nanoseconds of 1e12, 1e15 and 1e18.
         power = int(np.log10(max(abs(np.nanmedian(values)), 1)) / 3) - 3 if np.nanmedian(np.abs(values)) > 1e8 else 0
-        in_ms = unit == "ms" or str(column).lower().endswith(("_ms", "(ms)"))
+        in_ms = str(column).lower().endswith(("_ms", "(ms)"))
         return values / 1000.0 ** max(power, 0) / (1000.0 if in_ms and power == 0 else 1.0)
     with warnings.catch_warnings():
         # Cells that are no dates are refused below; pandas would warn of them as well.
@@ -143,7 +140,9 @@ def _bad_cell(file: Path, column: str, row: int, cell: Any, what: str) -> InputE
 def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, str], notes: list[str]) -> np.ndarray:
     target, unit = CHANNELS[channel][0], units.get(channel)
     if unit in (None, target):
-        _check_range(file, channel, values, target)
+        # Of acceleration the axes together tell.
+        if target != "g":
+            _check_middle(file, channel, values, target)
         if unit is None:
             notes.append(f"{channel}: taken to be in {target}, as nothing else was said")
         return values
@@ -154,25 +153,17 @@ def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, s
     return _CONVERSIONS[unit][1](values)
 
 
-def _check_range(file: Path, channel: str, values: np.ndarray, unit: str) -> None:
-    if unit not in _EXPECTED or not np.isfinite(values).any():
+def _check_middle(path: Path, name: str, values: np.ndarray, unit: str, *, whole: bool = True) -> None:
+    """Refuse values in a unit that was not said; of two axes of an accelerometer gravity may be in the third."""
+    if unit not in EXPECTED or not np.isfinite(values).any():
         return
-    low, high, guess = _EXPECTED[unit]
-    if not low <= (median := float(np.nanmedian(values))) <= high:
-        raise InputError(
-            f"{file}: {channel} is {median:.4g} in the middle, which is no {unit}: perhaps {guess}; say its unit."
-        )
+    low, high, *_ = EXPECTED[unit]
+    if not (low if whole else 0) <= (middle := float(np.nanmedian(values))) <= high:
+        raise InputError(f"{path}: {name} is {middle:.3g} {unit} in the middle, {explain(unit, middle)}; say its unit.")
 
 
 def _check_gravity(path: Path, channels: Mapping[str, list[Stretch]]) -> None:
     axes = [np.concatenate([part.values for part in channels[name]]) for name in channels if "_acc_" in name]
-    if not axes or len({len(axis) for axis in axes}) != 1:
-        return
-    magnitude = float(np.nanmedian(np.sqrt(sum(axis**2 for axis in axes))))
-    # Of fewer than three axes gravity may be in another.
-    if not 0.7 * (len(axes) == 3) <= magnitude < 1.5:
-        guess = "m/s2" if 4 < magnitude < 15 else "1/64 g" if 45 < magnitude < 96 else "mg" if magnitude > 700 else ""
-        raise InputError(
-            f"{path}: acceleration has a magnitude of {magnitude:.3g} in the middle, and a still wrist shows 1 g"
-            f"{f': perhaps {guess}' if guess else ''}; say its unit."
-        )
+    if axes and len({len(axis) for axis in axes}) == 1:
+        magnitude = np.sqrt(sum(axis**2 for axis in axes))
+        _check_middle(path, "the magnitude of acceleration", magnitude, "g", whole=len(axes) == 3)

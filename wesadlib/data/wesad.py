@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from wesadlib.data.cohort import Cohort
 from wesadlib.data.devices import CHANNELS, DEVICE_CHANNELS
 from wesadlib.data.pickles import load_arrays
 from wesadlib.data.quest import read_quest, read_readme
-from wesadlib.data.recording import Cohort, Recording, make_signals
+from wesadlib.data.recording import Recording, make_signals
 from wesadlib.errors import InputError
 
 #: Label code -> state; 5, 6 and 7 are known and to be ignored: the readings between the conditions.
@@ -108,11 +109,7 @@ def is_cohort(path: Path) -> bool:
 
 
 def read_wesad(folder: Path) -> Recording:
-    """Load one person's folder.
-
-    Values become float32, which holds the devices' 16 bits: of a chest of 100 minutes 0.27 GB remain in memory, after
-    a peak of 0.6 GB while its pickle is read. A text file that is missing or cannot be understood costs no signal.
-    """
+    """Load one person's folder; a text file that is missing or cannot be understood costs no signal."""
     subject, problems = folder.name, []
     path = folder / f"{subject}.pkl"
     codes, signal = _check_content(load_arrays(path), subject, path)

@@ -38,12 +38,8 @@ def is_xdf(path: Path) -> bool:
         return file.read(len(MAGIC)) == MAGIC
 
 
-def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, device: str = "wrist") -> Recording:
-    """Read a recording from an XDF file.
-
-    `columns` maps signals to ``stream`` or ``stream:label`` (name or type of a stream, label of its channel); default:
-    streams and labels that are called BVP or PPG, EDA or GSR, TEMP, ACC_X, ….
-    """
+def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None) -> Recording:
+    """Read an XDF file; `columns` maps signals to ``stream`` or ``stream:label``, by default those of known names."""
     path = Path(path)
     try:
         import pyxdf
@@ -59,11 +55,11 @@ def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None, *, devi
     channels: dict[str, list[Stretch]] = {}
     notes: list[str] = []
     for signal, (stream, column) in chosen.items():
-        channel = channel_of(path, signal, device)
+        channel = channel_of(path, signal)
         values = np.asarray(streams[stream]["time_series"], np.float64)[:, column]
         channels[channel], remarks = split_stretches(path, channel, streams[stream]["time_stamps"], values)
         notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", *remarks]
-    return join_recording(path, channels, f"XDF, read as {device}", notes)
+    return join_recording(path, channels, "XDF, read as wrist", notes)
 
 
 def _places(streams: list[Mapping[str, Any]]) -> dict[str, set[tuple[int, int]]]:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 
 from wesadlib.data import Recording
+from wesadlib.data.checks import MINUTE_S, split_minutes
 from wesadlib.data.devices import sensor_of
 
 
@@ -30,7 +31,6 @@ WEAR_RULES: tuple[WearRule, ...] = (
 )
 #: Of cold, still and not touching, a minute in which so many hold is one in which nobody wears the device.
 SIGNS_OF_NO_WEAR = 2
-MINUTE_S = 60.0
 _CUTOFFS = {rule.name: rule.cutoff for rule in WEAR_RULES}
 
 
@@ -56,23 +56,15 @@ def assess_wear(recording: Recording) -> pd.DataFrame:
     table = pd.DataFrame({"start_s": np.arange(minutes) * MINUTE_S, "recorded": False, "worn": True})
     signs = np.zeros(minutes, int)
     for sensor, channels in sensors.items():
-        values = np.stack([_minutes(recording, channel, minutes) for channel in channels], axis=1)
+        signals = [recording.signals[channel] for channel in channels]
+        parts = [split_minutes(one.values.astype(float), one.attrs["rate_hz"], minutes) for one in signals]
+        values = np.stack(parts, axis=1)
         state = _states(sensor.rsplit("_", 1)[1], values)
         table[sensor] = state
         table["recorded"] |= state != "missing"
         signs += np.isin(state, ["not touching", "cold", "still"])
     table["worn"] = table["recorded"] & (signs < SIGNS_OF_NO_WEAR)
     return table
-
-
-def _minutes(recording: Recording, channel: str, minutes: int) -> np.ndarray:
-    """Samples (minute, time), NaN where there are none."""
-    signal = recording.signals[channel]
-    size = round(MINUTE_S * signal.attrs["rate_hz"])
-    padded = np.full(minutes * size, np.nan)
-    length = min(len(signal), len(padded))
-    padded[:length] = signal.values[:length]
-    return padded.reshape(minutes, size)
 
 
 def _states(signal: str, values: np.ndarray) -> np.ndarray:

@@ -89,25 +89,9 @@ def find_people(path: Path, question: Question, leave_out: Sequence[Path] = ()) 
 def answer_path(
     path: Path, question: Question, out: Path | None = None, *, force: bool = False, progress: bool = False
 ) -> tuple[Path, list[str]]:
-    """Answer a recording, or every person of a folder.
+    """Answer a recording, or every person of a folder, in the folder `out`, by default ``<name>_wesad`` beside it.
 
-    Parameters
-    ----------
-    path : Path
-        A recording, or a folder of people.
-    question : Question
-    out : Path, optional
-        The folder to write; default: beside the input, ``<name>_wesad``.
-    force : bool
-        Replace answers to another question.
-    progress : bool
-        Show bars.
-
-    Returns
-    -------
-    out : Path
-    problems : list of str
-        Of a folder's people, why somebody has no answer.
+    Returned are this folder and, of a folder's people, why somebody has no answer.
     """
     path = Path(os.path.abspath(path))
     out = Path(os.path.abspath(out or path.parent / f"{path.stem if path.is_file() else path.name}_wesad"))

@@ -7,7 +7,7 @@ import pandas as pd
 
 from wesadlib import __version__
 from wesadlib.bundle import Bundle, RecordingAnswers
-from wesadlib.bundle.recording import feature_units, fit_to_recording, scaled_features
+from wesadlib.bundle.compatibility import feature_units, fit_to_recording, scaled_features
 from wesadlib.data import Recording
 from wesadlib.drift.person import compare_person, describe_feature, describe_person
 from wesadlib.models.exertion import REASON

@@ -17,7 +17,7 @@ from starlette.exceptions import HTTPException
 from wesadlib.bundle import Bundle, Result
 from wesadlib.bundle.answer import Follower
 from wesadlib.bundle.because import describe_movers
-from wesadlib.bundle.recording import feature_units
+from wesadlib.bundle.compatibility import feature_units
 from wesadlib.serving.drift_store import Drift
 from wesadlib.serving.metrics import Metrics
 from wesadlib.serving.schemas import MAX_TOKEN

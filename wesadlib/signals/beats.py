@@ -63,11 +63,6 @@ def find_beats(values: np.ndarray, rate_hz: float, source: str) -> np.ndarray:
         Times in seconds from the window's start, ascending, finer than a sample. None in a gap; none at all where the
         signal does not move, is missing, or comes at less than 16 Hz (BVP) or 64 Hz (ECG).
 
-    Raises
-    ------
-    InputError
-        When `source` is unknown.
-
     References
     ----------
     Zong, Heldt, Moody, Mark, "An open-source algorithm to detect onset of arterial blood pressure pulses",

@@ -3,33 +3,15 @@
 from functools import lru_cache
 
 import numpy as np
-from scipy.signal import butter, lfilter, lfilter_zi
+from scipy.signal import butter, filtfilt
+
+_butter = lru_cache(maxsize=64)(butter)
 
 
 def zero_phase(values: np.ndarray, rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> np.ndarray:
-    """Butterworth filter of second order over rows (row, time) without gaps, forward and backward: without delay.
-
-    What :func:`scipy.signal.filtfilt` gives, without computing anew for each call what belongs to the design.
-    """
-    numerator, denominator, state = _design(rate_hz, kind, cutoff_hz)
-    pad = min(3 * len(denominator), values.shape[-1] - 1)
-    filtered = _odd_extension(np.asarray(values, np.float64), pad)
-    for _ in range(2):
-        filtered = lfilter(numerator, denominator, filtered, zi=state * filtered[:, :1])[0][:, ::-1]
-    return filtered[:, pad : pad + values.shape[-1]]
-
-
-@lru_cache(maxsize=64)
-def _design(rate_hz: float, kind: str, cutoff_hz: float | tuple[float, float]) -> tuple[np.ndarray, ...]:
-    """Numerator, denominator, and the state that a constant level leaves."""
-    design = butter(2, cutoff_hz, kind, fs=rate_hz)
-    return *design, lfilter_zi(*design)
-
-
-def _odd_extension(values: np.ndarray, pad: int) -> np.ndarray:
-    """Rows continued at both ends by reflection about their first and last sample."""
-    before, after = values[:, pad:0:-1], values[:, -2 : -pad - 2 : -1]
-    return np.concatenate([2 * values[:, :1] - before, values, 2 * values[:, -1:] - after], axis=1)
+    """Butterworth filter of second order over rows (row, time) without gaps, forward and backward: without delay."""
+    design = _butter(2, cutoff_hz, kind, fs=rate_hz)
+    return filtfilt(*design, np.asarray(values, np.float64), padlen=min(3 * len(design[0]), values.shape[-1] - 1))
 
 
 def bridge_gaps(values: np.ndarray, longest: float = np.inf) -> np.ndarray:

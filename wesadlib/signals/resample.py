@@ -1,6 +1,7 @@
 """Any rates to one rate, anti-aliased, each row by itself: the linear operator of a pair of rates and a length."""
 
 from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from scipy.sparse import coo_array, csr_array
@@ -29,6 +30,17 @@ def form_problem(shape: tuple[int, ...], rate_hz: float, window_s: float) -> str
         wrong = f", not {shape[0]}" if shape[0] != expected else "; at least 2 are needed"
         return f"{window_s:g} s at {rate_hz:g} Hz are {expected} samples{wrong}"
     return ""
+
+
+def samples_problem(samples: Any, rate_hz: float, window_s: float) -> str:
+    """The same of samples that may be no numbers at all, or infinite."""
+    try:
+        values = np.asarray(samples)
+    except ValueError:
+        values = np.empty((0, 0))
+    shape = values.shape if values.dtype.kind in "fiu" or not values.size else (0, 0)
+    problem = form_problem(shape, rate_hz, window_s)
+    return problem or ("a sample is infinite; a missing one is NaN" if np.isinf(values).any() else "")
 
 
 def harmonise(values: np.ndarray, rate_hz: float, to_rate_hz: float, samples: int) -> np.ndarray:

@@ -63,13 +63,14 @@ def test_overrides_win_over_the_file_and_an_error_tells_which_of_them_it_is_in(t
         read_params(path, {"epochs": 1})
 
 
-def test_real_recordings_need_a_root(tmp_path, monkeypatch):
-    path = write(tmp_path, "source: wesad")
-    monkeypatch.delenv("WESAD_ROOT", raising=False)
-    with pytest.raises(InputError, match="WESAD_ROOT"):
+@pytest.mark.parametrize(("source", "name"), [("wesad", "wesad_root"), ("stress-predict", "stress_predict_root")])
+def test_real_recordings_need_a_root(tmp_path, monkeypatch, source, name):
+    path = write(tmp_path, f"source: {source}")
+    monkeypatch.delenv(name.upper(), raising=False)
+    with pytest.raises(InputError, match=f"set {name.upper()} or `{name}`"):
         read_params(path)
-    monkeypatch.setenv("WESAD_ROOT", str(tmp_path))
-    assert read_params(path).wesad_root == str(tmp_path.resolve())
+    monkeypatch.setenv(name.upper(), str(tmp_path))
+    assert getattr(read_params(path), name) == str(tmp_path.resolve())
 
 
 def test_every_profile_in_params_is_valid_and_names_only_differences(repository, monkeypatch, tmp_path):

@@ -12,12 +12,11 @@ import minutes
 import numpy as np
 import pytest
 
-from wesadlib.data import check_cohort, join, open_cohort, open_hongn, open_stress_predict, open_wesad
+from wesadlib.data import check_cohort, join, open_hongn, open_stress_predict, open_wesad
 from wesadlib.data.e4 import write_e4
 from wesadlib.data.hongn import STRESS_PHASES
 from wesadlib.data.stress_predict import PHASES, read_log
 from wesadlib.errors import InputError
-from wesadlib.params import Params
 from wesadlib.signals import make_windows
 
 START = datetime(2022, 2, 7, 9, 30, tzinfo=UTC)
@@ -185,14 +184,6 @@ def test_laboratories_are_joined_and_windows_are_made_of_groups(stress_predict, 
     assert paths[0] == "stress-predict/Raw_data/S01.zip" and "wesad/S2/S2.pkl" in paths
     with pytest.raises(InputError, match="each needs a name of its own"):
         join([open_hongn(hongn), open_hongn(hongn)])
-
-
-def test_parameters_and_environment_open_them(stress_predict, monkeypatch):
-    params = Params(source="stress-predict", device="wrist")
-    with pytest.raises(InputError, match="set STRESS_PREDICT_ROOT or `stress_predict_root`"):
-        open_cohort(params)
-    monkeypatch.setenv("STRESS_PREDICT_ROOT", str(stress_predict))
-    assert open_cohort(params).subjects == ["S01"]
 
 
 SHARED = Path(os.environ.get("RECORDINGS_ROOT", Path(__file__).resolve().parents[3] / "shared"))

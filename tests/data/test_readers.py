@@ -184,7 +184,7 @@ def test_units_are_converted_where_they_are_said_and_guessed_nowhere(person, tab
     with pytest.raises(InputError, match=r"wrist_temp is 91.* perhaps degF; say its unit"):
         read_table(tmp_path / "S99.csv", COLUMNS)
     assert_same(read_table(tmp_path / "S99.csv", COLUMNS, units={"temp": "degF"}), person, 0.01)
-    with pytest.raises(InputError, match="wrist_temp cannot be in 'uS'"):
+    with pytest.raises(InputError, match="wrist_temp comes in degC, degF, K, and cannot be in 'uS'"):
         read_table(tmp_path / "S99.csv", COLUMNS, units={"temp": "uS"})
 
 

@@ -122,7 +122,7 @@ def test_a_channel_that_is_missing_costs_only_the_models_that_read_it(wesad, e4,
             if name != "TEMP.csv":
                 copy.writestr(name, given.read(name))
     status, _, error = wesad("predict", path, "--bundle", own_bundle)
-    assert status == 1 and "cold: the recording has no wrist_temp, which the model `logistic`" in error
+    assert status == 1 and "cold.zip: the recording has no wrist_temp, which the model `logistic`" in error
     assert wesad("predict", path, "--bundle", free_bundle)[0] == 0
     assert answer(tmp_path / "cold_wesad")[0]["judged_share"] > 0
 
@@ -186,19 +186,25 @@ def test_what_cannot_be_answered_is_one_sentence_and_leaves_nothing(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_recording_that_is_none_or_too_short_is_told(wesad, person, own_bundle, tmp_path):
+def test_a_recording_that_is_none_or_too_short_is_told_by_its_path(wesad, person, e4, own_bundle, tmp_path):
     (tmp_path / "broken.zip").write_bytes(b"PK no zip")
+    (tmp_path / "notes.txt").write_text("no recording")
     (tmp_path / "empty").mkdir()
+    zipfile.ZipFile(e4).extractall(write_embraceplus(person, tmp_path / "mixed"))
     write_e4(person.between(0, 40), tmp_path / "short.zip")
-    for name, sentence in [
-        ("broken.zip", "broken.zip"),
-        ("empty", "no recording in it"),
-        ("absent.zip", "no such file or folder"),
-        ("short.zip", "short: 40 s long, and one window takes 60 s"),
+    for name, sentence, also in [
+        ("broken.zip", "broken.zip: not a whole zip; export or copy it again", True),
+        ("notes.txt", "notes.txt is no recording; looked for", True),
+        ("empty", "empty: no recording in it", True),
+        ("absent.zip", "absent.zip: no such file or folder", True),
+        ("mixed", "(.avro); give one device's files at a time", True),
+        ("short.zip", "short.zip: 40 s long, and one window takes 60 s; give a longer recording", False),
     ]:
-        status, _, error = wesad("predict", tmp_path / name, "--bundle", own_bundle)
-        assert status == 1 and sentence in error and error.count("\n") == 1, error
-    assert wesad("check", tmp_path / "short.zip")[0] == 1
+        status, out, error = wesad("predict", tmp_path / name, "--bundle", own_bundle)
+        assert (status, out) == (1, "") and sentence in error and error.count("\n") == 1, error
+        assert str(tmp_path / name) in error
+        status, out, checked = wesad("check", tmp_path / name)
+        assert status == 1 and ((out, checked) == ("", error) if also else "less than one window" in out), checked
 
 
 def write_parts(person, folder, later_s):

@@ -34,14 +34,12 @@ class Example(NamedTuple):
     def windows(self, window_s: float, hop_s: float) -> list["Example"]:
         """Windows, each as :meth:`wesadlib.bundle.Bundle.predict_window` takes it."""
         duration_s = min(len(values) / self.rates_hz[name] for name, values in self.channels.items())
-        starts = np.arange(0, duration_s - window_s + 1e-6, hop_s)
-        return [Example(self._cut(start, window_s), self.rates_hz) for start in starts]
-
-    def _cut(self, start_s: float, window_s: float) -> dict[str, np.ndarray]:
-        return {
-            name: values[round(start_s * rate) :][: round(window_s * rate)]
-            for (name, values), rate in zip(self.channels.items(), self.rates_hz.values(), strict=True)
-        }
+        windows = []
+        for start_s in np.arange(0, duration_s - window_s + 1e-6, hop_s):
+            cut = {name: values[round(start_s * self.rates_hz[name]) :] for name, values in self.channels.items()}
+            cut = {name: values[: round(window_s * self.rates_hz[name])] for name, values in cut.items()}
+            windows.append(Example(cut, self.rates_hz))
+        return windows
 
 
 @cache

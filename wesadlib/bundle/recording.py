@@ -106,7 +106,7 @@ def predict_recording(
     if not len(starts):
         raise InputError(
             f"{recording.subject}: {recording.duration_s:.0f} s long, and one window takes "
-            f"{bundle.config['window_s']:g} s."
+            f"{bundle.config['window_s']:g} s; give a longer recording."
         )
     worn = unworn_share(wear, starts, bundle.config["window_s"]) <= MOST_UNWORN
     results: dict[int, Result] = {}

@@ -51,7 +51,7 @@ def find_faults(recording: Recording) -> list[str]:
             middle = float(np.median(middles[wrong]))
             axes = _axes(recording, name)
             unsigned = unit == "g" and np.max(axes) > 2 and np.min(axes) >= 0
-            why = explain(unit, middle, "bytes without their sign" if unsigned else "")
+            why = explain_unit(unit, middle, "bytes without their sign" if unsigned else "")
             faults.append(f"{recording.subject}: {name} is {middle:.3g} {unit} in {_list_minutes(wrong)}, {why}.")
     return faults
 
@@ -64,7 +64,7 @@ def split_minutes(values: np.ndarray, rate_hz: float, minutes: int) -> np.ndarra
     return padded.reshape(minutes, size)
 
 
-def explain(unit: str, middle: float, otherwise: str = "") -> str:
+def explain_unit(unit: str, middle: float, otherwise: str = "") -> str:
     """Why a median is none in this unit, and what it may be, `otherwise` where the table does not know."""
     _, _, reason, likely = EXPECTED[unit]
     guess = next((guess for least, most, guess in likely if least <= middle <= most), otherwise)

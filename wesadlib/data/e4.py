@@ -37,10 +37,10 @@ SERIAL = re.compile(r"\d{10}_([A-Z]\d{5})")
 
 
 def is_e4(path: Path) -> bool:
-    """Whether a path holds a session: a zip or a folder with ``BVP.csv`` or another channel in it, at any depth."""
+    """Whether a path may be an export: a zip, be it broken, or a folder with ``BVP.csv`` or the like at any depth."""
     if path.is_dir():
         return any(CHANNEL_FILE.match(file.name) for file in path.rglob("*"))
-    return path.is_file() and zipfile.is_zipfile(path)
+    return path.is_file() and (path.suffix.lower() == ".zip" or zipfile.is_zipfile(path))
 
 
 def find_exports(folder: Path, people: str) -> dict[str, list[Path]]:

@@ -54,10 +54,13 @@ def open_recording(path: str | Path) -> Recording:
     path = Path(path).absolute()
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
-    for recognises, read in READERS.values():
-        if recognises(path):
-            return read(path)
-    raise InputError(f"{path} is no recording; looked for {', '.join(READERS)}.")
+    formats = [name for name, (recognises, _) in READERS.items() if recognises(path)]
+    if not formats:
+        raise InputError(f"{path} is no recording; looked for {', '.join(READERS)}; a table needs --columns.")
+    # A person's folder of WESAD holds the export of an E4 beside what was made of it.
+    if len(formats) > 1 and not is_wesad(path):
+        raise InputError(f"{path} holds {' and '.join(formats)}; give one device's files at a time.")
+    return READERS[formats[0]][1](path)
 
 
 def cohort_of(root: Path) -> Cohort | None:

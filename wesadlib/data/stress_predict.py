@@ -7,6 +7,7 @@ Iqbal et al., *Stress Monitoring Using Wearable Sensors: A Pilot Study and Stres
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -86,15 +87,12 @@ def _read(path: Path, subject: str, log: Path) -> Recording:
         edge = 0.0 if phase in _PRESSED else _LOG_EDGE_S
         protocol.append((group, begin, end, phase))
         labels.append((group, begin + edge, end - edge, phase))
-    return Recording(
+    return replace(
+        recording,
         subject=subject,
-        signals=recording.signals,
         labels=pd.DataFrame(labels, columns=["state", "start_s", "end_s", "phase"]).query("end_s > start_s"),
         protocol=pd.DataFrame(protocol, columns=["condition", "start_s", "end_s", "name"]),
-        notes=recording.notes,
         problems=tuple(problems),
-        device=recording.device,
-        start=recording.start,
         marks_s=tuple(presses),
     )
 

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wesadlib.data.checks import EXPECTED, explain
+from wesadlib.data.checks import EXPECTED, explain_unit
 from wesadlib.data.devices import CHANNELS, channel_of
 from wesadlib.data.joining import Stretch, join_recording, split_stretches
 from wesadlib.data.recording import Recording
@@ -89,7 +89,7 @@ def _load(file: Path) -> pd.DataFrame:
     except ImportError:
         raise InputError(f"{file}: Parquet needs the package pyarrow; `pip install pyarrow`, or give a CSV.") from None
     except (ValueError, OSError, csv.Error, pd.errors.ParserError) as error:
-        raise InputError(f"{file}: not a table ({str(error).splitlines()[0]}).") from None
+        raise InputError(f"{file}: not a table ({str(error).splitlines()[0]}); give a CSV or Parquet.") from None
 
 
 def _column(file: Path, table: pd.DataFrame, column: str) -> pd.Series:
@@ -148,7 +148,7 @@ def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, s
         return values
     if unit not in _CONVERSIONS or _CONVERSIONS[unit][0] != target:
         allowed = [target, *(name for name, (to, _) in _CONVERSIONS.items() if to == target)]
-        raise InputError(f"{file}: {channel} cannot be in {unit!r}; the units are {', '.join(allowed)}.")
+        raise InputError(f"{file}: {channel} comes in {', '.join(allowed)}, and cannot be in {unit!r}.")
     notes.append(f"{channel}: converted from {unit} to {target}")
     return _CONVERSIONS[unit][1](values)
 
@@ -159,7 +159,9 @@ def _check_middle(path: Path, name: str, values: np.ndarray, unit: str, *, whole
         return
     low, high, *_ = EXPECTED[unit]
     if not (low if whole else 0) <= (middle := float(np.nanmedian(values))) <= high:
-        raise InputError(f"{path}: {name} is {middle:.3g} {unit} in the middle, {explain(unit, middle)}; say its unit.")
+        raise InputError(
+            f"{path}: {name} is {middle:.3g} {unit} in the middle, {explain_unit(unit, middle)}; say its unit."
+        )
 
 
 def _check_gravity(path: Path, channels: Mapping[str, list[Stretch]]) -> None:

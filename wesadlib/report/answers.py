@@ -149,15 +149,20 @@ def answer_person(
     from wesadlib.report.recording_summary import summarise
 
     recording = of_device(question.read(paths, subject), bundle.config["device"])
-    rest = read_rest(question.rest, recording) if question.rest else None
+    where = ", ".join(map(str, paths))
     with tqdm(desc="windows", unit="window", disable=not progress) as bar:
 
         def show(done: int, of: int) -> None:
             bar.total, bar.n = of, done
             bar.refresh()
 
-        answers = predict_recording(bundle, recording, question.step_s, rest, progress=show)
-    origin = {"path": ", ".join(map(str, paths)), "command": question.command, "key": key}
+        try:
+            rest = read_rest(question.rest, recording) if question.rest else None
+            answers = predict_recording(bundle, recording, question.step_s, rest, progress=show)
+        except InputError as error:
+            # A sentence begins with the person, and whoever asks has named a path.
+            raise InputError(str(error).replace(f"{recording.subject}: ", f"{where}: ", 1)) from None
+    origin = {"path": where, "command": question.command, "key": key}
     summary = summarise(bundle, recording, answers, question.step_s) | origin
     states = bundle.config["states"]
     state = "stress" if "stress" in states else states[-1]
@@ -202,6 +207,8 @@ def check_path(
             recording = question.read([one.absolute() for one in paths], name)
             summary, found = check_recording(recording)
         except (InputError, PermissionError) as error:
+            if "" in people:
+                raise
             problems.append(str(error))
             rows.append({"person": name})
             continue

@@ -35,11 +35,11 @@ def raw_statistics(values: np.ndarray, rate_hz: float) -> np.ndarray:
     last = equal.copy()
     last[:, :-1] &= ~equal[:, 1:]
     length = (run + 1) * last
-    clipped = (length >= _CLIPPED_RUN) & ((values[:, 1:] == low) | (values[:, 1:] == high))
+    at_limit = (length >= _CLIPPED_RUN) & ((values[:, 1:] == low) | (values[:, 1:] == high))
     result = np.empty((len(values), len(RAW_STATISTICS)))
     result[:, 0] = missing.mean(axis=1)
     result[:, 1] = np.where(longest > 0, longest + 1, 0) / rate_hz
-    result[:, 2] = (length * clipped).sum(axis=1) / values.shape[1]
+    result[:, 2] = (length * at_limit).sum(axis=1) / values.shape[1]
     result[:, 3] = (length * (length >= _FLAT_RUN_S * rate_hz)).sum(axis=1) / values.shape[1]
     result[missing.all(axis=1), 1:] = np.nan
     return result

@@ -5,7 +5,7 @@ has ``timestampStart`` (microseconds UTC, 0 where it was off), ``samplingFrequen
 maker's description of its raw data files.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +17,8 @@ from wesadlib.data.joining import Stretch, join_recording
 from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
-#: sensor of the file -> (field of its samples, our channel)
-_SENSORS = {
-    "bvp": ("values", "wrist_bvp"),
-    "eda": ("values", "wrist_eda"),
-    "temperature": ("values", "wrist_temp"),
-}
+#: sensor of the file -> our channel
+_SENSORS = {"bvp": "wrist_bvp", "eda": "wrist_eda", "temperature": "wrist_temp"}
 _AXES = {axis: f"wrist_acc_{axis}" for axis in "xyz"}
 _LIMITS = ("physicalMin", "physicalMax", "digitalMin", "digitalMax")
 #: The scale of its pulse is its own, about a thousandth of the E4's.
@@ -60,8 +56,7 @@ def read_embraceplus(path: str | Path) -> Recording:
     for file, record in zip(files, records, strict=True):
         for channel, stretch in _stretches(file, record["rawData"]).items():
             channels.setdefault(channel, []).append(stretch)
-    absent = [channel for _, channel in _SENSORS.values() if channel not in channels]
-    notes += [f"{channel}: the sensor was off" for channel in absent]
+    notes += [f"{channel}: the sensor was off" for channel in _SENSORS.values() if channel not in channels]
     if not channels:
         raise InputError(f"{path}: every sensor was off; there is nothing to read.")
     presses = [
@@ -82,7 +77,7 @@ def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float
         for begin_s in np.arange(0, recording.duration_s, file_s):
             raw = {
                 sensor: _write_sensor(channels, channel, start_s, begin_s, file_s)
-                for sensor, (_, channel) in _SENSORS.items()
+                for sensor, channel in _SENSORS.items()
             }
             axes = {axis: _write_sensor(channels, channel, start_s, begin_s, file_s) for axis, channel in _AXES.items()}
             raw["accelerometer"] = {
@@ -141,12 +136,12 @@ def _read_record(file: Path) -> Mapping[str, Any]:
 
 def _stretches(file: Path, raw: Mapping[str, Any]) -> dict[str, Stretch]:
     stretches = {}
-    for sensor, (field, channel) in _SENSORS.items():
+    for sensor, channel in _SENSORS.items():
         content = raw.get(sensor) or {}
-        if _recorded(content, content.get(field, ())):
-            stretches[channel] = _stretch(file, sensor, content, np.asarray(content[field], np.float32))
+        if _recorded(content, "values"):
+            stretches[channel] = _stretch(file, sensor, content, np.asarray(content["values"], np.float32))
     content = raw.get("accelerometer") or {}
-    if _recorded(content, content.get("x", ())):
+    if _recorded(content, "x"):
         if len({len(content.get(axis) or ()) for axis in _AXES}) > 1:
             raise InputError(f"{file}: the accelerometer's axes have not as many samples each; copy it again.")
         scale, offset = _scale(file, content.get("imuParams") or {})
@@ -156,8 +151,8 @@ def _stretches(file: Path, raw: Mapping[str, Any]) -> dict[str, Stretch]:
     return stretches
 
 
-def _recorded(content: Mapping[str, Any], values: Sequence[float]) -> bool:
-    return bool(content.get("timestampStart")) and len(values) > 0
+def _recorded(content: Mapping[str, Any], samples: str) -> bool:
+    return bool(content.get("timestampStart") and content.get(samples))
 
 
 def _stretch(file: Path, sensor: str, content: Mapping[str, Any], values: np.ndarray) -> Stretch:

@@ -56,22 +56,15 @@ def test_a_fault_in_a_text_file_costs_no_signal(write_person, tmp_path):
     assert "S2_readme.txt: the line `Age: 1,80` is not understood" in recording.problems[1]
 
 
-def test_some_nan_are_kept_where_they_are(write_person, tmp_path):
-    def gap(content):
+def test_nan_are_kept_and_labels_need_not_end_on_a_sample_of_a_slower_channel(write_person, tmp_path):
+    def change(content):
         content["signal"]["wrist"]["TEMP"][40:60] = np.nan
+        content["label"] = content["label"][:-10]
 
-    write_person(change=gap)
+    write_person(change=change)
     (recording,) = open_wesad(tmp_path)
     missing = np.isnan(recording.signals["wrist_temp"].values)
     assert np.flatnonzero(missing).tolist() == list(range(40, 60))
-
-
-def test_labels_need_not_end_on_a_sample_of_a_slower_channel(write_person, tmp_path):
-    def cut(content):
-        content["label"] = content["label"][:-10]
-
-    write_person(change=cut)
-    (recording,) = open_wesad(tmp_path)
     assert recording.duration_s == 400 and recording.labels["end_s"].max() == pytest.approx(400 - 10 / 700)
 
 

@@ -86,3 +86,13 @@ def test_a_beat_is_cut_whole_from_the_first_sample_to_the_last():
     assert beat_plausibility(np.tile(beats, (3, 1)), values[:, :-1], 35.0, 60.0).tolist() == pytest.approx(
         [1, 58.5 / 60, 1]
     )
+
+
+@pytest.mark.parametrize(("correlation", "expected"), [(0.72, 1.0), (0.6, 58 / 60)])
+def test_a_beat_is_told_from_the_mean_one_by_its_correlation(correlation, expected):
+    # One of sixty cosines is for so much of a cosine, and of twice its frequency, with which it has nothing in common.
+    beats, time = np.arange(0.5, 60, 1.0), np.arange(2100) / 35
+    first, second = (np.cos(2 * np.pi * k * time) for k in (1, 2))
+    other = correlation * first + np.sqrt(1 - correlation**2) * second
+    values = np.where((time >= 30) & (time < 31), other, first)
+    assert beat_plausibility(beats[None], values[None], 35.0, 60.0)[0] == pytest.approx(expected)

@@ -1,5 +1,6 @@
 """What README and intro say stands on the pages they link to; chapters have one form, and their commands work."""
 
+import ast
 import re
 import shlex
 
@@ -105,3 +106,10 @@ def test_a_chapter_s_thing_to_try_is_a_command_that_works(repository, chapter):
 def test_no_line_of_a_cell_is_wider_than_its_page(repository, notebook):
     cells = [cell for cell in cells_of(repository, notebook) if cell.cell_type == "code"]
     assert not [line for cell in cells for line in cell.source.splitlines() if len(line) > WIDTH]
+
+
+def test_a_cell_that_only_fills_in_the_text_is_not_shown(repository, notebook):
+    for cell in cells_of(repository, notebook):
+        if cell.cell_type == "code" and "import " not in cell.source:
+            last = ast.unparse(ast.parse(cell.source).body[-1])
+            assert not last.startswith("say(") or "hide-input" not in cell.metadata.get("tags", []), cell.source

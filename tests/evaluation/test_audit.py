@@ -12,8 +12,10 @@ from known_predictions import make_predictions
 from wesadlib.errors import InputError
 from wesadlib.evaluation import audit, runner
 from wesadlib.evaluation.audit import controls, shortcuts
+from wesadlib.evaluation.audit.inflation import score_with_intervals
 from wesadlib.evaluation.folds import windows_of_classes
 from wesadlib.evaluation.protocols import ColdStart, non_overlapping
+from wesadlib.evaluation.scores import score
 from wesadlib.features import extract_features
 from wesadlib.models import register
 from wesadlib.params import Params
@@ -158,7 +160,7 @@ def test_overlap_is_counted_within_a_person_only(scattered):
 
 
 def test_shuffled_predicts_every_window_under_its_own_persons_name(toy_windows, windows, tmp_path):
-    predictions = audit.shuffled(toy_windows, ["plain", "centroid"], PARAMS, seed=1, folds=tmp_path, **QUIET)
+    predictions = shortcuts.shuffled(toy_windows, ["plain", "centroid"], PARAMS, seed=1, folds=tmp_path, **QUIET)
     assert len(list(tmp_path.iterdir())) == 2 * 5, "a finished part is kept"
     assert set(predictions["model"]) == {"plain", "centroid"}
     for _, part in predictions.groupby("model"):
@@ -171,7 +173,7 @@ def test_shuffled_predicts_every_window_under_its_own_persons_name(toy_windows, 
 
 
 def test_without_overlap_the_reference_is_a_cold_start_on_the_same_windows(toy_windows, windows, jobs):
-    predictions = audit.shuffled_no_overlap(toy_windows, ["plain"], PARAMS, **QUIET)
+    predictions = shortcuts.shuffled_no_overlap(toy_windows, ["plain"], PARAMS, **QUIET)
     broken, honest = (predictions[predictions["role"] == role] for role in ("shortcut", "reference"))
     assert set(broken["window"]) == set(honest["window"]) and len(broken) == len(honest) > 0
     assert set(predictions["window"]) < set(range(toy_windows.sizes["window"])), "windows overlap in the toys"
@@ -185,7 +187,7 @@ def test_without_overlap_the_reference_is_a_cold_start_on_the_same_windows(toy_w
 
 
 def test_the_tested_person_chooses_the_epoch_and_teaches_nothing(toy_windows, windows, jobs):
-    predictions = audit.select_epoch_on_test_person(toy_windows, ["plain", "told"], PARAMS, seed=2, **QUIET)
+    predictions = shortcuts.select_epoch_on_test_person(toy_windows, ["plain", "told"], PARAMS, seed=2, **QUIET)
     # `plain` has no epochs, and `told` says stress of those who validate: everybody, when left out.
     assert set(predictions["model"]) == {"told"} and len(predictions) == windows.sizes["window"]
     assert (predictions["p_stress"] == 0.9).all()
@@ -194,7 +196,7 @@ def test_the_tested_person_chooses_the_epoch_and_teaches_nothing(toy_windows, wi
         assert np.array_equal(job.fold.validation, job.fold.test) and np.array_equal(job.fold.test, honest.test)
         assert np.array_equal(job.fold.train, np.union1d(honest.train, honest.validation))
     with pytest.raises(InputError, match="none of the models plain has epochs"):
-        audit.select_epoch_on_test_person(toy_windows, ["plain"], PARAMS, **QUIET)
+        shortcuts.select_epoch_on_test_person(toy_windows, ["plain"], PARAMS, **QUIET)
 
 
 def test_whole_recordings_that_are_predicted_already_are_not_trained_again(toy_windows, monkeypatch):
@@ -211,21 +213,19 @@ def test_whole_recordings_that_are_predicted_already_are_not_trained_again(toy_w
 
     monkeypatch.setattr(runner, "evaluate", evaluate)
     known = pd.concat([cold, whole, other])
-    marked = audit.whole_recording(toy_windows, ["plain"], PARAMS, known, **QUIET)
+    marked = shortcuts.whole_recording(toy_windows, ["plain"], PARAMS, known, **QUIET)
     assert asked == []
     assert marked["p_stress"].tolist() == [0.7, 0.2] and "p_amusement" not in marked
     assert set(marked["shortcut"]) == {"whole_recording"} and not marked["deployable"].any()
-    both = audit.whole_recording(toy_windows, ["centroid", "plain"], PARAMS, known, **QUIET)
+    both = shortcuts.whole_recording(toy_windows, ["centroid", "plain"], PARAMS, known, **QUIET)
     assert list(dict.fromkeys(both["model"])) == ["centroid", "plain"] and len(both) == 4
     assert asked == [(["centroid"], "whole_recording")]
 
 
 def test_the_best_of_several_is_the_seed_with_the_highest_score(windows):
-    several = audit.best_of_several(windows, ["lucky"], PARAMS, seeds=range(4), **QUIET)
+    several = shortcuts.best_of_several(windows, ["lucky"], PARAMS, seeds=range(4), **QUIET)
     best = several[several["role"] == "shortcut"]
     assert set(best["seed"]) == {2}
-    scores = audit.seed_scores(several).set_index("seed")["accuracy"]
-    assert scores.to_dict() == {0: 0.0, 1: 0.0, 2: 1.0, 3: 0.0}
     row = audit.inflation(several, several[several["role"] == "reference"]).iloc[0]
     assert (row["accuracy"], row["reference"], row["inflation"]) == (1.0, 0.25, 0.75)
 
@@ -235,15 +235,15 @@ def test_dropped_windows_are_the_least_confident_ones_of_all_seeds(predictions):
     second = predictions.assign(seed=1)
     second.loc[1, ["p_baseline", "p_stress"]] = [0.01, 0.99]
     both = pd.concat([predictions, second], ignore_index=True)
-    kept = audit.dropped_windows(both, ["one"], PARAMS, share=1 / 6)
+    kept = shortcuts.dropped_windows(both, ["one"], PARAMS, share=1 / 6)
     for seed in (0, 1):
         assert sorted(kept.loc[kept["seed"] == seed, "window"]) == [0, 1, 2, 3, 5]
     assert not kept["deployable"].any()
     # Held against all windows, for on those that are kept nothing has changed.
-    row = audit.inflation(audit.dropped_windows(predictions, ["one"], PARAMS, share=1 / 6), predictions).iloc[0]
+    row = audit.inflation(shortcuts.dropped_windows(predictions, ["one"], PARAMS, share=1 / 6), predictions).iloc[0]
     assert row["reference"] == pytest.approx(4 / 6) and row["accuracy"] == pytest.approx(4 / 5)
     with pytest.raises(InputError, match=r"^no prediction with model `two`; there are those of one\.$"):
-        audit.dropped_windows(predictions, ["two"], PARAMS)
+        shortcuts.dropped_windows(predictions, ["two"], PARAMS)
 
 
 def test_labels_are_shuffled_within_each_person_who_teaches_and_true_where_they_are_scored(
@@ -252,7 +252,7 @@ def test_labels_are_shuffled_within_each_person_who_teaches_and_true_where_they_
     seen = []
     predict = controls.predict
     monkeypatch.setattr(controls, "predict", lambda *a, **k: seen.append(a[4]) or predict(*a, **k))
-    predictions = audit.shuffled_labels(toy_windows, ["plain"], PARAMS, seeds=[0, 1], **QUIET)
+    predictions = controls.shuffled_labels(toy_windows, ["plain"], PARAMS, seeds=[0, 1], **QUIET)
     assert len(seen) == 2 and not np.array_equal(seen[0]["label"].values, seen[1]["label"].values)
     for deceived in seen:
         assert not np.array_equal(deceived["label"].values, windows["label"].values)
@@ -264,12 +264,12 @@ def test_labels_are_shuffled_within_each_person_who_teaches_and_true_where_they_
 
 
 def test_shuffled_labels_end_at_chance_where_true_ones_do_not(featured):
-    nonsense = audit.shuffled_labels(featured, ["logistic"], PARAMS, seeds=range(5), **QUIET)
+    nonsense = controls.shuffled_labels(featured, ["logistic"], PARAMS, seeds=range(5), **QUIET)
     scores = audit.score_controls(nonsense, bootstrap=200).iloc[0]
     honest = runner.evaluate("logistic", featured, params=PARAMS, progress=False)
     assert scores["seeds"] == 5
     assert abs(scores["roc_auc"] - 0.5) < 0.2
-    assert audit.score_with_intervals(honest, 200)["roc_auc"] > 0.9
+    assert score_with_intervals(honest, 200)["roc_auc"] > 0.9
 
 
 def test_a_family_is_all_of_its_signals_and_nothing_else(featured):
@@ -289,14 +289,14 @@ def test_a_family_is_all_of_its_signals_and_nothing_else(featured):
 
 def test_families_are_run_by_the_folds_of_a_cold_start_and_scored_beside_the_majority(featured):
     names = ["motion_only", "heart_only", "breathing_only", "without_drift"]
-    rows = audit.families(featured, ["logistic"], PARAMS, controls=names, **QUIET)
+    rows = controls.families(featured, ["logistic"], PARAMS, controls=names, **QUIET)
     assert list(dict.fromkeys(rows["shortcut"])) == ["motion_only", "heart_only", "without_drift"]
     assert set(rows["role"]) == {"control"} and not rows["deployable"].any()
     table = audit.score_controls(rows, bootstrap=100)
     assert table["control"].tolist() == ["motion_only", "without_drift", "heart_only"]
     share = (featured["label"].values == "baseline").mean()
     assert table["majority"].tolist() == pytest.approx([max(share, 1 - share)] * 3)
-    assert audit.families(featured, [], PARAMS, **QUIET).empty
+    assert controls.families(featured, [], PARAMS, **QUIET).empty
 
 
 def shortcut_of(table, name="shuffled"):
@@ -334,7 +334,7 @@ def test_an_interval_over_shuffles_holds_what_single_shuffles_give(predictions):
     opposite = predictions.assign(seed=1)
     opposite[["p_baseline", "p_stress"]] = opposite[["p_stress", "p_baseline"]].to_numpy()
     both = pd.concat([predictions, opposite])
-    fixed, drawn = (audit.score_with_intervals(both, 400, draw_seeds=draw) for draw in (False, True))
+    fixed, drawn = (score_with_intervals(both, 400, draw_seeds=draw) for draw in (False, True))
     assert fixed["accuracy"] == drawn["accuracy"] == pytest.approx(0.5)
     # One seed is right where the other is wrong, so that every draw of people gives a half; of seeds it does not.
     assert (fixed["accuracy_low"], fixed["accuracy_high"]) == (0.5, 0.5)
@@ -344,15 +344,14 @@ def test_an_interval_over_shuffles_holds_what_single_shuffles_give(predictions):
 
 
 def test_people_who_differ_are_their_own_nearest(featured):
-    # Every person far from every other: nearest is always own. Two each of three people: 1 of 5 others by chance.
+    # Every person far from every other: nearest is always own.
     apart = featured.isel(window=np.flatnonzero(np.isin(featured["subject"], ["S2", "S3", "S4"])))
     first = [np.flatnonzero(apart["subject"].values == person)[[0, 6]] for person in ("S2", "S3", "S4")]
     apart = apart.isel(window=np.concatenate(first))
     level = np.repeat([0.0, 10.0, 20.0], 2)[:, None] + np.zeros(apart["feature"].shape)
     apart["feature"] = apart["feature"].copy(data=level)
     apart = apart.assign_coords(start_s=("window", np.tile([0.0, 600.0], 3)))
-    share, by_chance = audit.nearest_is_own(apart)
-    assert share == 1.0 and by_chance == pytest.approx(0.2)
+    assert audit.nearest_people(apart).to_numpy().tolist() == np.diag([2, 2, 2]).tolist()
 
 
 def test_people_are_described_hardest_first(featured):
@@ -373,11 +372,28 @@ def test_people_are_described_hardest_first(featured):
     assert table["cold"].tolist() == [0.5, 1.0] and table["shuffled"].tolist() == [1.0, 1.0]
     assert table.loc["S2", "stai"] == 11 and np.isnan(table.loc["S3", "stai"])
     assert audit.tabulate_responses(featured, cold, shuffled, cohort, judges=shuffled).index.tolist() == ["S2", "S3"]
+    lost = audit.describe_dropped(cold, cold.iloc[1:], ["S2"])
+    assert lost == "Of the windows dropped, 100 % belong to S2, who have 50 % of all."
     assert table["doubted"].tolist() == [False, True] and table.loc["S3", "notes"] == ""
     name = next(name for name in featured["feature_name"].values if name.endswith("_eda_log_level"))
     own = featured.isel(window=np.flatnonzero(featured["subject"] == "S2"))
     mean = own["feature"].sel(feature_name=name).groupby(own["label"]).mean()
     assert table.loc["S2", "eda"] == pytest.approx(float(mean.sel(label="stress") - mean.sel(label="baseline")))
+
+
+def test_the_chapter_runs_every_shortcut_and_control_by_what_the_run_audits(featured):
+    params = PARAMS.model_copy(update={"audit_models": ["logistic"], "audit_seeds": 2, "validation_subjects": 1})
+    cold = runner.evaluate(["logistic"], featured, params=params, seeds=[0], **QUIET)
+    broken = audit.run_shortcuts(featured, cold, params, **QUIET)
+    # A logistic regression has no epochs to select.
+    assert set(broken["shortcut"]) == set(audit.RULES) - {"test_selected_epoch"}
+    assert not broken["deployable"].any()
+    found = audit.run_controls(featured, cold, params, **QUIET)
+    scores = audit.score_controls(found, bootstrap=50).set_index(["control", "model"])["accuracy"]
+    assert (
+        {"cold_start", "clock_only", "shuffled_labels", "motion_only"} <= set(found["shortcut"]) <= set(audit.CONTROLS)
+    )
+    assert scores["cold_start", "logistic"] == pytest.approx(score(cold)["accuracy"].iloc[0])
 
 
 def test_a_shortcut_is_held_against_its_own_reference_of_its_own_model(predictions):

@@ -30,9 +30,9 @@ BILL = frame(
     ("at random", "resnet", 0.97, 0.93, 0.04, 0.01, 0.07),
 )
 CONTROLS = frame(
-    "control model balanced_accuracy balanced_accuracy_low balanced_accuracy_high roc_auc roc_auc_low roc_auc_high",
-    ("motion_only", "forest", 0.8, 0.75, 0.85, 0.9, 0.85, 0.95),
-    ("shuffled_labels", "forest", 0.5, 0.45, 0.55, 0.51, 0.4, 0.6),
+    "control model majority accuracy accuracy_low accuracy_high roc_auc roc_auc_low roc_auc_high",
+    ("motion_only", "forest", 0.625, 0.8, 0.75, 0.85, 0.9, 0.85, 0.95),
+    ("shuffled_labels", "forest", 0.625, 0.5, 0.45, 0.55, 0.51, 0.4, 0.6),
 )
 RESPONSES = pd.DataFrame(
     {"cold": [0.5, 0.7, 0.9], "eda": [0.1, 1.0, 2.0], "movement": [0.0, 0.01, 0.02], "stai": NAN},
@@ -79,7 +79,8 @@ QUANTILES = {"p50": 25.0, "p95": 38.4, "p99": 39.7}
 
 CASES = {
     "inflation": (audit.plot_inflation, (BILL,), {"+8.4", "+4.0", "-1.0", "at random", "the epoch", "forest"}),
-    "controls": (audit.plot_controls, (CONTROLS, 4), {"0.80", "0.51", "acceleration alone", "labels shuffled"}),
+    "controls": (audit.plot_controls, (CONTROLS,), {"80", "0.51", "acceleration alone", "labels shuffled"}),
+    "nearest": (audit.plot_nearest, (pd.DataFrame([[1, 3], [0, 2]], ["S2", "S3"], ["S2", "S3"]),), {"25", "75", "100"}),
     "responses": (audit.plot_people, (RESPONSES, ["S14", "S7"]), {"S14", "S7", "movement, g"}),
     "leaderboard": (comparison.plot_leaderboard, (BOARD,), {"0.950", "whole recording (no device could)", "logistic"}),
     "people": (comparison.plot_people, (SCORES,), {"60", "65", "80", "90", "100", "S3"}),
@@ -133,8 +134,8 @@ def test_intervals_span_from_low_to_high_in_the_colours_of_models():
     assert [to_hex(color).upper() for color in marks.get_facecolor()] == [
         plots.MODEL_COLORS[model] for model in ("forest", "resnet", "resnet")
     ]
-    chance = [line.get_xdata()[0] for axes in audit.plot_controls(CONTROLS, 4).axes for line in axes.lines]
-    assert chance == [0.25, 0.5]
+    chance = [line.get_xdata()[0] for axes in audit.plot_controls(CONTROLS).axes for line in axes.lines]
+    assert chance == [62.5, 0.5]
 
 
 def test_what_no_device_could_do_is_open_and_a_missing_model_leaves_its_row_empty():

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, bare_rows, color_of, intervals, subplots, write_beside, write_names
+from wesadlib.plots import NEUTRAL, bare_rows, color_cells, color_of, intervals, subplots, write_beside, write_names
 
 _NAMED = "#D55E00"
 _CONTROLS = {
@@ -35,6 +35,7 @@ def plot_inflation(table: pd.DataFrame) -> Figure:
     """Accuracy by the honest and by the broken rule, and the difference with its interval; a row a model and rule."""
     rules = list(dict.fromkeys(table["rule"]))
     # A gap of 0.8 rows between rules.
+    table = table.assign(**{name: 100 * table[name] for name in ("accuracy", "reference")})
     table = table.assign(group=table["rule"].map(rules.index), color=table["model"].map(color_of))
     table = table.sort_values("group", kind="stable", ignore_index=True)
     table["height"] = -table.index - 0.8 * table["group"]
@@ -52,7 +53,7 @@ def plot_inflation(table: pd.DataFrame) -> Figure:
         write_beside(right, f"{row.value:+.1f}", (row.value, row.height), (0, 4), **options)
     heights = table.groupby("group")["height"]
     left.set_yticks(heights.mean(), [fill(rule, 26) for rule in rules], fontsize=9)
-    left.set(xlabel="accuracy\n(open: honest)", ylim=(table["height"].min() - 0.9, 0.8))
+    left.set(xlabel="accuracy, %\n(open: honest)", ylim=(table["height"].min() - 0.9, 0.8))
     right.axvline(0, color=NEUTRAL, linewidth=0.9, linestyle=":")
     right.set_xlabel("inflation, points\n(95 % interval over people)")
     right.margins(x=0.12)
@@ -66,20 +67,34 @@ def plot_inflation(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def plot_controls(table: pd.DataFrame, states: int = 2) -> Figure:
-    """What is left of a score when sensors or labels are taken away, with intervals over people; dotted: chance."""
+def plot_nearest(counts: pd.DataFrame) -> Figure:
+    """Whose the most similar other window is, in % of each person's windows; empty where it never is."""
+    shares = 100 * counts.div(counts.sum(axis=1), axis=0)
+    figure, axes = subplots(height=1.2 + 0.28 * len(shares))
+    color_cells(axes, shares.where(shares > 0), "{:.0f}", 50, cmap="Greys", vmin=0, vmax=100)
+    axes.set(xlabel="whose the most similar other window is", ylabel="whose the window is")
+    return figure
+
+
+def plot_controls(table: pd.DataFrame) -> Figure:
+    """What is left of a score when sensors or labels are taken away, with intervals over people.
+
+    Dotted: always naming the most frequent state, and chance.
+    """
     controls = [name for name in _CONTROLS if name in set(table["control"])]
     within = table.groupby("control").cumcount() - (table.groupby("control")["model"].transform("size") - 1) / 2
     table = table.assign(height=-table["control"].map(controls.index) - 0.22 * within)
     figure, panels = subplots(1, 2, height=1.2 + 0.5 * len(controls), sharey=True)
-    scores = {"balanced_accuracy": ("balanced accuracy", 1 / states), "roc_auc": ("area under ROC", 0.5)}
-    for axes, (score, (label, chance)) in zip(panels, scores.items(), strict=True):
-        values = {"value": table[score], "low": table[f"{score}_low"], "high": table[f"{score}_high"]}
-        intervals(axes, table.assign(color=table["model"].map(color_of), **values), "{:.2f}")
-        axes.axvline(chance, color=NEUTRAL, linewidth=0.9, linestyle=":")
-        axes.set(xlabel=label, ylim=(-len(controls) + 0.4, 0.6))
-        axes.set_xlim(min(0.45, axes.get_xlim()[0]), 1.12)
-        axes.set_xticks([k / 10 for k in range(11) if k / 10 >= axes.get_xlim()[0]])
+    scores = [("accuracy", "accuracy, %", 100, table["majority"].iloc[0], "{:.0f}")]
+    scores.append(("roc_auc", "area under ROC", 1, 0.5, "{:.2f}"))
+    for axes, (score, label, scale, chance, form) in zip(panels, scores, strict=True):
+        values = {"value": score, "low": f"{score}_low", "high": f"{score}_high"}
+        rows = table.assign(**{name: scale * table[column] for name, column in values.items()})
+        intervals(axes, rows.assign(color=table["model"].map(color_of)), form)
+        axes.axvline(scale * chance, color=NEUTRAL, linewidth=0.9, linestyle=":")
+        left = min(0.45 * scale, axes.get_xlim()[0])
+        axes.set(xlabel=label, xlim=(left, 1.12 * scale), ylim=(-len(controls) + 0.4, 0.6))
+        axes.set_xticks([tick for k in range(6) if (tick := k * scale / 5) >= left])
         axes.tick_params(axis="y", length=0)
     panels[0].set_yticks([-k for k in range(len(controls))], [_CONTROLS[name] for name in controls])
     write_names(panels[0], table["model"], (0, 1), (0.4, 0))
@@ -89,6 +104,7 @@ def plot_controls(table: pd.DataFrame, states: int = 2) -> Figure:
 def plot_people(people: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
     """Accuracy on each person against how much that person's skin, movement and answers respond to stress."""
     shown = [name for name in _RESPONSES if people[name].notna().any()]
+    people = people.assign(cold=100 * people["cold"])
     figure, panels = subplots(1, len(shown), height=3.3, sharey=True, squeeze=False)
     for axes, name in zip(panels[0], shown, strict=True):
         axes.grid(axis="y")
@@ -102,7 +118,7 @@ def plot_people(people: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
             write_beside(axes, subject, tuple(part.loc[subject, [name, "cold"]]), side[:2], va=side[2], **options)
         axes.set_xlabel(_RESPONSES[name], fontsize=9)
         axes.margins(x=0.2, y=0.12)
-    panels[0, 0].set_ylabel("accuracy when left out")
+    panels[0, 0].set_ylabel("accuracy when left out, %")
     figure.supxlabel("change from baseline to stress", fontsize=10)
     return figure
 

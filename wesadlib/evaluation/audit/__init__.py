@@ -10,53 +10,30 @@ columns
 - ``deployable``: False, by which a leaderboard refuses it.
 """
 
-from wesadlib.evaluation.audit.controls import CONTROLS, families, shuffled_labels
-from wesadlib.evaluation.audit.inflation import (
-    describe_inflation,
-    inflation,
-    score_controls,
-    score_with_intervals,
-    tabulate_inflation,
+from wesadlib.evaluation.audit.controls import CONTROLS, run_controls
+from wesadlib.evaluation.audit.inflation import inflation, score_controls, tabulate_inflation
+from wesadlib.evaluation.audit.people import (
+    describe_dropped,
+    describe_people,
+    nearest_people,
+    tabulate_people,
+    tabulate_responses,
 )
-from wesadlib.evaluation.audit.people import describe_people, nearest_is_own, tabulate_people, tabulate_responses
-from wesadlib.evaluation.audit.shortcuts import (
-    RULES,
-    best_of_several,
-    dropped_windows,
-    overlap_share,
-    seed_scores,
-    select_epoch_on_test_person,
-    selects_epoch,
-    shuffled,
-    shuffled_folds,
-    shuffled_no_overlap,
-    tag,
-    whole_recording,
-)
+from wesadlib.evaluation.audit.shortcuts import RULES, overlap_share, run_shortcuts, shuffled_folds
 
 __all__ = [
     "CONTROLS",
     "RULES",
-    "best_of_several",
-    "describe_inflation",
+    "describe_dropped",
     "describe_people",
-    "dropped_windows",
-    "families",
     "inflation",
-    "nearest_is_own",
+    "nearest_people",
     "overlap_share",
+    "run_controls",
+    "run_shortcuts",
     "score_controls",
-    "score_with_intervals",
-    "seed_scores",
-    "select_epoch_on_test_person",
-    "selects_epoch",
-    "shuffled",
     "shuffled_folds",
-    "shuffled_labels",
-    "shuffled_no_overlap",
     "tabulate_inflation",
     "tabulate_people",
     "tabulate_responses",
-    "tag",
-    "whole_recording",
 ]

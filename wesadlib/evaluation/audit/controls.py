@@ -8,12 +8,14 @@ import pandas as pd
 import xarray as xr
 
 from wesadlib.evaluation.audit.shortcuts import cold_folds, predict, tag
-from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.protocols import subjects_of
+from wesadlib.evaluation.folds import task_name, windows_of_classes
+from wesadlib.evaluation.predictions import clock_alone, filter_predictions
+from wesadlib.evaluation.protocols import ColdStart, subjects_of
 from wesadlib.params import Params
 
 #: Control -> what is done.
 CONTROLS = {
+    "cold_start": "all sensors",
     "shuffled_labels": "labels shuffled within each training person",
     "clock_only": "seconds since the recording began",
     "motion_only": "acceleration alone",
@@ -42,6 +44,24 @@ FAMILIES = {
 }
 #: Features that say how high skin conductance is, which rises and falls over an hour whatever happens.
 _LEVEL = ("_eda_mean", "_eda_log_level")
+
+
+def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params, **options: Any) -> pd.DataFrame:
+    """Every control, by the first seed of a run, and beside them all sensors, which the run's `predictions` hold.
+
+    `options`, here and below, are those of the runner.
+    """
+    seed, slow = params.seeds[0], params.control_networks
+    quick = list(dict.fromkeys(["logistic", "forest", params.audit_models[0]]))
+    cold = filter_predictions(predictions, task_name(params.classes), ColdStart.name, seed=seed)
+    parts = [
+        tag(cold[cold["model"].isin([*quick, *slow])], "cold_start", "control"),
+        tag(clock_alone(cold), "clock_only", "control"),
+        shuffled_labels(windows, ["logistic"], params, seeds=range(10), **options),
+        families(windows, quick, params, seed=seed, **options),
+        families(windows, slow, params, controls=["heart_and_skin"], seed=seed, **options),
+    ]
+    return pd.concat(parts, ignore_index=True)
 
 
 def shuffled_labels(

@@ -107,16 +107,6 @@ def _accuracy_of_people(part: pd.DataFrame, people: list[str]) -> np.ndarray:
     return mean_of_seeds(part, people, np.eye(len(people)))["accuracy"]
 
 
-def describe_inflation(table: pd.DataFrame) -> str:
-    """What a shortcut adds to each model's accuracy (:func:`inflation`), a line a model, in Markdown."""
-    return "\n".join(
-        f"- “{row.model}”: {100 * row.accuracy:.1f} % instead of {100 * row.reference:.1f} %, "
-        f"{100 * row.inflation:+.1f} points, interval over people {100 * row.inflation_low:+.1f} to "
-        f"{100 * row.inflation_high:+.1f}"
-        for row in table.itertuples()
-    )
-
-
 def tabulate_inflation(table: pd.DataFrame) -> pd.DataFrame:
     """What :func:`inflation` gives, as text, to be read."""
 

@@ -63,11 +63,10 @@ def _response(windows: xr.Dataset, ending: str) -> pd.Series:
     return means["stress"] - means["baseline"]
 
 
-def nearest_is_own(windows: xr.Dataset) -> tuple[float, float]:
-    """How often the most similar other window is of the same person, among windows that do not overlap, and by chance.
+def nearest_people(windows: xr.Dataset) -> pd.DataFrame:
+    """Whose the most similar other window is, of those that do not overlap: how often, a row and a column a person.
 
-    Features are scaled as the baseline scales them, and compared by the sum of absolute differences; by chance is what
-    the share would be if people did not differ.
+    Features are scaled as the baseline scales them, and compared by the sum of absolute differences.
     """
     subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
     apart = non_overlapping(subject, start_s, float(windows.attrs["window_s"]))
@@ -75,9 +74,8 @@ def nearest_is_own(windows: xr.Dataset) -> tuple[float, float]:
     scale = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), RobustScaler())
     values = np.arcsinh(scale.fit_transform(windows["feature"].values))
     nearest = NearestNeighbors(n_neighbors=1, metric="manhattan").fit(values).kneighbors(return_distance=False)[:, 0]
-    _, counts = np.unique(subject, return_counts=True)
-    by_chance = (counts * (counts - 1)).sum() / (len(subject) * (len(subject) - 1))
-    return float((subject == subject[nearest]).mean()), float(by_chance)
+    people = list(dict.fromkeys(subject))
+    return pd.crosstab(subject, subject[nearest]).reindex(index=people, columns=people, fill_value=0)
 
 
 def tabulate_people(people: pd.DataFrame) -> pd.DataFrame:
@@ -124,3 +122,11 @@ def describe_people(people: pd.DataFrame, worst: Sequence[str]) -> str:
     gain = people.loc[list(worst), "shuffled"].mean() - people.loc[list(worst), "cold"].mean()
     sentences.append(f"Shuffling windows changes the accuracy on {', '.join(worst)} by {100 * gain:+.0f} points.")
     return " ".join(sentences)
+
+
+def describe_dropped(cold: pd.DataFrame, kept: pd.DataFrame, worst: Sequence[str]) -> str:
+    """Whose the windows are that one model's predictions lost when the unsure ones were dropped."""
+    dropped, every = (
+        100 * part["subject"].isin(worst).mean() for part in (cold[~cold["window"].isin(kept["window"])], cold)
+    )
+    return f"Of the windows dropped, {dropped:.0f} % belong to {', '.join(worst)}, who have {every:.0f} % of all."

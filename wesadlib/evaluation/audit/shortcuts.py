@@ -30,6 +30,22 @@ RULES: dict[str, tuple[str, str]] = {
 PARTS = 5
 
 
+def run_shortcuts(windows: xr.Dataset, predictions: pd.DataFrame, params: Params, **options: Any) -> pd.DataFrame:
+    """Every shortcut, by the models that a run audits and its first seed; what `predictions` hold is not trained."""
+    models, seed = params.audit_models, params.seeds[0]
+    trained = predictions[predictions["seed"] == seed]
+    parts = [
+        shuffled(windows, models, params, seed=seed, **options),
+        shuffled_no_overlap(windows, models[:1], params, seed=seed, **options),
+        whole_recording(windows, models, params, trained, seed=seed, **options),
+        best_of_several(windows, models, params, seeds=range(params.audit_seeds), **options),
+        dropped_windows(trained, models, params, share=params.dropped_share),
+    ]
+    if networks := [name for name in models if selects_epoch(name, params)]:
+        parts.append(select_epoch_on_test_person(windows, networks, params, seed=seed, **options))
+    return pd.concat(parts, ignore_index=True)
+
+
 def shuffled(
     windows: xr.Dataset, models: Sequence[str], params: Params, *, seed: int = 0, **options: Any
 ) -> pd.DataFrame:
@@ -118,20 +134,11 @@ def best_of_several(
     """
     trained = runner.evaluate(list(models), windows, protocol="cold_start", seeds=seeds, params=params, **options)
     name, best = "best_of_several", []
-    for model, scores in _accuracy_by_seed(trained).groupby("model", sort=False):
-        seed = scores.loc[scores["accuracy"].idxmax(), "seed"]
+    correct = decide(trained)["correct"].groupby([trained["model"], trained["seed"]], sort=False).mean()
+    for model, scores in correct.groupby("model", sort=False):
+        _, seed = scores.idxmax()
         best.append(trained[(trained["model"] == model) & (trained["seed"] == seed)])
     return pd.concat([tag(pd.concat(best), name, "shortcut"), tag(trained, name, "reference")], ignore_index=True)
-
-
-def seed_scores(several: pd.DataFrame) -> pd.DataFrame:
-    """Accuracy of every seed of which :func:`best_of_several` shows the best: ``model seed accuracy``."""
-    return _accuracy_by_seed(several[several["role"] == "reference"])
-
-
-def _accuracy_by_seed(trained: pd.DataFrame) -> pd.DataFrame:
-    keys = [trained["model"], trained["seed"]]
-    return decide(trained)["correct"].groupby(keys, sort=False).mean().rename("accuracy").reset_index()
 
 
 def dropped_windows(

@@ -1,6 +1,7 @@
 """What README and intro say stands on the pages they link to; chapters have one form, and their commands work."""
 
 import ast
+import json
 import re
 import shlex
 
@@ -11,6 +12,7 @@ from wesadlib import cli
 from wesadlib.params import Params, read_params
 from wesadlib.report.chapters import list_pages, read_chapter
 from wesadlib.report.inserts import INSERTS
+from wesadlib.report.labs_block import SUMMARY, labs_results
 from wesadlib.report.pages import BLOCKS, PAGES, RUN
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)")
@@ -50,6 +52,17 @@ def test_every_number_of_a_block_stands_on_the_page_that_its_sentence_links_to(r
             assert not missing, f"{chapter} does not show {missing}"
             checked += len(NUMBER.findall(sentence))
     assert checked > 60
+
+
+def test_the_chapter_on_other_labs_shows_what_the_readme_says_of_them(repository):
+    summary = json.loads((repository / SUMMARY).read_text(encoding="utf-8"))
+    block = re.search("<!-- labs:begin -->(.*?)<!-- labs:end -->", (repository / "README.md").read_text(), re.DOTALL)[1]
+    whose, shown = block.split("\n\n", 1)
+    assert shown.split() == labs_results(summary).split() and NUMBER.findall(re.sub(r"\[.*?\)", "", whose)) == [
+        str(summary["people"])
+    ]
+    code = [cell.source for cell in cells_of(repository, "book/35_other_labs") if cell.cell_type == "code"]
+    assert "Markdown(labs_results(summary))" in code and 'people=summary["people"]' in "".join(code)
 
 
 @pytest.mark.parametrize("chapter_kept", INSERTS)

@@ -22,7 +22,17 @@ _PROTOCOLS = {
 
 
 def labs_block(summary: Mapping[str, Any]) -> str:
-    """Whose results they are, the table, and what becomes of exercise, with chapters as ``<35_other_labs>``."""
+    """Whose results they are, and :func:`labs_results`, with chapters as ``<35_other_labs>``."""
+    whose = (
+        f"**Other people, other laboratories.** {summary['people']} real people of three laboratories wore the same "
+        "kind of band. A small model of heart and skin (`physiology`) was trained in two laboratories and tested in the "
+        "third (<35_other_labs>). The one tested in WESAD is `open-wrist`, the model of the package."
+    )
+    return f"{whose}\n\n{labs_results(summary)}"
+
+
+def labs_results(summary: Mapping[str, Any]) -> str:
+    """The table, and what becomes of exercise: for the README, and for the chapter that it links to."""
     rows = [
         [
             " + ".join(_NAMES[lab] for lab in row["train"].split("+")),
@@ -39,18 +49,12 @@ def labs_block(summary: Mapping[str, Any]) -> str:
     header = ["trained in", "tested in", "people", "known of the new person"]
     header += ["balanced accuracy, %", "ROC AUC within a person", "false alarms, %"]
     exercise = {name: f"{100 * value:.1f} %" for name, value in summary["exercise"].items()}
-    return "\n\n".join(
-        [
-            f"**Other people, other laboratories.** {summary['people']} real people of three laboratories, with one "
-            "kind of band: a small model of heart and skin (`physiology`), trained in two of them and tested in the "
-            "third (<35_other_labs>). The one tested in WESAD is `open-wrist`, the model of the package.",
-            markdown_table(header, rows),
-            f"Exercise is not stress: a gate on movement withholds the answer for {exercise['abstained']} of it, and "
-            f"{exercise['called_stress']} is still called stress. The gate also withholds "
-            f"{exercise['abstained_at_home']} of WESAD's windows "
-            f"({exercise['abstained_at_home_stress']} of its stress windows).",
-        ]
+    gate = (
+        f"Exercise is not stress. A gate on movement withholds the answer for {exercise['abstained']} of it; "
+        f"{exercise['called_stress']} is still called stress. The gate also withholds {exercise['abstained_at_home']} "
+        f"of WESAD's windows ({exercise['abstained_at_home_stress']} of its stress windows)."
     )
+    return f"{markdown_table(header, rows)}\n\n{gate}"
 
 
 def write_labs_block(root: Path) -> None:

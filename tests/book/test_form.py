@@ -58,9 +58,8 @@ def test_the_chapter_on_other_labs_shows_what_the_readme_says_of_them(repository
     summary = json.loads((repository / SUMMARY).read_text(encoding="utf-8"))
     block = re.search("<!-- labs:begin -->(.*?)<!-- labs:end -->", (repository / "README.md").read_text(), re.DOTALL)[1]
     whose, shown = block.split("\n\n", 1)
-    assert shown.split() == labs_results(summary).split() and NUMBER.findall(re.sub(r"\[.*?\)", "", whose)) == [
-        str(summary["people"])
-    ]
+    assert shown.split() == labs_results(summary).split()
+    assert NUMBER.findall(re.sub(r"\[.*?\)", "", whose)) == [str(summary["people"])]
     code = [cell.source for cell in cells_of(repository, "book/35_other_labs") if cell.cell_type == "code"]
     assert "Markdown(labs_results(summary))" in code and 'people=summary["people"]' in "".join(code)
 

@@ -25,8 +25,8 @@ def labs_block(summary: Mapping[str, Any]) -> str:
     """Whose results they are, and :func:`labs_results`, with chapters as ``<35_other_labs>``."""
     whose = (
         f"**Other people, other laboratories.** {summary['people']} real people of three laboratories wore the same "
-        "kind of band. A small model of heart and skin (`physiology`) was trained in two laboratories and tested in the "
-        "third (<35_other_labs>). The one tested in WESAD is `open-wrist`, the model of the package."
+        "kind of band. A small model of heart and skin (`physiology`) was trained in two laboratories and tested in "
+        "the third (<35_other_labs>). The one tested in WESAD is `open-wrist`, the model of the package."
     )
     return f"{whose}\n\n{labs_results(summary)}"
 

@@ -13,7 +13,7 @@ from wesadlib.params import Params, read_params
 from wesadlib.report.chapters import list_pages, read_chapter
 from wesadlib.report.inserts import INSERTS
 from wesadlib.report.labs_block import SUMMARY, labs_results
-from wesadlib.report.pages import BLOCKS, PAGES, RUN
+from wesadlib.report.pages import PAGES, RUN
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)")
 WIDTH = 84
@@ -38,7 +38,8 @@ def text_of(repository, page):
 @pytest.mark.parametrize("page", PAGES)
 def test_every_number_of_a_block_stands_on_the_page_that_its_sentence_links_to(repository, page):
     text = (repository / page).read_text(encoding="utf-8")
-    blocks = [re.search(f"<!-- {name}:begin -->(.*?)<!-- {name}:end -->", text, re.DOTALL)[1] for name in BLOCKS]
+    blocks = re.findall(r"<!-- (?:answer|headline):begin -->(.*?)<!-- \w+:end -->", text, re.DOTALL)
+    assert len(blocks) == 2
     checked = 0
     for block in blocks:
         block = re.sub(r"`outputs\S+`", "", block)

@@ -12,7 +12,7 @@ from wesadlib.evaluation import score
 from wesadlib.report import pages
 from wesadlib.report.findings import published
 from wesadlib.report.inserts import INSERTS, chapter_insert
-from wesadlib.report.pages import BLOCKS, PAGES, RUN, key_results
+from wesadlib.report.pages import PAGES, RUN, key_results
 from wesadlib.report.reference import Reference, read_reference
 
 INFLATION = pd.DataFrame(
@@ -26,7 +26,7 @@ INFLATION = pd.DataFrame(
         "inflation_high": [0.08, 0.09, 0.042],
     }
 )
-HOLES = [f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\n" for name in BLOCKS]
+HOLES = [f"<!-- {name}:begin -->\nold\n<!-- {name}:end -->\n" for name in ("answer", "headline")]
 EMPTY = f"before\n{'between '.join(HOLES)}after\n"
 CONTROL = {"control": "motion_only", "what": "acceleration alone", "model": "forest"}
 CONTROL |= {"accuracy": 0.84, "accuracy_low": 0.8, "accuracy_high": 0.88}

@@ -18,8 +18,7 @@ pytestmark = pytest.mark.real
 @pytest.fixture
 def shared(repository):
     folder = Path(os.environ.get("RECORDINGS_ROOT", repository.parent / "shared"))
-    if not (folder / "stress-predict").is_dir():
-        pytest.skip("no real exports beside the checkout")
+    assert (folder / "stress-predict").is_dir(), f"RECORDINGS_ROOT={folder}: no real exports of an E4 there"
     return folder
 
 

@@ -29,8 +29,7 @@ MODELS = {
     "chosen": "for each person, the model or mean that scored best on other people",
 }
 
-#: Blocks of a page, each between two comments, and the pages that hold them with the form of a link to a chapter.
-BLOCKS = ("answer", "headline")
+#: Pages that hold blocks, each between two comments, with the form of a link to a chapter.
 PAGES = {"README.md": r"[`\1`](book/\1.ipynb)", "book/intro.md": r"[](ch:\1)"}
 
 

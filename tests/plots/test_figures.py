@@ -82,7 +82,7 @@ CASES = {
     "controls": (audit.plot_controls, (CONTROLS,), {"80", "0.51", "acceleration alone", "labels shuffled"}),
     "nearest": (audit.plot_nearest, (pd.DataFrame([[1, 3], [0, 2]], ["S2", "S3"], ["S2", "S3"]),), {"25", "75", "100"}),
     "responses": (audit.plot_people, (RESPONSES, ["S14", "S7"]), {"S14", "S7", "movement, g"}),
-    "leaderboard": (comparison.plot_leaderboard, (BOARD,), {"0.950", "whole recording (no device could)", "logistic"}),
+    "leaderboard": (comparison.plot_leaderboard, (BOARD,), {"95.0", "whole recording (no device could)", "logistic"}),
     "people": (comparison.plot_people, (SCORES,), {"60", "65", "80", "90", "100", "S3"}),
     "learning": (comparison.plot_learning, (LEARNING,), {"forest", "resnet"}),
     "protocol": (cohort.plot_protocol, (BLOCKS, PEOPLE), {"baseline", "stress", "S2"}),

@@ -192,6 +192,8 @@ def describe_abstention(curve: pd.DataFrame, threshold: float) -> str:
     sentences = [
         f"“{row.model}” answers {100 * row.coverage:.1f} % of the windows; {100 * row.accuracy:.1f} % of its answers "
         f"are correct, compared with {100 * everything[row.model]:.1f} % over all windows."
+        if row.coverage
+        else f"“{row.model}” answers no window."
         for row in curve[curve["threshold"] == threshold].itertuples()
     ]
     return f"At a confidence of {threshold:g}: {' '.join(sentences)}"

@@ -7,7 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
 
 #: One colour a state through the whole book (Okabe and Ito's palette, told apart by colour-blind readers).
 STATE_COLORS = {
@@ -134,6 +136,12 @@ def draw_answers(
     rejected = minute[status == "rejected"]
     axes.plot(rejected, np.full(len(rejected), -0.06), "|", color=NEUTRAL, markersize=5)
     axes.set(ylim=(-0.12, 1.05), yticks=[0, 0.5, 1])
+
+
+def in_percent(axis: Axis, label: str) -> None:
+    """Shares along an axis as percent, with its label."""
+    axis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axis.set_label_text(f"{label}, %")
 
 
 def bare_rows(axes: Axes) -> None:

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scikit_posthocs import critical_difference_diagram
 
 from wesadlib.evaluation.statistics import SIGNIFICANCE
-from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, plain, subplots
+from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, plain, subplots
 
 #: Protocol -> mark: filled where a device could do the same, open where it could not.
 MARKERS = {"cold_start": "o", "rest_calibrated": "D", "whole_recording": "s"}
@@ -32,14 +32,14 @@ def plot_leaderboard(leaderboard: pd.DataFrame) -> Figure:
         intervals(axes, part, marker=MARKERS.get(protocol, "o"), facecolor=face, edgecolor=part["color"])
         for row in part.itertuples():
             axes.annotate(
-                f"{row.value:.3f}", (1.0, row.height), (4, 0), xycoords=("axes fraction", "data"),
+                f"{100 * row.value:.1f}", (1.0, row.height), (4, 0), xycoords=("axes fraction", "data"),
                 textcoords="offset points", va="center", fontsize=9, color=row.color,
             )  # fmt: skip
         axes.set_yticks(part["height"], part["model"], fontsize=9)
         axes.set_ylim(-0.6, len(models) - 0.4)
         axes.set_title(plain(protocol) + ("" if deployable else " (no device could)"), color=NEUTRAL)
         axes.grid(axis="x")
-    panels[-1, 0].set_xlabel("accuracy, with interval over people")
+    in_percent(panels[-1, 0].xaxis, "accuracy, with interval over people")
     return figure
 
 
@@ -85,7 +85,8 @@ def plot_learning(curve: pd.DataFrame) -> Figure:
         end = {"xycoords": ("axes fraction", "data"), "color": color, "weight": "bold", "va": "center"}
         axes.annotate(model, (1.02, place[model]), **end)
     axes.set_xticks(sorted(curve["size"].unique()))
-    axes.set(xlabel="people to learn from", ylabel="accuracy on a new person")
+    axes.set_xlabel("training people")
+    in_percent(axes.yaxis, "accuracy on a new person")
     axes.grid()
     return figure
 

@@ -54,29 +54,30 @@ def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> 
 
 
 def plot_load(rates: pd.DataFrame) -> Figure:
-    """What comes of rising rates: time to the answer, answers, failures, and how many windows are computed together.
+    """What comes of rising rates: time to the answer, answers, how many windows are computed together, and failures.
+
+    Failures have a panel where there are any.
 
     `rates` is ``rate saturated p50_ms p95_ms p99_ms requests requests_per_s errors batch_windows``, a row a rate.
     """
-    figure, panels = subplots(2, 2, height=4.7, sharex=True)
-    (times, answered), (failed, together) = panels
+    lines = [(rates["requests_per_s"], rates["rate"], "answered a second")]
+    lines.append((rates["batch_windows"], [1.0], "windows in a batch"))
+    if rates["errors"].any():
+        lines.append((100 * rates["errors"] / rates["requests"], [1.0], "failed, %"))
+    figure, panels = subplots(1, 1 + len(lines), height=2.8, sharex=True)
+    times, answered = panels[:2]
     _plot_times(times, rates)
-    for axes, values, top, label in (
-        (answered, rates["requests_per_s"], rates["rate"], "answered a second"),
-        (failed, 100 * rates["errors"] / rates["requests"], [1.0], "failed, %"),
-        (together, rates["batch_windows"], [1.0], "windows in a batch"),
-    ):
+    for axes, (values, top, label) in zip(panels[1:], lines, strict=True):
         axes.plot(rates["rate"], values, "o-", color="black", linewidth=2, markersize=4)
         axes.set(ylabel=label, ylim=(0, 1.1 * np.nanmax([*values, *top])))
     answered.plot(rates["rate"], rates["rate"], ":", color=NEUTRAL, linewidth=1, zorder=0)
     color = STATE_COLORS["stress"]
     for rate in rates.loc[rates["saturated"], "rate"]:
-        for axes in panels.flat:
+        for axes in panels:
             axes.axvline(rate, color=color, linestyle="--", linewidth=1)
         place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "bottom"}
         write_beside(times, "too many", (rate, 0.03), (-4, 0), color=color, **place)
-    for axes in (failed, together):
-        axes.set_xlabel("requests sent per second")
+    figure.supxlabel("requests sent per second", fontsize=10)
     return figure
 
 

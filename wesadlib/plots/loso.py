@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, subplots, write_beside, write_names
+from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, subplots, write_beside, write_names
 
 MARKERS = "osD^v"
 
@@ -32,7 +32,8 @@ def plot_subjects(by_subject: pd.DataFrame, pooled: pd.DataFrame) -> Figure:
     axes.axhline(len(table) - 0.2, color=NEUTRAL, linewidth=0.6)
     heights = [*range(len(table)), top + 0.45 * (len(models) - 1)]
     axes.set_yticks(heights, [*table.index, f"all {len(table)}"], fontsize=9)
-    axes.set(xlabel="accuracy", ylim=(-0.6, top + 0.9 * len(models) - 0.3))
+    in_percent(axes.xaxis, "accuracy")
+    axes.set_ylim(-0.6, top + 0.9 * len(models) - 0.3)
     axes.set_xlim(min(0.7, table.min(axis=None) - 0.03), 1.01)
     axes.grid(axis="x")
     return figure

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, color_of, subplots
+from wesadlib.plots import NEUTRAL, color_of, in_percent, subplots
 
 
 def plot_reliability(curve: pd.DataFrame, errors: Mapping[str, float]) -> Figure:
@@ -44,7 +44,8 @@ def plot_coverage(curve: pd.DataFrame, threshold: float) -> Figure:
             axes.scatter(row.coverage, row.accuracy, color=color, s=60, zorder=3, edgecolor="white")
             label = f"{model}: at {threshold:g} answers {100 * row.coverage:.0f} %"
             axes.plot([], [], color=color, marker="o", label=label)
-    axes.set(xlabel="share of windows answered", ylabel="accuracy of the answers")
+    in_percent(axes.xaxis, "windows answered")
+    in_percent(axes.yaxis, "accuracy of the answers")
     axes.grid()
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, labelcolor="linecolor")
     return figure
@@ -56,12 +57,13 @@ def plot_abstention(people: pd.DataFrame, model: str, threshold: float) -> Figur
     color = color_of(model)
     figure, (left, right) = subplots(1, 2, height=0.26 * len(table) + 1.5, sharey=True)
     left.barh(table.index, table["coverage"], color=color, height=0.65)
-    left.set(xlabel=f"answered at confidence ≥ {threshold:g}", xlim=(0, 1), xticks=np.linspace(0, 0.8, 5))
+    in_percent(left.xaxis, f"answered at confidence ≥ {threshold:g}")
+    left.set(xlim=(0, 1), xticks=np.linspace(0, 0.8, 5))
     left.set_yticks(table.index, table["subject"], fontsize=9)
     left.set_ylim(-0.6, len(table) - 0.4)
     right.hlines(table.index, table["accuracy_of_all"], table["accuracy"], color="#CCCCCC", linewidth=2)
     right.scatter(table["accuracy_of_all"], table.index, facecolor="white", edgecolor=color, zorder=2, s=36)
     right.scatter(table["accuracy"], table.index, color=color, zorder=3, s=36)
-    right.set(xlabel="accuracy: ○ all windows, ● answers")
+    in_percent(right.xaxis, "accuracy: ○ all windows, ● answers")
     right.grid(axis="x")
     return figure

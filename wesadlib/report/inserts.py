@@ -198,18 +198,18 @@ def _alarms(reference: Reference) -> Iterable[str]:
         rows = [
             [
                 row["subject"],
-                *(f"{row[name]:.{digits}f}".replace("inf", "missed") for name, (_, digits) in _REPORTS.items()),
+                *(f"{row[name]:.{digits}f}".replace("inf", "missed") for name, (_, digits) in REPORTS.items()),
             ]
             for row in table.to_dict("records")
         ]
         yield folded(
             "Each person: change from baseline to stress, mean probability of stress in each, and alarms",
-            markdown_table(["person", *(heading for heading, _ in _REPORTS.values())], rows),
+            markdown_table(["person", *(heading for heading, _ in REPORTS.values())], rows),
         )
 
 
 #: Columns of the table of people, each with its heading and decimals.
-_REPORTS = {
+REPORTS = {
     "stai": ("anxiety, STAI points", 0),
     "arousal": ("arousal, points", 0),
     "heart_rate": ("heart rate, 1/min", 0),

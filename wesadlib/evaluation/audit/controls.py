@@ -53,7 +53,8 @@ def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params,
     """
     seed, slow = params.seeds[0], params.control_networks
     quick = list(dict.fromkeys(["logistic", "forest", params.audit_models[0]]))
-    cold = filter_predictions(predictions, task_name(params.classes), ColdStart.name, seed=seed)
+    trained = predictions[predictions["seed"] == seed]
+    cold = filter_predictions(trained, task_name(params.classes), ColdStart.name)
     parts = [
         tag(cold[cold["model"].isin([*quick, *slow])], "cold_start", "control"),
         tag(clock_alone(cold), "clock_only", "control"),

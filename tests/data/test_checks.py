@@ -69,6 +69,9 @@ def test_impossible_values_are_told_with_channel_minutes_and_the_likely_unit(sti
 
 def test_minutes_that_no_sensor_has_lie_between_sessions(still):
     assert find_faults(changed(still, missing_from_start, *still.signals)) == []
+    # Of less than half a minute, what there is.
+    (fault,) = find_faults(changed(still.between(0, 20), lambda values: values * 9.81, *AXES))
+    assert "in minute 1 of 1" in fault
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.float64])

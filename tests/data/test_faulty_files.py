@@ -183,6 +183,9 @@ def test_a_column_given_twice_and_two_axes_in_another_unit_are_refused(tmp_path)
         read_table(tmp_path / "S99.csv", {"acc_x": "x", "acc_y": "x"})
     with pytest.raises(InputError, match=r"magnitude of acceleration is 9\.76 .* perhaps m/s2"):
         read_table(tmp_path / "S99.csv", {"acc_x": "x", "acc_y": "y"})
+    # Gravity may be in the third axis.
+    (frame / [1, 50, 50]).to_csv(tmp_path / "S99.csv", index=False)
+    assert len(read_table(tmp_path / "S99.csv", {"acc_x": "x", "acc_y": "y"}).signals) == 2
 
 
 @pytest.mark.parametrize(

@@ -166,6 +166,7 @@ def test_values_that_no_sensor_shows_are_told_before_the_answer(wesad, person, o
         (["--columns", "bvp"], "--columns 'bvp': write signal=column"),
         (["--units", "temp=degF"], "--units belongs to --columns"),
         (["--out", "anna.zip/inside"], "anna.zip is no folder to write in"),
+        (["--out", "/proc/inside"], "/proc/inside: cannot be written"),
         (["--out", "full"], "it holds something else (thesis.txt)"),
         (["--out", "asked"], "it holds the answer to another question; --force replaces it"),
     ],

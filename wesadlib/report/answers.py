@@ -271,7 +271,7 @@ def _refuse_place(out: Path, allowed: Sequence[str]) -> None:
 def _writing(out: Path) -> Iterator[None]:
     try:
         yield
-    except (PermissionError, NotADirectoryError, FileExistsError) as error:
+    except (PermissionError, NotADirectoryError, FileExistsError, FileNotFoundError) as error:
         raise InputError(f"{out}: cannot be written ({error.strerror}); name another folder by --out.") from None
 
 

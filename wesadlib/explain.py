@@ -84,17 +84,9 @@ def contributions(model: Model, feature: np.ndarray, rest: np.ndarray | None = N
 
 
 def separate_by_feature(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
-    """How far each feature moves a person's windows of the second state from those of the first, in log odds.
+    """How far each feature (subject, feature) moves a person's windows of the second state from the first's, log odds.
 
-    Parameters
-    ----------
-    fitted : mapping of (str, str) to Model
-        Name and person left out -> a linear model, as :func:`~wesadlib.evaluation.held_out.fit_people` gives it.
-    examples : Examples
-
-    Returns
-    -------
-    DataFrame (subject, feature)
+    `fitted` are linear models as :func:`~wesadlib.evaluation.held_out.fit_people` gives them.
     """
     rows = {}
     for (_, person), model in fitted.items():
@@ -108,14 +100,9 @@ def separate_by_feature(fitted: Mapping[tuple[str, str], Model], examples: Examp
 class Attribution(NamedTuple):
     """What moves a network's log odds of the second of two states away from those of a flat window of usual levels.
 
-    Attributes
-    ----------
-    samples : ndarray (window, channel, time)
-        Of shapes: of the normalised signals, from a flat line on.
-    levels : ndarray (window, 2 * channel)
-        Of each channel's mean, then of each one's spread, from the medians of the training windows on.
-    base : float
-        Log odds of the flat window; with all others it sums to the model's own, up to the steps of the integral.
+    `samples` (window, channel, time) is of shapes: of normalised signals, from a flat line on; `levels` (window, 2 *
+    channel) of each channel's mean, then of each one's spread, from the medians of the training windows on. With
+    `base`, the flat window's log odds, they sum to the model's own, up to the steps of the integral.
     """
 
     samples: np.ndarray
@@ -124,21 +111,7 @@ class Attribution(NamedTuple):
 
 
 def attribute(model: "ResNet", signal: np.ndarray, *, steps: int = 32) -> Attribution:
-    """Integrated gradients (Sundararajan et al. 2017) of a network that sees signals alone.
-
-    Parameters
-    ----------
-    model : ResNet
-        Fitted without features and without rest, of two states.
-    signal : ndarray (window, channel, time)
-        Of ``model.channels_``.
-    steps : int
-        Points of the integral.
-
-    Returns
-    -------
-    Attribution
-    """
+    """Integrated gradients (Sundararajan et al. 2017) of a network of two states on signals alone."""
     with needs("explain", "attribution"):
         import torch
         from captum.attr import IntegratedGradients
@@ -160,26 +133,12 @@ def attribute(model: "ResNet", signal: np.ndarray, *, steps: int = 32) -> Attrib
 def explain_people(
     networks: Mapping[str, "ResNet"], windows: "xr.Dataset", number: int = 4
 ) -> tuple[pd.DataFrame, "xr.Dataset"]:
-    """Attribute windows of left-out people, and try whether the attribution could be believed.
+    """Attribute windows of left-out people, so many of each state, and try whether the attribution could be believed.
 
-    Parameters
-    ----------
-    networks : mapping of str to ResNet
-        Person left out -> network, as :func:`~wesadlib.evaluation.held_out.fit_people` gives it.
-    windows : Dataset
-        With ``signal`` and ``beat_s``.
-    number : int
-        Windows of each state that are taken of each person.
-
-    Returns
-    -------
-    table : DataFrame
-        ``measure how x value subject``: what :func:`~wesadlib.evaluation.attribution.follow_events` and
-        :func:`~wesadlib.evaluation.attribution.delete_seconds` give; of the measure ``share`` how much of the size of
-        log odds comes from each sensor's shapes and from levels; of ``agreement`` the rank correlation with a network
-        of random weights, and with one that was trained without another person.
-    explained : Dataset
-        The windows, with ``attribution (window, channel, time)`` and ``log_odds (window)``.
+    Returns a table ``measure how x value subject``: what :mod:`~wesadlib.evaluation.attribution` gives around events
+    and of deleted seconds; of the measure ``share`` how much of the size of log odds comes from each sensor's shapes,
+    and from levels; of ``agreement`` the rank correlation with a network of random weights, and with one trained
+    without another person. And the windows, with ``attribution (window, channel, time)`` and ``log_odds (window)``.
     """
     import xarray as xr
 

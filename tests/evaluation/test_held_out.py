@@ -10,6 +10,7 @@ from wesadlib.evaluation import evaluate, held_out
 from wesadlib.evaluation.destruction import MAIN, WHOLE
 from wesadlib.evaluation.folds import windows_of_classes
 from wesadlib.evaluation.sensors import permute_sensor, select_sensors, sensor_of
+from wesadlib.evaluation.sentences import describe_claim, describe_shapes
 from wesadlib.models import Examples
 from wesadlib.params import Params
 
@@ -116,3 +117,44 @@ def test_models_are_trained_again_on_every_part_beside_the_clock(windows, tmp_pa
     again = held_out.score_retrained(["logistic"], ["logistic"], windows, PARAMS, folds=tmp_path)
     assert set(again.loc[again["part"] == "again", "condition"]) == {WHOLE, *MAIN}
     assert len(list(tmp_path.glob("*.parquet"))) == files + 4 * len(MAIN)
+
+
+def scores_of(**accuracy):
+    """Ten people's scores of a network and a baseline; names are parts, values a network's accuracy by condition."""
+    rows = [
+        (part, condition, model, f"S{k}", value - 0.001 * k, value)
+        for part, conditions in accuracy.items()
+        for condition, values in conditions.items()
+        for model, value in zip(("logistic", "resnet"), values, strict=True)
+        for k in range(2, 12)
+    ]
+    return pd.DataFrame(rows, columns=["part", "condition", "model", "subject", "accuracy", "roc_auc"])
+
+
+@pytest.mark.parametrize(
+    ("network", "shapes", "verdict"),
+    [
+        (0.95, 0.94, "The claim holds here"),
+        (0.90, 0.89, "Half of the claim holds: the network decides by shapes"),
+        (0.95, 0.80, "Half of the claim holds: the network wins"),
+        (0.90, 0.60, "The claim is not shown"),
+    ],
+)
+def test_the_verdict_falls_whichever_way_the_numbers_do(network, shapes, verdict):
+    rungs = {
+        "pieces of 20 s": network,
+        "pieces of 1 s": network - 0.04,
+        "pieces of 0.5 s": 0.6,
+        "pieces of 0.1 s": network,
+    }
+    rungs |= {"level and spread removed": shapes, "samples shuffled": 0.5}
+    fixed = {WHOLE: (0.9, network)} | {name: (0.8, value) for name, value in rungs.items()}
+    scores = scores_of(
+        fixed=fixed, permuted={WHOLE: (0.9, network)}, again={WHOLE: (0.9, network), "samples shuffled": (0.7, 0.7)}
+    )
+    compared = held_out.compare_people(scores)
+    assert describe_claim(scores, compared, "resnet").startswith(verdict)
+    text = describe_shapes(compared, "resnet")
+    assert "or 69.4 %" in text and "less than 5 points down to 1 s; its area" in text
+    without = compared[compared["part"] != "again"]
+    assert "if trained again" not in describe_shapes(without, "resnet")

@@ -103,21 +103,9 @@ MAIN = ("pieces of 1 s", "phases random", "level and spread removed", "samples s
 
 
 def destroy(signal: np.ndarray, rate_hz: float, rung: str, *, seed: int = 0) -> np.ndarray:
-    """Destroy windows.
+    """Destroy windows (window, channel, time) by a rung of :data:`LADDER`, or leave them :data:`WHOLE`.
 
-    Parameters
-    ----------
-    signal : ndarray (window, channel, time)
-        A missing sample becomes the mean of its channel in its window; a channel without any stays NaN.
-    rate_hz : float
-    rung : str
-        One of :data:`LADDER`, or :data:`WHOLE`.
-    seed : int
-
-    Returns
-    -------
-    ndarray (window, channel, time)
-        Of the type of `signal`.
+    A missing sample becomes the mean of its channel in its window; a channel without any stays NaN.
     """
     present = ~np.isnan(signal)
     mean = np.where(present, signal, 0).sum(axis=-1, keepdims=True) / np.maximum(present.sum(axis=-1, keepdims=True), 1)

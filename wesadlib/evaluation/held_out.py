@@ -32,16 +32,7 @@ def fit_people(
 ) -> dict[tuple[str, str], Model]:
     """Model's name and person -> the model of the cold start's fold that left the person out.
 
-    Parameters
-    ----------
-    names : sequence of str
-        Registered models.
-    windows : Dataset
-        Of the classes (:func:`~wesadlib.evaluation.folds.windows_of_classes`).
-    params : Params
-    people : sequence of str
-    folds : Path
-        Folder in which each model is kept beside its fold, and from which it is read again.
+    `windows` are of the classes. Each model is kept in `folds` beside its fold, and read again from there.
     """
     arrays = FoldWindows.from_dataset(windows)
     seed = params.seeds[0]
@@ -156,18 +147,9 @@ def score_retrained(
 def compare_people(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Each model under each condition, over people, and against itself on whole windows.
 
-    Parameters
-    ----------
-    scores : DataFrame
-        What :func:`score_people` gives, in each part with the condition :data:`WHOLE`.
-    bootstrap : int
-        Draws of people.
-
-    Returns
-    -------
-    DataFrame
-        ``part condition model people``; ``accuracy roc_auc``, means over people, each with ``_low`` and ``_high``;
-        ``difference low high p`` of accuracy, people as pairs; ``p_holm``, adjusted for all tests of the table.
+    `scores` is what :func:`score_people` gives, in each part with the condition :data:`WHOLE`. Rows: ``part condition
+    model people``; ``accuracy roc_auc``, means over people, each with ``_low`` and ``_high``; ``difference low high p``
+    of accuracy, people as pairs; ``p_holm``, adjusted for all tests of the table.
     """
     rows = []
     for (part, condition, model), people in scores.groupby(["part", "condition", "model"], sort=False):

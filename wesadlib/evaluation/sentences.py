@@ -7,6 +7,8 @@ from wesadlib.models.calibration import RANGE
 
 #: A loss of accuracy that counts as little.
 LITTLE = 0.05
+#: An area within a person from which on a person's windows count as ranked.
+RANKED = 0.9
 
 
 def describe_test(test: PairedTest, first: str, second: str) -> str:
@@ -219,15 +221,15 @@ def describe_shapes(compared: pd.DataFrame, model: str) -> str:
     `compared` is what :func:`~wesadlib.evaluation.held_out.compare_people` gives.
     """
     fixed, shuffled, again = _shape_rows(compared, model)
-    kept = _pieces_kept(fixed)
-    pieces = f"down to {kept} in random order" if kept else "not even of pieces of 20 s in random order"
+    kept, ranked = _pieces_kept(fixed["difference"], -LITTLE), _pieces_kept(fixed["roc_auc"], RANKED)
     return (
         f"“{model}” classifies {100 * fixed.loc['whole', 'accuracy']:.1f} % of whole windows correctly. Where every "
         f"window has the same level and spread, so that only shapes are left, it is "
         f"{_with_difference(fixed.loc['level and spread removed'])}; where samples are shuffled, so that no shape is "
         f"left, {_with_difference(fixed.loc['samples shuffled'])}"
-        f"{f', or {_with_difference(shuffled)} if trained again on such windows' if again else ''}. It loses less than "
-        f"{100 * LITTLE:.0f} points {pieces}."
+        f"{f', or {_with_difference(shuffled)} if trained again on such windows' if again else ''}. Of pieces in "
+        f"random order it loses less than {100 * LITTLE:.0f} points down to {kept}; its area within the person stays "
+        f"above {RANKED:g} down to {ranked}."
     )
 
 
@@ -250,11 +252,13 @@ def describe_claim(scores: pd.DataFrame, compared: pd.DataFrame, model: str) -> 
         (False, True): "Half of the claim holds: the network wins, but it is not shown to do so by shapes",
         (False, False): "The claim is not shown: neither that the network wins, nor that it decides by shapes",
     }[bool(shapes), bool(wins)]
+    number = int(compared["p"].notna().sum())
     ahead = f"{100 * test.difference:+.1f} points [{100 * test.low:+.1f}, {100 * test.high:+.1f}]"
     return (
-        f"{verdict}. “{model}” is {ahead} from “{best}”, which sees statistics of the same windows "
-        f"(p = {round_p(test.p_permutation)}; {test.people} people, one seed). {int(compared['p'].notna().sum())} "
-        "conditions were compared with whole windows; p is adjusted for all of them."
+        f"{verdict}. The accuracy of “{model}” less that of “{best}”, which sees statistics of the same windows, is "
+        f"{ahead} (p = {round_p(test.p_permutation)}; {test.people} people, one seed); without shapes "
+        f"it changes by {100 * shuffled['difference']:+.1f} points (adjusted "
+        f"p = {round_p(shuffled['p_holm'])}). {number} conditions were compared with whole windows; p is adjusted for all of them."
     )
 
 
@@ -265,11 +269,11 @@ def _shape_rows(compared: pd.DataFrame, model: str) -> tuple[pd.DataFrame, pd.Se
     return rows.loc["fixed"], rows.loc[(part, "samples shuffled")], part == "again"
 
 
-def _pieces_kept(fixed: pd.DataFrame) -> str:
-    """The shortest pieces of which, as of all longer ones, the loss is little; empty where there are none."""
-    loss = fixed[fixed.index.str.startswith("pieces")]["difference"]
-    kept = loss[(loss > -LITTLE).cummin()]
-    return kept.index[-1] if len(kept) else ""
+def _pieces_kept(values: pd.Series, least: float) -> str:
+    """The shortest pieces at which, as at all longer ones, the values of rungs are above some."""
+    pieces = values[values.index.str.startswith("pieces")]
+    kept = pieces[(pieces > least).cummin()]
+    return f"{kept.index[-1].removeprefix('pieces of ')}" if len(kept) else "none"
 
 
 def _with_difference(row: pd.Series) -> str:

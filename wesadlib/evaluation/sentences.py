@@ -258,7 +258,8 @@ def describe_claim(scores: pd.DataFrame, compared: pd.DataFrame, model: str) -> 
         f"{verdict}. The accuracy of “{model}” less that of “{best}”, which sees statistics of the same windows, is "
         f"{ahead} (p = {round_p(test.p_permutation)}; {test.people} people, one seed); without shapes "
         f"it changes by {100 * shuffled['difference']:+.1f} points (adjusted "
-        f"p = {round_p(shuffled['p_holm'])}). {number} conditions were compared with whole windows; p is adjusted for all of them."
+        f"p = {round_p(shuffled['p_holm'])}). {number} conditions were compared with whole "
+        "windows; p is adjusted for all of them."
     )
 
 

@@ -1,5 +1,6 @@
 """The small results of a run that are worth keeping in version control, for readers who do not have the recordings."""
 
+import io
 import json
 import shutil
 from dataclasses import dataclass
@@ -8,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import yaml
+from PIL import Image
 
 from wesadlib import artefacts, plots
 from wesadlib.errors import InputError
@@ -140,4 +142,7 @@ def _draw(reference: Reference, folder: Path) -> None:
     if "attribution" in reference.tables:
         figures[ATTRIBUTION] = plot_attribution(reference.tables["attribution"])
     for name, figure in figures.items():
-        figure.savefig(folder / name, dpi=110)
+        with io.BytesIO() as file:
+            figure.savefig(file, dpi=110)
+            # A figure has few colours: with a palette its file is a third.
+            Image.open(file).convert("RGB").quantize().save(folder / name, optimize=True)

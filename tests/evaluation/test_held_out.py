@@ -113,7 +113,9 @@ def test_models_are_trained_again_on_every_part_beside_the_clock(windows, tmp_pa
     sensors = {"bvp", "eda", "temp", "acc"}
     assert conditions["without"] == {WHOLE, *sensors} and conditions["alone"] == {WHOLE, "clock", *sensors}
     assert conditions["again"] == {WHOLE} and scores.groupby(["part", "condition", "model"]).size().eq(4).all()
+    # Of four people: whole, and four sensors each left out and alone; no two of these see the same.
     files = len(list(tmp_path.glob("*.parquet")))
+    assert files == 4 * (1 + 2 * len(sensors))
     again = held_out.score_retrained(["logistic"], ["logistic"], windows, PARAMS, folds=tmp_path)
     assert set(again.loc[again["part"] == "again", "condition"]) == {WHOLE, *MAIN}
     assert len(list(tmp_path.glob("*.parquet"))) == files + 4 * len(MAIN)

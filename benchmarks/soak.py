@@ -32,6 +32,7 @@ from wesadlib import artefacts
 from wesadlib.bundle import load_bundle
 from wesadlib.data import open_cohort
 from wesadlib.errors import ServerError
+from wesadlib.report.summary import describe_machine, read_commit
 from wesadlib.serving import AsyncClient, RequestRefused, StreamLost
 from wesadlib.serving.process import free_port, make_switches, write_haproxy
 from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
@@ -207,7 +208,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=20.0, help="callers a second")
     parser.add_argument("--keep", action="store_true", help="keep the figures with the book, whose chapter shows them")
     arguments = parser.parse_args()
-    outputs = artefacts.project_root() / "outputs"
+    outputs, commit = artefacts.project_root() / "outputs", read_commit(artefacts.project_root())
     folder, port = outputs / "bench", free_port()
     bundle = make_bundle(folder / "bundle")
     bodies = Bodies.of(*choose_windows(bundle))
@@ -235,7 +236,8 @@ def main() -> None:
             soak.note("bundle", "changed" if await asyncio.to_thread(deploy_next) else "not changed")
 
         asyncio.run(run(soak, 60 * arguments.minutes, arguments.rate, change))
-    figures = {"minutes": arguments.minutes, "rate": arguments.rate, **growth(pd.DataFrame(soak.rows))}
+    figures = {"commit": commit, **describe_machine(), "minutes": arguments.minutes, "rate": arguments.rate}
+    figures |= growth(pd.DataFrame(soak.rows))
     rows = soak.rows[:: math.ceil(len(soak.rows) / MOST_ROWS)]
     figures |= {"counts": dict(sorted(soak.counts.items())), "rows": rows}
     Console().print({name: value for name, value in figures.items() if name != "rows"})

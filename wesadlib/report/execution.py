@@ -80,9 +80,10 @@ def _watch_memory(interval_s: float = 2.0) -> Iterator[list[float]]:
     samples, done = [0.0], threading.Event()
 
     def sample() -> None:
-        me = psutil.Process()
-        while not done.wait(interval_s):
+        me, over = psutil.Process(), False
+        while not over:
             samples.append(sum(map(_memory_mb, [me, *me.children(recursive=True)])))
+            over = done.wait(interval_s)
 
     thread = threading.Thread(target=sample, daemon=True)
     thread.start()

@@ -37,7 +37,7 @@ class Contributions(NamedTuple):
     """
 
     values: np.ndarray
-    base: float
+    base: np.ndarray
     difference: np.ndarray
 
 

@@ -8,6 +8,9 @@ STRIPPED := metadata.papermill cell.metadata.papermill cell.metadata.execution
 BIN := .venv/bin
 STAMP := .venv/.installed
 export RAY_USAGE_STATS_ENABLED = 0
+# As `wesad` sets them for kernels: memory of large arrays is kept.
+export MALLOC_MMAP_THRESHOLD_ = 33554432
+export MALLOC_TRIM_THRESHOLD_ = 268435456
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)

@@ -20,6 +20,9 @@ from wesadlib.params import Params, read_params
 
 # Ray would otherwise report usage to its makers.
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+# Kernels and workers keep the memory of large arrays: the system clears each page anew, which took longer than filters.
+os.environ.setdefault("MALLOC_MMAP_THRESHOLD_", str(32 * 2**20))
+os.environ.setdefault("MALLOC_TRIM_THRESHOLD_", str(256 * 2**20))
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="A book on stress from wearable sensors, that runs.")
 console = Console()

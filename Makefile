@@ -25,6 +25,7 @@ setup: $(STAMP) ## create or update .venv from the pins
 book: $(STAMP) ## run every chapter of PARAMS (params/demo.yaml) and render the book
 	$(BIN)/wesad book $(PARAMS)
 
+test: export OMP_NUM_THREADS = 1
 test: $(STAMP) ## run the tests and every chapter on the smoke profile
 	$(BIN)/python -m pytest -n 2 --dist loadfile tests
 	$(BIN)/python -m pytest --doctest-modules wesadlib

@@ -3,6 +3,7 @@
 import json
 import logging
 import multiprocessing
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from multiprocessing.connection import Connection, wait
@@ -137,6 +138,9 @@ def _start(running: _Running, chapter: Chapter, state: dict[str, Any], bar: int,
 
 
 def _work(sender: Connection, *task: Any) -> None:
+    # Threads of chapters side by side would wait for each other; with one, numbers do not depend on how many cores there
+    # are.
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         sender.send(execute_chapter(*task))
     except (KeyboardInterrupt, SystemExit):

@@ -138,8 +138,7 @@ def _start(running: _Running, chapter: Chapter, state: dict[str, Any], bar: int,
 
 
 def _work(sender: Connection, *task: Any) -> None:
-    # Threads of chapters side by side would wait for each other; with one, numbers do not depend on how many cores there
-    # are.
+    # Threads of chapters side by side would wait for each other; with one, numbers do not depend on the count of cores.
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         sender.send(execute_chapter(*task))

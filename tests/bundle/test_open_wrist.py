@@ -90,6 +90,18 @@ def test_it_abstains_from_a_wrist_that_pedals_and_says_why_and_without_accelerat
     assert (seen.windows["status"] != "rejected").any()
 
 
+def test_rest_is_taken_from_windows_in_which_somebody_wore_the_device(bundle):
+    recording = minutes.wrist_recording(seed=3)
+    # Cold and still for two minutes, in which the bundle's own channels look well.
+    off = {"wrist_temp": 24.0, **dict.fromkeys(CHANNELS, 0.577)}
+    signals = {
+        name: signal.where(signal["time"] >= 120, off[name]) if name in off else signal
+        for name, signal in recording.signals.items()
+    }
+    answers = predict_recording(bundle, replace(recording, signals=signals), 30.0, rest=(0.0, 240.0))
+    assert answers.rest == {"start_s": 0.0, "end_s": 240.0, "windows": 4}
+
+
 def test_bad_acceleration_costs_no_answer(bundle):
     recording = minutes.wrist_recording(seed=3)
     dead = {name: recording.signals[name] * np.float32("nan") for name in CHANNELS}

@@ -158,6 +158,21 @@ def test_sessions_follow_each_other_and_phases_lie_between_presses(hongn):
     assert second.protocol["name"].tolist()[10:] == ["pre", "sprint_tag1", "pedal_tag2", "post"]
 
 
+def test_a_phase_shorter_than_a_window_is_told_with_its_person(stress_predict, hongn, monkeypatch):
+    def short(folder):
+        return [problem for problem in check_cohort(folder)[1] if "no whole window" in problem]
+
+    assert short(hongn) == [
+        f"{hongn / 'S01'}: no whole window of 60 s fits into aerobic_block01 (40 s).",
+        f"{hongn / 'f01'}: no whole window of 60 s fits into sprint_tag1 (30 s).",
+    ]
+    assert short(stress_predict) == []
+    # Of a phase by the log a minute at either end is left out, and here nothing is left.
+    monkeypatch.setitem(LOG, "X", LOG["W"] + 90)
+    write_log(stress_predict / "Processed_data" / "Time_logs.xlsx")
+    assert short(stress_predict) == [f"{stress_predict / 'S01'}: no whole window of 60 s fits into final_relax (0 s)."]
+
+
 def test_temperatures_that_nobody_has_are_left_out_and_unknown_presses_told(hongn):
     hot = person(900, (10.0, 20.0), seed=1)
     hot.signals["wrist_temp"].values[50] = 200.0

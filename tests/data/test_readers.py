@@ -1,5 +1,7 @@
 """One made person, written in each format, and read back: the same signals to what the format holds."""
 
+import struct
+import tracemalloc
 import zipfile
 from datetime import UTC, datetime
 
@@ -119,6 +121,22 @@ def test_zips_that_are_none_or_not_to_be_trusted_are_refused(person, tmp_path, m
     monkeypatch.setattr("wesadlib.data.archives.LARGEST_FILE", 1000)
     with pytest.raises(InputError, match=r"BVP\.csv is no recording"):
         read_e4(archive)
+
+
+@pytest.mark.parametrize("declared", [64 << 20, 10])
+def test_of_a_bomb_no_more_is_read_than_a_recording_may_have(tmp_path, monkeypatch, declared):
+    with zipfile.ZipFile(tmp_path / "bomb.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("BVP.csv", bytes(64 << 20))
+    content = bytearray((tmp_path / "bomb.zip").read_bytes())
+    struct.pack_into("<I", content, content.index(b"PK\x01\x02") + 24, declared)
+    (tmp_path / "bomb.zip").write_bytes(content)
+    monkeypatch.setattr("wesadlib.data.archives.LARGEST_FILE", 1 << 20)
+    tracemalloc.start()
+    with pytest.raises(InputError, match=r"bomb\.zip: BVP\.csv (is no recording|cannot be read)"):
+        read_e4(tmp_path / "bomb.zip")
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < 8 << 20
 
 
 def test_two_devices_in_one_folder_are_refused(person, tmp_path):

@@ -1,5 +1,6 @@
 """A look at every recording: what is there, what is wrong with it, and what is known beside the signals."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -17,43 +18,32 @@ from wesadlib.errors import InputError
 #: What was reported after each condition; see :func:`describe_cohort`.
 REPORTS = ("stai", "arousal", "valence")
 
+#: Length of the windows that are counted where nobody asks for another, s.
+WINDOW_S = 60.0
+
 _STATES = tuple(dict.fromkeys(LABELS.values()))
 _REPORT_STATES = tuple(state for state in _STATES if state not in ("transient", "ignored"))
 
 
 class CohortOverview(NamedTuple):
-    """What is known of a cohort without looking at its signals.
+    """What is known of a cohort without looking at its signals."""
 
-    Attributes
-    ----------
-    people : DataFrame
-        A row a subject: ``subject``, what is known of the person, ``duration_s``, ``devices``, ``channels`` (their
-        number), ``minutes_<state>``, ``windows_<state>``, and ``<report>_<state>``, NaN where it was not asked.
-    blocks : DataFrame
-        A row a labelled block: ``subject``, ``state``, ``start_s``, ``end_s``; transients left out.
-    reports : DataFrame
-        A row a person and state: ``subject``, ``state``, ``stai`` (6 calm to 24 anxious), ``arousal`` and ``valence``
-        (1 to 9), NaN where they were not asked; meditation, which comes twice, as the mean of the answers.
-    """
-
+    #: A row a subject: ``subject``, what is known of the person, ``duration_s``, ``devices``, ``channels`` (their
+    #: number), ``minutes_<state>``, ``windows_<state>``, and ``<report>_<state>``, NaN where it was not asked.
     people: pd.DataFrame
+    #: A row a labelled block: ``subject``, ``state``, ``start_s``, ``end_s``; transients left out.
     blocks: pd.DataFrame
+    #: A row a person and state: ``subject``, ``state``, ``stai`` (6 calm to 24 anxious), ``arousal`` and ``valence``
+    #: (1 to 9), NaN where they were not asked; meditation, which comes twice, as the mean of the answers.
     reports: pd.DataFrame
 
 
 def describe_cohort(
-    cohort: Cohort, *, window_s: float = 60.0, hop_s: float = 30.0, progress: bool = False
+    cohort: Cohort, *, window_s: float = WINDOW_S, hop_s: float = 30.0, progress: bool = False
 ) -> CohortOverview:
     """Load each recording once and put together what is known of it beside its signals.
 
-    Parameters
-    ----------
-    cohort : Cohort
-        Recordings, of which one at a time is in memory.
-    window_s, hop_s : float
-        Length of a window, and from one's start to the next, s.
-    progress : bool
-        Show a progress bar.
+    Windows that are counted last `window_s`, and start every `hop_s`.
     """
     people, blocks, reports = [], [], []
     for recording in tqdm(cohort, desc="people", unit="person", disable=not progress, total=len(cohort)):
@@ -79,14 +69,7 @@ def _reports(recording: Recording) -> pd.DataFrame:
 
 
 def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFrame, list[str]]:
-    """Load every recording of a folder, one at a time, and say what it holds.
-
-    Parameters
-    ----------
-    root : path
-        Folder of a data set in its official layout.
-    progress : bool
-        Show a progress bar.
+    """Load every recording of a data set's folder in its official layout, one at a time, and say what it holds.
 
     Returns
     -------
@@ -112,6 +95,8 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
                 for state in cohort.states
                 if not row[f"windows_{state}"] and (cohort.name == "wesad" or row[f"minutes_{state}"])
             ]
+            if short := _short_phases(recording, cohort.states):
+                sentences.append(f"{cohort.root / subject}: no whole window of {WINDOW_S:g} s fits into {short}.")
             sentences += [*recording.problems, *find_faults(recording), *filter(None, [shared.find(recording)])]
         rows.append({**row, "problems": " ".join(sentences)})
         problems += sentences
@@ -120,8 +105,18 @@ def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFr
     return table.astype(dict.fromkeys(counts, "Int64")), problems
 
 
+def _short_phases(recording: Recording, states: Sequence[str]) -> str:
+    """Phases of these states that are shorter than a window, each with what is labelled of it; empty without any."""
+    if "phase" not in recording.labels:
+        return ""
+    planned = recording.protocol.query("condition in @states")["name"].unique()
+    labelled_s = (recording.labels["end_s"] - recording.labels["start_s"]).groupby(recording.labels["phase"]).min()
+    labelled_s = labelled_s.reindex(planned, fill_value=0.0)
+    return ", ".join(f"{name} ({length:.0f} s)" for name, length in labelled_s[labelled_s < WINDOW_S].items())
+
+
 def _summarise(
-    recording: Recording, states: tuple[str, ...], window_s: float = 60.0, hop_s: float = 30.0
+    recording: Recording, states: tuple[str, ...], window_s: float = WINDOW_S, hop_s: float = 30.0
 ) -> dict[str, Any]:
     labels = recording.labels
     minutes = (labels["end_s"] - labels["start_s"]).groupby(labels["state"]).sum() / 60

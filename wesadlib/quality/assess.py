@@ -15,24 +15,13 @@ from wesadlib.signals import Windows
 
 @dataclass(frozen=True, slots=True)
 class Assessment:
-    """What the rules say of windows, as plain arrays.
-
-    Attributes
-    ----------
-    rule_score : ndarray (window, channel, rule), float32
-    quality : ndarray (window, channel), float32
-    verdict : ndarray (window,), bool
-    reason : ndarray (window,) of str
-        As :func:`assess_quality` describes them.
-    reasons : list of list of str
-        Every failed rule of every channel of each window, those that the verdict rests on before the others, worst
-        first: what a server tells whoever sent it.
-    """
+    """What the rules say of windows, as plain arrays that :func:`assess_quality` describes."""
 
     rule_score: np.ndarray
     quality: np.ndarray
     verdict: np.ndarray
     reason: np.ndarray
+    #: Every failed rule of every channel of each window: those that the verdict rests on, then others, worst first.
     reasons: list[list[str]]
 
 
@@ -73,8 +62,10 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
     if channels is not None and (absent := [name for name in channels if name not in names]):
         raise InputError(f"channel {absent[0]} is not in the windows, which hold {', '.join(names)}.")
     cutoffs = _cutoffs(names, tuple(read_thresholds(thresholds).items()), windows.window_s)
-    chunks = [np.stack([rule.score(chunk) for rule in RULES], axis=-1) for chunk in windows.chunks()]
-    rule_score = np.where(np.isnan(cutoffs), np.nan, np.concatenate(chunks)).astype(np.float32)
+    rule_score = np.full((len(windows), *cutoffs.shape), np.nan, np.float32)
+    for column, rule in enumerate(RULES):
+        for row in np.flatnonzero(~np.isnan(cutoffs[:, column])):
+            rule_score[:, row, column] = np.concatenate([rule.score(chunk, names[row]) for chunk in windows.chunks()])
     margin = _rescale(rule_score, cutoffs)
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
     failures = [sorted(failed, key=lambda pair: pair[0] not in modelled) for failed in _failures(margin)]

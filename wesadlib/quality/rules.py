@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from functools import cache, lru_cache
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -47,122 +47,85 @@ NOISE_FLOORS: dict[str, float] = {"ecg": 0.1, "bvp": 4.0, "resp": 0.3}
 RAILS: dict[str, float] = {"ecg": 0.0, "bvp": 0.0, "emg": 0.0, "resp": 0.0, "eda": 20.0, "acc": 1.9}
 
 
-class _Layout:
-    """Where the channels of a signal lie among these names, and what limits each of them has."""
-
-    def __init__(self, names: tuple[str, ...]):
-        self.signals = [signal_of(name) for name in names]
-        self.device = np.array([name.split("_")[0] for name in names])
-        self.axes = {
-            device: [k for k, signal in enumerate(self.signals) if signal == "acc" and self.device[k] == device]
-            for device in dict.fromkeys(self.device.tolist())
-        }
-
-    def limits(self, of: Mapping[str, float | tuple[float, float]]) -> tuple[list[int], np.ndarray]:
-        """Positions of the channels that a table names, and their entries, one after another."""
-        at = [k for k, signal in enumerate(self.signals) if signal in of]
-        return at, np.array([of[self.signals[k]] for k in at], np.float32)
+def _raw(windows: Windows, name: str, statistic: str) -> np.ndarray:
+    """One of a channel's raw statistics, (window,)."""
+    at = windows.channels.index(name), RAW_STATISTICS.index(statistic)
+    return windows.raw_statistics[:, *at].astype(np.float64)
 
 
-_layout = lru_cache(maxsize=8)(_Layout)
+def _signal(windows: Windows, name: str) -> np.ndarray:
+    return windows.signal[:, windows.channels.index(name)]
 
 
-def _raw(windows: Windows, statistic: str) -> np.ndarray:
-    """One of the raw statistics, (window, channel)."""
-    return windows.raw_statistics[..., RAW_STATISTICS.index(statistic)].astype(np.float64)
+def _axes(windows: Windows, name: str) -> list[str]:
+    """The axes of the accelerometer of a channel's device."""
+    return [other for other in windows.channels if other.startswith(f"{name.split('_')[0]}_acc")]
 
 
-def _completeness(windows: Windows) -> np.ndarray:
-    return 1 - _raw(windows, "missing_share")
+def _acceleration(windows: Windows, name: str) -> np.ndarray:
+    return np.stack([_signal(windows, axis) for axis in _axes(windows, name)], axis=1)
 
 
-def _flat_line(windows: Windows) -> np.ndarray:
-    layout, flat_s = _layout(windows.channels), _raw(windows, "longest_flat_s")
-    for axes in layout.axes.values():
-        # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
-        flat_s[:, axes] = np.fmin.reduce(flat_s[:, axes], axis=1, initial=np.nan)[:, None]
-    at, floors = layout.limits(NOISE_FLOORS)
-    quiet_s = scores.longest_quiet_s(windows.signal[:, at], windows.rate_hz, floors[:, None])
-    flat_s[:, at] = np.fmax(flat_s[:, at], quiet_s)
-    # A heart never stands still, so of it many short stretches are as bad as a long one.
-    hearts = [k for k in at if layout.signals[k] in ("ecg", "bvp")]
-    flat_s[:, hearts] = np.fmax(flat_s[:, hearts], windows.window_s * _raw(windows, "flat_share")[:, hearts])
+def _completeness(windows: Windows, name: str) -> np.ndarray:
+    return 1 - _raw(windows, name, "missing_share")
+
+
+def _flat_line(windows: Windows, name: str) -> np.ndarray:
+    signal = signal_of(name)
+    # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
+    sensor = _axes(windows, name) if signal == "acc" else [name]
+    flat_s = np.fmin.reduce([_raw(windows, one, "longest_flat_s") for one in sensor])
+    if signal in NOISE_FLOORS:
+        floor = NOISE_FLOORS[signal]
+        flat_s = np.fmax(flat_s, scores.longest_quiet_s(_signal(windows, name), windows.rate_hz, floor))
+    if signal in ("ecg", "bvp"):
+        # A heart never stands still, so of it many short stretches are as bad as a long one.
+        flat_s = np.fmax(flat_s, windows.window_s * _raw(windows, name, "flat_share"))
     return 1 - np.minimum(flat_s / windows.window_s, 1)
 
 
-def _range(windows: Windows) -> np.ndarray:
-    layout, result = _layout(windows.channels), np.full(windows.signal.shape[:2], np.nan)
-    at, limits = layout.limits(RANGES)
-    if not at:
-        return result
-    impossible = np.zeros(windows.signal.shape, np.bool_)
-    for k, signal in enumerate(layout.signals):
-        if signal in SPEEDS:
-            speed, over_s = SPEEDS[signal]
-            lag = max(round(over_s * windows.rate_hz), 1)
-            change = windows.signal[:, k, lag:] - windows.signal[:, k, :-lag]
-            impossible[:, k, lag:] = np.abs(change) > speed * over_s
-    for axes in layout.axes.values():
-        if len(axes) == 3:
-            wrong = scores.weightless(windows.signal[:, axes], windows.rate_hz, *GRAVITY_G)
-            impossible[:, axes, : wrong.shape[1]] = wrong[:, None]
-    result[:, at] = scores.in_range(windows.signal[:, at], *limits.T[..., None], impossible[:, at])
-    return result
+def _range(windows: Windows, name: str) -> np.ndarray:
+    signal, values = signal_of(name), _signal(windows, name)
+    impossible = np.zeros(values.shape, np.bool_)
+    if signal in SPEEDS:
+        speed, over_s = SPEEDS[signal]
+        lag = max(round(over_s * windows.rate_hz), 1)
+        impossible[:, lag:] = np.abs(values[:, lag:] - values[:, :-lag]) > speed * over_s
+    if signal == "acc" and len(_axes(windows, name)) == 3:
+        wrong = scores.weightless(_acceleration(windows, name), windows.rate_hz, *GRAVITY_G)
+        impossible[:, : wrong.shape[1]] = wrong
+    return scores.in_range(values, *RANGES[signal], impossible)
 
 
-def _saturation(windows: Windows) -> np.ndarray:
-    at, rails = _layout(windows.channels).limits(RAILS)
-    result = np.full(windows.signal.shape[:2], np.nan)
-    reached = (np.abs(windows.signal[:, at]) >= rails[:, None]).any(axis=-1)
-    result[:, at] = np.where(reached, 1 - _raw(windows, "rail_share")[:, at], 1.0)
-    return result
+def _saturation(windows: Windows, name: str) -> np.ndarray:
+    reached = (np.abs(_signal(windows, name)) >= RAILS[signal_of(name)]).any(axis=-1)
+    return np.where(reached, 1 - _raw(windows, name, "rail_share"), 1.0)
 
 
-def _motion(windows: Windows) -> np.ndarray:
-    layout, result = _layout(windows.channels), np.full(windows.signal.shape[:2], np.nan)
-    for device, axes in layout.axes.items():
-        if axes:
-            result[:, layout.device == device] = scores.stillness(windows.signal[:, axes], windows.rate_hz)[:, None]
-    return result
+def _motion(windows: Windows, name: str) -> np.ndarray:
+    if not _axes(windows, name):
+        return np.full(len(windows), np.nan)
+    return scores.stillness(_acceleration(windows, name), windows.rate_hz)
 
 
-def _beats(windows: Windows) -> np.ndarray:
-    result = np.full(windows.signal.shape[:2], np.nan)
-    for k, source in enumerate(windows.beat_sources):
-        if source in windows.channels:
-            at = windows.channels.index(source)
-            values = windows.beat_s[:, k], windows.signal[:, at], windows.rate_hz, windows.window_s
-            result[:, at] = scores.beat_plausibility(*values)
-    return result
+def _beats(windows: Windows, name: str) -> np.ndarray:
+    beat_s = windows.beat_s[:, windows.beat_sources.index(name)]
+    return scores.beat_plausibility(beat_s, _signal(windows, name), windows.rate_hz, windows.window_s)
 
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of quality.
-
-    Attributes
-    ----------
-    name : str
-        As it appears in a reason.
-    definition : str
-        What the score is: always a share, 1 is best.
-    thresholds : dict
-        Signal to the parameter that holds its cut-off; a signal that is not named is not asked.
-    source : str
-        Key in the book's references, or "own".
-    score : callable
-        Of :class:`Windows`: scores (window, channel), NaN where nothing can be read.
-    """
+    """One rule of quality, by the name that it has in a reason."""
 
     name: str
+    #: What the score is: always a share, 1 is best.
     definition: str
+    #: Signal to the parameter that holds its cut-off; a signal that is not named is not asked.
     thresholds: Mapping[str, str]
+    #: Key in the book's references, or "own".
     source: str
-    score: Callable[[Windows], np.ndarray]
-
-
-def _same(threshold: str, *signals: str) -> dict[str, str]:
-    return dict.fromkeys(signals, threshold)
+    #: Of windows and a channel: scores (window,), NaN where nothing can be read.
+    score: Callable[[Windows, str], np.ndarray]
 
 
 #: The rules, in the order in which a tie between reasons is broken.
@@ -170,7 +133,7 @@ RULES: tuple[Rule, ...] = (
     Rule(
         "completeness",
         "share of the samples that arrived, counted at the native rate",
-        _same("min_completeness", *SIGNALS),
+        dict.fromkeys(SIGNALS, "min_completeness"),
         "own",
         _completeness,
     ),
@@ -180,9 +143,9 @@ RULES: tuple[Rule, ...] = (
         "ECG, BVP and respiration ten seconds or more of nothing but noise are no change; in ECG and BVP, stretches "
         "of a quarter of a second and more count together",
         {
-            **_same("max_flat_fast_s", "ecg", "bvp", "emg", "resp"),
+            **dict.fromkeys(("ecg", "bvp", "emg", "resp"), "max_flat_fast_s"),
             "eda": "max_flat_s",
-            **_same("max_flat_coarse_s", "temp", "acc"),
+            **dict.fromkeys(("temp", "acc"), "max_flat_coarse_s"),
         },
         "clifford2012",
         _flat_line,
@@ -191,21 +154,21 @@ RULES: tuple[Rule, ...] = (
         "physiological range",
         "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can; "
         f"for acceleration, and are not of a still second with a magnitude beyond {GRAVITY_G[0]} to {GRAVITY_G[1]} g",
-        _same("min_in_range_share", *RANGES),
+        dict.fromkeys(RANGES, "min_in_range_share"),
         "kleckner2018",
         _range,
     ),
     Rule(
         "saturation",
         "1 - share of the samples at the window's own repeated extreme, at the native rate",
-        _same("max_saturated_share", *RAILS),
+        dict.fromkeys(RAILS, "max_saturated_share"),
         "own",
         _saturation,
     ),
     Rule(
         "motion",
         f"share of the seconds in which the magnitude of acceleration varies by less than {STILL_G} g (SD)",
-        _same("min_motion_score", "ecg", "bvp", "eda", "emg", "resp"),
+        dict.fromkeys(("ecg", "bvp", "eda", "emg", "resp"), "min_motion_score"),
         "own",
         _motion,
     ),
@@ -234,17 +197,9 @@ def read_thresholds(thresholds: Any = None) -> dict[str, float]:
 
 
 def describe_rules(thresholds: Any = None) -> pd.DataFrame:
-    """Tabulate the rules with the cut-offs in force: a row a rule and cut-off.
+    """Tabulate the rules with the cut-offs in force, as :func:`assess_quality` takes them: a row a rule and cut-off.
 
-    Parameters
-    ----------
-    thresholds : Params, mapping or None
-        As in :func:`assess_quality`.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``rule signals definition parameter cutoff source``; `cutoff` in the parameter's own unit.
+    Columns ``rule signals definition parameter cutoff source``; `cutoff` in the parameter's own unit.
     """
     values = read_thresholds(thresholds)
     rows = []

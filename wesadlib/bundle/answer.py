@@ -67,20 +67,12 @@ class Answer(BaseModel):
 
 
 class Result(NamedTuple):
-    """One window's result, with what it was computed from.
-
-    Attributes
-    ----------
-    answer : Answer or dict of str to str
-        The answer, or what is wrong with the window: channel name to problem.
-    features : ndarray (feature_name,) or None
-        Features of a window that was classified, named by :attr:`wesadlib.bundle.Bundle.feature_names`.
-    score : float or None
-        Log odds of the second state before the threshold followed the person, where it did.
-    """
+    """One window's answer, or what is wrong with it (channel name to problem), with what it was computed from."""
 
     answer: Answer | dict[str, str]
+    #: Of a window that was classified (feature_name,), named by :attr:`wesadlib.bundle.Bundle.feature_names`.
     features: np.ndarray | None = None
+    #: Log odds of the second state before the threshold followed the person, where it did.
     score: float | None = None
 
 

@@ -53,17 +53,9 @@ _PEOPLE = {
 
 
 def model_card(config: Mapping[str, Any]) -> str:
-    """Describe a bundle for the people who decide whether to use it.
+    """Describe a bundle by its configuration, in Markdown, for the people who decide whether to use it.
 
-    Parameters
-    ----------
-    config : mapping
-        A bundle's configuration, as :func:`wesadlib.bundle.save_bundle` writes it.
-
-    Returns
-    -------
-    str
-        Markdown: what the model is for and not for, its data, its scores with their protocol, its limits.
+    What the model is for and not for, its data, its scores with their protocol, its limits.
     """
     data, metrics = config["data"], config["metrics"]
     channels = [(name, one["units"], f"{one['rate_hz']:g}") for name, one in config["channels"].items()]

@@ -56,16 +56,14 @@ def save_bundle(
 
     Parameters
     ----------
-    model : fitted model
     folder : path
         Where; a bundle that is already there is replaced.
     calibrated : fitted model, optional
         Fitted with people's windows at rest, as of the protocol ``rest_calibrated``: answers where a person's rest is
         known.
     windows : xarray.Dataset
-        What the model was trained on: channels, rates, states and the data's digest are read from it.
-    params : Params
-        Quality thresholds and ``min_confidence`` are read from it.
+        What the model was trained on: channels, rates, states and the data's digest are read from it; quality
+        thresholds and ``min_confidence`` from `params`.
     metrics : DataFrame or sequence of mappings, optional
         Scores on left-out people, a row each, with the ``protocol`` under which they were obtained.
     drift_reference : DataFrame, optional
@@ -85,11 +83,6 @@ def save_bundle(
         What abstains from windows of exercise; `windows` then have the channels of acceleration.
     credit : str
         Whose recordings the model learnt from, and their licence, for the card; default: those of WESAD.
-
-    Returns
-    -------
-    Path
-        The folder.
     """
     names = tuple(str(name) for name in windows["channel"].values)
     _check(model, calibrated, names)

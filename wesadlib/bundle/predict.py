@@ -35,25 +35,14 @@ SPARE = {"logistic": ("temp",)}
 
 @dataclass(frozen=True)
 class Bundle:
-    """A loaded bundle.
-
-    Attributes
-    ----------
-    folder : Path
-    config : dict
-        ``config.json``.
-    model : Model
-        The fitted model.
-    calibrated : Model or None
-        The same, fitted with people's rest: it answers where a person's is known.
-    gate : ExertionGate or None
-        What abstains from windows of exercise.
-    """
+    """A loaded bundle; `config` is what its ``config.json`` holds."""
 
     folder: Path
     config: dict[str, Any]
     model: Model
+    #: The same, fitted with people's rest: it answers where a person's is known.
     calibrated: Model | None = None
+    #: What abstains from windows of exercise.
     gate: ExertionGate | None = None
 
     @property
@@ -101,18 +90,9 @@ class Bundle:
         return positions(self.model.feature_names_, self.feature_names, "feature")
 
     def predict(self, windows: xr.Dataset) -> list[Answer]:
-        """Assess the quality of windows and classify those that pass.
+        """Assess the quality of windows of :func:`wesadlib.make_windows` and classify those that pass, in order.
 
-        Parameters
-        ----------
-        windows : xarray.Dataset
-            As :func:`wesadlib.make_windows` makes them, ``signal`` being ``(window, channel, time)``; quality and
-            features that are already there are computed again, with the bundle's own thresholds.
-
-        Returns
-        -------
-        list of Answer
-            One for each window, in order.
+        Quality and features that are already there are computed again, with the bundle's own thresholds.
         """
         self._check_cut(windows)
         arrays = Windows.from_dataset(windows)
@@ -146,18 +126,8 @@ class Bundle:
     def classify(self, windows: Sequence[Channels], rests: Sequence[np.ndarray | None] | None = None) -> list[Result]:
         """Answer many windows at once, each by itself: one that cannot be used spoils no other.
 
-        Parameters
-        ----------
-        windows : sequence of (channels, rates_hz)
-            Each as :meth:`predict_window` takes it.
-        rests : sequence of ndarray (value,) or None, optional
-            The rest of each window's person, None where it is not known.
-
-        Returns
-        -------
-        list of Result
-            One for each window, in order; what :meth:`problems` says of it in place of an answer where it says
-            anything.
+        Each window is (channels, rates_hz) as :meth:`predict_window` takes them, and has its person's rest (value,) in
+        `rests`, None where it is not known. In place of an answer stands what :meth:`problems` says, where it does.
         """
         rests = [None] * len(windows) if rests is None else list(rests)
         if any(rest is not None for rest in rests):

@@ -29,36 +29,25 @@ _BATCH = 128
 
 @dataclass(frozen=True)
 class RecordingAnswers:
-    """What a bundle says of a recording.
+    """What a bundle says of a recording."""
 
-    Attributes
-    ----------
-    windows : DataFrame
-        A row a window: ``start_s end_s status`` (answered, abstained or rejected), ``state`` (empty unless answered),
-        ``p_<state>``, ``confidence`` (NaN where rejected), ``reasons`` (why rejected, worst first, or what the answer
-        did without, or ``exertion``).
-    features : DataFrame
-        A row a window that was classified: ``start_s`` and a column a feature.
-    rest : dict or None
-        The person's rest that was used: ``start_s end_s windows``.
-    wear : DataFrame
-        From :func:`~wesadlib.quality.wear.assess_wear`.
-    notes : tuple of str
-        What was done that a reader has to know.
-    protocol : str
-        Under which protocol the model answered: ``cold_start``, ``rest_calibrated``, or, where its threshold followed
-        the person over the recording, ``running_cold``, ``running_reference``.
-    because : tuple of str
-        What moved the model most (:func:`~wesadlib.bundle.because.describe_movers`) over the windows that it gave the
-        last of its states, else over all.
-    """
-
+    #: A row a window: ``start_s end_s status`` (answered, abstained or rejected), ``state`` (empty unless answered),
+    #: ``p_<state>``, ``confidence`` (NaN where rejected), ``reasons`` (why rejected, worst first, or what the answer
+    #: did without, or ``exertion``).
     windows: pd.DataFrame
+    #: A row a window that was classified: ``start_s`` and a column a feature.
     features: pd.DataFrame
+    #: The person's rest that was used: ``start_s end_s windows``.
     rest: dict[str, float] | None
+    #: From :func:`~wesadlib.quality.wear.assess_wear`.
     wear: pd.DataFrame
+    #: What was done that a reader has to know.
     notes: tuple[str, ...]
+    #: ``cold_start``, ``rest_calibrated``, or, where the threshold followed the person over the recording,
+    #: ``running_cold``, ``running_reference``.
     protocol: str
+    #: What moved the model most (:func:`~wesadlib.bundle.because.describe_movers`) over the windows that it gave the
+    #: last of its states, else over all.
     because: tuple[str, ...] = ()
 
 
@@ -79,18 +68,12 @@ def predict_recording(
 
     Parameters
     ----------
-    bundle : Bundle
-    recording : Recording
     step_s : float
         From one window's start to the next, s.
     rest : (float, float), optional
         When the person was at rest, seconds from the start (:func:`read_rest`).
     progress : callable, optional
         Called with the windows done and those there are.
-
-    Returns
-    -------
-    RecordingAnswers
     """
     if not step_s > 0:
         raise InputError(f"the step is {step_s:g} s; it has to be above 0.")
@@ -189,14 +172,9 @@ def _read_person_at_rest(
 
 
 def read_rest(text: str, recording: Recording) -> tuple[float, float]:
-    """When a person was at rest, seconds from the start.
+    """When a person was at rest, from and to, in seconds from the start.
 
-    Parameters
-    ----------
-    text : str
-        ``00:02:00-00:07:00`` from the start; ``first:5``, the first minutes; ``tags``, between the first two presses of
-        the device's button.
-    recording : Recording
+    Of ``00:02:00-00:07:00``; ``first:5``, the first minutes; ``tags``, between the first two presses of the button.
     """
     if text == "tags":
         inside = [mark for mark in recording.marks_s if 0 <= mark <= recording.duration_s]

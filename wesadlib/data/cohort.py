@@ -13,38 +13,22 @@ from wesadlib.errors import InputError
 
 @dataclass(frozen=True, eq=False)
 class Cohort(Sequence[Recording]):
-    """People's recordings, a sequence that loads one when it is asked for and keeps none.
-
-    Attributes
-    ----------
-    root : Path
-        Folder that holds them.
-    subjects : list of str
-        Names of the people, in the order of the sequence.
-    load : callable
-        Name -> recording.
-    files : callable
-        Name -> the files that `load` reads.
-    description : str
-        Whose recordings they are, such as "recordings of the WESAD data set".
-    states : tuple of str
-        The states that windows are made of.
-    simulated : bool
-        Whether these people do not exist.
-    name : str
-        What people are named by beside those of other cohorts.
-    roots : tuple of (str, Path)
-        Of joined cohorts: their names and folders.
-    """
+    """The recordings of people, by their names, in a folder: a sequence that loads one when asked and keeps none."""
 
     root: Path
     subjects: list[str]
     load: Callable[[str], Recording] = field(repr=False)
+    #: Name -> the files that `load` reads.
     files: Callable[[str], Sequence[Path]] = field(repr=False)
+    #: Whose recordings they are, such as "recordings of the WESAD data set".
     description: str
+    #: The states that windows are made of.
     states: tuple[str, ...]
+    #: Whether these people do not exist.
     simulated: bool = False
+    #: What people are named by beside those of other cohorts.
     name: str = ""
+    #: Of joined cohorts: their names and folders.
     roots: tuple[tuple[str, Path], ...] = ()
 
     def place(self, path: Path) -> str:
@@ -97,18 +81,10 @@ GROUPS = {"baseline": "rest", "stress": "stress", **dict.fromkeys(("amusement", 
 
 
 def join(cohorts: Sequence[Cohort]) -> Cohort:
-    """Join cohorts of several laboratories to one, whose people are named ``<cohort>/<person>``.
+    """Join cohorts of several laboratories, each of another name, to one, whose people are ``<cohort>/<person>``.
 
-    Parameters
-    ----------
-    cohorts : sequence of Cohort
-        Each of another name; nobody is in two of them.
-
-    Returns
-    -------
-    Cohort
-        Labels are groups of phases (``rest stress provocation exercise other``) with the phase's own name in ``phase``;
-        WESAD's states become groups, of which its baseline is ``rest``. Windows are made of all groups but ``other``.
+    Labels are groups of phases (``rest stress provocation exercise other``) with the phase's own name in ``phase``;
+    WESAD's states become groups, of which its baseline is ``rest``. Windows are made of all groups but ``other``.
     """
     members = {cohort.name: cohort for cohort in cohorts}
     if len(members) < len(cohorts) or not cohorts or "" in members:

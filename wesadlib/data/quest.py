@@ -119,17 +119,8 @@ def _read_answers(rows: list[list[str]], name: str, conditions: list[str], path:
 def score_stai(stai: pd.DataFrame) -> pd.Series:
     """Sum of the six STAI items, at ease, relaxed and pleasant reversed: 6 (calm) to 24 (anxious).
 
-    The short form of Spielberger's state anxiety inventory: Marteau and Bekker, Br. J. Clin. Psychol. 31 (1992) 301.
-
-    Parameters
-    ----------
-    stai : DataFrame
-        A column for each of the six items, as ``questionnaires["stai"]`` of a recording has them.
-
-    Returns
-    -------
-    Series
-        A score a row; NaN where an item is missing.
+    A score a row of ``questionnaires["stai"]`` of a recording; NaN where an item is missing. The short form of
+    Spielberger's state anxiety inventory: Marteau and Bekker, Br. J. Clin. Psychol. 31 (1992) 301.
     """
     scores = stai[list(STAI_ITEMS)].assign(**{item: 5 - stai[item] for item in STAI_REVERSED})
     return scores.sum(axis=1, skipna=False).rename("stai")

@@ -18,45 +18,29 @@ def _no_labels() -> pd.DataFrame:
 
 @dataclass(frozen=True)
 class Recording:
-    """One person's recording.
-
-    Attributes
-    ----------
-    subject : str
-        Name of the person.
-    signals : dict of str to DataArray
-        Channel -> values ``(time)``, float32; ``time`` in seconds from the start, `attrs` ``units`` and ``rate_hz``.
-        A device that was not worn has no channels here.
-    labels : DataFrame
-        A row a block in the order of time: ``state``, ``start_s``, ``end_s``; what lies in none of them has no label.
-    person : dict
-        What is known of the person.
-    protocol : DataFrame
-        A row a condition in the order of time: ``condition``, ``start_s``, ``end_s``, ``name``.
-    questionnaires : dict of str to DataFrame
-        A row a condition, a column an item.
-    notes : tuple of str
-        What the reader did to the files' content.
-    problems : tuple of str
-        What is wrong with the files, and did not cost the signals.
-    device : str
-        What recorded it, as far as the files tell.
-    start : datetime or None
-        When it began, in UTC.
-    marks_s : tuple of float
-        Presses of the device's button, seconds from the start.
-    """
+    """The recording of one person, the subject."""
 
     subject: str
+    #: Channel -> values ``(time)``, float32; ``time`` in seconds from the start, `attrs` ``units`` and ``rate_hz``. A
+    #: device that was not worn has no channels here.
     signals: dict[str, xr.DataArray]
+    #: A row a block in the order of time: ``state``, ``start_s``, ``end_s``; what lies in none of them has no label.
     labels: pd.DataFrame = field(default_factory=_no_labels)
+    #: What is known of the person.
     person: dict[str, Any] = field(default_factory=dict)
+    #: A row a condition in the order of time: ``condition``, ``start_s``, ``end_s``, ``name``.
     protocol: pd.DataFrame = field(default_factory=pd.DataFrame)
+    #: A row a condition, a column an item.
     questionnaires: dict[str, pd.DataFrame] = field(default_factory=dict)
+    #: What the reader did to the files' content.
     notes: tuple[str, ...] = ()
+    #: What is wrong with the files, and did not cost the signals.
     problems: tuple[str, ...] = ()
+    #: What recorded it, as far as the files tell.
     device: str = ""
+    #: When it began, in UTC.
     start: datetime | None = None
+    #: Presses of the device's button, seconds from the start.
     marks_s: tuple[float, ...] = ()
 
     @property
@@ -88,14 +72,9 @@ def make_signals(
     rates_hz: Mapping[str, float] | None = None,
     units: Mapping[str, str] | None = None,
 ) -> dict[str, xr.DataArray]:
-    """Channels as a recording holds them, in the order of the table of devices.
+    """Channels, of values (time,) each, as a recording holds them, in the order of the table of devices.
 
-    Parameters
-    ----------
-    samples : mapping of str to ndarray (time,)
-        Channel -> values.
-    rates_hz, units : mapping, optional
-        Where they are not those of the table.
+    Rates and units are those of the table where nothing else is said.
     """
     alike: dict[tuple[int, float], dict[str, tuple]] = {}
     for channel, values in samples.items():

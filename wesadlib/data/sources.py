@@ -39,18 +39,7 @@ SIMULATOR_MODULES = ("simulate", "people", "trajectories", "waveforms")
 
 
 def open_recording(path: str | Path) -> Recording:
-    """Read one recording, of whatever format its content shows.
-
-    Parameters
-    ----------
-    path : path
-        A file or folder.
-
-    Returns
-    -------
-    Recording
-        Its ``notes`` say what the reader did.
-    """
+    """Read one recording, a file or folder of whatever format its content shows; ``notes`` say what was done to it."""
     path = Path(path).absolute()
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
@@ -74,17 +63,8 @@ def cohort_of(root: Path) -> Cohort | None:
 def open_cohort(params: Any) -> Cohort:
     """Open the cohort that `params` describes; simulated people are made first if they are not there.
 
-    They are kept in ``outputs/cohorts/<digest>`` of the checkout, by the digest of what they depend on.
-
-    Parameters
-    ----------
-    params : Params or ChapterParams
-        Its group "recordings".
-
-    Returns
-    -------
-    Cohort
-        Of real people from the folder that ``<source>_root`` names, else ``<SOURCE>_ROOT`` in the environment.
+    These are kept in ``outputs/cohorts/<digest>`` of the checkout, by the digest of what they depend on. Real people
+    are in the folder that ``<source>_root`` names, else ``<SOURCE>_ROOT`` in the environment.
     """
     if params.source == "simulated":
         return open_wesad(_simulated_folder(params), params.subjects)
@@ -106,13 +86,9 @@ def _simulated_folder(params: Any) -> Path:
 
 
 def describe_source(attrs: Mapping[str, Any]) -> str:
-    """One sentence that says whose data `attrs` belong to.
+    """One sentence that says whose data `attrs`, such as those of windows, belong to.
 
-    Parameters
-    ----------
-    attrs : mapping
-        Such as the attributes of windows: ``simulated`` (1 or 0), ``description`` of real people's recordings, and
-        ``device`` where one is modelled.
+    They hold ``simulated`` (1 or 0), ``description`` of real people's recordings, and ``device`` where one is modelled.
     """
     through = f", {attrs['device']} device" if "device" in attrs else ""
     if attrs["simulated"]:

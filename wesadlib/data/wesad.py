@@ -74,19 +74,9 @@ def find_cohort(root: str | Path) -> Cohort:
 
 
 def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
-    """Open a folder in WESAD's layout; nothing is loaded yet.
+    """Open a folder in WESAD's layout, which holds ``S2``, ``S3``, …; nothing is loaded yet.
 
-    Parameters
-    ----------
-    root : path
-        Folder that holds ``S2``, ``S3``, ….
-    subjects : sequence of str, optional
-        Subjects to use; empty: all.
-
-    Returns
-    -------
-    Cohort
-        Subjects sorted by number; each has its pickle.
+    `subjects` are those to use, by default all; they are sorted by number, and each has its pickle.
     """
     cohort = find_cohort(root)
     cohort = cohort.choose(subjects or cohort.subjects)

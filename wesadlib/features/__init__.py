@@ -37,9 +37,8 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
     Returns
     -------
     xr.Dataset
-        The same with ``feature (window, feature_name)``, float64; the coordinate ``feature_name`` holds names
-        ``<channel>_<statistic>`` (xarray gives no variable a dimension of its own name). NaN where the channel does not
-        allow a reading.
+        The same with ``feature (window, feature_name)``, float64, whose names are ``<channel>_<statistic>``; NaN where
+        the channel does not allow a reading.
     """
     for name in ("signal", "beat_s"):
         if name not in windows:
@@ -52,15 +51,7 @@ def extract_features(windows: xr.Dataset) -> xr.Dataset:
 
 
 def feature_values(windows: Windows) -> tuple[np.ndarray, tuple[str, ...]]:
-    """What :func:`extract_features` finds, from plain arrays and as plain arrays.
-
-    Returns
-    -------
-    values : ndarray (window, feature_name)
-        float64.
-    names : tuple of str
-        The features' names.
-    """
+    """Values (window, feature_name), float64, that :func:`extract_features` finds, and the features' names."""
     chunks = []
     for block in map(_block, windows.chunks()):
         chunks.append({name: value for group in GROUPS for name, value in group.extract(block).items()})

@@ -19,14 +19,7 @@ def headline_features(windows: xr.Dataset) -> list[str]:
 
 
 def measure_effects(windows: xr.Dataset, reference: str, state: str) -> pd.DataFrame:
-    """Response of every feature to a state, with the person as the unit.
-
-    Parameters
-    ----------
-    windows : xr.Dataset
-        With ``feature (window, feature_name)``, `subject` and `label`.
-    reference, state : str
-        The state that is compared with, and the one that is compared.
+    """Response of every feature of windows to a state, compared with the `reference`, with the person as the unit.
 
     Returns
     -------
@@ -85,20 +78,10 @@ def _require_states(windows: xr.Dataset, states: list[str]) -> None:
 
 
 def correlate(windows: xr.Dataset, names: list[str]) -> pd.DataFrame:
-    """Rank correlation of features within people, rows and columns ordered so that like stands beside like.
+    """Rank correlation (feature, feature) of some features within people, ordered so that like stands beside like.
 
-    Parameters
-    ----------
-    windows : xr.Dataset
-        With ``feature (window, feature_name)`` and `subject`.
-    names : list of str
-        Features to correlate.
-
-    Returns
-    -------
-    DataFrame, (feature, feature)
-        Spearman's correlation after each person's mean was taken off; NaN where a feature never varies. The order is
-        that of the leaves of average-linkage clustering with distance ``1 - |r|``.
+    Spearman's correlation after each person's mean was taken off; NaN where a feature never varies. The order is that
+    of the leaves of average-linkage clustering with distance ``1 - |r|``.
     """
     table = windows["feature"].sel(feature_name=names).to_pandas().rename_axis(columns="feature")
     centred = table - table.groupby(windows["subject"].values).transform("mean")

@@ -39,20 +39,10 @@ def of_device(recording: Recording, device: str) -> Recording:
 
 
 def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, Any]:
-    """What a recording holds, in plain values.
+    """What a recording holds, in plain values, `wear` being from :func:`~wesadlib.quality.wear.assess_wear`.
 
-    Parameters
-    ----------
-    recording : Recording
-    wear : DataFrame
-        From :func:`~wesadlib.quality.wear.assess_wear`.
-
-    Returns
-    -------
-    dict
-        ``device start duration_s channels gaps worn_share problems notes``; of each channel its ``units rate_hz
-        missing_share`` and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s
-        end_s``.
+    ``device start duration_s channels gaps worn_share problems notes``; of each channel its ``units rate_hz
+    missing_share`` and, of its sensor, ``states``: the share of minutes in each; of each gap ``channel start_s end_s``.
     """
     channels = {
         name: {

@@ -35,19 +35,11 @@ _CUTOFFS = {rule.name: rule.cutoff for rule in WEAR_RULES}
 
 
 def assess_wear(recording: Recording) -> pd.DataFrame:
-    """What each minute of a recording was like, by :data:`WEAR_RULES`.
+    """What each minute of a recording of one device was like, by :data:`WEAR_RULES`.
 
-    Parameters
-    ----------
-    recording : Recording
-        Of one device.
-
-    Returns
-    -------
-    DataFrame
-        A row a minute: ``start_s``, ``recorded`` (bool: not every sensor is missing), ``worn`` (bool), and for each
-        sensor what holds of it: the name of a rule, or "good". A last minute that is not whole is left out, unless it
-        is the only one.
+    A row a minute: ``start_s``, ``recorded`` (bool: not every sensor is missing), ``worn`` (bool), and for each sensor
+    what holds of it: the name of a rule, or "good". A last minute that is not whole is left out, unless it is the only
+    one.
     """
     minutes = max(int(recording.duration_s // MINUTE_S), 1)
     sensors: dict[str, list[str]] = {}

@@ -24,24 +24,13 @@ _CHUNK = 16
 
 @dataclass(frozen=True, slots=True)
 class Windows:
-    """Windows as plain arrays.
+    """Windows as plain arrays, at a common rate and of one length."""
 
-    Attributes
-    ----------
-    signal : ndarray (window, channel, time)
-        float32 at the common rate, NaN where missing.
-    beat_s : ndarray (window, beat_source, beat)
-        Seconds from the window's start, padded with NaN to four a second.
-    raw_statistics : ndarray (window, channel, raw_statistic)
-        In the order of ``RAW_STATISTICS``.
-    channels, beat_sources : tuple of str
-        Names along those dimensions.
-    rate_hz, window_s : float
-        Common rate, and length of a window.
-    """
-
+    #: (window, channel, time), float32, NaN where missing.
     signal: np.ndarray
+    #: (window, beat_source, beat), seconds from the window's start, padded with NaN to four a second.
     beat_s: np.ndarray
+    #: (window, channel, raw_statistic), in the order of :data:`RAW_STATISTICS`.
     raw_statistics: np.ndarray
     channels: tuple[str, ...]
     beat_sources: tuple[str, ...]
@@ -201,16 +190,12 @@ def make_windows(
 
     Parameters
     ----------
-    cohort : Cohort
-        Recordings, in the order in which the windows shall be.
     device : str
         ``wrist`` or ``chest``.
     rate_hz, window_s, hop_s : float
         Common rate; length of a window, and from one's start to the next, in seconds.
     min_purity : float
         Least share of a window that carries its label.
-    progress : bool
-        Show a progress bar.
 
     Returns
     -------

@@ -49,14 +49,6 @@ def test_a_module_of_our_own_that_is_missing_is_no_lack_of_an_extra():
         import wesadlib.no_such_module  # noqa: F401
 
 
-@pytest.mark.real
-def test_real_recordings_have_a_row_a_person_and_no_problem(wesad, wesad_root):
-    status, out, _ = wesad("check", wesad_root)
-    rows = [line.split()[0] for line in out.splitlines() if line.split()[0].startswith("S")]
-    assert status == 0
-    assert rows == [f"S{number}" for number in (*range(2, 12), *range(13, 18))]
-
-
 def test_a_damaged_recording_is_reported_and_fails_the_check(wesad, tmp_path):
     (tmp_path / "S2").mkdir()
     (tmp_path / "S2" / "S2.pkl").write_bytes(b"\x80\x04")

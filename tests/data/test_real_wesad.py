@@ -78,9 +78,3 @@ def test_what_they_reported(recordings):
     assert means["baseline"] == pytest.approx([10.8, 2.5, 6.7], abs=0.05)
     assert means["stress"] == pytest.approx([18.5, 6.8, 4.5], abs=0.05)
     assert means["amusement"] == pytest.approx([9.3, 3.0, 7.5], abs=0.05)
-
-
-def test_acceleration_is_in_g(wesad_root):
-    for recording in open_wesad(wesad_root, ["S2", "S16"]):
-        magnitude = sum(recording.signals[f"wrist_acc_{axis}"] ** 2 for axis in "xyz") ** 0.5
-        assert float(magnitude.median()) == pytest.approx(1, abs=0.05)

@@ -1,4 +1,3 @@
-import neurokit2 as nk
 import numpy as np
 import pytest
 
@@ -10,13 +9,6 @@ TIME = np.arange(0, 60, 1 / RATE_HZ)
 
 def block(**signal):
     return Block(signal=signal, beat_s={}, rate_hz=RATE_HZ, window_s=60.0)
-
-
-@pytest.mark.parametrize("rate", [8, 15, 24])
-def test_breathing_rate_is_what_was_simulated(rate):
-    breathing = nk.rsp_simulate(duration=60, sampling_rate=35, respiratory_rate=rate, noise=0.01, random_state=1)
-    found = RESPIRATORY.extract(block(chest_resp=breathing[None]))
-    assert found["chest_resp_rate"][0] == pytest.approx(rate, rel=0.04)
 
 
 def test_depth_is_peak_to_trough_and_its_variation_is_relative():

@@ -26,10 +26,20 @@ ROWS = {
 
 
 @pytest.fixture(scope="module")
-def by_person(wesad_root):
-    windows = extract_features(make_windows(open_wesad(wesad_root), device="wrist"))
+def windows(wesad_root):
+    return extract_features(make_windows(open_wesad(wesad_root), device="wrist"))
+
+
+@pytest.fixture(scope="module")
+def by_person(windows):
     table = windows["feature"].to_pandas()
     return table.groupby([windows["label"].values, windows["subject"].values]).mean()
+
+
+@pytest.mark.real
+def test_windows_are_as_many_as_published_and_none_has_a_gap(windows):
+    assert np.unique(windows["label"], return_counts=True)[1].tolist() == [186, 587, 332]
+    assert not windows["signal"].isnull().any()
 
 
 @pytest.mark.real

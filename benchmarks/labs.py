@@ -14,28 +14,28 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import pandas as pd
+from comparators import make_model
+from lab_tables import (
+    hold_back,
+    leave_one_lab_out,
+    leave_people_out,
+    measure_distance,
+    measure_responses,
+    score_exercise,
+    score_protocols,
+)
 from threadpoolctl import threadpool_limits
 
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.bundle.open_wrist import list_metrics, save_open_wrist
 from wesadlib.data import Cohort, join, open_cohort
 from wesadlib.data.hongn import read_self_report
-from wesadlib.drift.labs import measure_distance
 from wesadlib.errors import InputError
-from wesadlib.evaluation.comparators import make_model
-from wesadlib.evaluation.lab_tables import (
-    hold_back,
-    measure_responses,
-    score_exercise,
-    score_protocols,
-)
 from wesadlib.evaluation.labs import STRESSORS, is_seated, tabulate_person
 from wesadlib.evaluation.transfer import (
     PROTOCOLS,
     fit_gate,
     fit_labs,
-    leave_one_lab_out,
-    leave_people_out,
     score_windows,
     stressors_of,
 )

@@ -13,7 +13,6 @@ import pandas as pd
 
 from wesadlib.data import DEVICE_CHANNELS, Cohort, Recording
 from wesadlib.errors import InputError
-from wesadlib.evaluation.statistics import bootstrap_weights, interval
 from wesadlib.features import feature_values
 from wesadlib.quality import assess_arrays
 from wesadlib.quality.recordings import list_starts
@@ -113,39 +112,9 @@ def choose_scored(table: pd.DataFrame, stressors: Sequence[str] | None = None) -
     return chosen if stressors is None else chosen[(chosen["role"] == STATES[0]) | chosen["phase"].isin(stressors)]
 
 
-def score_people(scored: pd.DataFrame, protocol: str, stressors: Sequence[str] | None = None) -> pd.DataFrame:
-    """Each person by one protocol: ``accuracy balanced_accuracy roc_auc_within false_alarm_rate`` (person,).
-
-    A person without windows of both states is left out.
-    """
-    from sklearn.metrics import roc_auc_score
-
-    rows = {}
-    for subject, person in choose_scored(scored, stressors).groupby("subject"):
-        stress, called = person["role"] == "stress", person[protocol] > 0
-        if stress.nunique() == 2:
-            alarms, hits = called[~stress].mean(), called[stress].mean()
-            area = roc_auc_score(stress, person[protocol])
-            rows[subject] = (called == stress).mean(), (1 + hits - alarms) / 2, area, alarms
-    names = ["accuracy", "balanced_accuracy", "roc_auc_within", "false_alarm_rate"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
-
-
 def balanced_threshold(scored: pd.DataFrame, protocol: str) -> float:
     """The threshold, of hundredths of the scores, with the best mean of people's balanced accuracies."""
     candidates = np.quantile(scored[protocol], np.arange(0.05, 0.951, 0.01))
     called = pd.DataFrame(scored[[protocol]].to_numpy() > candidates, index=scored.index)
     shares = called.groupby([scored["role"], scored["subject"]]).mean()
     return float(candidates[np.argmax((shares.loc[STATES[1]] - shares.loc[STATES[0]]).mean())])
-
-
-def summarise_people(people: pd.DataFrame) -> dict[str, float]:
-    """Means over people, and the intervals (2.5 to 97.5 %) of both accuracies over draws of people."""
-    if people.empty:
-        raise InputError("nobody has windows of both rest and stress; nothing can be scored.")
-    weights = bootstrap_weights(len(people), 2000)
-    summary = {"people": len(people)} | {name: float(value) for name, value in people.mean().items()}
-    for name in ("accuracy", "balanced_accuracy"):
-        low, high = interval(weights @ people[name].to_numpy() / len(people))
-        summary |= {f"{name}_low": float(low), f"{name}_high": float(high)}
-    return summary

@@ -1,6 +1,6 @@
 """Models of some people on others: fitted, given thresholds on people left out, and scored over whole recordings."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -20,8 +20,6 @@ from wesadlib.models.physiology import Physiology
 LEAST_REST = 2
 #: People that a threshold is found on are this many groups, each scored by models of the others.
 FOLDS = 5
-#: People of one lab, or of all, are this many groups, each tested by a model of the others.
-PEOPLE_FOLDS = 10
 #: Protocols with a running reference.
 MOVING = ("running_cold", "running_reference")
 #: Nothing known; the person's rest known; and each with a threshold that follows the person.
@@ -177,27 +175,6 @@ def _log_odds(model: Model, windows: pd.DataFrame, rest: pd.DataFrame | None = N
 def stressors_of(labs: Sequence[str]) -> list[str]:
     """Phases of stress of some labs."""
     return [phase for lab in labs for phase in STRESSORS[lab]]
-
-
-def leave_one_lab_out(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
-    """For each lab: of every other lab, and of all others together, ``train test``, their windows and the lab's."""
-    labs = list(dict.fromkeys(table["lab"]))
-    if len(labs) < 2:
-        raise InputError(f"windows of {len(labs)} lab; leaving one out takes two.")
-    for test in labs:
-        others = [lab for lab in labs if lab != test]
-        for train in dict.fromkeys([*((lab,) for lab in others), tuple(others)]):
-            yield "+".join(train), test, table[table["lab"].isin(train)], table[table["lab"] == test]
-
-
-def leave_people_out(table: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
-    """Windows of nine tenths of the people and of the tenth left, of each lab alike; everybody is left out once."""
-    people = {lab: sorted(part["subject"].unique()) for lab, part in table.groupby("lab", sort=False)}
-    if lone := [lab for lab, names in people.items() if len(names) < 3]:
-        raise InputError(f"{lone[0]}: fewer than three people, of whom none can be left out.")
-    for fold in range(min(PEOPLE_FOLDS, max(map(len, people.values())))):
-        out = table["subject"].isin([name for names in people.values() for name in names[fold::PEOPLE_FOLDS]])
-        yield table[~out], table[out]
 
 
 def movement(table: pd.DataFrame) -> np.ndarray:

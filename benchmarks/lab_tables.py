@@ -1,19 +1,75 @@
-"""What is told of models on other labs: scores of each protocol, exercise, readings in each phase."""
+"""Models on other labs: who is left out, scores of each protocol, exercise, readings in each phase."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.metrics import roc_auc_score
 
-from wesadlib.evaluation.labs import STATES, STRESSORS, choose_scored, is_seated, score_people, summarise_people
+from wesadlib.drift.alarm import is_judged
+from wesadlib.drift.person import compare_person
+from wesadlib.errors import InputError
+from wesadlib.evaluation.labs import STATES, STRESSORS, choose_scored, is_seated
+from wesadlib.evaluation.statistics import bootstrap_weights, interval
 from wesadlib.evaluation.transfer import FOLDS, PROTOCOLS, at_rest, carry_heart, fit_gate, movement
 from wesadlib.models.base import mean_of_known
 from wesadlib.models.physiology import choose_features
 
+#: People of one lab, or of all, are this many groups, each tested by a model of the others.
+PEOPLE_FOLDS = 10
 #: Below this probability of the likelier state nothing is answered.
 LEAST_CONFIDENCE = 0.6
 _LEAST_ODDS = np.log(LEAST_CONFIDENCE / (1 - LEAST_CONFIDENCE))
+
+
+def leave_one_lab_out(table: pd.DataFrame) -> Iterator[tuple[str, str, pd.DataFrame, pd.DataFrame]]:
+    """For each lab: of every other lab, and of all others together, ``train test``, their windows and the lab's."""
+    labs = list(dict.fromkeys(table["lab"]))
+    if len(labs) < 2:
+        raise InputError(f"windows of {len(labs)} lab; leaving one out takes two.")
+    for test in labs:
+        others = [lab for lab in labs if lab != test]
+        for train in dict.fromkeys([*((lab,) for lab in others), tuple(others)]):
+            yield "+".join(train), test, table[table["lab"].isin(train)], table[table["lab"] == test]
+
+
+def leave_people_out(table: pd.DataFrame) -> Iterator[tuple[pd.DataFrame, pd.DataFrame]]:
+    """Windows of nine tenths of the people and of the tenth left, of each lab alike; everybody is left out once."""
+    people = {lab: sorted(part["subject"].unique()) for lab, part in table.groupby("lab", sort=False)}
+    if lone := [lab for lab, names in people.items() if len(names) < 3]:
+        raise InputError(f"{lone[0]}: fewer than three people, of whom none can be left out.")
+    for fold in range(min(PEOPLE_FOLDS, max(map(len, people.values())))):
+        out = table["subject"].isin([name for names in people.values() for name in names[fold::PEOPLE_FOLDS]])
+        yield table[~out], table[out]
+
+
+def score_people(scored: pd.DataFrame, protocol: str, stressors: Sequence[str] | None = None) -> pd.DataFrame:
+    """Each person by one protocol: ``accuracy balanced_accuracy roc_auc_within false_alarm_rate`` (person,).
+
+    A person without windows of both states is left out.
+    """
+    rows = {}
+    for subject, person in choose_scored(scored, stressors).groupby("subject"):
+        stress, called = person["role"] == "stress", person[protocol] > 0
+        if stress.nunique() == 2:
+            alarms, hits = called[~stress].mean(), called[stress].mean()
+            area = roc_auc_score(stress, person[protocol])
+            rows[subject] = (called == stress).mean(), (1 + hits - alarms) / 2, area, alarms
+    names = ["accuracy", "balanced_accuracy", "roc_auc_within", "false_alarm_rate"]
+    return pd.DataFrame.from_dict(rows, orient="index", columns=names)
+
+
+def summarise_people(people: pd.DataFrame) -> dict[str, float]:
+    """Means over people, and the intervals (2.5 to 97.5 %) of both accuracies over draws of people."""
+    if people.empty:
+        raise InputError("nobody has windows of both rest and stress; nothing can be scored.")
+    weights = bootstrap_weights(len(people), 2000)
+    summary = {"people": len(people)} | {name: float(value) for name, value in people.mean().items()}
+    for name in ("accuracy", "balanced_accuracy"):
+        low, high = interval(weights @ people[name].to_numpy() / len(people))
+        summary |= {f"{name}_low": float(low), f"{name}_high": float(high)}
+    return summary
 
 
 def score_protocols(scored: pd.DataFrame, facts: Mapping[str, Any]) -> tuple[list[dict], pd.DataFrame]:
@@ -116,3 +172,22 @@ def measure_responses(table: pd.DataFrame) -> pd.DataFrame:
     grouped = long.groupby(["lab", "phase", "role", "reading"])
     means = pd.DataFrame({"response": grouped.mean(), "rising": grouped.agg(lambda one: (one > 0).mean())})
     return means.assign(people=grouped.size()).reset_index()
+
+
+def measure_distance(train: pd.DataFrame, test: pd.DataFrame) -> pd.DataFrame:
+    """How strange each person of `test` is to those of `train`, as the drift report has it, and what could be read.
+
+    ``subject distance heart_read``: the median over readings of the distance from the people's median in their standard
+    deviations; the share of windows with a heart rate.
+    """
+    names = [name for name in train if name.startswith(("wrist_bvp_", "wrist_eda_")) and is_judged(name)]
+    good = train[train["accepted"] & train["role"].isin(STATES)]
+    reference, rows = good[["subject", "start_s", *names]], []
+    for subject, person in test[test["accepted"]].groupby("subject"):
+        seated = person[person["role"].isin(STATES)]
+        if len(seated):
+            distance = compare_person(reference, seated[names])["distance"].abs().median()
+            heart = [name for name in names if name.endswith("_heart_rate")]
+            share = float(seated[heart[0]].notna().mean()) if heart else np.nan
+            rows.append((subject, distance, share))
+    return pd.DataFrame(rows, columns=["subject", "distance", "heart_read"])

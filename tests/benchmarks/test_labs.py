@@ -1,16 +1,15 @@
 """People of several labs: what a window is good for, who learns and who is tested, scores by person, exercise."""
 
+import lab_tables
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from comparators import make_model
+from lab_tables import hold_back, measure_responses, score_exercise, score_people, score_protocols, summarise_people
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation import lab_tables, labs, transfer
-from wesadlib.evaluation.comparators import make_model
-from wesadlib.evaluation.lab_tables import hold_back, measure_responses, score_exercise, score_protocols
-from wesadlib.evaluation.running import budget_threshold, carry_forward, running_reference
+from wesadlib.evaluation import labs, transfer
+from wesadlib.evaluation.running import carry_forward
 from wesadlib.models.exertion import FEATURES, ExertionGate, fit_threshold
 from wesadlib.models.physiology import ENDINGS
 from wesadlib.params import Params
@@ -68,35 +67,14 @@ def test_rest_that_follows_a_stressor_is_nobodys_own():
     assert (late["role"] == "recovery").any()
 
 
-scores = st.lists(st.floats(-20, 20), min_size=2, max_size=40)
-
-
-@settings(max_examples=30, deadline=None)
-@given(scores, st.floats(-50, 50), st.integers(1, 39))
-def test_the_running_reference_is_causal_and_forgets_a_constant(values, shift, cut):
-    score, start_s = np.array(values), 10.0 * np.arange(len(values))
-    moving = running_reference(score, start_s)
-    assert moving[0] == 0
-    assert running_reference(score + shift, start_s) == pytest.approx(moving, abs=1e-9)
-    cut = min(cut, len(score))
-    assert np.array_equal(running_reference(score[:cut], start_s[:cut]), moving[:cut])
-
-
-def test_a_quantile_by_hand():
-    moving = running_reference(np.array([0.0, 1, 2, 3, 14]), 60.0 * np.arange(5))
-    assert moving.tolist() == pytest.approx([0, 0.8, 1.6, 2.4, 13.2])
-    assert running_reference(np.array([0.0, 4]), np.array([0.0, 10.0])).tolist() == pytest.approx([0, 1.6])
-    assert budget_threshold(np.arange(101.0)) == 90
-
-
 def test_strangers_with_levels_of_their_own_are_told_by_their_rest_and_not_without(people):
     model = transfer.fit_labs(people)
     scored = transfer.score_windows(model, pd.concat([person(f"b/S{k}", seed=1) for k in range(6)]))
-    balanced = {name: labs.score_people(scored, name)["balanced_accuracy"].mean() for name in transfer.PROTOCOLS}
+    balanced = {name: score_people(scored, name)["balanced_accuracy"].mean() for name in transfer.PROTOCOLS}
     assert balanced["own_rest"] > 0.95
     assert balanced["running_reference"] > 0.9
     assert balanced["cold_start"] < 0.8
-    assert labs.score_people(scored, "running_reference")["false_alarm_rate"].mean() < 0.2
+    assert score_people(scored, "running_reference")["false_alarm_rate"].mean() < 0.2
 
 
 def test_who_has_no_rest_is_scored_cold_and_counted(people):
@@ -126,7 +104,7 @@ def test_a_balanced_threshold_tells_people_apart_best_and_a_budget_keeps_to_rest
     shares = {}
     for balanced in (False, True):
         scored = transfer.score_windows(transfer.fit_labs(people, balanced=balanced), people)
-        table = labs.score_people(scored, "running_reference")
+        table = score_people(scored, "running_reference")
         shares[balanced] = table["balanced_accuracy"].mean(), table["false_alarm_rate"].mean()
     assert shares[True] > shares[False] and shares[False][1] == pytest.approx(0.1, abs=0.05)
     scored = pd.concat([person(name).assign(score=lambda one: (one["role"] == "stress") - 0.5) for name in "ab"])
@@ -139,14 +117,14 @@ def test_people_count_alike_and_one_without_both_states_not_at_all():
     scored = pd.concat([person("a"), person("b", phases=PHASES[:1]), person("c")])
     scored["own_rest"] = np.where(scored["role"] == "stress", 1.0, -1.0)
     scored.loc[scored["subject"] == "c", "own_rest"] = 1.0
-    table = labs.score_people(scored, "own_rest")
+    table = score_people(scored, "own_rest")
     assert table["balanced_accuracy"].to_dict() == {"a": 1.0, "c": 0.5}
     assert table["false_alarm_rate"].to_dict() == {"a": 0.0, "c": 1.0}
-    summary = labs.summarise_people(table)
+    summary = summarise_people(table)
     assert (summary["people"], summary["balanced_accuracy"], summary["roc_auc_within"]) == (2, 0.75, 0.75)
     assert summary["balanced_accuracy_low"] == 0.5
     with pytest.raises(InputError, match="nobody has windows of both"):
-        labs.summarise_people(table[:0])
+        summarise_people(table[:0])
     with pytest.raises(InputError, match="1 person to learn from"):
         transfer.fit_labs(person("a"))
 
@@ -154,12 +132,12 @@ def test_people_count_alike_and_one_without_both_states_not_at_all():
 def test_every_lab_is_left_out_by_the_others_and_nobody_is_tested_by_a_model_that_saw_them():
     table = pd.concat([person(f"{lab}/S{k}") for lab in "abc" for k in range(4)], ignore_index=True)
     pairs = []
-    for train, test, taught, out in transfer.leave_one_lab_out(table):
+    for train, test, taught, out in lab_tables.leave_one_lab_out(table):
         pairs.append((train, test))
         assert set(taught["lab"]) == set(train.split("+")) and set(out["lab"]) == {test}
     assert len(pairs) == 9 and ("a+b", "c") in pairs
     left = []
-    for taught, out in transfer.leave_people_out(table):
+    for taught, out in lab_tables.leave_people_out(table):
         assert not set(taught["subject"]) & set(out["subject"])
         assert set(taught["lab"]) == set("abc")
         left += list(out["subject"].unique())
@@ -168,9 +146,9 @@ def test_every_lab_is_left_out_by_the_others_and_nobody_is_tested_by_a_model_tha
 
 def test_labs_that_cannot_be_left_out_are_refused():
     with pytest.raises(InputError, match="windows of 1 lab; leaving one out takes two"):
-        list(transfer.leave_one_lab_out(person("a/S1")))
+        list(lab_tables.leave_one_lab_out(person("a/S1")))
     with pytest.raises(InputError, match="b: fewer than three people"):
-        list(transfer.leave_people_out(pd.concat([person(f"a/S{k}") for k in range(3)] + [person("b/S1")])))
+        list(lab_tables.leave_people_out(pd.concat([person(f"a/S{k}") for k in range(3)] + [person("b/S1")])))
 
 
 def test_a_heart_rate_is_carried_over_two_minutes_of_one_session_and_no_further():
@@ -191,7 +169,7 @@ def test_what_the_small_model_is_held_against_tells_made_people(people, name):
     scored = transfer.score_windows(
         transfer.fit_labs(people, None, lambda: make_model(name, out, Params()), still), out
     )
-    assert labs.score_people(scored, "own_rest")["balanced_accuracy"].mean() > 0.85
+    assert score_people(scored, "own_rest")["balanced_accuracy"].mean() > 0.85
     assert "running_reference" not in scored
 
 

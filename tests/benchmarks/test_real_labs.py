@@ -6,10 +6,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from lab_tables import measure_responses
 
 from wesadlib.data import join, open_hongn, open_stress_predict
 from wesadlib.evaluation import labs, transfer
-from wesadlib.evaluation.lab_tables import measure_responses
 
 pytestmark = pytest.mark.real
 SHARED = Path(os.environ.get("RECORDINGS_ROOT", Path(__file__).resolve().parents[3] / "shared"))

@@ -12,9 +12,9 @@ from wesadlib.evaluation.scores import score
 @pytest.fixture(scope="module")
 def evaluated(small_windows):
     rate = np.arange(60.0, 60.0 + small_windows.sizes["window"])
-    feature = np.column_stack([rate * 0, rate])
+    feature = np.column_stack([rate * 0, rate, rate / 10])
     windows = small_windows.assign(feature=(("window", "feature_name"), feature))
-    windows = windows.assign_coords(feature_name=["wrist_eda_mean", "wrist_bvp_heart_rate"])
+    windows = windows.assign_coords(feature_name=["wrist_temp_mean", "wrist_bvp_heart_rate", "wrist_eda_mean"])
     return windows, evaluate(["centroid", "plain"], windows, seeds=[0, 1], progress=False)
 
 
@@ -34,7 +34,7 @@ def test_a_timeline_joins_signals_and_predictions_of_the_same_windows(evaluated)
     assert table.index.tolist() == own.tolist()
     assert table["minute"].tolist() == ((windows["start_s"].values[own] + 10) / 60).tolist()
     assert table["heart_rate"].tolist() == (60.0 + own).tolist()
-    assert table["eda"].to_numpy() == pytest.approx(windows["signal"].values[own, 1].mean(-1))
+    assert table["eda"].to_numpy() == pytest.approx(6.0 + own / 10)
     assert table["label"].tolist() == windows["label"].values[own].tolist()
     seeds = predictions.query("subject == 'S4' and model == 'plain'").pivot(
         index="window", columns="seed", values="p_stress"
@@ -44,9 +44,9 @@ def test_a_timeline_joins_signals_and_predictions_of_the_same_windows(evaluated)
     assert (calm["p_plain"] + table["p_plain"]).to_numpy() == pytest.approx(1.0)
 
 
-def test_a_device_without_a_channel_gives_nan(evaluated):
+def test_a_device_without_a_sensor_gives_nan(evaluated):
     windows, predictions = evaluated
-    bare = windows.isel(channel=[2, 3], feature_name=[0])
+    bare = windows.isel(feature_name=[0])
     table = timeline(bare, predictions, "S4")
     assert table[["eda", "heart_rate"]].isna().all(axis=None)
 

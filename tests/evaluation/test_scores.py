@@ -151,7 +151,7 @@ def test_what_cannot_be_scored_is_one_sentence(predictions):
 def test_decisions_keep_the_order_and_index_of_the_rows(predictions):
     decided = decide(predictions.iloc[::-1])
     assert decided.index.tolist() == [5, 4, 3, 2, 1, 0]
-    assert decided.loc[1].tolist() == ["stress", 0.6, False]
+    assert decided.loc[1, ["predicted", "confidence", "correct"]].tolist() == ["stress", 0.6, False]
 
 
 def test_confusion_is_counted_by_label(predictions):

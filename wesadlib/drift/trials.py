@@ -9,7 +9,6 @@ from scipy.stats import binom
 
 from wesadlib.data.devices import sensor_of
 from wesadlib.drift import alarm
-from wesadlib.errors import InputError
 from wesadlib.evaluation.protocols import non_overlapping
 from wesadlib.features import extract_features
 
@@ -35,8 +34,7 @@ def naive_alarms(reference: pd.DataFrame, *, window_s: float) -> pd.DataFrame:
     ``subject least_distance features alarm``: how many features are significant at 0.05 after Holm's correction and
     differ by more than the distance, and whether any does.
     """
-    subject, start_s = (reference[name].to_numpy() for name in ("subject", "start_s"))
-    kept = reference.iloc[non_overlapping(subject, start_s, window_s)].reset_index(drop=True)
+    kept = reference.iloc[non_overlapping(reference, window_s)].reset_index(drop=True)
     rows = []
     for person in kept["subject"].unique() if kept["subject"].nunique() > 1 else ():
         inside = kept["subject"] == person
@@ -114,16 +112,12 @@ def shift_windows(windows: xr.Dataset, kind: str, sensor: str, size: float) -> x
     `kind` is ``gain``, a factor, or ``offset`` or white ``noise`` in the sensor's own spread, the SD over all samples;
     beats are kept as they were found.
     """
-    if sensor not in sensors_in(windows):
-        raise InputError(f"sensor {sensor} is not in the windows, which hold {', '.join(sensors_in(windows))}.")
     names = [name for name in windows["channel"].values.tolist() if sensor_of(name) == sensor]
     sources = [name for name in windows["beat_source"].values.tolist() if name in names]
     shifted = windows.sel(channel=names, beat_source=sources)
     signal = shifted["signal"]
     if kind == "gain":
         return shifted.assign(signal=signal * np.float32(size))
-    if kind not in ("offset", "noise"):
-        raise InputError(f"shift {kind}: unknown; a sensor's are gain, offset, noise.")
     white = np.random.default_rng(0).standard_normal(signal.shape, np.float32)
     shift = signal.copy(data=white if kind == "noise" else np.ones_like(white))
     return shifted.assign(signal=signal + size * signal.std(("window", "time")) * shift)

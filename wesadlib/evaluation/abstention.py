@@ -23,7 +23,7 @@ def calibration_curve(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd
     """
     tables = []
     for keys, group in groups(predictions):
-        decided = _decide_by_person(group)
+        decided = decide(group)
         decided["bin"] = confidence_bin(decided["confidence"].to_numpy())
         # (person, bin)
         people = list_people(decided)
@@ -57,7 +57,7 @@ def confidence_gap(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.Da
     """
     rows = []
     for keys, group in groups(predictions):
-        decided = _decide_by_person(group)
+        decided = decide(group)
         gap = decided["confidence"] - decided["correct"]
         of_person = gap.groupby(decided["subject"]).agg(["sum", "size"]).reindex(list_people(decided))
         low, high = map(float, ratio_interval(of_person["sum"], of_person["size"], bootstrap=bootstrap))
@@ -85,7 +85,7 @@ def risk_coverage_counts(predictions: pd.DataFrame, thresholds: Sequence[float] 
     tables = []
     for keys, group in groups(predictions):
         seeds = group["seed"].nunique()
-        for subject, decided in _decide_by_person(group).groupby("subject", sort=False):
+        for subject, decided in decide(group).groupby("subject", sort=False):
             # (window, threshold)
             answered = decided["confidence"].to_numpy()[:, None] >= thresholds
             table = {
@@ -153,7 +153,7 @@ def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataF
     """
     tables = []
     for keys, group in groups(predictions):
-        decided = decide(group).assign(label=group["label"])
+        decided = decide(group)
         answers = decided[decided["confidence"] >= threshold]
         of_state = decided.groupby("label", sort=False)["correct"].agg(["size", "mean"])
         right, answered = (
@@ -170,7 +170,3 @@ def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataF
         }
         tables.append(pd.DataFrame(table).reset_index().assign(**keys)[[*keys, "label", *table]])
     return pd.concat(tables, ignore_index=True)
-
-
-def _decide_by_person(predictions: pd.DataFrame) -> pd.DataFrame:
-    return decide(predictions).assign(subject=predictions["subject"])

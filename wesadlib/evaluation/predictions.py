@@ -90,13 +90,12 @@ def probabilities(predictions: pd.DataFrame) -> tuple[list[str], np.ndarray]:
 
 
 def decide(predictions: pd.DataFrame) -> pd.DataFrame:
-    """What each row of predictions of one task comes to, with its index: ``predicted confidence correct``."""
+    """Predictions of one task with what each row comes to: ``predicted confidence correct``."""
     states, probability = probabilities(predictions)
     predicted = np.array(states, dtype=object)[probability.argmax(1)] if len(predictions) else np.empty(0, object)
     confidence = probability.max(1) if len(predictions) else np.empty(0)
     correct = predicted == predictions["label"].to_numpy(object)
-    table = {"predicted": predicted, "confidence": confidence, "correct": correct}
-    return pd.DataFrame(table, index=predictions.index)
+    return predictions.assign(predicted=predicted, confidence=confidence, correct=correct)
 
 
 def clock_alone(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -119,8 +118,8 @@ def early_and_late(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.Da
     Rows: ``model half n_windows false_alarms false_alarms_low false_alarms_high``, the share of windows that are taken
     for another state, with its interval over people.
     """
-    calm = predictions[predictions["label"] == "baseline"]
-    calm = calm.assign(wrong=~decide(calm)["correct"])
+    calm = decide(predictions[predictions["label"] == "baseline"])
+    calm["wrong"] = ~calm["correct"]
     middle = calm.groupby("subject")["start_s"].transform("median")
     calm["half"] = np.where(calm["start_s"] < middle, "early", "late")
     columns = ["model", "half", "n_windows", "false_alarms", "false_alarms_low", "false_alarms_high"]
@@ -157,26 +156,13 @@ def timeline(windows: xr.Dataset, predictions: pd.DataFrame, subject: str, state
     chosen = windows.isel(window=windows_of_person.index.to_numpy())
     table = windows_of_person.assign(
         minute=(windows_of_person["start_s"] + windows.attrs["window_s"] / 2) / 60,
-        eda=_mean_of_channel(chosen, "_eda"),
+        eda=feature_column(chosen, "_eda_mean"),
         heart_rate=feature_column(chosen, "_heart_rate"),
     )
     return table.join(claims).sort_values("minute").drop(columns="start_s")
 
 
-def _mean_of_channel(windows: xr.Dataset, ending: str) -> np.ndarray:
-    name = _name_by_ending(windows, "channel", ending)
-    if name is None:
-        return np.full(windows.sizes["window"], np.nan)
-    return windows["signal"].sel(channel=name).mean("time", skipna=False).values.astype(float)
-
-
 def feature_column(windows: xr.Dataset, ending: str) -> np.ndarray:
     """The first feature (window,) whose name ends so; NaN where there is none."""
-    name = _name_by_ending(windows, "feature_name", ending)
-    return (
-        np.full(windows.sizes["window"], np.nan) if name is None else windows["feature"].sel(feature_name=name).values
-    )
-
-
-def _name_by_ending(windows: xr.Dataset, dimension: str, ending: str) -> str | None:
-    return next((name for name in map(str, windows[dimension].values) if name.endswith(ending)), None)
+    place = next((k for k, name in enumerate(windows["feature_name"].values) if name.endswith(ending)), None)
+    return np.full(windows.sizes["window"], np.nan) if place is None else windows["feature"][:, place].values

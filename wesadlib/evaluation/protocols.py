@@ -7,8 +7,8 @@ is by person: a person's windows are never on two sides of one.
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple, Self
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -50,8 +50,9 @@ class Usable(NamedTuple):
 class LeaveOneOut:
     """What protocols have in common: everybody is tested once, by models that learnt from other people.
 
-    So many of these, drawn by the seed, decide when training stops. `seen` says in one sentence what the model has seen
-    of the new person, `deployable` whether a device could do the same.
+    So many of these, drawn by the seed, decide when training stops; fields but the seed are named as parameters of a
+    run are. `seen` says in one sentence what the model has seen of the new person, `deployable` whether a device could
+    do the same.
     """
 
     validation_subjects: int = 1
@@ -60,11 +61,6 @@ class LeaveOneOut:
     name: ClassVar[str]
     deployable: ClassVar[bool]
     seen: ClassVar[str]
-
-    @classmethod
-    def from_params(cls, params: Params, seed: int) -> Self:
-        """Make the splitter of a run's parameters."""
-        return cls(params.validation_subjects, seed)
 
     def prepare(self, windows: xr.Dataset) -> xr.Dataset:
         """Windows as the protocol lets a model see them, each person's by that person's alone: here, as they are."""
@@ -125,11 +121,6 @@ class RestCalibrated(LeaveOneOut):
     seen: ClassVar[str] = (
         "The model has seen the new person's first minutes at rest, and is tested on none of them nor right after."
     )
-
-    @classmethod
-    def from_params(cls, params: Params, seed: int) -> Self:
-        """Make the splitter of a run's parameters."""
-        return cls(params.validation_subjects, seed, params.rest_minutes)
 
     def usable(self, windows: xr.Dataset) -> Usable:
         """Each person's rest and what is left after the gap; without baseline left out, with too little refused."""
@@ -223,7 +214,8 @@ def make_protocol(name: str, params: Params, seed: int) -> LeaveOneOut:
     """Make a splitter by its name; the sentence about an unknown one lists those that there are."""
     if name not in PROTOCOLS:
         raise InputError(f"unknown protocol `{name}`; the protocols are {', '.join(PROTOCOLS)}.")
-    return PROTOCOLS[name].from_params(params, seed)
+    given = {one.name: getattr(params, one.name) for one in fields(PROTOCOLS[name]) if one.name != "seed"}
+    return PROTOCOLS[name](seed=seed, **given)
 
 
 def leave_out(splitter: LeaveOneOut, usable: Usable, people: Collection[str], name: str) -> Fold:
@@ -263,12 +255,15 @@ def draw_subjects(people: list[str], number: int, seed: int, purpose: str = "") 
     return [people[k] for k in sorted(generator.choice(len(people), number, replace=False))]
 
 
-def non_overlapping(subject: np.ndarray, start_s: np.ndarray, window_s: float) -> np.ndarray:
-    """Positions of windows of which no two of a person share a moment, the earliest first.
+def non_overlapping(windows: Mapping[str, Any], window_s: float) -> np.ndarray:
+    """Positions of windows, by ``subject`` and ``start_s``, of which no two of a person share a moment.
 
-    >>> non_overlapping(np.array(["S2", "S2", "S2", "S3"]), np.array([0.0, 30.0, 60.0, 30.0]), 60.0).tolist()
+    The earliest are kept.
+
+    >>> non_overlapping({"subject": ["S2", "S2", "S2", "S3"], "start_s": [0.0, 30.0, 60.0, 30.0]}, 60.0).tolist()
     [0, 2, 3]
     """
+    subject, start_s = np.asarray(windows["subject"]), np.asarray(windows["start_s"])
     kept, end = [], {}
     for k in np.argsort(start_s, kind="stable"):
         if start_s[k] >= end.get(subject[k], -np.inf) - 1e-6:

@@ -1,6 +1,7 @@
 """Controls under an honest protocol: labels that mean nothing, the clock, and one family of sensors at a time."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -49,64 +50,46 @@ _LEVEL = ("_eda_mean", "_eda_log_level")
 def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params, **options: Any) -> pd.DataFrame:
     """Every control, by the first seed of a run, and beside them all sensors, which the run's `predictions` hold.
 
-    `options`, here and below, are those of the runner.
+    Families of signals are cold starts by the same folds; what a device lacks is left out. `options` are those of
+    :func:`~wesadlib.evaluation.runner.run_folds`.
     """
     seed, slow = params.seeds[0], params.control_networks
     quick = list(dict.fromkeys(["logistic", "forest", params.audit_models[0]]))
     trained = predictions[predictions["seed"] == seed]
     cold = filter_predictions(trained, task_name(params.classes), ColdStart.name)
+    windows = windows_of_classes(windows, params.classes)
+    run = partial(predict, seed=seed, params=params, **options)
     parts = [
         tag(cold[cold["model"].isin([*quick, *slow])], "cold_start", "control"),
         tag(clock_alone(cold), "clock_only", "control"),
-        shuffled_labels(windows, ["logistic"], params, seeds=range(10), **options),
-        families(windows, quick, params, seed=seed, **options),
-        families(windows, slow, params, controls=["heart_and_skin"], seed=seed, **options),
+        tag(shuffled_labels(windows, params, **options), "shuffled_labels", "control"),
     ]
+    for name in FAMILIES:
+        if (seen := select_family(windows, name)) is not None:
+            models = [*quick, *(slow if name == "heart_and_skin" else ())]
+            table = run(models, ColdStart.name, cold_folds(windows, params, seed), windows=seen)
+            parts.append(tag(table, name, "control"))
     return pd.concat(parts, ignore_index=True)
 
 
-def shuffled_labels(
-    windows: xr.Dataset, models: Sequence[str], params: Params, *, seeds: Sequence[int], **options: Any
-) -> pd.DataFrame:
+def shuffled_labels(windows: xr.Dataset, params: Params, seeds: Sequence[int] = range(10), **options) -> pd.DataFrame:
     """A cold start whose training labels are shuffled within each person: without a leak it cannot beat chance.
 
-    Each seed is a shuffle and a fit. Predictions have the true labels and are tagged as a control.
+    Each seed is a shuffle of the windows of the classes and a fit of the logistic regression; predictions have the true
+    labels.
     """
-    windows = windows_of_classes(windows, params.classes)
-    truth = windows["label"].values.astype(str)
-    subject = windows["subject"].values.astype(str)
+    truth, subject = (windows[name].values.astype(str) for name in ("label", "subject"))
     parts = []
     for seed in seeds:
         generator, label = np.random.default_rng(seed), truth.copy()
         for person in subjects_of(windows):
             label[subject == person] = generator.permutation(label[subject == person])
-        relabelled = windows.assign_coords(label=("window", label))
-        part = predict(
-            list(models), "cold_start", seed, cold_folds(windows, params, seed), relabelled, params, **options
+        relabelled, folds = windows.assign_coords(label=("window", label)), cold_folds(windows, params, seed)
+        parts.append(
+            predict(["logistic"], ColdStart.name, folds, seed=seed, windows=relabelled, params=params, **options)
         )
-        label_of = pd.Series(truth, windows["position"].values)
-        parts.append(part.assign(label=label_of.loc[part["window"]].to_numpy()))
-    return tag(pd.concat(parts, ignore_index=True), "shuffled_labels", "control")
-
-
-def families(
-    windows: xr.Dataset,
-    models: Sequence[str],
-    params: Params,
-    *,
-    controls: Sequence[str] = tuple(FAMILIES),
-    seed: int = 0,
-    **options: Any,
-) -> pd.DataFrame:
-    """Cold starts on some signals alone, by the same folds, tagged as controls; what a device lacks is left out."""
-    windows = windows_of_classes(windows, params.classes)
-    parts = []
-    for name in controls if models else ():
-        seen = select_family(windows, name)
-        if seen is not None:
-            part = predict(list(models), "cold_start", seed, cold_folds(windows, params, seed), seen, params, **options)
-            parts.append(tag(part, name, "control"))
-    return pd.concat(parts, ignore_index=True) if parts else pd.DataFrame()
+    table = pd.concat(parts, ignore_index=True)
+    return table.assign(label=pd.Series(truth, windows["position"].values).loc[table["window"]].to_numpy())
 
 
 def select_family(windows: xr.Dataset, control: str) -> xr.Dataset | None:

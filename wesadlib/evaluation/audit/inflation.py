@@ -6,7 +6,6 @@ import pandas as pd
 from wesadlib.evaluation.audit.controls import CONTROLS
 from wesadlib.evaluation.audit.shortcuts import RULES
 from wesadlib.evaluation.predictions import filter_predictions, list_people
-from wesadlib.evaluation.protocols import ColdStart
 from wesadlib.evaluation.scores import PersonSums, draw_weights, mean_of_seeds
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
@@ -16,33 +15,34 @@ _SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
 def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Every shortcut against honest predictions of the same model.
 
-    The reference of a shortcut is its own where the audit has one, or else the cold start of the run: of the seeds that
-    both have, if there are any, and on the windows that the shortcut tested; but on all, where windows were dropped.
-    Each draw of people is the same on both sides. Rows, a shortcut and model in the order of the rules: ``shortcut
-    model rule against people n_windows``; ``accuracy reference inflation inflation_low inflation_high``, where
-    `reference` is the honest accuracy; ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``;
-    and ``better worse``: people on whom the accuracy is higher and lower than the reference's. Shares, not points.
+    The reference of a shortcut is its own where the audit has one, or else `predictions`, a cold start by the same
+    seed: on the windows that the shortcut tested; but on all, where windows were dropped. Each draw of people is the
+    same on both sides. Rows, a shortcut and model in the order of the rules: ``shortcut model rule against people
+    n_windows``; ``accuracy reference inflation inflation_low inflation_high``, where `reference` is the honest
+    accuracy; ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``; and ``better worse``: people
+    on whom the accuracy is higher and lower than the reference's. Shares, not points.
     """
+    shortcuts, references = (audit[audit["role"] == role] for role in ("shortcut", "reference"))
     rows = []
-    shortcuts = audit[audit["role"] == "shortcut"]
     for shortcut in [name for name in RULES if name in set(shortcuts["shortcut"])]:
+        reference = references[references["shortcut"] == shortcut]
         for model, broken in shortcuts[shortcuts["shortcut"] == shortcut].groupby("model", sort=False):
-            honest = _reference(shortcut, model, broken, audit, predictions)
+            honest = filter_predictions(reference if len(reference) else predictions, model=model)
             if shortcut != "dropped_windows":
                 here, there = broken["window"].isin(honest["window"]), honest["window"].isin(broken["window"])
                 broken, honest = broken[here], honest[there]
             rule, against = RULES[shortcut]
-            rows.append(
-                {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
-                | _compare(broken, honest, bootstrap)
-            )
+            names = {"shortcut": shortcut, "model": model, "rule": rule, "against": against}
+            rows.append(names | _compare(broken, honest, bootstrap))
     return pd.DataFrame(rows)
 
 
 def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """What the controls reach: ``control model what seeds majority`` and the columns of :func:`score_with_intervals`.
+    """What the controls reach: a row a control and model, means of seeds with intervals.
 
-    `majority` is the share of the most frequent state, the accuracy of always naming it.
+    ``control model what seeds majority``, where `majority` is the accuracy of always naming the most frequent state,
+    and ``accuracy balanced_accuracy roc_auc``, each with ``_low`` and ``_high``, over people and over seeds as well:
+    where these are many shuffles rather than few trainings.
     """
     rows = []
     controls = audit[audit["role"] == "control"]
@@ -50,42 +50,23 @@ def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFram
         for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
             row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
             row["majority"] = float(part["label"].value_counts(normalize=True).iloc[0])
-            rows.append(row | score_with_intervals(part, bootstrap, draw_seeds=True))
+            rows.append(row | _score(part, bootstrap))
     return pd.DataFrame(rows)
 
 
-def score_with_intervals(part: pd.DataFrame, bootstrap: int = 1000, *, draw_seeds: bool = False) -> dict[str, float]:
-    """Accuracy, balanced accuracy and area under the ROC of one model's predictions, mean of seeds, with intervals.
-
-    Intervals are over people, and with `draw_seeds` over seeds as well: where they are few of many shuffles, rather
-    than few trainings of one model.
-    """
+def _score(part: pd.DataFrame, bootstrap: int) -> dict[str, float]:
     people = list_people(part)
     weights = draw_weights(len(people), bootstrap)
     seeds = [
         PersonSums.from_predictions(of_seed, people).score(weights) for _, of_seed in part.groupby("seed", sort=True)
     ]
-    shares = np.ones((len(weights), len(seeds)))
-    if draw_seeds:
-        shares[1:] = bootstrap_weights(len(seeds), len(weights) - 1, 1)
+    shares = np.vstack([np.ones((1, len(seeds))), bootstrap_weights(len(seeds), len(weights) - 1, 1)])
     scores = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):
         drawn = (np.stack([scored[name] for scored in seeds], axis=1) * shares).sum(axis=1) / len(seeds)
         low, high = map(float, interval(drawn[1:]))
         scores |= {name: float(drawn[0]), f"{name}_low": low, f"{name}_high": high}
     return scores
-
-
-def _reference(
-    shortcut: str, model: str, broken: pd.DataFrame, audit: pd.DataFrame, predictions: pd.DataFrame
-) -> pd.DataFrame:
-    reference = audit[(audit["role"] == "reference") & (audit["shortcut"] == shortcut) & (audit["model"] == model)]
-    if len(reference):
-        return reference
-    cold = filter_predictions(predictions, task=broken["task"].iloc[0], protocol=ColdStart.name, model=model)
-    if cold["seed"].isin(broken["seed"]).any():
-        cold = cold[cold["seed"].isin(broken["seed"])]
-    return cold
 
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int) -> dict[str, float]:

@@ -51,8 +51,7 @@ def tabulate_responses(
 
 
 def _accuracy(predictions: pd.DataFrame) -> pd.Series:
-    correct = decide(predictions)["correct"]
-    by_model = correct.groupby([predictions["model"], predictions["subject"]], sort=False).mean()
+    by_model = decide(predictions).groupby(["model", "subject"], sort=False)["correct"].mean()
     return by_model.groupby(level="subject", sort=False).mean()
 
 
@@ -68,9 +67,8 @@ def nearest_people(windows: xr.Dataset) -> pd.DataFrame:
 
     Features are scaled as the baseline scales them, and compared by the sum of absolute differences.
     """
-    subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values.astype(float)
-    apart = non_overlapping(subject, start_s, float(windows.attrs["window_s"]))
-    windows, subject = windows.isel(window=apart), subject[apart]
+    windows = windows.isel(window=non_overlapping(windows, float(windows.attrs["window_s"])))
+    subject = windows["subject"].values.astype(str)
     scale = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), RobustScaler())
     values = np.arcsinh(scale.fit_transform(windows["feature"].values))
     nearest = NearestNeighbors(n_neighbors=1, metric="manhattan").fit(values).kneighbors(return_distance=False)[:, 0]

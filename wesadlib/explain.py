@@ -26,14 +26,9 @@ if TYPE_CHECKING:
 class Contributions(NamedTuple):
     """What each feature adds to the log odds of the second of two states.
 
-    Attributes
-    ----------
-    values : ndarray (window, feature_name)
-        With `base` they sum to the model's own log odds.
-    base : ndarray (window,)
-        What is left where every feature is at its reference.
-    difference : ndarray (window, feature_name)
-        Each feature less its reference, in the feature's own unit; NaN where it is missing.
+    `values` (window, feature_name) sum to the model's own log odds with `base` (window,), what is left where every
+    feature is at its reference. `difference` (window, feature_name) is each feature less its reference, in the
+    feature's own unit; NaN where it is missing.
     """
 
     values: np.ndarray
@@ -42,21 +37,10 @@ class Contributions(NamedTuple):
 
 
 def contributions(model: Model, feature: np.ndarray, rest: np.ndarray | None = None) -> Contributions:
-    """Exact additive contributions to a linear model's answer.
+    """Exact additive contributions to a linear model's answer: ``logistic`` or ``physiology``, of two states.
 
-    Parameters
-    ----------
-    model : fitted model
-        Linear: ``logistic`` or ``physiology``, of two states, with a temperature or without; another is refused.
-    feature : ndarray (window, feature_name)
-        Of ``model.feature_names_``.
-    rest : ndarray (window, value), optional
-        As for ``model.predict_proba``; then references are the person's own rest, else what is usual among the people
-        whom the model has learnt from.
-
-    Returns
-    -------
-    Contributions
+    References are the person's own `rest`, as ``predict_proba`` takes it, or else what is usual among the people whom
+    the model has learnt from.
     """
     if isinstance(model, Calibrated):
         values, base, difference = contributions(model.model, feature, rest)
@@ -181,13 +165,13 @@ def log_odds_without(model: "ResNet", signal: np.ndarray, removed: np.ndarray) -
         return _log_odds_of(model)(normal.masked_fill(torch.from_numpy(removed), 0), measures).numpy()
 
 
-def randomise_weights(model: "ResNet", *, seed: int = 0) -> "ResNet":
+def randomise_weights(model: "ResNet") -> "ResNet":
     """The same network as it was before it learnt anything but the scales of its levels."""
     import torch
 
     untrained = copy.copy(model)
     with torch.random.fork_rng():
-        torch.manual_seed(seed)
+        torch.manual_seed(0)
         untrained.network_ = model._make_network().eval()
     untrained.network_.scale.load_state_dict(model.network_.scale.state_dict())
     return untrained

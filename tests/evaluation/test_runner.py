@@ -122,19 +122,6 @@ def test_a_model_without_validation_learns_from_those_people_too(small_windows):
     assert without["epochs"].isna().all() and with_validation["epochs"].tolist() == [2] * 5
 
 
-def test_a_finished_run_trains_nothing_again(small_windows, tmp_path, monkeypatch):
-    first, training = run(small_windows, folds=tmp_path, seeds=[0, 1])
-    assert len(list(tmp_path.iterdir())) == 10
-
-    def fail(*args, **options):
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(stub_models.Centroid, "fit", fail)
-    second, kept = run(small_windows, folds=tmp_path, seeds=[0, 1])
-    pd.testing.assert_frame_equal(first, second)
-    pd.testing.assert_frame_equal(training, kept)
-
-
 def test_an_interrupted_run_resumes_where_it_stopped(small_windows, tmp_path, monkeypatch):
     whole, _ = run(small_windows)
     trained, fit = [], stub_models.Centroid.fit
@@ -150,9 +137,13 @@ def test_an_interrupted_run_resumes_where_it_stopped(small_windows, tmp_path, mo
         run(small_windows, folds=tmp_path)
     assert len(list(tmp_path.iterdir())) == 3
     trained.clear()
-    resumed, _ = run(small_windows, folds=tmp_path)
+    resumed, training = run(small_windows, folds=tmp_path)
     assert len(trained) == 2
+    finished, kept = run(small_windows, folds=tmp_path)
+    assert len(trained) == 2, "what is finished is not trained again"
     pd.testing.assert_frame_equal(whole, resumed)
+    pd.testing.assert_frame_equal(finished, resumed)
+    pd.testing.assert_frame_equal(kept, training)
 
 
 def test_a_damaged_fold_is_named(small_windows, tmp_path):

@@ -75,17 +75,12 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
         people = [score(part, "subject", windows).set_index(keys).sort_index() for part in (before, after)]
         for row in scores.to_dict("records"):
             first, second = (part.loc[(row["task"], row["model"]), "accuracy"] for part in people)
-            rows.append(
-                {
-                    **{name: row[name] for name in ("task", "model")},
-                    "protocol": protocol,
-                    "people_cold": len(first),
-                    **{f"{metric}_cold": row[metric] for metric in METRICS},
-                    **_difference(first, second, bootstrap),
-                }
-            )
-    columns = ["people_cold", *(f"{metric}_cold" for metric in METRICS), *_difference(None, None, 0)]
-    return pd.DataFrame(rows, columns=[*ROW, *columns])
+            test = paired_test(first, second, bootstrap=bootstrap) if len(first) > 1 else None
+            difference = (test.difference, test.low, test.high, test.p_permutation) if test else [np.nan] * 4
+            values = [row[metric] for metric in METRICS]
+            rows.append([row["task"], protocol, row["model"], len(first), *values, *difference])
+    columns = [*ROW, "people_cold", *(f"{metric}_cold" for metric in METRICS)]
+    return pd.DataFrame(rows, columns=[*columns, "difference", "difference_low", "difference_high", "p_permutation"])
 
 
 def person_scores(predictions: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
@@ -127,10 +122,10 @@ def hardest(by_subject: pd.DataFrame, number: int = 2) -> pd.DataFrame:
 def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Compare every two models by their `scores` (person, model) on the same people, of which more is better.
 
-    Rows, a pair, smallest p first: ``first second people difference low high better worse equal p p_holm rank_biserial
-    effect_size smallest_p detectable``, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them: second minus
-    first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of pairs (Holm 1979). A
-    person without a score of both models is left out of that pair.
+    Rows, a pair, smallest p first: ``first second people difference low high better worse equal p p_holm smallest_p
+    detectable rank_biserial effect_size``, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them: second
+    minus first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of pairs (Holm
+    1979). A person without a score of both models is left out of that pair.
     """
     if scores.shape[1] < 2:
         raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
@@ -139,10 +134,9 @@ def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
         for first, second in combinations(scores, 2)
     ]
     table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"})
-    table["p_holm"] = holm(table["p"])
-    columns = ["first", "second", "people", "difference", "low", "high", "better", "worse", "equal", "p", "p_holm"]
-    columns += ["rank_biserial", "effect_size", "smallest_p", "detectable"]
-    return table[columns].sort_values("p", kind="stable", ignore_index=True)
+    table = table.drop(columns="p_wilcoxon")
+    table.insert(table.columns.get_loc("p") + 1, "p_holm", holm(table["p"]))
+    return table.sort_values("p", kind="stable", ignore_index=True)
 
 
 def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
@@ -159,14 +153,6 @@ def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
     named = ["task", "protocol", "deployable", "model"]
     table = table[[*named, "seeds", "people", "windows", "accuracy", *others]]
     return table.rename(columns=others).set_index(named)
-
-
-def _difference(first: pd.Series | None, second: pd.Series | None, bootstrap: int) -> dict[str, float]:
-    names = ["difference", "difference_low", "difference_high", "p_permutation"]
-    if first is None or len(first) < 2:
-        return dict.fromkeys(names, np.nan)
-    test = paired_test(first, second, bootstrap=bootstrap)
-    return dict(zip(names, (test.difference, test.low, test.high, test.p_permutation), strict=True))
 
 
 def _refuse(predictions: pd.DataFrame) -> None:

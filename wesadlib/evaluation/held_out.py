@@ -62,10 +62,10 @@ def read_features(examples: Examples) -> Examples:
     return replace(examples, feature=values, feature_names=names)
 
 
-def destroy_windows(windows: xr.Dataset, rung: str, *, seed: int = 0) -> xr.Dataset:
+def destroy_windows(windows: xr.Dataset, rung: str) -> xr.Dataset:
     """Windows with signals destroyed and features read from what is left, on which models can be trained again."""
     examples = Examples.from_dataset(windows)
-    left = read_features(replace(examples, signal=destroy(examples.signal, examples.rate_hz, rung, seed=seed)))
+    left = read_features(replace(examples, signal=destroy(examples.signal, examples.rate_hz, rung)))
     bare = windows.drop_dims("feature_name", errors="ignore")
     signal = windows["signal"].transpose("window", "channel", "time").copy(data=left.signal)
     return bare.assign({"signal": signal, "feature": (("window", "feature_name"), left.feature)}).assign_coords(
@@ -157,16 +157,12 @@ def compare_people(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFra
         for name in ("accuracy", "roc_auc"):
             low, high = ratio_interval(people[name], np.ones(len(people)), bootstrap=bootstrap)
             row |= {name: people[name].mean(), f"{name}_low": float(low), f"{name}_high": float(high)}
+        row |= dict.fromkeys(("difference", "low", "high", "p"), np.nan)
         own = scores[(scores["part"] == part) & (scores["condition"] == WHOLE) & (scores["model"] == model)]
         if condition != WHOLE and len(own) > 1:
             accuracy = (table.set_index("subject")["accuracy"] for table in (own, people))
             test = paired_test(*accuracy, bootstrap=bootstrap)
             row |= {"difference": test.difference, "low": test.low, "high": test.high, "p": test.p_permutation}
         rows.append(row)
-    table = pd.DataFrame(rows).reindex(columns=_COMPARED)
+    table = pd.DataFrame(rows)
     return table.assign(p_holm=holm(table["p"]))
-
-
-_COMPARED = ["part", "condition", "model", "people"]
-_COMPARED += [f"{name}{end}" for name in ("accuracy", "roc_auc") for end in ("", "_low", "_high")]
-_COMPARED += ["difference", "low", "high", "p"]

@@ -78,7 +78,7 @@ def learning_curve(
     jobs = [
         Job(name, ColdStart.name if size == whole else f"learning_{size}", seed, fold)
         for name in dict.fromkeys(names)
-        for size in dict.fromkeys(sizes)
+        for size in sorted(set(sizes))
         for seed in dict.fromkeys(seeds)
         for fold in learning_folds(windows, size, validation_subjects=params.validation_subjects, seed=seed)
     ]
@@ -91,9 +91,7 @@ def score_curve(predictions: pd.DataFrame, by: str | None = None, *, bootstrap: 
     """Score a learning curve: as :func:`~wesadlib.evaluation.scores.score`, with `size` in place of the protocol."""
     scores = score(of_every_seed(predictions), by, bootstrap=bootstrap)
     size = scores["protocol"].str.removeprefix("learning_").astype(int)
-    model = pd.Categorical(scores["model"], list(dict.fromkeys(predictions["model"])))
-    table = scores.assign(size=size, model=model).drop(columns="protocol")
-    return table.sort_values(["model", "size"], kind="stable", ignore_index=True).astype({"model": object})
+    return scores.assign(size=size).drop(columns="protocol")
 
 
 def rise(by_subject: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:

@@ -79,8 +79,6 @@ def evaluate(
     """
     params = Params() if params is None else params
     names = [model] if isinstance(model, str) else list(dict.fromkeys(model))
-    for name in names:
-        models.create(name, params)
     windows = windows_of_classes(make_protocol(protocol, params, 0).prepare(windows), params.classes)
     jobs = [
         Job(name, protocol, seed, fold)

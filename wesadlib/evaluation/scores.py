@@ -9,7 +9,7 @@ import pandas as pd
 from sklearn.metrics import roc_curve
 
 from wesadlib.errors import InputError
-from wesadlib.evaluation.predictions import groups, list_people, probabilities, select_windows
+from wesadlib.evaluation.predictions import decide, groups, list_people, probabilities, select_windows
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
 #: Score -> what a reader calls it.
@@ -206,16 +206,14 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
     ``task model protocol label predicted n_windows share``: a mean over seeds, and its share of the windows of that
     label.
     """
-    rows = []
+    tables = []
     for keys, group in groups(predictions):
-        states, _ = probabilities(group)
-        sums = PersonSums.from_predictions(group, list_people(group))
-        counts = sums.confusion.sum(axis=0) / group["seed"].nunique()
-        for label, row in zip(states, counts, strict=True):
-            for predicted, count in zip(states, row, strict=True):
-                share = count / row.sum() if row.sum() else np.nan
-                rows.append({**keys, "label": label, "predicted": predicted, "n_windows": count, "share": share})
-    return pd.DataFrame(rows)
+        decided, (states, _) = decide(group), probabilities(group)
+        counts = pd.crosstab(decided["label"], decided["predicted"]).reindex(index=states, columns=states, fill_value=0)
+        counts = counts / group["seed"].nunique()
+        table = pd.DataFrame({"n_windows": counts.stack(), "share": counts.div(counts.sum(axis=1), axis=0).stack()})
+        tables.append(table.reset_index().assign(**keys)[[*keys, "label", "predicted", "n_windows", "share"]])
+    return pd.concat(tables, ignore_index=True)
 
 
 def roc_curves(predictions: pd.DataFrame, state: str = "stress", by: str | None = None) -> pd.DataFrame:

@@ -6,7 +6,7 @@ import minutes
 import numpy as np
 import pandas as pd
 import pytest
-from formats import write_xdf
+from formats import write_person, write_xdf
 
 from wesadlib.bundle import read_rest
 from wesadlib.data import open_recording
@@ -186,6 +186,16 @@ def test_a_column_given_twice_and_two_axes_in_another_unit_are_refused(tmp_path)
     # Gravity may be in the third axis.
     (frame / [1, 50, 50]).to_csv(tmp_path / "S99.csv", index=False)
     assert len(read_table(tmp_path / "S99.csv", {"acc_x": "x", "acc_y": "y"}).signals) == 2
+
+
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.9])
+def test_an_xdf_file_cut_off_is_one_sentence_and_what_was_left_is_not_taken_for_all(person, tmp_path, caplog, share):
+    pytest.importorskip("pyxdf")
+    path = write_person(person, tmp_path / "S99.xdf")
+    path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)] or b"XDF:\xff\xff")
+    with pytest.raises(InputError, match=r"S99\.xdf: not a whole XDF file \(.*\); copy it again\.$"):
+        read_xdf(path)
+    assert not caplog.records
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """A whole recording's answers: a window every few seconds, whoever it is and whatever recorded it."""
 
+import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -23,6 +24,9 @@ from wesadlib.quality.recordings import (
     unworn_share,
 )
 from wesadlib.quality.wear import assess_wear
+
+#: Windows hardly differ that begin sooner after each other than this.
+LEAST_STEP_S = 0.1
 
 _BATCH = 128
 
@@ -75,8 +79,8 @@ def predict_recording(
     progress : callable, optional
         Called with the windows done and those there are.
     """
-    if not step_s > 0:
-        raise InputError(f"the step is {step_s:g} s; it has to be above 0.")
+    if not LEAST_STEP_S <= step_s < math.inf:
+        raise InputError(f"the step is {step_s:g} s; it has to be {LEAST_STEP_S:g} s or more.")
     has_gate, bundle = bundle.gate is not None, fit_to_recording(bundle, recording)
     recording = of_device(recording, bundle.config["device"])
     wear = assess_wear(recording)
@@ -155,6 +159,8 @@ def _read_person_at_rest(
 ) -> tuple[np.ndarray, dict[str, float]]:
     start_s, end_s = rest
     window_s, span = bundle.config["window_s"], f"{format_time(start_s)} to {format_time(end_s)}"
+    if start_s >= end_s:
+        raise InputError(f"{recording.subject}: rest from {span} ends before it begins.")
     if not 0 <= start_s < end_s <= recording.duration_s + 1:
         raise InputError(
             f"{recording.subject}: rest from {span} lies outside the recording, which ends at "

@@ -1,5 +1,6 @@
 """Recordings of the Lab Streaming Layer: XDF files, whose streams are told by name, type and label of channel."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -41,25 +42,43 @@ def is_xdf(path: Path) -> bool:
 def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None) -> Recording:
     """Read an XDF file; `columns` maps signals to ``stream`` or ``stream:label``, by default those of known names."""
     path = Path(path)
-    try:
-        import pyxdf
-    except ImportError:
-        raise InputError(f"{path}: XDF needs an extra: `pip install 'wesadlib[xdf]'`.") from None
-    try:
-        streams, _ = pyxdf.load_xdf(str(path))
-    except Exception as error:
-        # pyxdf raises what it meets in a damaged file.
-        raise InputError(f"{path}: not a whole XDF file ({type(error).__name__}: {error}).") from None
+    streams, notes = _load(path)
     places = _places(streams)
     chosen = _choose(path, places, columns)
     channels: dict[str, list[Stretch]] = {}
-    notes: list[str] = []
     for signal, (stream, column) in chosen.items():
         channel = channel_of(path, signal)
         values = np.asarray(streams[stream]["time_series"], np.float64)[:, column]
         channels[channel], remarks = split_stretches(path, channel, streams[stream]["time_stamps"], values)
         notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", *remarks]
     return join_recording(path, channels, "XDF, read as wrist", notes)
+
+
+def _load(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
+    """Streams of a file, and what pyxdf warned of; it would leave out what it calls an error, which is refused here."""
+    try:
+        import pyxdf
+    except ImportError:
+        raise InputError(f"{path}: XDF needs an extra: `pip install 'wesadlib[xdf]'`.") from None
+    records: list[logging.LogRecord] = []
+
+    def hold(record: logging.LogRecord) -> bool:
+        records.append(record)
+        return False
+
+    logger = logging.getLogger("pyxdf.pyxdf")
+    logger.addFilter(hold)
+    try:
+        streams, _ = pyxdf.load_xdf(str(path))
+        errors = [record.getMessage() for record in records if record.levelno >= logging.ERROR]
+    except Exception as error:
+        # pyxdf raises what it meets in a damaged file.
+        errors = [f"{type(error).__name__}: {error}"]
+    finally:
+        logger.removeFilter(hold)
+    if errors:
+        raise InputError(f"{path}: not a whole XDF file ({' '.join(errors[0].split())}); copy it again.")
+    return streams, [f"pyxdf: {record.getMessage()}" for record in records]
 
 
 def _places(streams: list[Mapping[str, Any]]) -> dict[str, set[tuple[int, int]]]:

@@ -41,6 +41,23 @@ def wrist_signals(duration_s: float = 60.0, seed: int = 0, arousal: float = 0.0)
     return signals
 
 
+def pulse(beats, rate_hz=64.0, window_s=60.0, dicrotic=0.35):
+    """A pulse wave along beat times: a crest and a smaller dicrotic one, rising at the beat."""
+    time = np.arange(round(window_s * rate_hz)) / rate_hz
+    interval = np.append(np.diff(beats), np.diff(beats)[-1])
+    index = np.clip(np.searchsorted(beats, time, side="right") - 1, 0, len(beats) - 1)
+    phase = (time - beats[index]) / interval[index] % 1
+    return 80 * (np.exp(-(((phase - 0.2) / 0.1) ** 2)) + dicrotic * np.exp(-(((phase - 0.5) / 0.12) ** 2)))
+
+
+def heart(rate, spread_s=0.03, seed=0, window_s=60.0):
+    """Times of beats at a rate per minute, s, whose intervals vary by so much (SD)."""
+    generator = np.random.default_rng(seed)
+    interval = 60 / rate + generator.normal(0, spread_s, int(2 * window_s * rate / 60))
+    beats = 0.2 + np.cumsum(interval)
+    return beats[beats < window_s]
+
+
 def wrist_recording(seed: int = 0, duration_s: float = 240.0) -> Recording:
     """Somebody who rests for half of the time and is stressed for the other."""
 

@@ -12,15 +12,6 @@ def featured(_toy_windows):
     return extract_features(_toy_windows)
 
 
-def test_features_have_names_of_their_channels(featured):
-    names = featured["feature"]["feature_name"].values
-    channels = [str(channel) for channel in featured["channel"].values] + ["wrist_acc"]
-    assert len(names) == len(set(names))
-    assert all(any(name.startswith(f"{channel}_") for channel in channels) for name in names)
-    assert featured["feature"].dims == ("window", "feature_name")
-    assert featured["feature"].dtype == np.float64
-
-
 def test_known_truth_comes_back(featured):
     feature = featured["feature"].to_pandas()
     beats = featured["beat_s"].isel(beat_source=0).values

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from minutes import heart
+from minutes import pulse as wave
 
 from wesadlib.features import feature_values
 from wesadlib.quality import assess_arrays
@@ -10,13 +12,9 @@ from wesadlib.signals import windows_from_channels
 TIME = np.arange(3840) / 64
 
 
-def pulse(rate, second_wave=0.35, sign=1, seed=0):
+def pulse(rate, second_wave=0.35, sign=1):
     """A minute of a wrist's pulse with its second wave, upside down where asked."""
-    interval = 60 / rate + np.random.default_rng(seed).normal(0, 0.02 * 60 / rate, 2 * rate)
-    beat = np.cumsum(interval) - 60 / rate
-    at = np.clip(np.searchsorted(beat, TIME, side="right") - 1, 0, None)
-    phase = (TIME - beat[at]) / interval[at + 1] % 1
-    return sign * 80 * (np.exp(-(((phase - 0.2) / 0.1) ** 2)) + second_wave * np.exp(-(((phase - 0.5) / 0.12) ** 2)))
+    return sign * wave(heart(rate, spread_s=1.2 / rate), dicrotic=second_wave)
 
 
 def read(minutes, rate_hz=64.0, channel="wrist_bvp"):

@@ -93,20 +93,6 @@ def test_normalisation_sees_no_gain_and_offset_and_the_levels_are_these():
     assert torch.allclose(moved_levels[:, 2:], levels[:, 2:] + np.log(3), atol=1e-4)
 
 
-def test_a_window_is_normalised_alone_as_among_others():
-    signal = draw(12, 5, 2100) * torch.tensor([50, 0.5, 0.01, 0.2, 1])[:, None]
-    signal += torch.tensor([0, 2, 33, 0.6, -0.5])[:, None]
-    signal[1, :, ::3] = signal[2, 2] = signal[3] = signal[4, :, 1:] = torch.nan
-    signal[5, 2], signal[6], signal[7, 1] = 33.0, 0.0, -1.0
-    normalisation = WindowNormalisation(["a.u.", "uS", "degC", "g", "mV"])
-    normal, levels = normalisation(signal)
-    for k in range(12):
-        for alone, together in zip(normalisation(signal[k : k + 1]), (normal, levels), strict=True):
-            np.testing.assert_allclose(alone[0], together[k], rtol=2e-7, atol=1e-7)
-    assert normal.isfinite().all() and not normal[3].any() and not normal[6].any()
-    assert levels[3].isnan().all() and levels[2].isnan().tolist() == [k % 5 == 2 for k in range(10)]
-
-
 def test_a_flat_channel_becomes_zeros_and_rounding_is_not_magnified():
     coarse, fine = WindowNormalisation(["g"]), WindowNormalisation(["mV"])
     flat = torch.full((1, 1, 350), 0.7)
@@ -197,15 +183,6 @@ def test_a_network_answers_in_use_as_it_classifies_in_training():
     at_rest = RestWindows(network.normalisation(rest)[0], whose)
     torch.testing.assert_close(network.classify(normal, measures, person, at_rest), logits)
     assert (at_rest.of(torch.tensor([1])).person == 1).all() and len(at_rest.of(torch.tensor([1])).normal) == 3
-
-
-@pytest.mark.parametrize("levels", [True, False])
-def test_without_levels_gain_and_offset_change_nothing(levels):
-    torch.manual_seed(0)
-    network = ResNet1D(UNITS, 2, 4, levels=levels).eval()
-    signal = 100 * draw(2, 7, 350)
-    difference = (network(signal) - network(2 * signal + 9)).abs().max().item()
-    assert (difference > 1e-3) == levels
 
 
 def test_squeeze_and_excitation_weighs_whole_maps():

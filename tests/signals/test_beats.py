@@ -3,28 +3,13 @@
 import neurokit2 as nk
 import numpy as np
 import pytest
+from minutes import heart, pulse
 from scipy.signal import butter, sosfiltfilt
 
 from wesadlib.data import open_wesad
 from wesadlib.errors import InputError
 from wesadlib.signals import find_beats
 from wesadlib.signals.beats import MIN_RATE_HZ
-
-
-def pulse(beats, rate_hz=64.0, window_s=60.0, dicrotic=0.35):
-    """A pulse wave along beat times: a crest and a smaller dicrotic one, rising at the beat."""
-    time = np.arange(round(window_s * rate_hz)) / rate_hz
-    interval = np.append(np.diff(beats), np.diff(beats)[-1])
-    index = np.clip(np.searchsorted(beats, time, side="right") - 1, 0, len(beats) - 1)
-    phase = (time - beats[index]) / interval[index] % 1
-    return 80 * (np.exp(-(((phase - 0.2) / 0.1) ** 2)) + dicrotic * np.exp(-(((phase - 0.5) / 0.12) ** 2)))
-
-
-def heart(rate, spread_s=0.03, seed=0, window_s=60.0):
-    generator = np.random.default_rng(seed)
-    interval = 60 / rate + generator.normal(0, spread_s, int(2 * window_s * rate / 60))
-    beats = 0.2 + np.cumsum(interval)
-    return beats[beats < window_s]
 
 
 def matched(found, true, within_s):

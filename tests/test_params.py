@@ -44,7 +44,7 @@ def test_a_bad_profile_is_one_sentence_with_file_and_parameter(tmp_path, text, e
 
 
 def test_what_is_no_text_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"absent.yaml: no such parameter file"):
+    with pytest.raises(InputError, match=r"absent.yaml: not a readable file \(no such file or directory\)"):
         read_params(tmp_path / "absent.yaml")
     with pytest.raises(InputError, match=r"not a readable file"):
         read_params(tmp_path)

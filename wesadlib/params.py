@@ -191,17 +191,18 @@ def data_root(params: Any, where: str = "") -> tuple[str, str]:
     return name, root
 
 
-def _read_profile(path: Path) -> dict[str, Any]:
+def read_yaml(path: str | Path, advice: str) -> Any:
+    """What a YAML file holds; `advice` is what to do where there is none."""
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such parameter file; the profiles are in params/.") from None
+        return yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
-        raise InputError(
-            f"{path}: not a readable file ({error.strerror.lower()}); the profiles are in params/."
-        ) from None
+        raise InputError(f"{path}: not a readable file ({error.strerror.lower()}); {advice}.") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
+
+
+def _read_profile(path: Path) -> dict[str, Any]:
+    values = read_yaml(path, "the profiles are in params/")
     if values is None:
         return {}
     if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):

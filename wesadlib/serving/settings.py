@@ -11,11 +11,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from wesadlib import artefacts
 from wesadlib.errors import InputError
+from wesadlib.params import read_yaml
 
 #: What Ray imports, and the names that its application and its deployment have.
 IMPORT_PATH, APPLICATION, DEPLOYMENT = "wesadlib.serving.deployment:build", "wesad", "Server"
@@ -152,12 +152,7 @@ def _given(values: Mapping[str, Any]) -> dict[str, Any]:
 def _read_file(path: str | Path) -> dict[str, Any]:
     from ray.serve.schema import DeploymentSchema, HTTPOptionsSchema, ServeApplicationSchema, ServeDeploySchema
 
-    try:
-        values = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"{path}: not a readable file ({error.strerror.lower()}); name one with --config.") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
+    values = read_yaml(path, "name one with --config")
     _check(ServeDeploySchema, values, str(path))
     applications = values["applications"]
     deployments = [options for application in applications for options in application.get("deployments", [])]

@@ -10,7 +10,7 @@ import pandas as pd
 
 from wesadlib.errors import InputError, needs
 from wesadlib.evaluation import attribution
-from wesadlib.evaluation.sensors import sensor_of
+from wesadlib.evaluation.destruction import sensor_of
 from wesadlib.models import Examples, Model
 from wesadlib.models.base import select_inputs
 from wesadlib.models.calibration import Calibrated

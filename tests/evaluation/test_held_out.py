@@ -7,9 +7,8 @@ from stub_models import Centroid
 
 from wesadlib import extract_features
 from wesadlib.evaluation import evaluate, held_out
-from wesadlib.evaluation.destruction import MAIN, WHOLE
+from wesadlib.evaluation.destruction import MAIN, WHOLE, permute_sensor, select_sensors, sensor_of
 from wesadlib.evaluation.folds import windows_of_classes
-from wesadlib.evaluation.sensors import permute_sensor, select_sensors, sensor_of
 from wesadlib.evaluation.sentences import describe_claim, describe_shapes
 from wesadlib.models import Examples
 from wesadlib.params import Params

@@ -1,11 +1,15 @@
-"""Windows of which something is taken away: what a model still knows tells at which time scale it looks."""
+"""Windows of which something is taken away: what a model still knows tells where, and at which time scale, it looks."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
+from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import xarray as xr
 from scipy.signal import butter, sosfiltfilt
+
+from wesadlib.models import Examples
 
 #: What is done to windows (window, channel, time) without gaps, by their rate in Hz and what draws.
 Destroy = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
@@ -113,3 +117,31 @@ def destroy(signal: np.ndarray, rate_hz: float, rung: str, *, seed: int = 0) -> 
     if rung == WHOLE:
         return filled
     return LADDER[rung].destroy(filled, rate_hz, np.random.default_rng([seed, *rung.encode()]))
+
+
+def sensor_of(name: str) -> str:
+    """The sensor of a channel or a feature: ``eda`` of ``wrist_eda_log_level``."""
+    return name.split("_")[1]
+
+
+def select_sensors(windows: xr.Dataset, sensors: Collection[str]) -> xr.Dataset:
+    """Windows with the channels and features of some sensors."""
+    for dimension in ("channel", "feature_name"):
+        chosen = [sensor_of(name) in sensors for name in map(str, windows[dimension].values)]
+        windows = windows.isel({dimension: chosen})
+    return windows
+
+
+def permute_sensor(examples: Examples, sensor: str, *, seed: int = 0) -> Examples:
+    """Windows whose channels and features of one sensor are those of another window of the same person."""
+    generator, source = np.random.default_rng([seed, *sensor.encode()]), np.arange(len(examples))
+    for person in dict.fromkeys(examples.subject):
+        rows = np.flatnonzero(examples.subject == person)
+        source[rows] = generator.permutation(rows)
+    changed = {}
+    for name, columns in (("signal", examples.channels), ("feature", examples.feature_names)):
+        values = getattr(examples, name).copy()
+        theirs = [sensor_of(column) == sensor for column in columns]
+        values[:, theirs] = values[source][:, theirs]
+        changed[name] = values
+    return replace(examples, **changed)

@@ -11,14 +11,13 @@ import xarray as xr
 
 from wesadlib import models
 from wesadlib.artefacts import replacing
-from wesadlib.evaluation.destruction import MAIN, WHOLE, destroy
+from wesadlib.evaluation.destruction import MAIN, WHOLE, destroy, permute_sensor, select_sensors, sensor_of
 from wesadlib.evaluation.folds import FoldWindows, Job, divide, fit_model, task_name
 from wesadlib.evaluation.kept_folds import fold_files
 from wesadlib.evaluation.predictions import clock_alone
 from wesadlib.evaluation.protocols import ColdStart, make_protocol
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.scores import score
-from wesadlib.evaluation.sensors import permute_sensor, select_sensors, sensor_of
 from wesadlib.evaluation.statistics import holm, paired_test, ratio_interval
 from wesadlib.evaluation.workers import shared_workers
 from wesadlib.features import feature_values

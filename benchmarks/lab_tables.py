@@ -1,4 +1,4 @@
-"""Models on other labs: who is left out, scores of each protocol, exercise, readings in each phase."""
+"""Models on other labs: who is left out, scores of each protocol, exercise, alarms, readings in each phase."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -10,10 +10,24 @@ from sklearn.metrics import roc_auc_score
 from wesadlib.drift.alarm import is_judged
 from wesadlib.drift.person import compare_person
 from wesadlib.errors import InputError
+from wesadlib.evaluation.events import BUDGET
 from wesadlib.evaluation.labs import STATES, STRESSORS, choose_scored, is_seated
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
-from wesadlib.evaluation.transfer import FOLDS, PROTOCOLS, at_rest, carry_heart, fit_gate, movement
+from wesadlib.evaluation.transfer import (
+    COLD,
+    FOLDS,
+    PROTOCOLS,
+    LabModel,
+    at_rest,
+    carry_heart,
+    fit_gate,
+    follow_sessions,
+    movement,
+    score_windows,
+)
+from wesadlib.evaluation.whole_recordings import score_course
 from wesadlib.models.base import mean_of_known
+from wesadlib.models.calibration import from_log_odds
 from wesadlib.models.physiology import choose_features
 
 #: People of one lab, or of all, are this many groups, each tested by a model of the others.
@@ -151,6 +165,30 @@ def score_exercise(scored: pd.DataFrame, home: pd.DataFrame) -> dict[str, Any]:
         "n_windows": len(moving),
         "refused": float(1 - len(moving) / max((scored["role"] == "exercise").sum(), 1)),
     }
+
+
+def score_lab(model: LabModel, table: pd.DataFrame, stressors: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Alarms in a lab by a model and rules of other labs: rows of recordings with a task, and timelines of all.
+
+    Both are as :func:`~wesadlib.evaluation.whole_recordings.score_alarms` gives them. `table` has windows with ``exertion``: what the gate withholds is no
+    answer. Who has no rest gets the rule of those without.
+    """
+    scored = score_windows(model, table)
+    scored["accepted"] &= ~scored["exertion"]
+    has_rest = scored.groupby("subject")["has_rest"].first()
+    rows, timelines = [], []
+    for protocol in model.alarm:
+        for (subject, _), course in follow_sessions(scored, protocol, stressors).items():
+            names = {"model": model.cold.name, "protocol": protocol, "subject": subject.partition("/")[2]}
+            probability = from_log_odds(course.score)[:, -1]
+            rules = model.alarm[protocol if has_rest[subject] else COLD.get(protocol, protocol)]
+            for budget, rule in rules.items():
+                row, timeline = score_course(course, rule, probability)
+                if course.tasks:
+                    rows.append(names | {"budget_per_h": budget} | row)
+                if budget == BUDGET:
+                    timelines.append(timeline.assign(**names))
+    return pd.DataFrame(rows), pd.concat(timelines, ignore_index=True)
 
 
 def measure_responses(table: pd.DataFrame) -> pd.DataFrame:

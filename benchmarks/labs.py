@@ -22,6 +22,7 @@ from lab_tables import (
     measure_distance,
     measure_responses,
     score_exercise,
+    score_lab,
     score_protocols,
 )
 from threadpoolctl import threadpool_limits
@@ -31,6 +32,7 @@ from wesadlib.bundle.open_wrist import list_metrics, save_open_wrist
 from wesadlib.data import Cohort, join, open_cohort
 from wesadlib.data.hongn import read_self_report
 from wesadlib.errors import InputError
+from wesadlib.evaluation.events import BUDGET, score_phases
 from wesadlib.evaluation.labs import STRESSORS, is_seated, tabulate_person
 from wesadlib.evaluation.transfer import (
     PROTOCOLS,
@@ -39,6 +41,7 @@ from wesadlib.evaluation.transfer import (
     score_windows,
     stressors_of,
 )
+from wesadlib.evaluation.whole_recordings import BUDGETS, HEADLINE, summarise_alarms
 from wesadlib.params import Params, read_params
 from wesadlib.report.labs_block import write_labs_block
 from wesadlib.report.summary import describe_machine, read_commit, read_versions
@@ -53,6 +56,8 @@ DESIGNS = ("leave_one_lab_out", "within_lab", "all_labs")
 ONLY = {"coral": DESIGNS[0], "forest": DESIGNS[0], "boosting": DESIGNS[0], "mean": DESIGNS[1]}
 #: Models that are tried without a threshold that follows the person, which takes six times as long.
 STILL = ("forest", "boosting")
+#: From one moment of people's courses, which are drawn, to the next, s, and their table.
+DRAWN_STEP_S, COURSES = 30.0, "courses"
 
 
 def open_labs(labs: tuple[str, ...]) -> Cohort:
@@ -140,7 +145,28 @@ def run_jobs(table: pd.DataFrame) -> list:
         return list(pool.map(run_job, list_jobs(table)))
 
 
-def write_reference(table: pd.DataFrame, results: list, made: dict) -> None:
+def follow_labs(table: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Alarms in each lab by a model of all others: of each protocol by budgets and phases, and what is drawn."""
+    pairs = [(train, test) for train, test, *_ in leave_one_lab_out(table) if "+" in train]
+    with start_pool(table) as pool:
+        parts = zip(*pool.map(_follow_lab, pairs), strict=True)
+    return dict(zip(("alarms", "phases", COURSES), map(pd.concat, parts), strict=True))
+
+
+def _follow_lab(pair: tuple[str, str]) -> list[pd.DataFrame]:
+    train, test = pair
+    table, labs = _SHARED["value"], train.split("+")
+    taught = table[is_seated(table) & table["lab"].isin(labs)]
+    model = fit_labs(taught, stressors_of(labs), budgets=BUDGETS)
+    people, courses = score_lab(model, table[table["lab"] == test], STRESSORS[test])
+    phases = [score_phases(part).assign(protocol=name) for name, part in courses.groupby("protocol", sort=False)]
+    drawn = courses[(courses["protocol"] == HEADLINE[1]) & (courses["time_s"] % DRAWN_STEP_S == 0)]
+    drawn = drawn[["subject", "time_s", "phase", "p_stress", "alarm"]].round({"p_stress": 3})
+    tables = summarise_alarms(people), pd.concat(phases).reset_index(), drawn
+    return [part.assign(train=train, test=test) for part in tables]
+
+
+def write_reference(table: pd.DataFrame, results: list, alarms: dict[str, pd.DataFrame], made: dict) -> None:
     """Write the folder, all of it or nothing, of windows that say what is exertion, the jobs' results, and how made."""
     rows, people, exercise = zip(*results, strict=True)
     (scored,) = [one for one in exercise if one is not None]
@@ -154,7 +180,9 @@ def write_reference(table: pd.DataFrame, results: list, made: dict) -> None:
         "people": people.merge(pd.concat(strange), on=["subject", "train", "test"], how="left"),
         "responses": measure_responses(table),
         "self_report": read_self_report(os.environ["HONGN_ROOT"]),
+        **alarms,
     }
+    courses = tables.pop(COURSES)
     transfer = [row for part in rows for row in part]
     models = read_params(PROFILE).models
     transfer.sort(key=lambda row: (DESIGNS.index(row["design"]), models.index(row["model"])))
@@ -163,6 +191,7 @@ def write_reference(table: pd.DataFrame, results: list, made: dict) -> None:
     with replacing(FOLDER) as partial:
         partial.mkdir(parents=True)
         write_json(partial / "summary.json", summary)
+        courses.to_parquet(partial / f"{COURSES}.parquet", index=False, compression="zstd")
         for name, values in tables.items():
             values.to_csv(partial / f"{name}.csv", index=False, float_format="%.5g")
         if (tried := FOLDER / "tried.csv").is_file():
@@ -175,7 +204,7 @@ def write_bundle(table: pd.DataFrame) -> None:
     seated = table[is_seated(table)].reset_index(drop=True)
     stressors = stressors_of([lab for lab in STRESSORS if lab in OPEN])
     metrics = list_metrics(json.loads((FOLDER / "summary.json").read_text(encoding="utf-8")))
-    model, gate = fit_labs(seated, stressors, alarms=True), fit_gate(table)
+    model, gate = fit_labs(seated, stressors, budgets=[BUDGET]), fit_gate(table)
     save_open_wrist(model, gate, seated, BUNDLE, stressors=stressors, metrics=metrics)
 
 
@@ -191,7 +220,7 @@ def main() -> None:
         if asked.reference:
             made = {"commit": read_commit(ROOT), "versions": read_versions(), "machine": describe_machine()}
             table = hold_back(table)
-            write_reference(table, run_jobs(table), made | {"data": {"digest": cohort.digest}})
+            write_reference(table, run_jobs(table), follow_labs(table), made | {"data": {"digest": cohort.digest}})
             write_labs_block(ROOT)
         if asked.bundle:
             write_bundle(table)

@@ -12,6 +12,7 @@ from wesadlib.artefacts import file_digest
 from wesadlib.bundle import default_bundle, load_bundle, predict_recording, read_config
 from wesadlib.bundle.open_wrist import save_open_wrist
 from wesadlib.evaluation import transfer
+from wesadlib.evaluation.events import BUDGET
 from wesadlib.evaluation.labs import label_phases, tabulate_windows
 from wesadlib.models.exertion import CHANNELS, FEATURES, ExertionGate
 
@@ -137,7 +138,7 @@ def test_it_is_made_again_byte_for_byte(tmp_path):
     gate = ExertionGate(1.0).fit(movement, movement[:, 0] > 0)
     folders = []
     for name in "ab":
-        model = transfer.fit_labs(table, ["tmct"], alarms=True)
+        model = transfer.fit_labs(table, ["tmct"], budgets=[BUDGET])
         folders.append(save_open_wrist(model, gate, table, tmp_path / name, stressors=["tmct"], metrics=[]))
     assert file_digest(folders[0]) == file_digest(folders[1])
     assert load_bundle(folders[0]).gate.threshold == 1.0

@@ -134,12 +134,13 @@ def test_what_an_alarm_is_worth(spans, latency_s, detected, covered, counted):
     assert row["covered"] == pytest.approx(covered) and row["false_alarms_per_h"] == pytest.approx(counted / hours)
 
 
-def test_phases_add_up_to_the_recording():
+def test_phases_add_up_to_the_recordings():
     course = course_of((100, 200), (1000, 1700))
-    table = events.score_phases(course, course.score > 0).set_index("phase")
-    assert table["hours"].sum() == pytest.approx(len(TIME) * STEP / 3600)
-    assert table["alarms"].to_dict() == {"baseline": 1, "anticipation": 0, "task": 1, "meditation": 0}
-    assert table.loc["meditation", "counted"] == 1 and table.loc["meditation", "share"] == pytest.approx(200 / 600)
+    timeline = pd.DataFrame({"time_s": TIME, "phase": course.phase, "alarm": course.score > 0})
+    table = events.score_phases(pd.concat([timeline.assign(subject=name) for name in ("S2", "S3")]))
+    assert table["hours"].sum() == pytest.approx(2 * len(TIME) * STEP / 3600)
+    assert table["alarms"].to_dict() == {"baseline": 2, "anticipation": 0, "task": 2, "meditation": 0}
+    assert table.loc["meditation", ["per_h", "share"]].tolist() == pytest.approx([6, 1 / 3])
 
 
 def test_a_recording_without_a_task_has_no_latency():

@@ -12,6 +12,7 @@ from wesadlib.artefacts import digest
 from wesadlib.bundle.folder import save_bundle
 from wesadlib.drift import make_reference
 from wesadlib.evaluation import labs, running
+from wesadlib.evaluation.events import BUDGET
 from wesadlib.evaluation.transfer import LabModel
 from wesadlib.models import exertion
 from wesadlib.params import Params
@@ -58,7 +59,7 @@ def save_open_wrist(
         metrics=metrics,
         drift_reference=reference,
         credit=CREDIT,
-        alarm={"cold": model.alarm["running_cold"], "rested": model.alarm["running_reference"]},
+        alarm={"cold": model.alarm["running_cold"][BUDGET], "rested": model.alarm["running_reference"][BUDGET]},
         gate=gate,
         running={"quantile": running.QUANTILE, "smooth_s": running.SMOOTH_S, "carry_s": running.CARRY_S}
         | {

@@ -12,13 +12,13 @@ from wesadlib.evaluation.alarm import MOST_LOG_ODDS, Rule, hold, since, smooth_s
 DETECTED_S = 180.0
 #: What comes so long before a task is neither rest nor task: whoever waits for it may well be stressed, s.
 ANTICIPATION_S = 300.0
-#: An alarm counts when it begins, and again so often while it lasts, s, as in scores of seizure detectors (Dan et al.,
-#: Epilepsia 2024): else one that never ends would be a single false alarm.
+#: An alarm counts when it begins, and again so often while it lasts, s, as in scores of seizure detectors (SzCORE,
+#: Dan et al. 2025): else one that never ends would be a single false alarm.
 REPEAT_S = 300.0
 #: False alarms an hour that a rule may raise among the people it is chosen on.
 BUDGET = 0.5
-#: Phases that are not of the recording's own.
-TASK, ANTICIPATION = "task", "anticipation"
+#: Phases that are not of the recording's own, and those of other strain; no alarm is false in any of them.
+TASK, ANTICIPATION, STRAIN = "task", "anticipation", ("exercise", "provocation")
 
 #: What is chosen among: thresholds, the last of which no score reaches, and the other three of a rule.
 THRESHOLDS = np.arange(-2.0, MOST_LOG_ODDS + 0.26, 0.25)
@@ -54,8 +54,8 @@ class Course(NamedTuple):
 
     @property
     def outside(self) -> np.ndarray:
-        """Whether each moment is of no task and of no anticipation."""
-        return ~np.isin(self.phase, [TASK, ANTICIPATION])
+        """Whether each moment is of no task, no anticipation and no other strain."""
+        return ~np.isin(self.phase, [TASK, ANTICIPATION, *STRAIN])
 
 
 def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
@@ -76,18 +76,23 @@ def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["start_s", "latency_s", "detected", "covered"])
 
 
-def score_phases(course: Course, alarm: np.ndarray) -> pd.DataFrame:
-    """What happened in each phase: ``phase hours alarms counted share``.
+def score_phases(timelines: pd.DataFrame) -> pd.DataFrame:
+    """What happened in each phase, over the people of ``subject time_s phase alarm``: ``hours alarms per_h share``.
 
-    How long it lasted, alarms that began in it, how often one counts in it, and the share of it in alarm.
+    How long it lasted, alarms that began in it, how often one counts in it an hour, and the share of it in alarm.
     """
-    begins = alarm & ~np.append(False, alarm[:-1])
-    counted = find_counted(alarm, course.time_s)
-    table = pd.DataFrame({"phase": course.phase, "alarms": begins, "counted": counted, "share": alarm})
-    groups = table.groupby("phase", sort=False)
-    table = groups[["alarms", "counted"]].sum().join(groups["share"].mean())
-    table.insert(0, "hours", groups.size() * _step(course.time_s) / 3600)
-    return table.reset_index()
+    parts = []
+    for _, part in timelines.groupby("subject", sort=False):
+        time_s, alarm = part["time_s"].to_numpy(), part["alarm"].to_numpy()
+        facts = {"phase": part["phase"], "hours": _step(time_s) / 3600, "alarms": _begins(alarm)}
+        parts.append(pd.DataFrame(facts | {"per_h": find_counted(alarm, time_s), "share": alarm}))
+    groups = pd.concat(parts).groupby("phase", sort=False)
+    table = groups[["hours", "alarms", "per_h"]].sum().join(groups["share"].mean())
+    return table.assign(per_h=table["per_h"] / table["hours"])
+
+
+def _begins(alarm: np.ndarray) -> np.ndarray:
+    return alarm & ~np.append(False, alarm[:-1])
 
 
 def _step(time_s: np.ndarray) -> float:
@@ -102,12 +107,11 @@ def score_person(course: Course, alarm: np.ndarray) -> dict[str, float]:
     """
     tasks, outside = score_tasks(course, alarm), course.outside
     hours = outside.sum() * _step(course.time_s) / 3600
-    begins = alarm & ~np.append(False, alarm[:-1])
     counted = (find_counted(alarm, course.time_s) & outside).sum()
     return {
         **{name: float(tasks[name].mean()) for name in ("detected", "latency_s", "covered")},
         "hours": hours,
-        "alarms": int((begins & outside).sum()),
+        "alarms": int((_begins(alarm) & outside).sum()),
         "false_alarms_per_h": counted / hours if hours else np.nan,
         "share_outside": alarm[outside].mean() if outside.any() else np.nan,
     }

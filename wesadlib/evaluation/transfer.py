@@ -8,7 +8,7 @@ import pandas as pd
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.alarm import Rule
-from wesadlib.evaluation.events import ANTICIPATION, TASK, Course, choose_rule, measure_rules
+from wesadlib.evaluation.events import STRAIN, TASK, Course, choose_rule, measure_rules
 from wesadlib.evaluation.labs import STATES, STRESSORS, WINDOW_S, balanced_threshold, choose_scored, is_seated
 from wesadlib.evaluation.running import budget_threshold, carry_forward, running_reference
 from wesadlib.models import Examples, Model, predict
@@ -35,15 +35,15 @@ _CARRIED = "heart_rate"
 class LabModel(NamedTuple):
     """What people of some labs taught: models without and with people's rest, and what follows for each protocol.
 
-    That is what its score is compared with, what the difference is divided by for calibrated log odds, and when these
-    become an alarm.
+    That is what its score is compared with, what the difference is divided by for calibrated log odds, and, by the
+    budget of false alarms, when these become an alarm.
     """
 
     cold: Model
     rested: Model
     threshold: dict[str, float] = dict.fromkeys(PROTOCOLS, 0.0)
     temperature: dict[str, float] = dict.fromkeys(PROTOCOLS, 1.0)
-    alarm: Mapping[str, Rule] = {}
+    alarm: Mapping[str, Mapping[float, Rule]] = {}
 
 
 def _physiology() -> Model:
@@ -57,15 +57,15 @@ def fit_labs(
     protocols: Sequence[str] = PROTOCOLS,
     *,
     balanced: bool = False,
-    alarms: bool = False,
+    budgets: Sequence[float] = (),
 ) -> LabModel:
     """Learn from everybody in a table; thresholds and temperatures are found on people left out in turn.
 
     `stressors` are the phases of stress to learn from (all), `create` makes an unfitted model, `protocols` are those by
     which it will be asked: without one that follows the person nobody is left out, and odds are as they come. A
     threshold that follows the person is exceeded by the budget's share of windows at rest of the people left out;
-    `balanced`: it gives them the best balanced accuracy. `alarms`: rules of alarm are chosen too, on the same people,
-    which takes ten times as long.
+    `balanced`: it gives them the best balanced accuracy. For `budgets` of false alarms an hour rules of alarm are
+    chosen too, on the same people, which takes ten times as long.
     """
     people = sorted(table["subject"].unique())
     if len(people) < 2:
@@ -85,23 +85,30 @@ def fit_labs(
             threshold[name] = balanced_threshold(scored, name) if balanced else budget_threshold(scored[name][calm])
         odds = from_log_odds(scored[name].to_numpy() - threshold[name])
         temperature[name] = fit_temperature(odds, (~calm).to_numpy(int))
-        if alarms and name in MOVING:
+        if budgets and name in MOVING:
             asked = asked.assign(**{name: (asked[name] - threshold[name]) / temperature[name]})
-            alarm[name] = choose_rule(np.array([*map(measure_rules, follow_sessions(asked, name, stressors))]))
+            courses = follow_sessions(asked, name, stressors).values()
+            measured = np.array([measure_rules(course) for course in courses])
+            alarm[name] = {budget: choose_rule(measured, budget) for budget in budgets}
     return plain._replace(threshold=threshold, temperature=temperature, alarm=alarm)
 
 
-def follow_sessions(scored: pd.DataFrame, protocol: str, stressors: Sequence[str] | None = None) -> list[Course]:
-    """The course of each recording's log odds; phases of other strain than these are neither task nor rest."""
-    courses = []
-    for _, session in scored.groupby(["subject", "session"], sort=False):
+def follow_sessions(
+    scored: pd.DataFrame, protocol: str, stressors: Sequence[str] | None = None
+) -> dict[tuple[str, str], Course]:
+    """Person and session -> the course of its log odds; phases of strain other than `stressors` are no task."""
+    courses = {}
+    for key, session in scored.groupby(["subject", "session"], sort=False):
         score = session[protocol].where(session["accepted"]).to_numpy(float)
-        spans = session[session["phase"] != ""].groupby(["phase", "role"])["start_s"].agg(["min", "max"]).reset_index()
-        is_task = spans["role"] == "stress" if stressors is None else spans["phase"].isin(stressors)
-        strained = spans["role"].isin(["stress", "provocation", "exercise"])
-        names = np.select([is_task, strained], [TASK, ANTICIPATION], spans["phase"])
+        session = session.assign(block=(session["phase"] != session["phase"].shift()).cumsum())
+        blocks = session[session["phase"] != ""].groupby(["block", "phase", "role"])
+        spans = blocks["start_s"].agg(["min", "max"]).reset_index()
+        role, phase = spans["role"], spans["phase"]
+        is_task = role == STATES[1] if stressors is None else phase.isin(stressors)
+        kinds = is_task, role == STATES[1], role.isin(["", "own_rest", "recovery"]), role == "other"
+        names = np.select(kinds, [TASK, STRAIN[1], STATES[0], phase], role)
         phases = pd.DataFrame({"phase": names, "start_s": spans["min"], "end_s": spans["max"] + WINDOW_S})
-        courses.append(Course.from_phases(score, session["start_s"].to_numpy(float) + WINDOW_S, phases))
+        courses[key] = Course.from_phases(score, session["start_s"].to_numpy(float) + WINDOW_S, phases)
     return courses
 
 

@@ -23,14 +23,9 @@ from wesadlib.params import Params
 
 #: From one window's start to the next over a recording, s.
 STEP_S = 5.0
-#: What is known of the person -> the folds' protocol, and whether the score is seen against the person's own so far.
-KNOWN = {
-    "cold_start": ("cold_start", False),
-    "running_cold": ("cold_start", True),
-    "rest_calibrated": ("rest_calibrated", False),
-    "running_reference": ("rest_calibrated", True),
-}
-#: The same in words.
+#: The folds' protocol -> what is known of the person, without and with a score that is seen against the own so far.
+KNOWN = {"cold_start": ("cold_start", "running_cold"), "rest_calibrated": ("rest_calibrated", "running_reference")}
+#: What is known of the person, in words.
 WORDS = {
     "cold_start": "nothing",
     "running_cold": "running reference",
@@ -166,33 +161,34 @@ def score_alarms(predictions: pd.DataFrame, phases: pd.DataFrame) -> tuple[pd.Da
     The first table has ``model protocol budget_per_h subject``, the rule, what
     :func:`~wesadlib.evaluation.events.score_person` gives, ``meditation_called_stress``, the share of windows within
     meditation during which there is an alarm, and ``meditation_above_half``, that of a probability above one half. The
-    second has ``model protocol subject time_s phase p_stress score threshold alarm`` by the rule of
+    second has ``time_s phase p_stress score threshold alarm model protocol subject`` by the rule of
     :data:`events.BUDGET`.
     """
     rows, timelines = [], []
-    protocol_of_folds = predictions["protocol"].iloc[0]
     for model, part in predictions.groupby("model", sort=False):
         group = dict(zip(part["subject"], part["group"], strict=True))
-        for protocol, (base, moving) in KNOWN.items():
-            if base != protocol_of_folds:
-                continue
-            courses = follow_people(part, phases, moving=moving)
+        for moving, protocol in enumerate(KNOWN[predictions["protocol"].iloc[0]]):
+            courses = follow_people(part, phases, moving=bool(moving))
             facts = {"model": model, "protocol": protocol}
             for (person, budget), rule in choose_rules(courses, group).items():
-                course, names = courses[person, person], facts | {"subject": person}
-                alarm = find_alarms(course.score, course.time_s, rule)
+                names = facts | {"subject": person}
                 alone = part[(part["fold"] == person) & (part["subject"] == person)]
                 probability = alone["p_stress"].where(alone["accepted"]).to_numpy(float)
-                calm = _within(course, "meditation")
-                row = names | {"budget_per_h": budget} | rule._asdict() | events.score_person(course, alarm)
-                row["meditation_called_stress"] = alarm[calm].mean() if calm.any() else np.nan
-                row["meditation_above_half"] = (probability[calm] > 0.5).mean() if calm.any() else np.nan
-                rows.append(row)
+                row, timeline = score_course(courses[person, person], rule, probability)
+                rows.append(names | {"budget_per_h": budget} | row)
                 if budget == events.BUDGET:
-                    columns = {"time_s": course.time_s, "phase": course.phase, "p_stress": probability}
-                    columns |= {"score": course.score, "threshold": rule.threshold, "alarm": alarm}
-                    timelines.append(pd.DataFrame(names | columns))
+                    timelines.append(timeline.assign(**names))
     return pd.DataFrame(rows), pd.concat(timelines, ignore_index=True)
+
+
+def score_course(course: events.Course, rule: Rule, probability: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
+    """A row and a timeline of :func:`score_alarms` without their names; probabilities (time,) are of stress."""
+    alarm, calm = find_alarms(course.score, course.time_s, rule), _within(course, "meditation")
+    row = rule._asdict() | events.score_person(course, alarm)
+    row["meditation_called_stress"] = alarm[calm].mean() if calm.any() else np.nan
+    row["meditation_above_half"] = (probability[calm] > 0.5).mean() if calm.any() else np.nan
+    columns = {"time_s": course.time_s, "phase": course.phase, "p_stress": probability}
+    return row, pd.DataFrame(columns | {"score": course.score, "threshold": rule.threshold, "alarm": alarm})
 
 
 def _within(course: events.Course, phase: str) -> np.ndarray:
@@ -215,6 +211,7 @@ def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
             | {
                 "people": len(part),
                 "detected": int((part["detected"] == 1).sum()),
+                "tasks_detected": part["detected"].mean(),
                 "latency_median_s": late if np.isfinite(late) else np.nan,
                 "covered": part["covered"].mean(),
                 "false_alarms_per_h": part["false_alarms_per_h"].mean(),
@@ -228,20 +225,3 @@ def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
             }
         )
     return pd.DataFrame(rows)
-
-
-def score_timelines(timelines: pd.DataFrame) -> pd.DataFrame:
-    """What happened in each phase, over the people of one model and protocol: ``hours alarms per_h share``.
-
-    ``per_h`` is how many count an hour, ``share`` that of the time in alarm.
-    """
-    parts = []
-    for _, part in timelines.groupby("subject", sort=False):
-        time_s, phase, alarm = (part[name].to_numpy() for name in ("time_s", "phase", "alarm"))
-        parts.append(events.score_phases(events.Course(part["score"].to_numpy(), time_s, phase, ()), alarm))
-    table = pd.concat(parts)
-    table["share"] *= table["hours"]
-    table = table.groupby("phase", sort=False).sum()
-    return table.assign(counted=table["counted"] / table["hours"], share=table["share"] / table["hours"]).rename(
-        columns={"counted": "per_h"}
-    )

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from wesadlib.evaluation.whole_recordings import WORDS
 from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, name_states, subplots
 
-_ALARM = "black"
 _PHASE_COLORS = {**STATE_COLORS, "task": STATE_COLORS["stress"], "anticipation": "#F3C9A5", "reading": "#DDDDDD"}
+_PHASE_COLORS |= {"provocation": "#F3C9A5", "exercise": "#7B3294"}
 _LINES = {"cold_start": "-", "running_cold": "--", "rest_calibrated": ":", "running_reference": "-."}
 
 
@@ -30,7 +30,9 @@ def plot_hours(timelines: pd.DataFrame) -> Figure:
             color = _PHASE_COLORS.get(phase[begin], "white")
             axes.axvspan(minute[begin], minute[end], color=color, alpha=0.3, linewidth=0)
         axes.plot(minute, part["p_stress"], color="black", linewidth=0.7)
-        axes.fill_between(minute, 1.08, 1.3, where=part["alarm"].to_numpy(bool), color=_ALARM, linewidth=0, step="post")
+        axes.fill_between(
+            minute, 1.08, 1.3, where=part["alarm"].to_numpy(bool), color="black", linewidth=0, step="post"
+        )
         axes.plot(minute[part["p_stress"].isna()], np.full(part["p_stress"].isna().sum(), -0.1), "|", color=NEUTRAL)
         axes.set(ylim=(-0.18, 1.34), yticks=[], xlim=(0, timelines["time_s"].max() / 60))
         axes.set_ylabel(person, rotation=0, ha="right", va="center", fontsize=9)

@@ -170,8 +170,8 @@ def score_exercise(scored: pd.DataFrame, home: pd.DataFrame) -> dict[str, Any]:
 def score_lab(model: LabModel, table: pd.DataFrame, stressors: Sequence[str]) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Alarms in a lab by a model and rules of other labs: rows of recordings with a task, and timelines of all.
 
-    Both are as :func:`~wesadlib.evaluation.whole_recordings.score_alarms` gives them. `table` has windows with ``exertion``: what the gate withholds is no
-    answer. Who has no rest gets the rule of those without.
+    Both are as :func:`~wesadlib.evaluation.whole_recordings.score_alarms` gives them. `table` has windows with
+    ``exertion``: what the gate withholds is no answer. Who has no rest gets the rule of those without.
     """
     scored = score_windows(model, table)
     scored["accepted"] &= ~scored["exertion"]

@@ -7,6 +7,7 @@ chapter includes it twice: what stands before :data:`ANSWER` after its question,
 import re
 from collections.abc import Callable, Iterable, Sequence
 
+import numpy as np
 import pandas as pd
 
 from wesadlib.evaluation.abstention import abstention_by_state
@@ -150,9 +151,9 @@ def _by_state(reference: Reference) -> Iterable[str]:
 
 
 def _alarms_raised(reference: Reference) -> str:
-    people = _headline_alarms(reference)
-    if people.empty:
+    if "alarms" not in reference.tables:
         return ""
+    people = _alarms_of(reference, HEADLINE)
     return (
         f"**Alarms over whole recordings**, by “{HEADLINE[0]}” with a threshold that follows the person; its rule was "
         f"chosen on other people, allowing {HEADLINE[2]:g} false alarms an hour there. {describe_hours(people)} An "
@@ -160,16 +161,29 @@ def _alarms_raised(reference: Reference) -> str:
     )
 
 
-def _headline_alarms(reference: Reference) -> pd.DataFrame:
-    alarms = reference.tables.get("alarms")
-    if alarms is None:
-        return pd.DataFrame()
-    return alarms[(alarms[["model", "protocol", "budget_per_h"]] == HEADLINE).all(axis=1)]
+def _alarms_of(reference: Reference, row: tuple[str, str, float]) -> pd.DataFrame:
+    alarms = reference.tables["alarms"]
+    return alarms[(alarms[["model", "protocol", "budget_per_h"]] == row).all(axis=1)]
+
+
+def _missed_with_rest(reference: Reference) -> str:
+    """Whom the headline's model misses where it also knows the person's rest, and what the task did to them."""
+    people = _alarms_of(reference, (HEADLINE[0], "running_reference", HEADLINE[2])).set_index("subject")
+    missed, body = people[people["detected"] < 1], reference.tables["reports"].set_index("subject")
+    each = [
+        f"{name} ({'no alarm' if late == np.inf else f'after {late:.0f} s'}; heart rate "
+        f"{body.loc[name, 'heart_rate']:+.0f}/min, conductance {body.loc[name, 'conductance']:.1f} times)"
+        for name, late in missed["latency_s"].items()
+    ]
+    return (
+        f"Where the person's rest is known as well, “{HEADLINE[0]}” detects {len(people) - len(missed)} of "
+        f"{len(people)}; missed: {', '.join(each) or 'nobody'}. The median change over people is "
+        f"{body['heart_rate'].median():+.0f}/min and {body['conductance'].median():.1f} times."
+    )
 
 
 def _alarms(reference: Reference) -> Iterable[str]:
-    alarms = reference.tables.get("alarms")
-    if alarms is None:
+    if "alarms" not in reference.tables:
         return
     rows = [
         [
@@ -182,7 +196,7 @@ def _alarms(reference: Reference) -> Iterable[str]:
             f"{row['worst_false_alarms_per_h']:.1f} ({row['worst_person']})",
             *(f"{100 * row[name]:.1f}" for name in ("meditation_called_stress", "meditation_above_half")),
         ]
-        for row in summarise_alarms(alarms).to_dict("records")
+        for row in summarise_alarms(reference.tables["alarms"]).to_dict("records")
     ]
     header = ["model", "known of the person", "budget, 1/h", "detected", "median latency, s", "false alarms, 1/h"]
     header += ["worst person", "meditation in alarm, %", "meditation above 0.5, %"]
@@ -194,6 +208,7 @@ def _alarms(reference: Reference) -> Iterable[str]:
         "person. “Meditation above 0.5”: windows of meditation whose probability of stress exceeds 0.5, without a rule."
     )
     if "reports" in reference.tables:
+        yield _missed_with_rest(reference)
         table = reference.tables["reports"]
         rows = [
             [

@@ -355,14 +355,6 @@ def test_a_file_is_named_by_all_that_a_folds_numbers_follow_from(small_windows, 
     assert names[0].startswith("resnet-cold_start-seed0-groups_0_1-") or "groups_0+1" in names[0]
 
 
-def test_a_model_that_fails_for_everybody_costs_the_others_nothing(small_windows, failing):
-    failing("all")
-    with pytest.warns(UserWarning, match="no idea"):
-        predictions, training = run(small_windows, ["failing", "centroid"])
-    assert set(predictions["model"]) == {"centroid"} and len(predictions) == 30
-    assert (by(training, "failing")["error"] != "").all() and (by(training, "centroid")["error"] == "").all()
-
-
 def test_a_fold_leaves_the_unfitted_model_alone(small_windows):
     windows = windows_of_classes(small_windows, ["baseline", "stress"])
     prototype, fold = models.create("centroid", Params()), next(make_protocol("cold_start", Params(), 0).split(windows))

@@ -91,14 +91,6 @@ def test_candidates_are_the_models_means_of_two_and_three_and_means_of_the_run()
     assert len(list_candidates(list("abcde"), [list("edcb"), ["c", "a"]])) == 5 + 10 + 10 + 1
 
 
-def test_what_is_plainly_better_in_every_group_is_chosen_for_everybody(windows):
-    people = [f"S{k}" for k in range(2, 9)]
-    table = score_candidates(pairs_of(windows), people)
-    assert list(table.columns) == ["protocol", "subject", "candidate", "log_loss", "temperature", "chosen"]
-    assert set(table["protocol"]) == {"cold_start"} and set(table["subject"]) == {"", *people}
-    assert chosen_of(pairs_of(windows), people) == dict.fromkeys(["", *people], "informed")
-
-
 def test_a_temperature_is_that_of_the_right_share_of_others(windows):
     # Says 0.9 and is right in 15 of 18 windows of everybody: log odds of log 9 become log 5.
     order = np.tile(np.arange(18) % 6 == 0, 7)

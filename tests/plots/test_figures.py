@@ -30,9 +30,9 @@ BILL = frame(
     ("at random", "resnet", 0.97, 0.93, 0.04, 0.01, 0.07),
 )
 CONTROLS = frame(
-    "control model majority accuracy accuracy_low accuracy_high roc_auc roc_auc_low roc_auc_high",
-    ("motion_only", "forest", 0.625, 0.8, 0.75, 0.85, 0.9, 0.85, 0.95),
-    ("shuffled_labels", "forest", 0.625, 0.5, 0.45, 0.55, 0.51, 0.4, 0.6),
+    "what model majority accuracy accuracy_low accuracy_high roc_auc roc_auc_low roc_auc_high",
+    ("acceleration alone", "forest", 0.625, 0.8, 0.75, 0.85, 0.9, 0.85, 0.95),
+    ("labels shuffled", "forest", 0.625, 0.5, 0.45, 0.55, 0.51, 0.4, 0.6),
 )
 RESPONSES = pd.DataFrame(
     {"cold": [0.5, 0.7, 0.9], "eda": [0.1, 1.0, 2.0], "movement": [0.0, 0.01, 0.02], "stai": NAN},

@@ -154,18 +154,15 @@ def holm(p: np.ndarray | pd.Series) -> np.ndarray:
 
 
 class Friedman(NamedTuple):
-    """Friedman's test of several `models` on the same `people`, who have a score of every one (Demšar 2006).
+    """Friedman's test of several models on the same people, who have a score of every one (Demšar 2006).
 
-    `statistic` is chi-squared with ``models - 1`` degrees of freedom, corrected for ties; its `p` wants ten or so
-    and is NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W,
-    ``statistic / (people (models - 1))``: 0, people rank the models in every order; 1, all alike. `mean_ranks`: 1 the
-    best, ties shared; those that are `critical_difference` apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) /
-    (6 n))``, q the studentised range of k models and infinite degrees of freedom over the square root of two.
+    `p` is of chi-squared with ``models - 1`` degrees of freedom, corrected for ties; it wants ten people or so and is
+    NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W, chi-squared over
+    ``people (models - 1)``: 0, people rank the models in every order; 1, all alike. `mean_ranks`: 1 the best, ties
+    shared; those that are `critical_difference` apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) / (6 n))``,
+    q the studentised range of k models and infinite degrees of freedom over the square root of two.
     """
 
-    people: int
-    models: int
-    statistic: float
     p: float
     agreement: float
     mean_ranks: pd.Series
@@ -191,9 +188,6 @@ def friedman(scores: pd.DataFrame) -> Friedman:
         statistic, p = stats.friedmanchisquare(*complete.to_numpy().T)
     studentised = stats.studentized_range.ppf(1 - SIGNIFICANCE, models, np.inf) / np.sqrt(2)
     return Friedman(
-        people,
-        models,
-        float(statistic),
         float(p),
         float(statistic / (people * (models - 1))),
         ranks.mean().rename("mean_rank"),

@@ -10,20 +10,6 @@ from matplotlib.figure import Figure
 from wesadlib.plots import NEUTRAL, bare_rows, color_cells, color_of, intervals, subplots, write_beside, write_names
 
 _NAMED = "#D55E00"
-_CONTROLS = {
-    "cold_start": "all sensors",
-    "without_motion": "without acceleration",
-    "without_drift": "without skin level, temperature",
-    "heart_and_skin": "heart and skin",
-    "heart_only": "heart alone",
-    "skin_only": "skin conductance alone",
-    "breathing_only": "breathing alone",
-    "muscle_only": "muscle alone",
-    "temperature_only": "temperature alone",
-    "motion_only": "acceleration alone",
-    "clock_only": "the clock alone",
-    "shuffled_labels": "labels shuffled",
-}
 _RESPONSES = {
     "eda": "ln of skin\nconductance level",
     "movement": "movement, g",
@@ -81,9 +67,9 @@ def plot_controls(table: pd.DataFrame) -> Figure:
 
     Dotted: always naming the most frequent state, and chance.
     """
-    controls = [name for name in _CONTROLS if name in set(table["control"])]
-    within = table.groupby("control").cumcount() - (table.groupby("control")["model"].transform("size") - 1) / 2
-    table = table.assign(height=-table["control"].map(controls.index) - 0.22 * within)
+    controls = list(dict.fromkeys(table["what"]))
+    within = table.groupby("what").cumcount() - (table.groupby("what")["model"].transform("size") - 1) / 2
+    table = table.assign(height=-table["what"].map(controls.index) - 0.22 * within)
     figure, panels = subplots(1, 2, height=1.2 + 0.5 * len(controls), sharey=True)
     scores = [("accuracy", "accuracy, %", 100, table["majority"].iloc[0], "{:.0f}")]
     scores.append(("roc_auc", "area under ROC", 1, 0.5, "{:.2f}"))
@@ -96,7 +82,7 @@ def plot_controls(table: pd.DataFrame) -> Figure:
         axes.set(xlabel=label, xlim=(left, 1.12 * scale), ylim=(-len(controls) + 0.4, 0.6))
         axes.set_xticks([tick for k in range(6) if (tick := k * scale / 5) >= left])
         axes.tick_params(axis="y", length=0)
-    panels[0].set_yticks([-k for k in range(len(controls))], [_CONTROLS[name] for name in controls])
+    panels[0].set_yticks([-k for k in range(len(controls))], controls)
     write_names(panels[0], table["model"], (0, 1), (0.4, 0))
     return figure
 

@@ -14,20 +14,20 @@ from wesadlib.evaluation.predictions import clock_alone, filter_predictions
 from wesadlib.evaluation.protocols import ColdStart, subjects_of
 from wesadlib.params import Params
 
-#: Control -> what is done.
+#: Control -> what is seen, in the order in which they are shown.
 CONTROLS = {
     "cold_start": "all sensors",
-    "shuffled_labels": "labels shuffled within each training person",
-    "clock_only": "seconds since the recording began",
-    "motion_only": "acceleration alone",
-    "without_motion": "everything but acceleration",
-    "without_drift": "everything but skin conductance level and temperature",
-    "heart_and_skin": "heart and skin conductance",
+    "without_motion": "without acceleration",
+    "without_drift": "without skin level, temperature",
+    "heart_and_skin": "heart and skin",
     "heart_only": "heart alone",
     "skin_only": "skin conductance alone",
-    "temperature_only": "skin temperature alone",
     "breathing_only": "breathing alone",
     "muscle_only": "muscle alone",
+    "temperature_only": "temperature alone",
+    "motion_only": "acceleration alone",
+    "clock_only": "the clock alone",
+    "shuffled_labels": "labels shuffled",
 }
 
 _ALL = {"acc", "bvp", "ecg", "eda", "emg", "resp", "temp"}

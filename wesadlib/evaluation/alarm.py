@@ -40,12 +40,7 @@ def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.
 
 
 def find_alarms(score: np.ndarray, time_s: np.ndarray, rule: Rule) -> np.ndarray:
-    """Whether the alarm is on at each time (time,), from what was known by then; scores are NaN without an answer.
-
-    >>> score, time_s = np.array([-3.0, 3, 3, 0.5, -3]), np.array([0.0, 5, 10, 15, 20])
-    >>> find_alarms(score, time_s, Rule(1.0, smooth_s=5.0, least_s=5.0, hysteresis=1.0)).tolist()
-    [False, False, True, True, False]
-    """
+    """Whether the alarm is on at each time (time,), from what was known by then; scores are NaN without an answer."""
     return hold(smooth_scores(score, time_s, rule.smooth_s), time_s, *rule[:1], *rule[2:])
 
 

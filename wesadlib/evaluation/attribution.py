@@ -85,12 +85,12 @@ def average_around(
     return lags / rate_hz, np.mean(cuts, axis=0) if cuts else np.full(len(lags), np.nan)
 
 
-def follow_events(windows: xr.Dataset, samples: np.ndarray, *, seed: int = 0) -> pd.DataFrame:
+def follow_events(windows: xr.Dataset, samples: np.ndarray) -> pd.DataFrame:
     """Size of attributions (window, channel, time) around events and around moments drawn at random.
 
     Rows: ``measure how x value``, `x` the lag in s, `value` in multiples of the channels' mean over these windows.
     """
-    generator, rate_hz, rows = np.random.default_rng(seed), float(windows.attrs["rate_hz"]), []
+    generator, rate_hz, rows = np.random.default_rng(0), float(windows.attrs["rate_hz"]), []
     for event, (channels, times_s) in find_events(windows).items():
         size = np.abs(samples[:, channels]).sum(axis=1)
         size = size / size.mean()
@@ -117,14 +117,14 @@ def agree(first: np.ndarray, second: np.ndarray) -> float:
 
 
 def delete_seconds(
-    log_odds: Callable[[np.ndarray], np.ndarray], seconds: np.ndarray, shape: tuple[int, ...], *, seed: int = 0
+    log_odds: Callable[[np.ndarray], np.ndarray], seconds: np.ndarray, shape: tuple[int, ...]
 ) -> pd.DataFrame:
     """What is left of the probability of each window's answer where seconds that speak most for it are deleted.
 
     `log_odds` (window,) of samples removed (window, channel, time), of the given shape; `seconds` (window, channel,
     second) are attributions. Rows: ``measure how x value``, `x` a share of :data:`SHARES`.
     """
-    generator = np.random.default_rng(seed)
+    generator = np.random.default_rng(0)
     sign = np.sign(log_odds(np.zeros(shape, bool)))
     orders = {
         "by attribution": (-sign[:, None, None] * seconds).reshape(len(seconds), -1).argsort(axis=1),

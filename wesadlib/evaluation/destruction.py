@@ -11,9 +11,6 @@ from scipy.signal import butter, sosfiltfilt
 
 from wesadlib.models import Examples
 
-#: What is done to windows (window, channel, time) without gaps, by their rate in Hz and what draws.
-Destroy = Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
-
 
 def shuffle_pieces(signal: np.ndarray, rate_hz: float, generator: np.random.Generator, *, piece_s: float) -> np.ndarray:
     """Cut each window (window, channel, time) into pieces, in random order, the same for all channels of a window."""
@@ -74,9 +71,9 @@ def remove_fast(signal: np.ndarray, rate_hz: float, generator: np.random.Generat
 
 
 class Rung(NamedTuple):
-    """One way to destroy windows, and what it leaves, in words."""
+    """One way to destroy windows (window, channel, time) without gaps, by their rate in Hz, and what it leaves."""
 
-    destroy: Destroy
+    destroy: Callable[[np.ndarray, float, np.random.Generator], np.ndarray]
     leaves: str
 
 
@@ -106,7 +103,7 @@ WHOLE = "whole"
 MAIN = ("pieces of 1 s", "phases random", "level and spread removed", "samples shuffled")
 
 
-def destroy(signal: np.ndarray, rate_hz: float, rung: str, *, seed: int = 0) -> np.ndarray:
+def destroy(signal: np.ndarray, rate_hz: float, rung: str) -> np.ndarray:
     """Destroy windows (window, channel, time) by a rung of :data:`LADDER`, or leave them :data:`WHOLE`.
 
     A missing sample becomes the mean of its channel in its window; a channel without any stays NaN.
@@ -116,7 +113,7 @@ def destroy(signal: np.ndarray, rate_hz: float, rung: str, *, seed: int = 0) -> 
     filled = np.where(present | ~present.any(axis=-1, keepdims=True), signal, mean.astype(signal.dtype))
     if rung == WHOLE:
         return filled
-    return LADDER[rung].destroy(filled, rate_hz, np.random.default_rng([seed, *rung.encode()]))
+    return LADDER[rung].destroy(filled, rate_hz, np.random.default_rng([0, *rung.encode()]))
 
 
 def sensor_of(name: str) -> str:
@@ -132,9 +129,9 @@ def select_sensors(windows: xr.Dataset, sensors: Collection[str]) -> xr.Dataset:
     return windows
 
 
-def permute_sensor(examples: Examples, sensor: str, *, seed: int = 0) -> Examples:
+def permute_sensor(examples: Examples, sensor: str) -> Examples:
     """Windows whose channels and features of one sensor are those of another window of the same person."""
-    generator, source = np.random.default_rng([seed, *sensor.encode()]), np.arange(len(examples))
+    generator, source = np.random.default_rng([0, *sensor.encode()]), np.arange(len(examples))
     for person in dict.fromkeys(examples.subject):
         rows = np.flatnonzero(examples.subject == person)
         source[rows] = generator.permutation(rows)

@@ -8,6 +8,7 @@ import pandas as pd
 from wesadlib.data import Recording
 from wesadlib.data.checks import MINUTE_S, split_minutes
 from wesadlib.data.devices import sensor_of
+from wesadlib.signals.filters import mean_of_present, median_of_present
 
 
 class WearRule(NamedTuple):
@@ -61,24 +62,18 @@ def assess_wear(recording: Recording) -> pd.DataFrame:
 
 def _states(signal: str, values: np.ndarray) -> np.ndarray:
     """Name of what holds of each minute, of values (minute, axis, time)."""
-    present = np.isfinite(values)
-    filled = np.where(present, values, np.nan)
-    missing = 1 - present.mean(axis=(1, 2))
-    state = np.full(len(values), "good", dtype="U12")
-    readable = missing < 1
-    middle, spread, span = (np.full(len(values), np.nan) for _ in range(3))
-    if readable.any():
-        some = filled[readable]
-        middle[readable] = np.nanmedian(some, axis=(1, 2))
-        spread[readable] = np.nanmax(np.nanstd(some, axis=2), axis=1)
-        span[readable] = (np.nanmax(some, axis=2) - np.nanmin(some, axis=2)).max(axis=1)
+    middle = median_of_present(values.reshape(len(values), -1))
+    away = values - mean_of_present(values)[..., None]
+    spread = np.fmax.reduce(np.sqrt(mean_of_present(away**2)), axis=1)
+    span = np.fmax.reduce(np.fmax.reduce(values, axis=2) - np.fmin.reduce(values, axis=2), axis=1)
     holds = {
-        "missing": missing > _CUTOFFS["missing"],
+        "missing": np.isnan(values).mean(axis=(1, 2)) > _CUTOFFS["missing"],
         "stuck": span <= _CUTOFFS["stuck"],
         "not touching": middle < _CUTOFFS["not touching"],
         "cold": middle < _CUTOFFS["cold"],
         "still": spread < _CUTOFFS["still"],
     }
+    state = np.full(len(values), "good", dtype="U12")
     for rule in reversed(WEAR_RULES):
         if signal in rule.signals:
             state[holds[rule.name]] = rule.name

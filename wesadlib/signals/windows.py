@@ -115,15 +115,8 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
     >>> windows.signal.shape, int(np.isfinite(windows.beat_s).sum())
     ((1, 1, 2100), 72)
     """
-    names = tuple(windows[0][0])
-    alike: dict[tuple, list[int]] = {}
-    for k, (channels, rates_hz) in enumerate(windows):
-        if tuple(channels) != names:
-            raise InputError(f"a window has the channels {', '.join(channels)}, the first one {', '.join(names)}.")
-        form = tuple((rates_hz.get(name, np.nan), np.shape(channels[name])) for name in names)
-        alike.setdefault(form, []).append(k)
+    names, n = tuple(windows[0][0]), len(windows)
     sources = tuple(source for source in BEAT_SOURCES if source in names)
-    n = len(windows)
     result = Windows(
         np.empty((n, len(names), round(window_s * rate_hz)), np.float32),
         np.full((n, len(sources), int(4 * window_s)), np.nan),
@@ -133,37 +126,32 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
         rate_hz,
         window_s,
     )
-    for form, positions in alike.items():
-        for name, (rate, shape) in zip(names, form, strict=True):
-            if problem := form_problem(shape, rate, window_s):
-                raise InputError(f"{name}: {problem}.")
-        for start in range(0, len(positions), _CHUNK):
-            rows = positions[start : start + _CHUNK]
-            _fill(result, rows, [windows[k] for k in rows])
+    for start in range(0, n, _CHUNK):
+        alike: dict[tuple[float, int], list[tuple[int, int]]] = {}
+        for k, (channels, rates_hz) in enumerate(windows[start : start + _CHUNK], start):
+            if tuple(channels) != names:
+                raise InputError(f"a window has the channels {', '.join(channels)}, the first one {', '.join(names)}.")
+            for at, name in enumerate(names):
+                rate, shape = rates_hz.get(name, np.nan), np.shape(channels[name])
+                if problem := form_problem(shape, rate, window_s):
+                    raise InputError(f"{name}: {problem}.")
+                alike.setdefault((float(rate), *shape), []).append((k, at))
+        for (rate, _), places in alike.items():
+            native = np.array([_unmasked(windows[k][0][names[at]]) for k, at in places], np.float64)
+            _fill(result, *np.transpose(places), native, rate)
     return result
 
 
-def _fill(result: Windows, rows: list[int], windows: list[Channels]) -> None:
-    """Make windows of the same form, and put them at these rows."""
-    channels, rates_hz = windows[0]
-    alike: dict[tuple[float, int], list[int]] = {}
-    for k, name in enumerate(result.channels):
-        alike.setdefault((float(rates_hz[name]), len(channels[name])), []).append(k)
-    for (rate_hz, samples), positions in alike.items():
-        names = [result.channels[k] for k in positions]
-        native = [_unmasked(window[name]) for window, _ in windows for name in names]
-        native = np.concatenate(native, dtype=np.float64)
-        native = native.reshape(len(windows) * len(names), samples)
-        if np.isinf(native).any():
-            name = names[int(np.isinf(native).any(axis=1).argmax()) % len(names)]
-            raise InputError(f"{name}: a sample is infinite; a missing one is NaN.")
-        at, shape = np.ix_(rows, positions), (len(windows), len(names), -1)
-        result.signal[at] = harmonise(native, rate_hz, result.rate_hz, result.signal.shape[-1]).reshape(shape)
-        result.raw_statistics[at] = raw_statistics(native, rate_hz).reshape(shape)
-        for source in set(names).intersection(result.beat_sources):
-            beats = find_beats_of_rows(native[names.index(source) :: len(names)], rate_hz, source)
-            beats = beats[:, : result.beat_s.shape[-1]]
-            result.beat_s[rows, result.beat_sources.index(source), : beats.shape[1]] = beats
+def _fill(result: Windows, rows: np.ndarray, columns: np.ndarray, native: np.ndarray, native_hz: float) -> None:
+    """Make what windows (row,) hold of channels (row,) of native samples (row, time)."""
+    if (infinite := np.isinf(native).any(axis=1)).any():
+        raise InputError(f"{result.channels[columns[infinite.argmax()]]}: a sample is infinite; a missing one is NaN.")
+    result.signal[rows, columns] = harmonise(native, native_hz, result.rate_hz, result.signal.shape[-1])
+    result.raw_statistics[rows, columns] = raw_statistics(native, native_hz)
+    for k, source in enumerate(result.beat_sources):
+        if (of_source := columns == result.channels.index(source)).any():
+            beats = find_beats_of_rows(native[of_source], native_hz, source)[:, : result.beat_s.shape[-1]]
+            result.beat_s[rows[of_source], k, : beats.shape[1]] = beats
 
 
 def _unmasked(values: np.ndarray) -> np.ndarray:

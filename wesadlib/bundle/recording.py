@@ -96,24 +96,24 @@ def predict_recording(
             f"{bundle.config['window_s']:g} s; give a longer recording."
         )
     worn = unworn_share(wear, starts, bundle.config["window_s"]) <= MOST_UNWORN
-    results: dict[int, Result] = {}
+    results: list[Result | None] = [None] * len(starts)
     judged = np.flatnonzero(worn)
     for first in range(0, len(judged), _BATCH):
         batch = judged[first : first + _BATCH]
         cuts = [bundle.cut(recording, starts[k]) for k in batch]
-        results |= zip(batch.tolist(), bundle.classify(cuts, [values] * len(cuts)), strict=True)
+        for k, result in zip(batch, bundle.classify(cuts, [values] * len(cuts)), strict=True):
+            results[k] = result
         if progress:
             progress(first + len(batch), len(judged))
     follower = bundle.follow(values)
-    results = {k: follower(result, starts[k]) for k, result in sorted(results.items())}
-    rows = [_row(results.get(k), bundle.config["states"]) for k in range(len(starts))]
-    windows = pd.DataFrame(rows)
+    results = [result and follower(result, start_s) for result, start_s in zip(results, starts, strict=True)]
+    windows = pd.DataFrame([_row(result, bundle.config["states"]) for result in results])
     windows.insert(0, "start_s", starts)
     windows.insert(1, "end_s", starts + bundle.config["window_s"])
     # Where nothing could be answered an alarm stays as it was.
-    alarm = [getattr(results[k].answer, "alarm", None) if k in results else None for k in range(len(starts))]
+    alarm = [getattr(result and result.answer, "alarm", None) for result in results]
     windows["alarm"] = pd.Series(alarm, dtype="boolean").ffill().fillna(False) if bundle.config.get("alarm") else None
-    known = [k for k in range(len(starts)) if k in results and results[k].features is not None]
+    known = [k for k, result in enumerate(results) if result and result.features is not None]
     features = pd.DataFrame([results[k].features for k in known], columns=list(bundle.feature_names))
     features.insert(0, "start_s", starts[known])
     because = _explain(bundle, windows, features, values)

@@ -187,13 +187,18 @@ def test_a_kernel_takes_neither_the_backend_nor_the_profile_of_whoever_runs_the_
     monkeypatch.setenv("IPYTHONDIR", str(project))
     monkeypatch.setenv("MPLBACKEND", "Agg")
     draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
-    write_chapter(project, "11_first", [('run = "smoke"', ["parameters"]), (SETUP, []), (draw, [])])
+    parameters = 'run = "smoke"\nnetwork = {}'
+    write_chapter(project, "11_first", [(parameters, ["parameters"]), (SETUP, []), (draw, [])])
     run = run_chapters(Params(), project, only=["11"])
     record = read_records(run)["11_first"]
     assert record["seconds"] > 0 and record["peak_rss_mb"] > 10
     notebook = nbformat.read(run.notebooks / "11_first.ipynb", as_version=4)
     shown = [output["data"].keys() for cell in notebook.cells for output in cell.get("outputs", ())]
     assert [("image/png" in data, "image/svg+xml" in data) for data in shown] == [(True, False)]
+    (injected,) = (cell for cell in notebook.cells if "injected-parameters" in cell.metadata.tags)
+    values = {}
+    exec(injected.source, values)
+    assert Params(**values["network"]) == Params() and max(map(len, injected.source.splitlines())) < 84
     text = json.dumps(notebook)
     assert "start_time" not in text and "iopub" not in text, "times of day would make every notebook differ"
 

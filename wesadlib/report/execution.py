@@ -1,6 +1,8 @@
 """One chapter in a kernel of its own, by papermill: its executed notebook, or a sentence on what went wrong."""
 
+import ast
 import os
+import pprint
 import re
 import tempfile
 import threading
@@ -118,7 +120,8 @@ def _lacks_figures(path: Path) -> bool:
 
 
 def _tidy(path: Path) -> None:
-    # Times of day would make every executed notebook differ; injected values are folded like the defaults.
+    # Times of day would make every executed notebook differ; injected values are folded like the defaults, and their
+    # lines no longer than a page is wide.
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
     for cell in notebook.cells:
@@ -126,4 +129,11 @@ def _tidy(path: Path) -> None:
         cell.metadata.pop("execution", None)
         if "injected-parameters" in cell.metadata.get("tags", []):
             cell.metadata["tags"].append("hide-input")
+            cell.source = _wrap(cell.source)
     nbformat.write(notebook, path)
+
+
+def _wrap(source: str) -> str:
+    values = {statement.targets[0].id: ast.literal_eval(statement.value) for statement in ast.parse(source).body}
+    lines = (f"{name} = {pprint.pformat(value, width=76, sort_dicts=False)}" for name, value in values.items())
+    return "\n".join(["# Parameters", *lines])

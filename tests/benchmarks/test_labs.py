@@ -91,20 +91,21 @@ def test_who_has_no_rest_is_scored_cold_and_counted(people):
 
 
 def test_a_course_names_what_is_neither_task_nor_rest_block_by_block():
-    spans = [("first", "rest", 0, 600), ("meditation", "other", 600, 900), ("task", "stress", 900, 1200)]
+    spans = [("meditation", "other", 0, 300), ("first", "rest", 300, 600), ("task", "stress", 900, 1200)]
     spans += [("meditation", "other", 1200, 1500), ("talk", "stress", 1500, 1800), ("ride", "exercise", 1800, 2100)]
     table = person("a", phases=pd.DataFrame(spans, columns=PHASES.columns)).assign(score=1.0)
     (course,) = transfer.follow_sessions(table, "score", ["task"]).values()
     named = pd.Series(course.phase).groupby(course.phase).size() * labs.STEP_S
-    expected = {"": 10, "baseline": 540, "anticipation": 300, "task": 300, "meditation": 300}
+    expected = {"": 10, "meditation": 540, "baseline": 300, "anticipation": 300, "task": 300}
     assert named.to_dict() == expected | {"provocation": 300, "exercise": 300}
     assert course.tasks == ((900, 1200),) and course.outside.sum() * labs.STEP_S == 10 + 540 + 300
 
 
 def test_alarms_of_a_lab_are_by_the_rules_of_others_and_none_of_exertion(people):
-    model = transfer.fit_labs(people, budgets=[BUDGET, 4.0])
+    model = transfer.fit_labs(people, budgets=[BUDGET, 100.0])
     out = [person(f"b/S{k}", seed=1).assign(exertion=False) for k in range(3)]
-    out.append(person("b/S3", phases=PHASES[1:], seed=1).assign(exertion=False))
+    # One without rest of the own, and one without a task.
+    out += [person(f"b/S{k}", phases=PHASES[k - 2 : k - 1], seed=1).assign(exertion=False) for k in (3, 4)]
     out[0]["exertion"] = out[0]["role"] == "stress"
     rows, courses = lab_tables.score_lab(model, pd.concat(out, ignore_index=True), ["task"])
     rows = rows.set_index(["protocol", "budget_per_h", "subject"]).sort_index()
@@ -112,7 +113,8 @@ def test_alarms_of_a_lab_are_by_the_rules_of_others_and_none_of_exertion(people)
     assert rested["detected"].to_dict() == {"S0": 0, "S1": 1, "S2": 1, "S3": 1}
     assert rested.loc["S3"].equals(rows.loc["running_cold", BUDGET].loc["S3"])
     assert rested.loc["S1", list(Rule._fields)].tolist() == list(model.alarm["running_reference"][BUDGET])
-    assert courses.groupby(["protocol", "subject"]).size().eq(205).all()
+    assert model.alarm["running_cold"][100.0].threshold < model.alarm["running_cold"][BUDGET].threshold
+    assert courses.groupby(["protocol", "subject"]).size().tolist() == [205] * 10
 
 
 def test_a_refused_window_changes_no_other_and_is_still_scored(people):

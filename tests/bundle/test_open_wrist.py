@@ -142,3 +142,6 @@ def test_it_is_made_again_byte_for_byte(tmp_path):
         folders.append(save_open_wrist(model, gate, table, tmp_path / name, stressors=["tmct"], metrics=[]))
     assert file_digest(folders[0]) == file_digest(folders[1])
     assert load_bundle(folders[0]).gate.threshold == 1.0
+    rules = {"cold": "running_cold", "rested": "running_reference"}
+    for kind, rule in read_config(folders[0])["alarm"].items():
+        assert rule == model.alarm[rules[kind]][BUDGET]._asdict()

@@ -64,8 +64,9 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
     cutoffs = _cutoffs(names, tuple(read_thresholds(thresholds).items()), windows.window_s)
     rule_score = np.full((len(windows), *cutoffs.shape), np.nan, np.float32)
     for column, rule in enumerate(RULES):
-        for row in np.flatnonzero(~np.isnan(cutoffs[:, column])):
-            rule_score[:, row, column] = np.concatenate([rule.score(chunk, names[row]) for chunk in windows.chunks()])
+        if asked := np.flatnonzero(~np.isnan(cutoffs[:, column])).tolist():
+            chunks = [rule.score(chunk, [names[k] for k in asked]) for chunk in windows.chunks()]
+            rule_score[:, asked, column] = np.concatenate(chunks)
     margin = _rescale(rule_score, cutoffs)
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
     failures = [sorted(failed, key=lambda pair: pair[0] not in modelled) for failed in _failures(margin)]

@@ -1,6 +1,6 @@
 """The rules of quality as data: definition, cut-off, source, and the signals that each is asked of."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -57,23 +57,30 @@ def _signal(windows: Windows, name: str) -> np.ndarray:
     return windows.signal[:, windows.channels.index(name)]
 
 
-def _axes(windows: Windows, name: str) -> list[str]:
-    """The axes of the accelerometer of a channel's device."""
-    return [other for other in windows.channels if other.startswith(f"{name.split('_')[0]}_acc")]
+def _axes(windows: Windows, device: str) -> list[int]:
+    """Positions of the axes of a device's accelerometer."""
+    return [k for k, name in enumerate(windows.channels) if name.startswith(f"{device}_acc")]
 
 
-def _acceleration(windows: Windows, name: str) -> np.ndarray:
-    return np.stack([_signal(windows, axis) for axis in _axes(windows, name)], axis=1)
+def _device(name: str) -> str:
+    return name.partition("_")[0]
 
 
+def _each(score: Callable[[Windows, str], np.ndarray]) -> Callable[[Windows, Sequence[str]], np.ndarray]:
+    """Scores (window, channel) of several channels, by what scores one."""
+    return lambda windows, names: np.stack([score(windows, name) for name in names], axis=1)
+
+
+@_each
 def _completeness(windows: Windows, name: str) -> np.ndarray:
     return 1 - _raw(windows, name, "missing_share")
 
 
+@_each
 def _flat_line(windows: Windows, name: str) -> np.ndarray:
     signal = signal_of(name)
     # The three axes are one sensor: a hand at rest leaves one of them unchanged for a minute.
-    sensor = _axes(windows, name) if signal == "acc" else [name]
+    sensor = [windows.channels[k] for k in _axes(windows, _device(name))] if signal == "acc" else [name]
     flat_s = np.fmin.reduce([_raw(windows, one, "longest_flat_s") for one in sensor])
     if signal in NOISE_FLOORS:
         floor = NOISE_FLOORS[signal]
@@ -84,30 +91,42 @@ def _flat_line(windows: Windows, name: str) -> np.ndarray:
     return 1 - np.minimum(flat_s / windows.window_s, 1)
 
 
-def _range(windows: Windows, name: str) -> np.ndarray:
-    signal, values = signal_of(name), _signal(windows, name)
-    impossible = np.zeros(values.shape, np.bool_)
-    if signal in SPEEDS:
-        speed, over_s = SPEEDS[signal]
-        lag = max(round(over_s * windows.rate_hz), 1)
-        impossible[:, lag:] = np.abs(values[:, lag:] - values[:, :-lag]) > speed * over_s
-    if signal == "acc" and len(_axes(windows, name)) == 3:
-        wrong = scores.weightless(_acceleration(windows, name), windows.rate_hz, *GRAVITY_G)
-        impossible[:, : wrong.shape[1]] = wrong
-    return scores.in_range(values, *RANGES[signal], impossible)
+def _range(windows: Windows, names: Sequence[str]) -> np.ndarray:
+    weightless = {}
+    for device in {_device(name) for name in names if signal_of(name) == "acc"}:
+        if len(axes := _axes(windows, device)) == 3:
+            weightless[device] = scores.weightless(windows.signal[:, axes], windows.rate_hz, *GRAVITY_G)
+    result = np.empty((len(windows), len(names)))
+    for k, name in enumerate(names):
+        signal, values = signal_of(name), _signal(windows, name)
+        impossible = np.zeros(values.shape, np.bool_)
+        if signal in SPEEDS:
+            speed, over_s = SPEEDS[signal]
+            lag = max(round(over_s * windows.rate_hz), 1)
+            impossible[:, lag:] = np.abs(values[:, lag:] - values[:, :-lag]) > speed * over_s
+        elif signal == "acc" and _device(name) in weightless:
+            wrong = weightless[_device(name)]
+            impossible[:, : wrong.shape[1]] = wrong
+        result[:, k] = scores.in_range(values, *RANGES[signal], impossible)
+    return result
 
 
+@_each
 def _saturation(windows: Windows, name: str) -> np.ndarray:
     reached = (np.abs(_signal(windows, name)) >= RAILS[signal_of(name)]).any(axis=-1)
     return np.where(reached, 1 - _raw(windows, name, "rail_share"), 1.0)
 
 
-def _motion(windows: Windows, name: str) -> np.ndarray:
-    if not _axes(windows, name):
-        return np.full(len(windows), np.nan)
-    return scores.stillness(_acceleration(windows, name), windows.rate_hz)
+def _motion(windows: Windows, names: Sequence[str]) -> np.ndarray:
+    result = np.full((len(windows), len(names)), np.nan)
+    for device in {_device(name) for name in names}:
+        if axes := _axes(windows, device):
+            still = scores.stillness(windows.signal[:, axes], windows.rate_hz)
+            result[:, [_device(name) == device for name in names]] = still[:, None]
+    return result
 
 
+@_each
 def _beats(windows: Windows, name: str) -> np.ndarray:
     beat_s = windows.beat_s[:, windows.beat_sources.index(name)]
     return scores.beat_plausibility(beat_s, _signal(windows, name), windows.rate_hz, windows.window_s)
@@ -124,8 +143,8 @@ class Rule:
     thresholds: Mapping[str, str]
     #: Key in the book's references, or "own".
     source: str
-    #: Of windows and a channel: scores (window,), NaN where nothing can be read.
-    score: Callable[[Windows, str], np.ndarray]
+    #: Of windows and channels: scores (window, channel), NaN where nothing can be read.
+    score: Callable[[Windows, Sequence[str]], np.ndarray]
 
 
 #: The rules, in the order in which a tie between reasons is broken.

@@ -100,7 +100,10 @@ def test_a_body_of_another_length_than_said_is_refused(port, what, data, statuse
 
 def test_a_huge_body_is_refused_by_its_announced_length(port):
     for length in (17 * 2**20, 10**15):
-        refused(by_hand.exchange(port, by_hand.request(content_length=str(length))), 413)
+        reply = by_hand.exchange(port, by_hand.request(content_length=str(length)))
+        refused(reply, 413)
+        # Else whoever keeps the connection would break on it with the next request.
+        assert reply.headers["connection"] == "close"
 
 
 def test_a_huge_body_in_chunks_is_refused_where_it_becomes_too_large(port):

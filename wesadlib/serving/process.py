@@ -77,8 +77,9 @@ _HAPROXY_PORTS = ("HAPROXY_METRICS", "HAPROXY_STATS", "FALLBACK_PROXY_HTTP")
 #: and a plain 500 where that believes in a replica that is gone: it is out of use. Headers that do not end are not
 #: waited for. Serve's own paths, and its header that cuts a request's time, are not for callers. HAProxy closes a
 #: caller's connection without a word where a replica is gone under any but the first request of it: a door before it
-#: makes each the first. What Serve wrote is copied, since it writes the next before HAProxy has read this one, and
-#: named, since it looks for the name.
+#: makes each the first. It does so too after an answer that came before the whole body, so that the caller's next
+#: request breaks: a refusal says that the connection ends. What Serve wrote is copied, since it writes the next before
+#: HAProxy has read this one, and named, since it looks for the name.
 _HAPROXY = r"""#!/bin/sh
 for word; do
   shift
@@ -97,6 +98,7 @@ _DOOR = (
     r"bind \2",
     "option http-server-close",
     "http-request del-header x-request-timeout-seconds",
+    "http-after-response set-header connection close if { status ge 400 }",
     "http-request deny deny_status 404 if { path_beg -i /-/ }",
     "http-request deny deny_status 400 unless { path_beg / }",
     "server http unix@",

@@ -272,8 +272,8 @@ def test_the_smallest_size_noticed_counts_from_the_largest_down():
     rows += [("none", "", 0.0, 0.4, 1.0)]
     table = pd.DataFrame(rows, columns=["kind", "sensor", "size", "distance", "noticed"])
     assert describe_noticed(table).splitlines()[2:] == [
-        "- gain: wrist eda from 2",
-        "- offset: not detected at any size tried: wrist eda",
+        "- gain: skin conductance from 2",
+        "- offset: not detected at any size tried: skin conductance",
     ]
     assert describe_noticed(table).startswith("Of the unshifted batches 100 % raise the alarm.")
 

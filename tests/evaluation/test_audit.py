@@ -355,7 +355,7 @@ def test_people_are_described_hardest_first(featured):
     assert table.loc["S2", "stai"] == 11 and np.isnan(table.loc["S3", "stai"])
     assert audit.tabulate_responses(featured, cold, shuffled, cohort, judges=shuffled).index.tolist() == ["S2", "S3"]
     lost = audit.describe_dropped(cold, cold.iloc[1:], ["S2"])
-    assert lost == "Of the windows dropped, 100 % belong to S2, who have 50 % of all."
+    assert lost == "S2: 50 % of all windows, and 100 % of those dropped."
     assert table["doubted"].tolist() == [False, True] and table.loc["S3", "notes"] == ""
     name = next(name for name in featured["feature_name"].values if name.endswith("_eda_log_level"))
     own = featured.isel(window=np.flatnonzero(featured["subject"] == "S2"))

@@ -95,9 +95,9 @@ CASES = {
         (RATE,),
         {"observed"},
     ),
-    "shifts": (drift.plot_shifts, (SHIFTS,), {"25 %", "wrist eda", "gain: factor"}),
+    "shifts": (drift.plot_shifts, (SHIFTS,), {"25 %", "skin conductance", "gain: factor"}),
     "distances": (drift.plot_shifts, (SHIFTS.assign(noticed=NAN),), {"0.50", "0.60"}),
-    "faults": (quality.plot_faults, (FAULTS,), {"flat line", "motion", "wrist (whole device)"}),
+    "faults": (quality.plot_faults, (FAULTS,), {"flat line", "motion", "whole device"}),
     "latency": (
         deployment.plot_latency,
         (LATENCY, QUANTILES),

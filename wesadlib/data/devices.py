@@ -52,6 +52,24 @@ CHANNELS: dict[str, tuple[str, float]] = {
 BEAT_SOURCES: tuple[str, ...] = tuple(f"{name}_{device.beats}" for name, device in DEVICES.items())
 
 
+#: Signal -> its name in words.
+SIGNAL_NAMES = {
+    "bvp": "pulse",
+    "ecg": "ECG",
+    "eda": "skin conductance",
+    "emg": "EMG",
+    "resp": "respiration",
+    "temp": "temperature",
+    "acc": "acceleration",
+}
+
+
+def write_channel(name: str) -> str:
+    """A channel or sensor in words: ``chest_acc_x`` is acceleration x; a device's own name stays."""
+    signal, _, axis = name.partition("_")[2].partition("_")
+    return f"{SIGNAL_NAMES.get(signal, signal)} {axis}".strip() or name
+
+
 def write_unit(unit: str) -> str:
     """A unit as people write it: ``uS`` is µS, ``degC`` is °C."""
     for name, written in (("uS", "µS"), ("degC", "°C"), ("percent", "%")):

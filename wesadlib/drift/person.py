@@ -4,24 +4,16 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
+from wesadlib.data.devices import SIGNAL_NAMES
 from wesadlib.drift.alarm import feature_columns
 
-_SIGNALS = {
-    "bvp": "pulse",
-    "ecg": "ECG",
-    "eda": "skin conductance",
-    "emg": "EMG",
-    "resp": "respiration",
-    "temp": "temperature",
-    "acc": "movement",
-}
+_SIGNALS = SIGNAL_NAMES | {"acc": "movement"}
 #: Statistics that have plainer names than their own; of a level the signal's name is enough.
 _STATISTICS = {
     "mean": "",
     "log_level": "logarithm",
     "sd": "variation",
-    "interquartile_range": "middle variation",
-    "magnitude_interquartile_range": "middle variation",
+    "magnitude_interquartile_range": "interquartile range",
     "magnitude_sd": "variation",
     "magnitude_mean": "gravity and movement",
     "heart_rate": "rate",
@@ -97,7 +89,11 @@ def describe_person(table: pd.DataFrame) -> str:
 
 
 def describe_feature(feature: str) -> str:
-    """A feature's name in words: ``wrist_eda_sd`` reads "skin conductance (variation)"."""
+    """A feature's name in words: ``wrist_acc_x_sd`` reads "movement (variation, x)"."""
     _, signal, statistic = feature.split("_", 2)
+    axis, _, of_axis = statistic.partition("_")
+    statistic = of_axis if axis in ("x", "y", "z") else statistic
     words = _STATISTICS.get(statistic, statistic.replace("_", " "))
+    if axis in ("x", "y", "z"):
+        words = f"{words or 'mean'}, {axis}"
     return f"{_SIGNALS.get(signal, signal)} ({words})" if words else _SIGNALS.get(signal, signal)

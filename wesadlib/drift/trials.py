@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from scipy.stats import binom
 
-from wesadlib.data.devices import sensor_of
+from wesadlib.data.devices import sensor_of, write_channel
 from wesadlib.drift import alarm
 from wesadlib.evaluation.protocols import non_overlapping
 from wesadlib.features import extract_features
@@ -199,7 +199,7 @@ def describe_noticed(shifts: pd.DataFrame) -> str:
         )
     lines = []
     for kind, part in shifts[shifts["kind"] != "none"].groupby("kind", sort=False):
-        smallest = {sensor.replace("_", " "): _smallest(rows) for sensor, rows in part.groupby("sensor", sort=False)}
+        smallest = {write_channel(sensor): _smallest(rows) for sensor, rows in part.groupby("sensor", sort=False)}
         never = ", ".join(sensor for sensor, size in smallest.items() if np.isnan(size))
         often = sorted((pair for pair in smallest.items() if not np.isnan(pair[1])), key=lambda pair: pair[1])
         parts = [f"{sensor} from {size:g}".strip() for sensor, size in often]

@@ -24,15 +24,16 @@ def describe_test(test: PairedTest, first: str, second: str) -> str:
     counts = f"{second} does better than {first} on {test.better} of {people}, worse on {test.worse} and the same"
     counts += f" on {test.equal}."
     p = round_p(test.p_permutation)
-    chance = f"had the two been alike, a mean difference this large would arise by chance with probability {p}"
+    chance = f"f the two models were equal, a mean difference this large would arise by chance with probability {p}"
     if test.p_permutation < SIGNIFICANCE:
         direction = "higher" if test.difference > 0 else "lower"
-        return f"{counts} H{chance[1:]}: these {people} show that accuracy is {direction} with {second}."
+        return f"{counts} I{chance}: these {people} show that accuracy is {direction} with {second}."
     if test.smallest_p >= SIGNIFICANCE:
         limit = f"nor could they, since {people} never give a p below {test.smallest_p:.2g}."
     else:
-        limit = f"a mean difference must reach about {test.detectable:.3f} to be detected in four of five such studies."
-    return f"{counts} But {chance}, so these {people} do not show that accuracy differs; {limit}"
+        least = f"{100 * test.detectable:.1f} points"
+        limit = f"a mean difference must reach about {least} to be detected in four of five such studies."
+    return f"{counts} I{chance}, so these {people} do not show that accuracy differs; {limit}"
 
 
 def round_p(p: float) -> str:
@@ -58,7 +59,8 @@ def describe_pairs(pairs: pd.DataFrame) -> str:
             f"give is {min(least, 1):.2g} once it is adjusted for the number of pairs."
         )
     elif shown.empty:
-        text.append(f"They show no difference in accuracy for any pair (adjusted p from {pairs['p_holm'].min():.2g}).")
+        smallest = pairs["p_holm"].min()
+        text.append(f"They show no difference in accuracy for any pair (smallest adjusted p: {smallest:.2g}).")
     else:
         text.append(f"They show that accuracy differs for {len(shown)}, in points: {_shown(shown)}.")
     if len(alone):
@@ -90,10 +92,10 @@ def describe_friedman(test: Friedman) -> str:
     """Whether models rank differently over people, and how far people agree about the order."""
     if test.p != test.p:
         return "Ranks cannot be tested for fewer than three models, or where all do the same."
-    verdict = "show" if test.p < SIGNIFICANCE else "do not show"
+    verdict = "show that some model does" if test.p < SIGNIFICANCE else "do not show that any model does"
     return (
-        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} that some model does better than another. Which "
-        "one, only the pairs can say; they are the primary test. "
+        f"Friedman's test gives p = {test.p:.2g}: the ranks {verdict} better than another. The primary test is that of "
+        "the pairs, which alone can name a model. "
         f"The agreement between people about the order is {test.agreement:.2f} (Kendall's W; 0: none, 1: full)."
     )
 
@@ -257,7 +259,7 @@ def describe_claim(scores: pd.DataFrame, compared: pd.DataFrame, model: str) -> 
     return (
         f"{verdict}. The accuracy of “{model}” less that of “{best}”, which sees statistics of the same windows, is "
         f"{ahead} (p = {round_p(test.p_permutation)}; {test.people} people, one seed); without shapes "
-        f"it changes by {100 * shuffled['difference']:+.1f} points (adjusted "
+        f"the network's changes by {100 * shuffled['difference']:+.1f} points (adjusted "
         f"p = {round_p(shuffled['p_holm'])}). {number} conditions were compared with whole "
         "windows; p is adjusted for all of them."
     )

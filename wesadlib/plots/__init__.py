@@ -9,7 +9,6 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
 
 #: One colour a state through the whole book (Okabe and Ito's palette, told apart by colour-blind readers).
 STATE_COLORS = {
@@ -69,11 +68,6 @@ def color_of(name: str) -> str:
     return {**MODEL_COLORS, **STATE_COLORS}.get(name, NEUTRAL)
 
 
-def plain(name: str) -> str:
-    """A name in words: ``rest_calibrated`` reads "rest calibrated"."""
-    return name.replace("_", " ")
-
-
 def name_states(figure: Figure, states: Iterable[str]) -> None:
     """A legend of states over a figure."""
     states = list(states)
@@ -116,7 +110,7 @@ def color_cells(axes: Axes, table: pd.DataFrame, text: str, white: float, **imag
             ink = "white" if abs(value) > white else "black"
             axes.text(column, row, text.format(value), ha="center", va="center", fontsize=9, color=ink)
     axes.set_xticks(range(table.shape[1]), [f"{name:g}" if isinstance(name, float) else name for name in table])
-    axes.set_yticks(range(len(table)), [plain(str(name)) for name in table.index])
+    axes.set_yticks(range(len(table)), list(table.index))
     axes.tick_params(length=0, labelsize=9)
     axes.spines[:].set_visible(False)
 
@@ -140,7 +134,7 @@ def draw_answers(
 
 def in_percent(axis: Axis, label: str) -> None:
     """Shares along an axis as percent, with its label."""
-    axis.set_major_formatter(PercentFormatter(1, symbol=""))
+    axis.set_major_formatter(lambda share, _: f"{100 * share:g}")
     axis.set_label_text(f"{label}, %")
 
 

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scikit_posthocs import critical_difference_diagram
 
 from wesadlib.evaluation.statistics import SIGNIFICANCE
-from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, plain, subplots
+from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, subplots
 
 #: Protocol -> mark: filled where a device could do the same, open where it could not.
 MARKERS = {"cold_start": "o", "rest_calibrated": "D", "whole_recording": "s"}
@@ -37,7 +37,7 @@ def plot_leaderboard(leaderboard: pd.DataFrame) -> Figure:
             )  # fmt: skip
         axes.set_yticks(part["height"], part["model"], fontsize=9)
         axes.set_ylim(-0.6, len(models) - 0.4)
-        axes.set_title(plain(protocol) + ("" if deployable else " (no device could)"), color=NEUTRAL)
+        axes.set_title(protocol.replace("_", " ") + ("" if deployable else " (no device could)"), color=NEUTRAL)
         axes.grid(axis="x")
     in_percent(panels[-1, 0].xaxis, "accuracy, with interval over people")
     return figure

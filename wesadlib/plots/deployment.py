@@ -47,6 +47,8 @@ def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> 
     kinds = np.where(course["abstained"], "abstained", "answered")
     kinds = course["status"].where(course["status"] == "rejected", kinds)
     draw_answers(axes, course["time_s"] / 60, course["probability"], kinds, STATE_COLORS["stress"], min_confidence)
+    if (kinds == "rejected").any():
+        axes.text(0.01, 0.02, "ticks: refused for quality", transform=axes.transAxes, color=NEUTRAL, fontsize=9)
     axes.axvline(onset_s / 60, color=NEUTRAL, linestyle="--", linewidth=1)
     axes.text(onset_s / 60, 1.07, "stress begins", ha="center", color=NEUTRAL)
     axes.set(xlabel="time in the recording, min", ylabel="probability of stress")
@@ -98,12 +100,11 @@ def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
         times = rates[f"{name}_ms"]
         axes.plot(rates["rate"], times, "o-", color=shade, linewidth=2, markersize=4)
         if np.isfinite(times.iloc[0]):
-            text = {"ha": "right", "va": "center", "color": shade, "weight": "bold"}
-            write_beside(axes, name, (rates["rate"].iloc[0], times.iloc[0]), (-8, up), **text)
+            text = {"xycoords": "axes fraction", "ha": "left", "va": "top", "color": shade, "weight": "bold"}
+            write_beside(axes, name, (0.05, 0.85), (0, 1.4 * up), **text)
     axes.set(xscale="log", yscale="log", ylabel="time to the answer, ms")
     axes.margins(y=0.15)
-    axes.set_xlim(left=0.4 * rates["rate"].min())
-    axes.set_xticks(list(rates["rate"])[:: -max(1, len(rates) // 3)])
+    axes.set_xticks(rates["rate"].iloc[[0, len(rates) // 2, -1]])
     for axis in (axes.xaxis, axes.yaxis):
         axis.set_major_formatter(ScalarFormatter())
         axis.set_minor_formatter("")

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
+from wesadlib.data.devices import write_channel
 from wesadlib.plots import NEUTRAL, bare_rows, color_cells, subplots
 
 _HEALTHY, _ALARM = "#0072B2", "#D55E00"
@@ -57,12 +58,13 @@ def plot_rate(rates: pd.DataFrame) -> Figure:
     figure, axes = subplots(height=3.4)
     axes.fill_between(rates["claimed"], rates["low"], rates["high"], color=NEUTRAL, alpha=0.18, linewidth=0)
     axes.plot([0, 1], [0, 1], color=NEUTRAL, linewidth=1, linestyle="--")
-    axes.plot(rates["claimed"], rates["observed"], "o-", color=_HEALTHY, linewidth=2)
     end = rates["claimed"].max() * 1.06
     axes.set_xlim(0, end)
     axes.set_ylim(0, max(end, np.nanmax(rates[["observed", "high"]].to_numpy()) * 1.03))
-    for height, name, color in ((0.95, "observed", _HEALTHY), (0.85, "as claimed", NEUTRAL)):
-        axes.text(0.02, height, name, color=color, fontweight="bold", transform=axes.transAxes, va="top")
+    axes.text(0.02, 0.95, "dashed: as claimed", color=NEUTRAL, transform=axes.transAxes, va="top")
+    if rates["observed"].notna().any():
+        axes.plot(rates["claimed"], rates["observed"], "o-", color=_HEALTHY, linewidth=2)
+        axes.text(0.02, 0.85, "observed", color=_HEALTHY, fontweight="bold", transform=axes.transAxes, va="top")
     axes.set(xlabel="rate of false alarms claimed", ylabel="share of unshifted batches that raise the alarm")
     return figure
 
@@ -79,8 +81,11 @@ def plot_shifts(shifts: pd.DataFrame) -> Figure:
     for panel, (kind, rows) in zip(axes[:, 0], panels.items(), strict=True):
         table = rows.pivot_table(index="sensor", columns="size", values=column, sort=False, dropna=False)
         share = column == "noticed"
-        table = (100 if share else 1) * table.sort_index(axis=1)
+        table = (100 if share else 1) * table.sort_index(axis=1).rename(index=write_channel)
         text, full = ("{:.0f} %", 100) if share else ("{:.2f}", 1)
         color_cells(panel, table, text, 0.75 * full, cmap="Blues", vmin=0, vmax=1.25 * full)
         panel.set_title(_KIND_LABELS.get(kind, kind), fontsize=10)
+    alarms = "share of batches that raise the alarm"
+    shown = alarms if column == "noticed" else "median distance (there is no threshold)"
+    figure.supxlabel(f"in the cells: {shown}", fontsize=10)
     return figure

@@ -6,8 +6,8 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.data.devices import write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, intervals, plain, subplots, write_names
+from wesadlib.data.devices import SIGNAL_NAMES, write_channel, write_unit
+from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, intervals, subplots, write_names
 
 _SCORES = {"accuracy": "accuracy", "roc_auc": "area under ROC within the person"}
 
@@ -89,7 +89,7 @@ def plot_windows(explained: xr.Dataset, seconds: float = 15.0) -> Figure:
             axes.scatter(window["time"], value, c=weight, cmap="RdBu_r", vmin=-limit, vmax=limit, s=2)
             axes.tick_params(labelsize=7)
     for axes, name in zip(panels[:, 0], channels, strict=True):
-        axes.set_ylabel(f"{plain(name.partition('_')[2])}\n{write_unit(units[name])}", fontsize=8)
+        axes.set_ylabel(f"{write_channel(name)}\n{write_unit(units[name])}", fontsize=8)
     figure.supxlabel("s", fontsize=9)
     return figure
 
@@ -108,7 +108,7 @@ def plot_sensors(compared: pd.DataFrame) -> Figure:
         axes.axvline(0, color=NEUTRAL, linewidth=0.8)
         axes.set_title(part)
         bare_rows(axes)
-    panels[0, 0].set_yticks(range(len(sensors)), sensors)
+    panels[0, 0].set_yticks(range(len(sensors)), [SIGNAL_NAMES.get(name, name) for name in sensors])
     panels[0, 0].invert_yaxis()
     write_names(panels[0, 0], dict.fromkeys(rows["model"]), at=(0, 1.16), step=(0.55, 0))
     figure.supxlabel("change of accuracy, points", fontsize=10)

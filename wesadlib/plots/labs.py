@@ -3,7 +3,7 @@
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, color_cells, color_of, intervals, plain, subplots, write_beside
+from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, subplots, write_beside
 
 #: Data set -> its name in figures.
 NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"}
@@ -47,21 +47,26 @@ def plot_home_and_away(rows: pd.DataFrame) -> Figure:
         axes.set_title(f"tested in {NAMES.get(lab, lab)}", color=NEUTRAL)
         axes.grid(axis="x")
     marks = [axes.plot([], [], mark, color=NEUTRAL, label=_WORDS[protocol])[0] for protocol, mark in _MARKS.items()]
-    panels[-1, 0].set_xlabel("balanced accuracy in new people, with interval over people; 0.5 is chance")
+    in_percent(panels[-1, 0].xaxis, "balanced accuracy in new people, with interval over people (50: chance)")
     figure.legend(handles=marks, loc="outside upper center", ncols=len(marks))
     return figure
+
+
+def write_phase(name: str) -> str:
+    """A phase in words: ``tmct`` is timed arithmetic."""
+    return {"stroop": "Stroop test", "tmct": "timed arithmetic"}.get(name, name.replace("_", " "))
 
 
 def plot_phases(responses: pd.DataFrame) -> Figure:
     """What each reading does in each phase, in spreads of rest; a column a reading, a row a lab's phase."""
     table = responses.assign(
-        row=responses["lab"].map(NAMES) + ", " + responses["phase"].map(plain),
+        row=responses["lab"].map(NAMES) + ", " + responses["phase"].map(write_phase),
         column=responses["reading"].str.split("_", n=2).str[2].map(_READINGS),
     )
     wide = table.pivot(index="row", columns="column", values="response")[list(_READINGS.values())]
     wide = wide.loc[list(dict.fromkeys(table["row"]))]
     figure, axes = subplots(height=0.42 * len(wide) + 1.4)
-    color_cells(axes, wide, "{:+.1f}", 2, cmap="RdBu_r", vmin=-3, vmax=3)
+    color_cells(axes, wide.round(1) + 0.0, "{:+.1f}", 2, cmap="RdBu_r", vmin=-3, vmax=3)
     axes.set_xticks(range(len(wide.columns)), wide.columns, rotation=25, ha="right")
     return figure
 

@@ -81,7 +81,7 @@ def plot_timelines(timelines: Mapping[str, pd.DataFrame], models: Sequence[str],
     A person's table is ``minute label eda heart_rate p_<model>``, a row a window, whose shading reaches half a hop to
     both sides.
     """
-    labels = {"eda": "skin conductance, µS", "heart_rate": "heart rate, 1/min", "p": f"probability of {state}"}
+    labels = {"eda": "skin\nconductance, µS", "heart_rate": "heart rate,\n1/min", "p": f"probability\nof {state}"}
     figure, panels = subplots(3, len(timelines), height=4.8, sharex="col", sharey="row", squeeze=False)
     for column, (subject, table) in zip(panels.T, timelines.items(), strict=True):
         # Windows that do not follow each other are not joined by a line.

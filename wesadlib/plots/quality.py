@@ -6,8 +6,8 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wesadlib.data.devices import write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, plain, subplots, write_names
+from wesadlib.data.devices import write_channel, write_unit
+from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_names
 
 _SENSOR_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
@@ -23,7 +23,7 @@ def plot_examples(windows: xr.Dataset, examples: pd.DataFrame) -> Figure:
             shown = window["signal"].sel(time=slice(middle - 10, middle + 10))
             axes.plot(shown["time"], shown, color=STATE_COLORS[str(window["label"].values)], linewidth=0.9)
             axes.set_title(f"{window['subject'].values}, {window['label'].values}, {what}", fontsize=9)
-        row[0].set_ylabel(f"{plain(example.channel)}, {write_unit(str(window['units'].values))}", fontsize=9)
+        row[0].set_ylabel(f"{write_channel(example.channel)}, {write_unit(str(window['units'].values))}", fontsize=9)
     for axes in panels[-1]:
         axes.set_xlabel("time in the window, s")
     return figure
@@ -39,7 +39,7 @@ def plot_cutoffs(sweep: pd.DataFrame, cutoff: float, rule: str) -> Figure:
     axes.axvline(cutoff, color=NEUTRAL, linewidth=1, linestyle="--")
     # A line that hugs zero would say nothing.
     top = max(105 * sweep["refused"].max(), 1)
-    axes.text(cutoff, 1.01 * top, "in force", color=NEUTRAL, fontsize=9, ha="center", va="bottom")
+    axes.text(cutoff, 1.01 * top, "in use", color=NEUTRAL, fontsize=9, ha="center", va="bottom")
     axes.set(xlim=(0, 1), ylim=(0, top), xlabel=f"cut-off on {rule}", ylabel="windows refused, %")
     return figure
 
@@ -60,8 +60,8 @@ def plot_faults(summary: pd.DataFrame) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("strength of the fault")
     for axes in panels[:, 0]:
-        axes.set_ylabel("caught, %")
+        axes.set_ylabel("refused, %")
     handles = [plt.Line2D([], [], color=colors[s], marker="o", markersize=4) for s in sensors]
-    names = [plain(s) if "_" in s else f"{s} (whole device)" for s in sensors]
+    names = [write_channel(s) if "_" in s else "whole device" for s in sensors]
     figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=9, handlelength=1.2, columnspacing=1.2)
     return figure

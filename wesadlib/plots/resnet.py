@@ -7,8 +7,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from wesadlib.data.devices import write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, plain, subplots, write_beside
+from wesadlib.data.devices import write_channel, write_unit
+from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_beside
 
 FIXED, LEARNED, AROUND = "#EFEFEF", "#E1EDF6", "#D55E00"
 TRAIN, VALIDATION = "#444444", "#CC79A7"
@@ -77,9 +77,8 @@ def plot_levels(levels: pd.DataFrame) -> Figure:
         part = levels[levels["channel"] == channel]
         for statistic, panel in zip(("mean", "log_spread"), row, strict=True):
             _draw_boxes(panel, [part.loc[part["label"] == state, statistic].dropna() for state in states], states)
-        row[0].set_ylabel(
-            f"{plain(channel)}\n{write_unit(part['units'].iloc[0])}", rotation=0, ha="right", va="center", fontsize=9
-        )
+        label = f"{write_channel(channel)}\n{write_unit(part['units'].iloc[0])}"
+        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
     axes[0, 0].set_title("mean")
     axes[0, 1].set_title("ln(spread)")
     for place, state in enumerate(reversed(states)):

@@ -7,7 +7,7 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from wesadlib.data.devices import write_unit
+from wesadlib.data.devices import write_channel, write_unit
 from wesadlib.plots import NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
 
 _AFTER = "#0072B2"
@@ -32,7 +32,7 @@ def plot_minute(
             axes.margins(x=0)
             axes.locator_params(axis="y", nbins=3)
         unit = write_unit(str(window["units"].sel(channel=name).values))
-        row[0].set_ylabel(f"{name.split('_', 1)[1].replace('_', ' ')}\n{unit}", fontsize=9)
+        row[0].set_ylabel(f"{write_channel(name)}\n{unit}", fontsize=9)
         row[1].set_title(f"{rates_hz[name]:g} Hz", fontsize=9, color=NEUTRAL, loc="right", pad=2)
     panels[0, 0].set_title("as it came", color="#777777", fontsize=10, loc="left")
     panels[0, 0].set_title(f"as it is used, {window.attrs['rate_hz']:g} Hz", color=_AFTER, fontsize=10, loc="right")
@@ -61,7 +61,7 @@ def plot_beat(
     label = f"{window.attrs['rate_hz']:g} Hz, as it is used"
     beat.plot(near["time"] - beat_s, near, color=_AFTER, linewidth=1, marker="o", markersize=4, label=label)
     unit = write_unit(str(window["units"].sel(channel=source).values))
-    beat.set(xlabel="time from the beat, s", ylabel=f"{source.replace('_', ' ')}, {unit}")
+    beat.set(xlabel="time from the beat, s", ylabel=f"{write_channel(source)}, {unit}")
     beat.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=1)
     frequency, density = spectrum
     limit = window.attrs["rate_hz"] / 2
@@ -115,6 +115,7 @@ def plot_purity(windows: xr.Dataset, min_purity: float) -> Figure:
         write_beside(axes, f"{state}, {len(purity)}", (1, remaining[last]), (5, 0), color=STATE_COLORS[state], **text)
     if min_purity > 0:
         axes.axvline(min_purity, color=NEUTRAL, linewidth=1, linestyle=":")
+        axes.text(min_purity, 50, " in use", color=NEUTRAL, fontsize=9)
     axes.set_xlim(max(float(windows["purity"].min()) - 0.05, 0), 1.0)
     axes.set_ylim(top=101)
     axes.set(xlabel="least share of a window that carries its label", ylabel="windows that remain, %")

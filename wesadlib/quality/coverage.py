@@ -4,6 +4,8 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from wesadlib.data.devices import write_channel
+
 
 def count_accepted(assessed: xr.Dataset, by: str) -> pd.DataFrame:
     """Columns `by`, such as ``label`` or ``subject``, ``windows accepted coverage``, which is the share accepted."""
@@ -35,7 +37,11 @@ def describe_coverage(assessed: xr.Dataset) -> dict[str, float | str]:
     by_state, by_person = count_accepted(assessed, "label"), count_accepted(assessed, "subject")
     least = by_state.loc[by_state["coverage"].idxmin()]
     windows, accepted = int(by_state["windows"].sum()), int(by_state["accepted"].sum())
-    reasons = [f"{row.reason} ({row.windows})" for row in count_reasons(assessed).itertuples()]
+    reasons = [
+        f"{rule} of {write_channel(channel)} ({row.windows})"
+        for row in count_reasons(assessed).itertuples()
+        for channel, rule in [row.reason.split(": ")]
+    ]
     return {
         "windows": windows,
         "accepted": accepted,

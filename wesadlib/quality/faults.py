@@ -9,6 +9,7 @@ import pandas as pd
 import xarray as xr
 from scipy.signal import butter, sosfiltfilt
 
+from wesadlib.data.devices import write_channel
 from wesadlib.errors import InputError
 from wesadlib.quality.assess import assess_arrays
 from wesadlib.quality.rules import signal_of
@@ -223,10 +224,10 @@ def describe_faults(summary: pd.DataFrame) -> dict[str, float | str]:
         "missed": _in_words(full[full["caught"] < 0.5]),
         "missed_half": _in_words(half[(half["caught"] < 0.5) & (half["fault"] != "mains hum")]),
         "hum_change": loudest["change"],
-        "hum_channel": loudest["sensor"].replace("_", " "),
+        "hum_channel": write_channel(loudest["sensor"]),
         "hum_caught": 100 * hum["caught"].mean(),
     }
 
 
 def _in_words(rows: pd.DataFrame) -> str:
-    return ", ".join(f"{row.fault} of {row.sensor.replace('_', ' ')}" for row in rows.itertuples()) or "nothing"
+    return ", ".join(f"{row.fault} of {write_channel(row.sensor)}" for row in rows.itertuples()) or "nothing"

@@ -158,9 +158,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "flat line",
-        "1 - longest stretch without change / window, at the native rate; of an accelerometer, its liveliest axis; in "
-        "ECG, BVP and respiration ten seconds or more of nothing but noise are no change; in ECG and BVP, stretches "
-        "of a quarter of a second and more count together",
+        "1 - (longest stretch without change) / (length of the window), at the native rate. Acceleration: the axis "
+        "that changes most. ECG, BVP and respiration: 10 s or more of noise alone count as no change. ECG and BVP: "
+        "stretches of at least 0.25 s are added up",
         {
             **dict.fromkeys(("ecg", "bvp", "emg", "resp"), "max_flat_fast_s"),
             "eda": "max_flat_s",
@@ -171,8 +171,9 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "physiological range",
-        "share of the samples that lie where a body can be; for EDA and temperature, and move no faster than it can; "
-        f"for acceleration, and are not of a still second with a magnitude beyond {GRAVITY_G[0]} to {GRAVITY_G[1]} g",
+        "share of the samples with a value that a body can have. EDA and temperature: and that change no faster than "
+        "a body can. Acceleration: and whose magnitude, in a second without movement, is "
+        f"{GRAVITY_G[0]} to {GRAVITY_G[1]} g",
         dict.fromkeys(RANGES, "min_in_range_share"),
         "kleckner2018",
         _range,
@@ -193,7 +194,7 @@ RULES: tuple[Rule, ...] = (
     ),
     Rule(
         "beat plausibility",
-        "share of the window covered by beats that come at 40 to 180 a minute, differ by at most a factor of 2.2, "
+        "share of the window covered by beats that come at 40 to 180 per minute, differ by at most a factor of 2.2, "
         f"and look like the window's mean beat (correlation {TEMPLATE_CORRELATION})",
         {"ecg": "min_beat_plausibility", "bvp": "min_pulse_plausibility"},
         "orphanidou2015",

@@ -127,4 +127,4 @@ def describe_dropped(cold: pd.DataFrame, kept: pd.DataFrame, worst: Sequence[str
     dropped, every = (
         100 * part["subject"].isin(worst).mean() for part in (cold[~cold["window"].isin(kept["window"])], cold)
     )
-    return f"Of the windows dropped, {dropped:.0f} % belong to {', '.join(worst)}, who have {every:.0f} % of all."
+    return f"{', '.join(worst)}: {every:.0f} % of all windows, and {dropped:.0f} % of those dropped."

@@ -43,7 +43,7 @@ from wesadlib.evaluation.transfer import (
 )
 from wesadlib.evaluation.whole_recordings import BUDGETS, HEADLINE, summarise_alarms
 from wesadlib.params import Params, read_params
-from wesadlib.report.labs_block import write_labs_block
+from wesadlib.report.pages import write_labs_block
 from wesadlib.report.summary import describe_machine, read_commit, read_versions
 
 ROOT = Path(__file__).resolve().parents[1]

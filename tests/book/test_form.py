@@ -12,8 +12,7 @@ from wesadlib import cli
 from wesadlib.params import Params, read_params
 from wesadlib.report.chapters import list_pages, read_chapter
 from wesadlib.report.inserts import INSERTS
-from wesadlib.report.labs_block import SUMMARY, labs_results
-from wesadlib.report.pages import PAGES, RUN
+from wesadlib.report.pages import LABS, PAGES, RUN, labs_results
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)")
 WIDTH = 84
@@ -56,7 +55,7 @@ def test_every_number_of_a_block_stands_on_the_page_that_its_sentence_links_to(r
 
 
 def test_the_chapter_on_other_labs_shows_what_the_readme_says_of_them(repository):
-    summary = json.loads((repository / SUMMARY).read_text(encoding="utf-8"))
+    summary = json.loads((repository / LABS).read_text(encoding="utf-8"))
     block = re.search("<!-- labs:begin -->(.*?)<!-- labs:end -->", (repository / "README.md").read_text(), re.DOTALL)[1]
     whose, shown = block.split("\n\n", 1)
     assert shown.split() == labs_results(summary).split()

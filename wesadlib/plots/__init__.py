@@ -93,13 +93,20 @@ def write_beside(axes: Axes, text: str, point: Sequence[float], shift: Sequence[
     axes.annotate(text, point, shift, textcoords="offset points", **options)
 
 
-def intervals(axes: Axes, rows: pd.DataFrame, label: str = "", **mark: Any) -> None:
-    """For each row a line from `low` to `high` and a mark at `value`, at its `height` and in its `color`."""
-    axes.hlines(rows["height"], rows["low"], rows["high"], color=rows["color"], linewidth=2.5, alpha=0.6)
-    axes.scatter(rows["value"], rows["height"], color=rows["color"], **{"s": 44, "zorder": 3, **mark})
-    for row in rows.itertuples() if label else ():
-        options = {"color": row.color, "va": "center", "fontsize": 9}
-        write_beside(axes, label.format(row.value), (row.high, row.height), (4, 0), **options)
+def intervals(
+    axes: Axes, rows: pd.DataFrame, name: str, scale: float = 1, label: str = "", hollow: bool = False, **mark: Any
+) -> None:
+    """For each row a line from `name`'s ``_low`` to its ``_high`` and a mark at its value, times a scale.
+
+    A row stands at its `height` and has the colour of its `model`.
+    """
+    value, low, high = (scale * rows[column] for column in (name, f"{name}_low", f"{name}_high"))
+    colors = rows["model"].map(color_of)
+    axes.hlines(rows["height"], low, high, color=colors, linewidth=2.5, alpha=0.6)
+    mark = {"s": 44, "zorder": 3, "edgecolor": colors, "facecolor": "white" if hollow else colors} | mark
+    axes.scatter(value, rows["height"], **mark)
+    for place, color, *at in zip(value, colors, high, rows["height"], strict=True) if label else ():
+        write_beside(axes, label.format(place), at, (4, 0), color=color, va="center", fontsize=9)
 
 
 def color_cells(axes: Axes, table: pd.DataFrame, text: str, white: float, **image: Any) -> None:

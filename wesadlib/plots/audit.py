@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from textwrap import fill
 
-import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -31,12 +30,10 @@ def plot_inflation(table: pd.DataFrame) -> Figure:
         table["reference"], table["height"], s=40, facecolor="white", edgecolor=table["color"], linewidth=1.5, zorder=3
     )
     left.scatter(table["accuracy"], table["height"], s=48, color=table["color"], zorder=4)
-    points = {"value": table["inflation"], "low": table["inflation_low"], "high": table["inflation_high"]}
-    points = table.assign(**{name: 100 * values for name, values in points.items()})
-    intervals(right, points)
-    for row in points.itertuples():
+    intervals(right, table, "inflation", 100)
+    for row in table.itertuples():
         options = {"color": row.color, "ha": "center", "va": "bottom", "weight": "bold", "fontsize": 9}
-        write_beside(right, f"{row.value:+.1f}", (row.value, row.height), (0, 4), **options)
+        write_beside(right, f"{100 * row.inflation:+.1f}", (100 * row.inflation, row.height), (0, 4), **options)
     heights = table.groupby("group")["height"]
     left.set_yticks(heights.mean(), [fill(rule, 26) for rule in rules], fontsize=9)
     left.set(xlabel="accuracy, %\n(open: honest)", ylim=(table["height"].min() - 0.9, 0.8))
@@ -74,9 +71,7 @@ def plot_controls(table: pd.DataFrame) -> Figure:
     scores = [("accuracy", "accuracy, %", 100, table["majority"].iloc[0], "{:.0f}")]
     scores.append(("roc_auc", "area under ROC", 1, 0.5, "{:.2f}"))
     for axes, (score, label, scale, chance, form) in zip(panels, scores, strict=True):
-        values = {"value": score, "low": f"{score}_low", "high": f"{score}_high"}
-        rows = table.assign(**{name: scale * table[column] for name, column in values.items()})
-        intervals(axes, rows.assign(color=table["model"].map(color_of)), form)
+        intervals(axes, table, score, scale, form)
         axes.axvline(scale * chance, color=NEUTRAL, linewidth=0.9, linestyle=":")
         left = min(0.45 * scale, axes.get_xlim()[0])
         axes.set(xlabel=label, xlim=(left, 1.12 * scale), ylim=(-len(controls) + 0.4, 0.6))
@@ -98,24 +93,13 @@ def plot_people(people: pd.DataFrame, named: Sequence[str] = ()) -> Figure:
         axes.scatter(people[name], people["cold"], s=26, color="#999999")
         part = people.loc[list(named)].dropna(subset=name).sort_values(name)
         axes.scatter(part[name], part["cold"], s=46, color=_NAMED, zorder=3)
-        for subject, above in _sides(part[name], part["cold"]).items():
-            options = {"color": _NAMED, "weight": "bold", "fontsize": 9, "ha": "center"}
-            side = (0, 6, "bottom") if above else (0, -6, "top")
-            write_beside(axes, subject, tuple(part.loc[subject, [name, "cold"]]), side[:2], va=side[2], **options)
+        options = {"color": _NAMED, "weight": "bold", "fontsize": 9, "ha": "center"}
+        # Names of neighbours stand above and below their marks in turn, so that they do not cover each other.
+        for k, (subject, *point) in enumerate(part[[name, "cold"]].itertuples()):
+            shift, side = ((0, -6), "top") if k % 2 else ((0, 6), "bottom")
+            write_beside(axes, subject, point, shift, va=side, **options)
         axes.set_xlabel(_RESPONSES[name], fontsize=9)
         axes.margins(x=0.2, y=0.12)
     panels[0, 0].set_ylabel("accuracy when left out, %")
     figure.supxlabel("change from baseline to stress", fontsize=10)
     return figure
-
-
-def _sides(across: pd.Series, up: pd.Series) -> dict[str, bool]:
-    # A name stands above its mark where the nearest other mark is below it, so that names do not cover each other.
-    sides = {}
-    for subject in across.index:
-        others = across.index.drop(subject)
-        distance = (across[others] - across[subject]).abs() / max(np.ptp(across), 1e-9)
-        distance += (up[others] - up[subject]).abs() / max(np.ptp(up), 1e-9)
-        nearest = distance.idxmin() if len(others) else subject
-        sides[subject] = (up[subject], across[subject]) > (up[nearest], across[nearest])
-    return sides

@@ -6,7 +6,7 @@ from matplotlib.figure import Figure
 from scikit_posthocs import critical_difference_diagram
 
 from wesadlib.evaluation.statistics import SIGNIFICANCE
-from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, subplots
+from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, subplots, write_beside
 
 #: Protocol -> mark: filled where a device could do the same, open where it could not.
 MARKERS = {"cold_start": "o", "rest_calibrated": "D", "whole_recording": "s"}
@@ -15,26 +15,18 @@ MARKERS = {"cold_start": "o", "rest_calibrated": "D", "whole_recording": "s"}
 def plot_leaderboard(leaderboard: pd.DataFrame) -> Figure:
     """Accuracy of each model with its interval, of one task, a panel a protocol; open marks are no device's."""
     protocols, models = (list(dict.fromkeys(leaderboard[name])) for name in ("protocol", "model"))
-    table = leaderboard.assign(
-        height=len(models) - 1 - leaderboard["model"].map(models.index),
-        color=leaderboard["model"].map(color_of),
-        value=leaderboard["accuracy"],
-        low=leaderboard["accuracy_low"],
-        high=leaderboard["accuracy_high"],
-    )
+    table = leaderboard.assign(height=len(models) - 1 - leaderboard["model"].map(models.index))
     height = (0.27 * len(models) + 0.45) * len(protocols) + 0.5
     figure, panels = subplots(len(protocols), height=height, sharex=True, squeeze=False)
     for axes, protocol in zip(panels[:, 0], protocols, strict=True):
         part = table[table["protocol"] == protocol]
         deployable = part["deployable"].all()
         axes.plot(part["accuracy_cold"], part["height"], "|", color=NEUTRAL, markersize=11, markeredgewidth=1.5)
-        face = part["color"] if deployable else "white"
-        intervals(axes, part, marker=MARKERS.get(protocol, "o"), facecolor=face, edgecolor=part["color"])
+        intervals(axes, part, "accuracy", hollow=not deployable, marker=MARKERS.get(protocol, "o"))
+        beside = {"xycoords": ("axes fraction", "data"), "va": "center", "fontsize": 9}
         for row in part.itertuples():
-            axes.annotate(
-                f"{100 * row.value:.1f}", (1.0, row.height), (4, 0), xycoords=("axes fraction", "data"),
-                textcoords="offset points", va="center", fontsize=9, color=row.color,
-            )  # fmt: skip
+            text = f"{100 * row.accuracy:.1f}"
+            write_beside(axes, text, (1.0, row.height), (4, 0), color=color_of(row.model), **beside)
         axes.set_yticks(part["height"], part["model"], fontsize=9)
         axes.set_ylim(-0.6, len(models) - 0.4)
         axes.set_title(protocol.replace("_", " ") + ("" if deployable else " (no device could)"), color=NEUTRAL)

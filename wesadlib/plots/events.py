@@ -4,7 +4,6 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wesadlib.evaluation.whole_recordings import WORDS
@@ -56,17 +55,12 @@ def plot_budgets(summary: pd.DataFrame) -> Figure:
     left.set(ylabel="median latency, s", xlabel="false alarms an hour")
     right.set(ylabel=f"people detected, of {summary['people'].max()}", xlabel="false alarms an hour")
     right.set_ylim(0, summary["people"].max() + 0.5)
-    _name_lines(right, summary)
+    lines = {name: {"color": color_of(name)} for name in summary["model"].unique()}
+    for name in summary["protocol"].unique():
+        lines[f"known: {WORDS[name]}"] = {"color": NEUTRAL, "linestyle": _LINES[name]}
+    handles = [right.plot([], [], label=label, **line)[0] for label, line in lines.items()]
+    right.legend(handles=handles, fontsize=7, loc="lower right")
     return figure
-
-
-def _name_lines(axes: Axes, summary: pd.DataFrame) -> None:
-    models, protocols = summary["model"].unique(), summary["protocol"].unique()
-    handles = [axes.plot([], [], color=color_of(name), label=name)[0] for name in models]
-    handles += [
-        axes.plot([], [], color=NEUTRAL, linestyle=_LINES[name], label=f"known: {WORDS[name]}")[0] for name in protocols
-    ]
-    axes.legend(handles=handles, fontsize=7, loc="lower right")
 
 
 def plot_reports(table: pd.DataFrame, report: str, label: str, marked: Sequence[str] = ()) -> Figure:

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from wesadlib.data.devices import SIGNAL_NAMES, write_channel, write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, intervals, subplots, write_names
+from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, in_percent, intervals, subplots, write_names
 
 _SCORES = {"accuracy": "accuracy", "roc_auc": "area under ROC within the person"}
 
@@ -25,15 +25,13 @@ def plot_conditions(compared: pd.DataFrame) -> Figure:
     for axes, (name, label) in zip(panels, _SCORES.items(), strict=True):
         for part, rows in compared.groupby("part", sort=False):
             place = rows["condition"].map(conditions.index) + step * (rows["model"].map(models.index) - len(models) / 2)
-            color = rows["model"].map(color_of)
-            table = rows.assign(height=place, color=color, value=rows[name])
-            table = table.assign(low=rows[f"{name}_low"], high=rows[f"{name}_high"])
-            intervals(axes, table, s=22, facecolor=color if part == first else "white", edgecolor=color)
+            intervals(axes, rows.assign(height=place), name, hollow=part != first, s=22)
         for row in compared[(compared["part"] == first) & (compared["condition"] == conditions[0])].itertuples():
             axes.axvline(getattr(row, name), color=color_of(row.model), linewidth=0.8, linestyle=":")
         axes.axvline(0.5, color=NEUTRAL, linewidth=0.5)
         axes.set_xlabel(label)
         bare_rows(axes)
+    in_percent(panels[0].xaxis, "accuracy")
     panels[0].set_yticks(range(len(conditions)), conditions, fontsize=9)
     panels[0].invert_yaxis()
     write_names(panels[0], models, step=(0.45, 0))
@@ -103,8 +101,8 @@ def plot_sensors(compared: pd.DataFrame) -> Figure:
     for axes, part in zip(panels[0], parts, strict=True):
         table = rows[rows["part"] == part]
         place = table["condition"].map(sensors.index) + 0.2 * (table["model"].map(models.index) - 1)
-        table = table.assign(height=place, color=table["model"].map(color_of), value=100 * table["difference"])
-        intervals(axes, table.assign(low=100 * table["low"], high=100 * table["high"]), s=24)
+        table = table.rename(columns={"low": "difference_low", "high": "difference_high"})
+        intervals(axes, table.assign(height=place), "difference", 100, s=24)
         axes.axvline(0, color=NEUTRAL, linewidth=0.8)
         axes.set_title(part)
         bare_rows(axes)

@@ -31,16 +31,8 @@ def plot_home_and_away(rows: pd.DataFrame) -> Figure:
         for protocol, mark in _MARKS.items():
             for at_home, shift in ((True, 0.16), (False, -0.16)):
                 some = part[(part["protocol"] == protocol) & (part["at_home"] == at_home)]
-                color = some["model"].map(color_of)
-                table = some.assign(
-                    height=len(models) - 1 - some["model"].map(models.index) + shift,
-                    color=color,
-                    value=some["balanced_accuracy"],
-                    low=some["balanced_accuracy_low"],
-                    high=some["balanced_accuracy_high"],
-                )
-                face = color if at_home else "white"
-                intervals(axes, table, marker=mark, s=26, facecolor=face, edgecolor=color)
+                some = some.assign(height=len(models) - 1 - some["model"].map(models.index) + shift)
+                intervals(axes, some, "balanced_accuracy", hollow=not at_home, marker=mark, s=26)
         axes.axvline(0.5, color=NEUTRAL, linewidth=0.8, linestyle=":")
         axes.set_yticks(range(len(models)), models[::-1], fontsize=9)
         axes.set_ylim(-0.6, len(models) - 0.4)

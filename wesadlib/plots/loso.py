@@ -24,10 +24,9 @@ def plot_subjects(by_subject: pd.DataFrame, pooled: pd.DataFrame) -> Figure:
     for k, (model, marker) in enumerate(zip(models, MARKERS, strict=False)):
         color, height = color_of(model), top + 0.9 * (len(models) - 1 - k)
         axes.scatter(table[model], range(len(table)), color=color, marker=marker, s=max(70 - 36 * k, 14), zorder=2 + k)
-        names = {"accuracy": "value", "accuracy_low": "low", "accuracy_high": "high"}
-        row = pooled[pooled["model"] == model].iloc[:1].rename(columns=names).assign(height=height, color=color)
-        intervals(axes, row, marker=marker, s=60)
-        end = float(np.nanmin(row[["low", "value"]]))
+        row = pooled[pooled["model"] == model].iloc[:1].assign(height=height)
+        intervals(axes, row, "accuracy", marker=marker, s=60)
+        end = float(np.nanmin(row[["accuracy_low", "accuracy"]]))
         write_beside(axes, model, (end, height), (-6, 0), color=color, ha="right", va="center", weight="bold")
     axes.axhline(len(table) - 0.2, color=NEUTRAL, linewidth=0.6)
     heights = [*range(len(table)), top + 0.45 * (len(models) - 1)]

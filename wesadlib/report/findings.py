@@ -10,7 +10,7 @@ import pandas as pd
 
 from wesadlib.evaluation.abstention import abstention_by_state, risk_coverage_counts, risk_coverage_curve
 from wesadlib.evaluation.comparison import against_cold_start, published_figures
-from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, early_and_late, of_every_seed
+from wesadlib.evaluation.predictions import clock_alone, distinct_minutes, early_and_late
 from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.sentences import round_p
 from wesadlib.evaluation.statistics import SIGNIFICANCE, paired_test
@@ -33,17 +33,6 @@ SHORTCUTS = {
 }
 
 
-def cold_predictions(reference: Reference, protocol: str = "cold_start") -> pd.DataFrame:
-    """Predictions of the run's own task under one protocol, of people who have every seed."""
-    return of_every_seed(reference.predictions.query("task == @reference.task and protocol == @protocol"))
-
-
-def headline_model(cold: pd.DataFrame) -> str:
-    """The configuration chosen inside the training people; where none was, the last model, whatever its score."""
-    names = list(cold["model"].unique())
-    return "chosen" if "chosen" in names else names[-1]
-
-
 def majority(predictions: pd.DataFrame) -> tuple[str, float]:
     """The most frequent state of the windows and its share: the accuracy of always naming it."""
     shares = predictions.drop_duplicates(["subject", "window"])["label"].value_counts(normalize=True)
@@ -52,7 +41,7 @@ def majority(predictions: pd.DataFrame) -> tuple[str, float]:
 
 def count_windows(reference: Reference) -> str:
     """How many windows were scored, how long they are without their overlap, and by how many seeds, in sentences."""
-    cold, rested = (cold_predictions(reference, name) for name in ("cold_start", "rest_calibrated"))
+    cold, rested = reference.cold, reference.under("rest_calibrated")
     minutes = distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
     text = (
         f"Each score is the mean of {cold['seed'].nunique()} seeds, over {cold['window'].nunique()} overlapping "
@@ -89,28 +78,26 @@ def provenance(reference: Reference) -> str:
 
 def answer(reference: Reference) -> str:
     """The book's answer with its two controls, for the first line of its first page."""
-    cold = cold_predictions(reference)
-    model, (state, share) = headline_model(cold), majority(cold)
-    row = score(cold[cold["model"] == model]).iloc[0]
-    data = reference.summary["data"]
+    (state, share), data = majority(reference.cold), reference.summary["data"]
+    row = score(reference.headline).iloc[0]
     text = (
         f"**The answer.** From the {data['device']} of {len(data['subjects'])} real people whom it had never seen, a "
         f"model classifies {share_of(row)} of {row['n_windows']} windows correctly as stress or baseline; "
         f"always answering “{state}” would be correct in {100 * share:.1f} % (<23_loso>)."
     )
-    return f"{text} {controls(reference, cold)}"
+    return f"{text} {controls(reference)}"
 
 
-def controls(reference: Reference, cold: pd.DataFrame) -> str:
+def controls(reference: Reference) -> str:
     """What time and movement alone achieve."""
-    table, parts = reference.tables.get("controls"), []
+    cold, table, parts = reference.cold, reference.table("controls"), []
     if set(cold["label"]) == {"baseline", "stress"}:
         accuracy, area = score(clock_alone(cold)).loc[0, ["accuracy", "roc_auc"]]
         parts.append(
             f"The **clock alone** (a window's time since the recording began) classifies {100 * accuracy:.1f} % of the "
             f"windows correctly (area under the ROC curve {area:.3f}), because stress came after baseline for everybody"
         )
-    if table is not None:
+    if len(table):
         # The strongest model that sees movement alone: a control that is weaker than it could be would flatter.
         row = table[table["control"] == "motion_only"].nlargest(1, "accuracy").iloc[0]
         parts.append(
@@ -122,14 +109,12 @@ def controls(reference: Reference, cold: pd.DataFrame) -> str:
 
 def drift(reference: Reference) -> str:
     """Whether the headline model errs more often late in the baseline, as it would if it read the time."""
-    cold = cold_predictions(reference)
-    model = headline_model(cold)
-    halves = early_and_late(cold[cold["model"] == model]).set_index("half")
+    halves = early_and_late(reference.headline).set_index("half")
     early, late = (share_of(halves.loc[half], "false_alarms") for half in ("early", "late"))
     return (
         "**Do the models read the clock?** None is given a clock. If a drifting signal served as one, errors would be "
-        f"more frequent late in the baseline. “{model}” misclassifies {early} of its first half and {late} of its "
-        "second."
+        f"more frequent late in the baseline. “{reference.model}” misclassifies {early} of its first half and {late} "
+        "of its second."
     )
 
 
@@ -140,10 +125,9 @@ def verdict(p: float) -> str:
 
 def winner(reference: Reference) -> str:
     """How the headline model does against the baseline, and for how many people it is good enough."""
-    cold = cold_predictions(reference)
-    model = headline_model(cold)
+    model = reference.model
     # (person, model), NaN where a fold failed
-    accuracy = score(cold, by="subject").pivot(index="subject", columns="model", values="accuracy")
+    accuracy = score(reference.cold, by="subject").pivot(index="subject", columns="model", values="accuracy")
     shares = accuracy[model].dropna().sort_values(kind="stable")
     people = (
         f"It classifies at least {100 * SERVED:.0f} % of the windows correctly for {(shares >= SERVED).sum()} of "
@@ -161,12 +145,11 @@ def winner(reference: Reference) -> str:
 
 def rest(reference: Reference) -> str:
     """What a person's own rest adds to a cold start on the same windows."""
-    cold = cold_predictions(reference)
-    both = pd.concat([cold, cold_predictions(reference, "rest_calibrated")])
+    both = pd.concat([reference.cold, reference.under("rest_calibrated")])
     gains = against_cold_start(both, bootstrap=1).dropna(subset="p_permutation").set_index("model")
     parts = [
         f"“{name}” {100 * gains.loc[name, 'difference']:+.1f} points {verdict(gains.loc[name, 'p_permutation'])}"
-        for name in dict.fromkeys(("resnet", headline_model(cold)))
+        for name in dict.fromkeys(("resnet", reference.model))
         if name in gains.index
     ]
     if not parts:
@@ -180,9 +163,7 @@ def rest(reference: Reference) -> str:
 
 def abstention(reference: Reference) -> str:
     """What abstaining below a threshold brings, over all windows and by state."""
-    cold, threshold = cold_predictions(reference), threshold_of(reference)
-    model = headline_model(cold)
-    own = cold[cold["model"] == model]
+    model, own, threshold = reference.model, reference.headline, threshold_of(reference)
     curve = risk_coverage_curve(risk_coverage_counts(own, [0.0, threshold])).set_index("threshold")
     row, whole = curve.loc[threshold], curve.loc[0.0]
     states = "; ".join(

@@ -2,7 +2,7 @@
 
 import re
 import textwrap
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 
@@ -11,22 +11,27 @@ def folded(title: str, table: str) -> str:
     return f"```{{dropdown}} {title}\n{table}\n```"
 
 
-def markdown_table(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """A Markdown table; columns of numbers, which may have an interval behind them, are set to the right.
+def markdown_table(rows: Iterable[Mapping[str, Any]]) -> str:
+    """A Markdown table of rows by column; numbers, which may have an interval behind them, are set to the right.
 
     Examples
     --------
-    >>> print(markdown_table(["model", "windows"], [["a", 3]]))
+    >>> print(markdown_table([{"model": "a", "windows": 3}]))
     | model | windows |
     |---|--:|
     | a | 3 |
     """
-    rows = [[str(value) for value in row] for row in rows]
+    table = [{name: str(value) for name, value in row.items()} for row in rows]
     number = re.compile(r"([-+]?\d+(\.\d+)?( \[.*\])?)?")
-    right = [all(number.fullmatch(row[k]) for row in rows) for k in range(len(header))]
-    lines = [header, ["--:" if numeric else "---" for numeric in right], *rows]
+    right = [all(number.fullmatch(row[name]) for row in table) for name in table[0]]
+    lines = [list(table[0]), ["--:" if numeric else "---" for numeric in right], *(row.values() for row in table)]
     text = ["| " + " | ".join(line) + " |" for line in lines]
     return "\n".join([text[0], text[1].replace(" ", ""), *text[2:]])
+
+
+def link(text: str, form: str = r"[](ch:\1)") -> str:
+    """`text` with each ``<23_loso>`` as a link."""
+    return re.sub(r"<(\d\d_\w+)>", form, text)
 
 
 def wrap(paragraph: str, indent: str = "") -> str:

@@ -4,6 +4,7 @@ import io
 import json
 import shutil
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,31 @@ class Reference:
     parameters: dict[str, Any]
     tables: dict[str, pd.DataFrame]
 
+    @cached_property
+    def cold(self) -> pd.DataFrame:
+        """Predictions of the run's own task from a cold start, of people who have every seed."""
+        return self.under("cold_start")
+
+    @cached_property
+    def model(self) -> str:
+        """The configuration chosen inside the training people; where none was, the last model, whatever its score."""
+        names = list(self.cold["model"].unique())
+        return "chosen" if "chosen" in names else names[-1]
+
+    @cached_property
+    def headline(self) -> pd.DataFrame:
+        """Predictions of :attr:`model` from a cold start."""
+        return self.cold[self.cold["model"] == self.model]
+
+    def under(self, protocol: str) -> pd.DataFrame:
+        """Predictions of the run's own task under one protocol, of people who have every seed."""
+        table = self.predictions
+        return of_every_seed(table[(table["task"] == self.task) & (table["protocol"] == protocol)])
+
+    def table(self, name: str) -> pd.DataFrame:
+        """A kept table; empty, without columns, where the run lacks it."""
+        return self.tables.get(name, pd.DataFrame())
+
     @property
     def task(self) -> str:
         """The run's own task, the first that it scored."""
@@ -53,19 +79,19 @@ class Reference:
 
     def inflation(self, shortcut: str = "") -> pd.DataFrame:
         """By how much each shortcut flatters each model, or one shortcut alone; empty where that was not measured."""
-        table = self.tables.get("inflation", pd.DataFrame(columns=["shortcut"]))
-        return table[table["shortcut"] == shortcut] if shortcut else table
+        table = self.table("inflation")
+        return table[table["shortcut"] == shortcut] if shortcut and len(table) else table
 
     def leaderboard(self) -> pd.DataFrame:
         """Every task, protocol and model scored on all windows; empty where the run did not compare them."""
-        table = self.tables.get("comparison", pd.DataFrame(columns=["windows", "task"]))
-        return table[table["windows"] == "all"].reset_index(drop=True)
+        table = self.table("comparison")
+        return table[table["windows"] == "all"].reset_index(drop=True) if len(table) else table
 
-    def compared(self, *parts: str) -> pd.DataFrame:
+    @cached_property
+    def compared(self) -> pd.DataFrame:
         """Models on destroyed windows or on some sensors, against themselves; empty where the run lacks them."""
-        scores = self.tables.get("explanation", pd.DataFrame(columns=["part"]))
-        table = compare_people(scores) if len(scores) else scores
-        return table[table["part"].isin(parts)]
+        scores = self.table("explanation")
+        return compare_people(scores) if len(scores) else scores
 
 
 def write_reference(run: artefacts.Run, folder: Path) -> Path:
@@ -126,9 +152,8 @@ def _probabilities(predictions: pd.DataFrame) -> list[str]:
 
 
 def _draw(reference: Reference, folder: Path) -> None:
-    cold = reference.predictions.query("task == @reference.task and protocol == 'cold_start'")
-    some = cold[cold["model"].isin(DRAWN)]
-    shown = of_every_seed(some if len(some) else cold)
+    some = reference.cold[reference.cold["model"].isin(DRAWN)]
+    shown = some if len(some) else reference.cold
     figures = {FIGURE: plot_subjects(score(shown, by="subject"), score(shown))}
     if len(reference.inflation()):
         figures[INFLATION] = plot_inflation(reference.inflation())
@@ -137,8 +162,9 @@ def _draw(reference: Reference, folder: Path) -> None:
     if "timelines" in reference.tables:
         figures[HOURS] = plot_hours(reference.tables["timelines"])
     if "explanation" in reference.tables:
-        figures[LADDER] = plot_conditions(reference.compared("fixed", "again"))
-        figures[SENSORS] = plot_sensors(reference.compared("permuted", "without", "alone"))
+        destroyed = reference.compared["part"].isin(["fixed", "again"])
+        figures[LADDER] = plot_conditions(reference.compared[destroyed])
+        figures[SENSORS] = plot_sensors(reference.compared[~destroyed])
     if "attribution" in reference.tables:
         figures[ATTRIBUTION] = plot_attribution(reference.tables["attribution"])
     for name, figure in figures.items():

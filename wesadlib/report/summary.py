@@ -90,8 +90,8 @@ def list_failed_folds(run: artefacts.Run) -> list[dict[str, Any]]:
 def _windows(run: artefacts.Run) -> dict[str, int]:
     if not run.path("windows").exists():
         return {}
-    counts = run.read_dataset("windows").label.to_series().value_counts()
-    return {state: int(counts.get(state, 0)) for state in ("baseline", "stress", "amusement")}
+    labels = run.read_dataset("windows")["label"].values
+    return {state: int((labels == state).sum()) for state in ("baseline", "stress", "amusement")}
 
 
 def _results(run: artefacts.Run, params: Params) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ import pytest
 from wesadlib import cli
 from wesadlib.params import Params, read_params
 from wesadlib.report.chapters import list_pages, read_chapter
-from wesadlib.report.inserts import INSERTS
+from wesadlib.report.inserts import ANSWER, INSERTS
 from wesadlib.report.pages import LABS, PAGES, RUN, labs_results
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?\d+(?:\.\d+)?(?![\w.]*\d)")
@@ -65,10 +65,19 @@ def test_the_chapter_on_other_labs_shows_what_the_readme_says_of_them(repository
 
 
 @pytest.mark.parametrize("chapter_kept", INSERTS)
-def test_kept_results_name_commit_machine_and_parameters(repository, chapter_kept):
-    kept = (repository / f"outputs/reference/{RUN}/{chapter_kept}.md").read_text(encoding="utf-8")
-    assert re.search(r"commit `[0-9a-f]{12}`, \d+ cores \(.+?\)", " ".join(kept.split()))
-    assert "parameters, where they differ from the defaults:" in " ".join(kept.split())
+def test_kept_results_name_commit_machine_and_parameters_and_answer_shortly(repository, chapter_kept):
+    kept = " ".join((repository / f"outputs/reference/{RUN}/{chapter_kept}.md").read_text(encoding="utf-8").split())
+    assert re.search(r"commit `[0-9a-f]{12}`, \d+ cores \(.+?\)", kept) and not re.search(r"\bnan\b", kept)
+    assert "parameters, where they differ from the defaults:" in kept
+    assert len(kept.split(ANSWER)[1].split()) < 100
+
+
+def test_published_values_beside_ours_are_cited(repository):
+    cells, references = cells_of(repository, "book/21_baseline"), (repository / "book/references.bib").read_text()
+    sources = {source for cell in cells for source in re.findall(r"\((?:.*, )?([A-Z]\w+ \d{4})\)\"", cell.source)}
+    keys = dict(re.findall(r"@\w+\{(([a-z]+\d{4})\w*),", references))
+    cited = {keys[key] for key in re.findall(r"[\w-]+", text_of(repository, "book/21_baseline")) if key in keys}
+    assert len(sources) == 5 and {source.replace(" ", "").lower() for source in sources} <= cited
 
 
 def test_numbers_of_intro_outside_its_blocks_are_filled_in(repository):

@@ -155,7 +155,7 @@ def test_what_was_not_measured_is_not_spoken_of(rich):
 def test_chapters_show_the_tables_of_their_matter(rich):
     scores, audit = chapter_insert("23_loso", rich), chapter_insert("24_audit", rich)
     assert "| model | cold start | rest calibrated |" in scores
-    assert "| `logistic` | 90.0 [90.0, 90.0] |  |" in scores and "{dropdown} Accuracy in %, three" in scores
+    assert "| `logistic` | 90.0 [90.0, 90.0] |  |" in scores
     assert "2 folds failed" in scores and "![" in scores and "future data" not in scores
     upper = make_reference(predictions_of("resnet", "whole_recording", [1] * 10))
     assert "“whole recording” needs future data of the person" in chapter_insert("23_loso", upper)

@@ -1,3 +1,4 @@
+import re
 import shutil
 
 import pytest
@@ -29,6 +30,11 @@ CUT = """
     if (["auto", "scroll"].includes(getComputedStyle(around).overflowX)) return false;
   return true;
 }).map(element => element.outerHTML.slice(0, 200))
+"""
+#: What a reader reads: all but code.
+TEXT = """
+() => { const article = document.querySelector("article").cloneNode(true);
+  article.querySelectorAll("div.cell_input, details").forEach(one => one.remove()); return article.textContent; }
 """
 #: Lines of code that have to be scrolled to be read.
 SCROLLED = """
@@ -73,7 +79,7 @@ def test_rendering_takes_executed_chapters_and_asks_nothing_of_anybody(project):
 
 
 @pytest.mark.browser
-def test_no_table_and_no_code_is_cut_at_any_width(project, repository, browser_path):
+def test_nothing_is_cut_at_any_width_and_all_text_is_filled_in(project, repository, browser_path):
     """Of the pages made here, and of every book that was rendered in this checkout."""
     from playwright.sync_api import sync_playwright
 
@@ -88,6 +94,7 @@ def test_no_table_and_no_code_is_cut_at_any_width(project, repository, browser_p
                 window.evaluate("document.querySelectorAll('details').forEach(one => one.open = true)")
                 wrong += [(page.name, width, one) for one in window.evaluate(CUT)]
                 wrong += [(page.name, width, one) for one in (window.evaluate(SCROLLED) if width == 1300 else ())]
+                wrong += [(page.name, one) for one in re.findall(r"\{glue\S*|\bnan\b", window.evaluate(TEXT))]
                 if window.evaluate("document.documentElement.scrollWidth") > width:
                     wrong.append((page.name, width, "the page is wider than the window"))
     assert len(pages) >= 2 and wrong == []

@@ -226,10 +226,10 @@ def describe_shapes(compared: pd.DataFrame, model: str) -> str:
     kept, ranked = _pieces_kept(fixed["difference"], -LITTLE), _pieces_kept(fixed["roc_auc"], RANKED)
     return (
         f"“{model}” classifies {100 * fixed.loc['whole', 'accuracy']:.1f} % of whole windows correctly. Where every "
-        f"window has the same level and spread, so that only shapes are left, it is "
+        f"window has the same level and spread, so that only shapes are left, it classifies "
         f"{_with_difference(fixed.loc['level and spread removed'])}; where samples are shuffled, so that no shape is "
         f"left, {_with_difference(fixed.loc['samples shuffled'])}"
-        f"{f', or {_with_difference(shuffled)} if trained again on such windows' if again else ''}. Of pieces in "
+        f"{f', or {_with_difference(shuffled)} if trained again on such windows' if again else ''}. With pieces in "
         f"random order it loses less than {100 * LITTLE:.0f} points down to {kept}; its area within the person stays "
         f"above {RANKED:g} down to {ranked}."
     )

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from wesadlib.data.devices import SIGNAL_NAMES
 from wesadlib.evaluation.abstention import abstention_by_state
 from wesadlib.evaluation.protocols import PROTOCOLS
 from wesadlib.evaluation.scores import score
@@ -299,7 +300,7 @@ def _describe_attribution(table: pd.DataFrame) -> str:
     untrained, another = (mean["agreement", how] for how in ("random weights", "another network"))
     return (
         f"**Where the network looks.** Of the size of its log odds, {100 * mean['share', 'levels']:.0f} % comes from "
-        f"levels, the rest from shapes, most from those of `{shapes}`. Near events attributions are larger than on "
+        f"levels, the rest from shapes, most from those of the {SIGNAL_NAMES.get(shapes, shapes)}. Near events attributions are larger than on "
         f"average: up to {looks}. Two checks that could fail: their rank correlation with those of random weights is "
         f"{untrained:.2f}, with those of a network trained without another person {another:.2f}; where the "
         f"{100 * _DELETED:.0f} % of seconds that speak most for an answer are deleted, its probability falls to "

@@ -296,11 +296,11 @@ def _describe_attribution(table: pd.DataFrame) -> str:
     peaks = table[table["how"] == "at events"].groupby(["measure", "x"])["value"].mean().groupby("measure").max()
     looks = ", ".join(f"{value:.1f} times at a {event}" for event, value in peaks.items())
     deleted = table[(table["measure"] == "deleted") & (table["x"] == _DELETED)].groupby("how")["value"].mean()
-    shapes = mean["share"].drop("levels").idxmax()
+    shapes = SIGNAL_NAMES[mean["share"].drop("levels").idxmax()]
     untrained, another = (mean["agreement", how] for how in ("random weights", "another network"))
     return (
         f"**Where the network looks.** Of the size of its log odds, {100 * mean['share', 'levels']:.0f} % comes from "
-        f"levels, the rest from shapes, most from those of the {SIGNAL_NAMES.get(shapes, shapes)}. Near events attributions are larger than on "
+        f"levels, the rest from shapes, most from those of the {shapes}. Near events attributions are larger than on "
         f"average: up to {looks}. Two checks that could fail: their rank correlation with those of random weights is "
         f"{untrained:.2f}, with those of a network trained without another person {another:.2f}; where the "
         f"{100 * _DELETED:.0f} % of seconds that speak most for an answer are deleted, its probability falls to "

@@ -48,7 +48,7 @@ def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> 
     kinds = course["status"].where(course["status"] == "rejected", kinds)
     draw_answers(axes, course["time_s"] / 60, course["probability"], kinds, STATE_COLORS["stress"], min_confidence)
     if (kinds == "rejected").any():
-        axes.text(0.01, 0.02, "ticks: refused for quality", transform=axes.transAxes, color=NEUTRAL, fontsize=9)
+        axes.text(0.01, 0.12, "ticks: refused for quality", transform=axes.transAxes, color=NEUTRAL, fontsize=9)
     axes.axvline(onset_s / 60, color=NEUTRAL, linestyle="--", linewidth=1)
     axes.text(onset_s / 60, 1.07, "stress begins", ha="center", color=NEUTRAL)
     axes.set(xlabel="time in the recording, min", ylabel="probability of stress")

@@ -5,7 +5,6 @@ import signal
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import httpx
@@ -56,10 +55,9 @@ def test_server_and_book_agree_on_real_minutes(server, served_bundle, wesad_root
     assert "ok" in {answer.status for answer in book}
 
 
-def test_no_caller_cuts_a_requests_time_or_asks_serve_itself(server):
-    ask = partial(httpx.get, trust_env=False)
-    assert ask(f"{server.url}/model", headers={"x-request-timeout-seconds": "0.00001"}).status_code == 200
-    assert [ask(f"{server.url}/-/{name}").status_code for name in ("routes", "healthz", "ROUTES")] == [404] * 3
+def test_no_caller_cuts_a_requests_time(server):
+    headers = {"x-request-timeout-seconds": "0.00001"}
+    assert httpx.get(f"{server.url}/model", headers=headers, trust_env=False).status_code == 200
 
 
 def test_requests_at_the_same_time_do_not_mix(server, served_bundle):

@@ -8,9 +8,11 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request, WebSocket
 from fastapi.testclient import TestClient
+from services import make_service
 from starlette.testclient import WebSocketDenialResponse
 
 from wesadlib.serving import guard
+from wesadlib.serving.app import make_app
 from wesadlib.serving.guard import Guard, handle_problems
 from wesadlib.serving.settings import Settings
 
@@ -76,6 +78,27 @@ def test_page_and_health_are_open_to_all_and_all_else_to_the_whole_token(path, s
         assert answer.headers["content-type"] == "application/problem+json"
         assert answer.json()["detail"] == "A bearer token is needed here."
     assert TestClient(make_guarded()).get("/model").status_code == 200
+
+
+def test_of_all_else_that_the_app_offers_nothing_is_open(bundle):
+    guarded = TestClient(make_app(make_service(bundle), TOKEN))
+    paths = guarded.get("/openapi.json", headers=BEARER).json()["paths"]
+    asked = [(method, path) for path, methods in paths.items() for method in methods] + [
+        ("get", "/docs"),
+        ("get", "/openapi.json"),
+        ("get", "/no-such-path"),
+    ]
+    assert {("post", "/predict"), ("post", "/rest"), ("get", "/metrics")} <= set(asked)
+    for method, path in asked:
+        if path in ("/", "/health", "/ready", "/v2/health/live", "/v2/health/ready") or path.startswith("/page/"):
+            continue
+        for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}):
+            refused = guarded.request(method, path, headers=headers)
+            assert (refused.status_code, refused.headers["www-authenticate"]) == (401, "Bearer"), (method, path)
+            # In the form of the protocol under /v2.
+            detail = "error" if path.startswith("/v2") else "detail"
+            assert refused.json()[detail] == "A bearer token is needed here."
+            assert TOKEN not in refused.text
 
 
 def test_tokens_are_compared_in_constant_time():

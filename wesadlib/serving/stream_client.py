@@ -90,12 +90,11 @@ class AsyncStream:
         self._error: Exception | None = None
         self._reading: asyncio.Task | None = None
 
-    async def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
+    async def send(self, channels: Mapping[str, Any]) -> None:
         """Send samples as they come, no faster than the server takes them; what is NaN counts as missing.
 
         `channels` are arrays (time) of all channels or of some, at their native rates, which go on side by side: one
-        that is two seconds behind the others is answered as missing. `first` is the index of the first sample since the
-        stream's start; without it a channel goes on where it was.
+        that is two seconds behind the others is answered as missing.
         """
         self._check()
         if self._ended:
@@ -104,7 +103,7 @@ class AsyncStream:
         for name, values in channels.items():
             if name not in self._rates_hz:
                 raise InputError(f"{name}: this stream has the channels {', '.join(self._rates_hz)}.")
-            samples[name] = Chunk((first or {}).get(name, self._next[name]), np.asarray(values, np.float32))
+            samples[name] = Chunk(self._next[name], np.asarray(values, np.float32))
             if samples[name].values.ndim != 1:
                 raise InputError(f"{name}: samples are an array (time), not one of shape {np.shape(values)}.")
         async with self._sending:
@@ -244,9 +243,9 @@ class Stream:
     def __init__(self, stream: AsyncStream, portal: BlockingPortal):
         self._stream, self._call = stream, portal.call
 
-    def send(self, channels: Mapping[str, Any], first: Mapping[str, int] | None = None) -> None:
+    def send(self, channels: Mapping[str, Any]) -> None:
         """Send samples, see :meth:`AsyncStream.send`."""
-        self._call(self._stream.send, channels, first)
+        self._call(self._stream.send, channels)
 
     def end(self) -> None:
         """Say that there is nothing more to come."""

@@ -7,71 +7,38 @@ ten seconds memory, open files and threads of all that was started are written d
 import argparse
 import asyncio
 import math
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
-from pathlib import Path
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import httpx
 import pandas as pd
 import psutil
 import yaml
+from cluster import cluster
 from rich.console import Console
 from workload import PARAMS, Bodies, choose_windows, make_bundle
 
 from wesadlib import artefacts
 from wesadlib.bundle import load_bundle
 from wesadlib.data import open_cohort
-from wesadlib.errors import ServerError
 from wesadlib.report.summary import describe_machine, read_commit
 from wesadlib.serving import AsyncClient, RequestRefused, StreamLost
-from wesadlib.serving.process import free_port, make_switches, write_haproxy
+from wesadlib.serving.process import free_port
 from wesadlib.serving.settings import DEPLOYMENT, IMPORT_PATH
 from wesadlib.serving.wire import CONTENT_TYPES
 
-BIN = Path(sys.executable).parent
 REPLICAS, SAMPLE_S = 2, 10.0
 #: Rows that are kept for the figure.
 MOST_ROWS = 60
 #: After a kill or a change, s: answers of 503 are counted apart, as the replica comes back meanwhile.
 AFTERMATH_S = 60.0
 HOSTILE = (b"{", b"\xc1" * 100, b"[" * 10_000, b'{"channels": {' + b'"a":0,' * 200_000, b"\xdf\xff\xff\xff\xff", b"")
-
-
-@contextmanager
-def cluster() -> Iterator[tuple[psutil.Process, Callable[[Path], bool]]]:
-    """Ray with its page, by which `serve deploy` asks; gives its process, and what deploys a file."""
-    folder, ports = tempfile.mkdtemp(prefix="wesad-", dir="/tmp"), [free_port() for _ in range(4)]
-    environment = os.environ | make_switches(folder, "127.0.0.1")
-    write_haproxy(environment)
-    names = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port")
-    options = [f"--{name}={port}" for name, port in zip(names, ports, strict=True)]
-    options.append(f"--temp-dir={folder}/r")
-    start = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats"]
-    address = f"http://127.0.0.1:{ports[1]}"
-
-    def deploy(path: Path) -> bool:
-        if head.poll() is not None:
-            raise ServerError(f"Ray ended by itself with status {head.returncode}")
-        command = [BIN / "serve", "deploy", path, "--address", address]
-        return subprocess.run(command, env=environment, capture_output=True).returncode == 0
-
-    with subprocess.Popen([*start, *options], env=environment, stdout=subprocess.DEVNULL) as head:
-        try:
-            yield psutil.Process(head.pid), deploy
-        finally:
-            head.terminate()
-            head.wait()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def wait(holds: Callable[[], bool]) -> None:

@@ -1,9 +1,15 @@
 """Faults at length: `make test-faults`, not part of `make test`."""
 
+import sys
+from pathlib import Path
+
 import minutes
 import pytest
 
 from wesadlib.bundle import load_bundle
+
+# What starts a cluster is there.
+sys.path.insert(0, str(Path(__file__).parents[2] / "benchmarks"))
 
 
 def pytest_addoption(parser):

@@ -1,12 +1,9 @@
 """Another bundle under load, by Serve's own tool: no request fails, each is answered by the bundle that it names."""
 
 import json
-import os
 import shutil
-import subprocess
-import sys
 import time
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -15,15 +12,15 @@ import people
 import pytest
 import yaml
 from asking import asking
+from cluster import cluster
 from command import START_S, application, until
 from safetensors.numpy import load_file, save_file
 
 from wesadlib import artefacts
 from wesadlib.bundle import load_bundle
 from wesadlib.serving import Client, RequestRefused
-from wesadlib.serving.process import free_port, make_switches
+from wesadlib.serving.process import free_port
 
-BIN = Path(sys.executable).parent
 WEIGHTS = "model/weights.safetensors"
 
 
@@ -38,29 +35,6 @@ def forge(folder):
     values["files"][WEIGHTS] = artefacts.file_digest(weights)
     config.write_text(json.dumps(values | {"version": artefacts.digest(values)}), encoding="utf-8")
     return folder
-
-
-@contextmanager
-def cluster():
-    """Ray with its page, by which `serve deploy` asks; gives what deploys a file."""
-    folder, ports = f"/tmp/wesad-{os.getpid()}", [free_port() for _ in range(4)]
-    environment = os.environ | make_switches(folder, "::1") | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    names = ("port", "dashboard-port", "ray-client-server-port", "dashboard-agent-listen-port")
-    options = [f"--{name}={port}" for name, port in zip(names, ports, strict=True)]
-    start = [BIN / "ray", "start", "--head", "--block", "--num-cpus=2", "--disable-usage-stats", f"--temp-dir={folder}"]
-    address = f"http://127.0.0.1:{ports[1]}"
-    with subprocess.Popen([*start, *options], env=environment, stdout=subprocess.DEVNULL) as head:
-
-        def deploy(path):
-            command = [BIN / "serve", "deploy", path, "--address", address]
-            return subprocess.run(command, env=environment, capture_output=True).returncode == 0
-
-        try:
-            yield deploy
-        finally:
-            head.terminate()
-            head.wait()
-            shutil.rmtree(folder, ignore_errors=True)
 
 
 def test_a_change_of_the_bundle_fails_no_request(tmp_path, old_bundle):
@@ -81,7 +55,7 @@ def test_a_change_of_the_bundle_fails_no_request(tmp_path, old_bundle):
         return ask
 
     url = f"http://127.0.0.1:{port}"
-    with cluster() as deploy, Client(url, retry_s=0) as client:
+    with cluster("::1") as (_, deploy), Client(url, retry_s=0) as client:
         until(lambda: deploy(write(old_bundle.folder)), START_S)
         until(answering(old_bundle), START_S)
         with asking(url, people.BODIES, 10) as asked:

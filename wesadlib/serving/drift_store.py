@@ -16,8 +16,6 @@ from starlette.exceptions import HTTPException
 
 # What else is needed is imported where it is: the process that only keeps features stays small.
 if TYPE_CHECKING:
-    import pandas as pd
-
     from wesadlib.bundle import Bundle, Result
     from wesadlib.serving.schemas import DriftReport
 
@@ -159,6 +157,8 @@ def _find_columns(bundle: "Bundle") -> list[int]:
 
 def compare_rows(bundle: "Bundle", rows: Rows) -> "DriftReport":
     """Compare windows of late, with the features that the bundle's threshold names, with the bundle's reference."""
+    import pandas as pd
+
     from wesadlib.drift import LEAST_WINDOWS, report
     from wesadlib.serving.schemas import DriftReport
 
@@ -174,7 +174,11 @@ def compare_rows(bundle: "Bundle", rows: Rows) -> "DriftReport":
             f"windows each; so far: {len(people)}."
         )
     else:
-        compared = report(bundle.reference, _tabulate(rows, people, threshold["features"]), threshold)
+        table = pd.DataFrame(rows.features, columns=threshold["features"]).astype(float)
+        # Numbers in place of names: quicker to tell apart, and none can get into a sentence.
+        table.insert(0, "subject", pd.Index(people).get_indexer(rows.people))
+        table.insert(1, "start_s", math.nan)
+        compared = report(bundle.reference, table[table["subject"] >= 0].reset_index(drop=True), threshold)
         values = {name: compared[name] for name in ("statistic", "alarm", "note", "table")}
         values["table"] = values["table"].astype(object).where(values["table"].notna(), None).to_dict("records")
     return DriftReport(
@@ -190,14 +194,3 @@ def compare_rows(bundle: "Bundle", rows: Rows) -> "DriftReport":
         false_alarm_rate=threshold.get("false_alarm_rate"),
         **values,
     )
-
-
-def _tabulate(rows: Rows, people: list[str], features: list[str]) -> "pd.DataFrame":
-    import pandas as pd
-
-    # Numbers in place of names: quicker to tell apart, and none can get into a sentence.
-    numbers = {name: number for number, name in enumerate(people)}
-    table = pd.DataFrame(rows.features, columns=features).astype(float)
-    table.insert(0, "subject", [numbers.get(name, -1) for name in rows.people])
-    table.insert(1, "start_s", math.nan)
-    return table[table["subject"] >= 0].reset_index(drop=True)

@@ -226,6 +226,9 @@ def test_a_table_with_a_clock_that_jitters_runs_back_or_is_none_is_resampled_or_
         read_table(tmp_path / "wild.csv", {"pulse": "BVP"})
     with pytest.raises(InputError, match="no column 'clock'"):
         read_table(tmp_path / "wild.csv", {"bvp": "BVP"}, time="clock")
+    table.rename(columns={"TEMP": "BVP"}).to_csv(tmp_path / "twice.csv", index=False)
+    with pytest.raises(InputError, match=r"twice\.csv: two columns are called 'BVP'"):
+        read_table(tmp_path / "twice.csv", {"bvp": "BVP"})
 
 
 def test_streams_of_an_xdf_file_are_told_by_name_type_and_label(person, tmp_path):

@@ -85,7 +85,12 @@ def _load(file: Path) -> pd.DataFrame:
     try:
         if file.suffix.lower() in (".parquet", ".pq"):
             return pd.read_parquet(file)
-        return pd.read_csv(file, sep=None, engine="python", encoding="utf-8-sig")
+        form = {"sep": None, "engine": "python", "encoding": "utf-8-sig"}
+        table = pd.read_csv(file, **form)
+        # pandas gives the second of two equal names another one.
+        names = pd.read_csv(file, **form, header=None, nrows=1, dtype=str).iloc[0]
+        table.attrs["twice"] = set(names[names.duplicated()])
+        return table
     except ImportError:
         raise InputError(f"{file}: Parquet needs the package pyarrow; `pip install pyarrow`, or give a CSV.") from None
     except (ValueError, OSError, csv.Error, pd.errors.ParserError) as error:
@@ -95,6 +100,8 @@ def _load(file: Path) -> pd.DataFrame:
 def _column(file: Path, table: pd.DataFrame, column: str) -> pd.Series:
     if column not in table:
         raise InputError(f"{file}: no column {column!r}; there are {', '.join(map(repr, map(str, table)))}.")
+    if column in table.attrs.get("twice", ()):
+        raise InputError(f"{file}: two columns are called {column!r}; give each a name of its own.")
     return table[column]
 
 

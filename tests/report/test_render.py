@@ -31,10 +31,10 @@ CUT = """
   return true;
 }).map(element => element.outerHTML.slice(0, 200))
 """
-#: What a reader reads: all but code.
+#: What a reader reads: all but code and the interface's own examples.
 TEXT = """
 () => { const article = document.querySelector("article").cloneNode(true);
-  article.querySelectorAll("div.cell_input, details").forEach(one => one.remove()); return article.textContent; }
+  article.querySelectorAll("div.cell_input, details, dd code").forEach(one => one.remove()); return article.textContent; }
 """
 #: Lines of code that have to be scrolled to be read.
 SCROLLED = """

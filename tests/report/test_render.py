@@ -34,7 +34,8 @@ CUT = """
 #: What a reader reads: all but code and the interface's own examples.
 TEXT = """
 () => { const article = document.querySelector("article").cloneNode(true);
-  article.querySelectorAll("div.cell_input, details, dd code").forEach(one => one.remove()); return article.textContent; }
+  article.querySelectorAll("div.cell_input, details, dd code").forEach(one => one.remove());
+  return article.textContent; }
 """
 #: Lines of code that have to be scrolled to be read.
 SCROLLED = """

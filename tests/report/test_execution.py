@@ -186,7 +186,8 @@ def test_a_kernel_takes_neither_the_backend_nor_the_profile_of_whoever_runs_the_
     profile.write_text("c.InlineBackend.figure_formats = {'svg'}")
     monkeypatch.setenv("IPYTHONDIR", str(project))
     monkeypatch.setenv("MPLBACKEND", "Agg")
-    draw = "import matplotlib.pyplot as plt\nplt.plot([1, 2]);"
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    draw = "import os; assert os.environ['OMP_NUM_THREADS'] == '1'\nimport matplotlib.pyplot as plt\nplt.plot([1, 2]);"
     parameters = 'run = "smoke"\nnetwork = {}'
     write_chapter(project, "11_first", [(parameters, ["parameters"]), (SETUP, []), (draw, [])])
     run = run_chapters(Params(), project, only=["11"])

@@ -138,7 +138,7 @@ def hongn(tmp_path):
 def test_sessions_follow_each_other_and_phases_lie_between_presses(hongn):
     first, second = open_hongn(hongn)
     table = first.protocol
-    assert table["name"].tolist()[:14] == [name for name, _ in STRESS_PHASES[13]]
+    assert table["name"].tolist()[:14] == list(STRESS_PHASES[13])
     assert table["start_s"].tolist()[:14] == pytest.approx([60 * k for k in range(14)], abs=0.01)
     cycling = table[table["session"] == "AEROBIC"]
     assert cycling["name"].tolist() == [
@@ -151,7 +151,7 @@ def test_sessions_follow_each_other_and_phases_lie_between_presses(hongn):
     original = minutes.wrist_recording(2, 600).signals["wrist_bvp"].values
     np.testing.assert_allclose(pulse[900 * 64 :][: 600 * 64], original, atol=0.01)
     # The second protocol's presses go on in the second part; its baseline settles for two minutes.
-    assert second.protocol["name"].tolist()[:10] == [name for name, _ in STRESS_PHASES[9]]
+    assert second.protocol["name"].tolist()[:10] == list(STRESS_PHASES[9])
     assert second.protocol["start_s"].tolist()[:4] == pytest.approx([0, 200, 460, 520], abs=0.01)
     assert second.labels["start_s"][0] == 120
     assert np.isnan(second.signals["wrist_bvp"].values[300 * 64 : 400 * 64]).all()

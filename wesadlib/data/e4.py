@@ -59,8 +59,8 @@ def find_exports(folder: Path, people: str) -> dict[str, list[Path]]:
 
 def list_files(exports: Sequence[Path]) -> list[Path]:
     """Files of zips and folders."""
-    folders = {path: sorted(file for file in path.rglob("*") if file.is_file()) for path in exports if path.is_dir()}
-    return [file for path in exports for file in folders.get(path, [path])]
+    files = [file for path in exports for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
+    return [file for file in files if file.is_file()]
 
 
 def last_s(recording: Recording) -> float:
@@ -76,24 +76,26 @@ def read_e4(path: str | Path) -> Recording:
     path = Path(path)
     if not path.exists():
         raise InputError(f"{path}: no such file or folder.")
-    files = list(read_files(path, _wanted))
-    _refuse_two_devices(path, files)
-    channels: dict[str, list[Stretch]] = {}
+    files = list(read_files(path, lambda name: bool(CHANNEL_FILE.match(name) or _TAGS.match(name))))
+    serials = sorted({serial for file in files for serial in SERIAL.findall(file.where.removeprefix(str(path.parent)))})
+    if len(serials) > 1:
+        raise InputError(f"{path}: sessions of the devices {' and '.join(serials)}; give those of one at a time.")
+    stretches: list[Stretch] = []
     presses: list[float] = []
     notes: list[str] = []
+    sessions, kinds = set(), set()
     for file in files:
         if match := CHANNEL_FILE.match(file.name):
-            for channel, stretch in _read_samples(file, match[1].upper(), notes):
-                channels.setdefault(channel, []).append(stretch)
-        elif _TAGS.match(file.name):
+            sessions.add(file.folder)
+            kinds.add(match[1].upper())
+            stretches += _read_samples(file, match[1].upper(), notes)
+        else:
             presses += _read_tags(file)
-    if "wrist_bvp" not in channels:
+    if not any(stretch.channel == "wrist_bvp" for stretch in stretches):
         raise InputError(f"{path}: no BVP.csv with samples here; an export of an E4 has BVP, EDA, TEMP and ACC.")
-    present = {(file.folder, match[1].upper()) for file in files if (match := CHANNEL_FILE.match(file.name))}
-    notes += [f"{name}.csv is not in the export" for name in _CHANNELS if name not in {name for _, name in present}]
-    sessions = len({session for session, _ in present})
-    notes.insert(0, f"{sessions} session{'s' * (sessions > 1)} of an E4")
-    return join_recording(path, channels, "E4", notes, presses=presses)
+    notes += [f"{kind}.csv is not in the export" for kind in _CHANNELS if kind not in kinds]
+    notes.insert(0, f"{len(sessions)} session{'s' * (len(sessions) > 1)} of an E4")
+    return join_recording(path, stretches, "E4", notes, presses=presses)
 
 
 def write_e4(recording: Recording, path: str | Path) -> Path:
@@ -115,17 +117,7 @@ def write_e4(recording: Recording, path: str | Path) -> Path:
     return Path(path)
 
 
-def _wanted(name: str) -> bool:
-    return bool(CHANNEL_FILE.match(name) or _TAGS.match(name))
-
-
-def _refuse_two_devices(path: Path, files: list[File]) -> None:
-    serials = sorted({serial for file in files for serial in SERIAL.findall(file.where.removeprefix(str(path.parent)))})
-    if len(serials) > 1:
-        raise InputError(f"{path}: sessions of the devices {' and '.join(serials)}; give those of one at a time.")
-
-
-def _read_samples(file: File, kind: str, notes: list[str]) -> Iterator[tuple[str, Stretch]]:
+def _read_samples(file: File, kind: str, notes: list[str]) -> Iterator[Stretch]:
     columns = _CHANNELS[kind]
     *header, text = f"{_decode(file)}\n\n".split("\n", 2)
     if not text.strip():
@@ -136,17 +128,17 @@ def _read_samples(file: File, kind: str, notes: list[str]) -> Iterator[tuple[str
     if kind == "ACC":
         values = values / COUNTS_PER_G
     for column, channel in enumerate(columns):
-        yield channel, Stretch(start_s, rate_hz, np.ascontiguousarray(values[:, column], np.float32))
+        yield Stretch(channel, start_s, rate_hz, np.ascontiguousarray(values[:, column], np.float32))
 
 
 def _decode(file: File) -> str:
     try:
-        text = file.content.decode("utf-8-sig")
+        text = io.TextIOWrapper(io.BytesIO(file.content), "utf-8-sig").read()
         if "\0" in text:
             raise ValueError
     except ValueError:
         raise InputError(f"{file.where}: not plain text; export it again.") from None
-    return text.replace("\r\n", "\n").replace("\r", "\n")
+    return text
 
 
 def _read_header(file: File, lines: Sequence[str], channels: Sequence[str]) -> tuple[float, float]:
@@ -186,16 +178,14 @@ def _read_numbers(file: File, text: str, columns: int, notes: list[str]) -> np.n
     if last.count(",") < columns - 1 and head:
         notes.append(f"{file.name}: the last line was cut off, and is left out")
         text = head
-    if not text:
-        return np.empty((0, columns))
-    if text.count(",") != (columns - 1) * (text.count("\n") + 1):
-        raise _bad_line(file, text, columns)
     try:
+        if text.count(",") != (columns - 1) * (text.count("\n") + 1):
+            raise ValueError
         values = pd.read_csv(io.StringIO(text), header=None, names=range(columns), dtype=np.float64).to_numpy()
-    except (ValueError, pd.errors.ParserError):
+        if not np.isfinite(values).all():
+            raise ValueError
+    except ValueError:
         raise _bad_line(file, text, columns) from None
-    if not np.isfinite(values).all():
-        raise _bad_line(file, text, columns)
     return values
 
 
@@ -205,10 +195,9 @@ def _bad_line(file: File, text: str, columns: int) -> InputError:
         if len(cells) == 2 * columns or ";" in line:
             return InputError(f"{file.where}: line {number} is {line!r}: a decimal comma; save it with decimal points.")
         try:
-            good = len(cells) == columns and np.isfinite([float(cell) for cell in cells]).all()
+            if len(cells) != columns or not np.isfinite([float(cell) for cell in cells]).all():
+                raise ValueError
         except ValueError:
-            good = False
-        if not good:
             return InputError(f"{file.where}: line {number} is {line[:40]!r}, and has to be {columns} number(s).")
     return InputError(f"{file.where}: not a table of numbers; export it again.")
 

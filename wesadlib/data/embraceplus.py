@@ -5,7 +5,7 @@ has ``timestampStart`` (microseconds UTC, 0 where it was off), ``samplingFrequen
 maker's description of its raw data files.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -51,18 +51,16 @@ def read_embraceplus(path: str | Path) -> Recording:
     serials = {record.get("deviceSn") for record in records}
     if len(serials) > 1:
         raise InputError(f"{path}: files of {len(serials)} devices; give those of one device at a time.")
-    channels: dict[str, list[Stretch]] = {}
-    notes = [f"{len(files)} file{'s' * (len(files) > 1)} of an EmbracePlus"]
-    for file, record in zip(files, records, strict=True):
-        for channel, stretch in _stretches(file, record["rawData"]).items():
-            channels.setdefault(channel, []).append(stretch)
-    notes += [f"{channel}: the sensor was off" for channel in _SENSORS.values() if channel not in channels]
-    if not channels:
+    pairs = zip(files, records, strict=True)
+    stretches = [stretch for file, record in pairs for stretch in _stretches(file, record["rawData"])]
+    if not stretches:
         raise InputError(f"{path}: every sensor was off; there is nothing to read.")
-    presses = [
-        time / 1e6 for record in records for time in (record["rawData"].get("tags") or {}).get("tagsTimeMicros", ())
-    ]
-    return join_recording(path, channels, "EmbracePlus", notes, units=UNITS, presses=presses)
+    present = {stretch.channel for stretch in stretches}
+    notes = [f"{len(files)} file{'s' * (len(files) > 1)} of an EmbracePlus"]
+    notes += [f"{channel}: the sensor was off" for channel in _SENSORS.values() if channel not in present]
+    tags = [record["rawData"].get("tags") or {} for record in records]
+    presses = [time / 1e6 for content in tags for time in content.get("tagsTimeMicros", ())]
+    return join_recording(path, stretches, "EmbracePlus", notes, units=UNITS, presses=presses)
 
 
 def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float = 900.0) -> Path:
@@ -70,48 +68,43 @@ def write_embraceplus(recording: Recording, folder: str | Path, *, file_s: float
     import fastavro
 
     start_s = recording.start.timestamp() if recording.start else 0.0
-    channels = {name: _as_recorded(name, signal) for name, signal in recording.signals.items() if name in _RATES}
-    schema = fastavro.parse_schema(_SCHEMA)
+    samples = {name: _as_recorded(name, recording.signals[name]) for name in _RATES if name in recording.signals}
+
+    def cut(channel: str, begin_s: float) -> dict[str, Any]:
+        if channel not in samples:
+            return {"timestampStart": 0, "samplingFrequency": 0.0, "values": []}
+        first, last = (round(time_s * _RATES[channel]) for time_s in (begin_s, begin_s + file_s))
+        clock = {"timestampStart": round((start_s + begin_s) * 1e6), "samplingFrequency": _RATES[channel]}
+        return {**clock, "values": samples[channel][first:last].tolist()}
+
     with replacing(folder) as partial:
         partial.mkdir()
         for begin_s in np.arange(0, recording.duration_s, file_s):
-            raw = {
-                sensor: _write_sensor(channels, channel, start_s, begin_s, file_s)
-                for sensor, channel in _SENSORS.items()
-            }
-            axes = {axis: _write_sensor(channels, channel, start_s, begin_s, file_s) for axis, channel in _AXES.items()}
-            raw["accelerometer"] = {
-                **{name: axes["x"][name] for name in ("timestampStart", "samplingFrequency")},
-                "imuParams": dict(zip(_LIMITS, (-16, 16, -32768, 32768), strict=True)),
-                **{axis: [round(value * 2048) for value in content["values"]] for axis, content in axes.items()},
-            }
+            axes = {axis: cut(channel, begin_s) for axis, channel in _AXES.items()}
+            counts = {axis: [round(value * 2048) for value in part.pop("values")] for axis, part in axes.items()}
+            scale = dict(zip(_LIMITS, (-16, 16, -32768, 32768), strict=True))
             marks = [mark for mark in recording.marks_s if begin_s <= mark < begin_s + file_s]
-            raw["tags"] = {"tagsTimeMicros": [round((start_s + mark) * 1e6) for mark in marks]}
+            raw = {
+                **{sensor: cut(channel, begin_s) for sensor, channel in _SENSORS.items()},
+                "accelerometer": {**axes["x"], "imuParams": scale, **counts},
+                "tags": {"tagsTimeMicros": [round((start_s + mark) * 1e6) for mark in marks]},
+            }
             record = {"timezone": 0, "deviceSn": "0000000000", "deviceModel": "EMBRACEPLUS", "rawData": raw}
             with open(partial / f"{recording.subject}_{round(start_s + begin_s)}.avro", "wb") as file:
-                fastavro.writer(file, schema, [record], codec="deflate")
+                fastavro.writer(file, _SCHEMA, [record], codec="deflate")
     return Path(folder)
 
 
-def _as_recorded(name: str, signal: xr.DataArray) -> tuple[np.ndarray, float]:
+def _as_recorded(name: str, signal: xr.DataArray) -> np.ndarray:
+    """Samples at the device's own rate and scale."""
     values, rate_hz, wanted_hz = signal.values.astype(float), signal.attrs["rate_hz"], _RATES[name]
     if name == "wrist_bvp":
         values = values / PULSE_SCALE
     if wanted_hz < rate_hz:
         factor = round(rate_hz / wanted_hz)
-        return values[: len(values) // factor * factor].reshape(-1, factor).mean(axis=1), wanted_hz
+        return values[: len(values) // factor * factor].reshape(-1, factor).mean(axis=1)
     time = np.arange(round(len(values) * wanted_hz / rate_hz)) / wanted_hz
-    return np.interp(time, np.arange(len(values)) / rate_hz, values), wanted_hz
-
-
-def _write_sensor(
-    channels: Mapping[str, tuple[np.ndarray, float]], channel: str, start_s: float, begin_s: float, file_s: float
-) -> dict[str, Any]:
-    if channel not in channels:
-        return {"timestampStart": 0, "samplingFrequency": 0.0, "values": []}
-    values, rate_hz = channels[channel]
-    part = values[round(begin_s * rate_hz) : round((begin_s + file_s) * rate_hz)]
-    return {"timestampStart": round((start_s + begin_s) * 1e6), "samplingFrequency": rate_hz, "values": part.tolist()}
+    return np.interp(time, np.arange(len(values)) / rate_hz, values)
 
 
 def is_avro(file: Path) -> bool:
@@ -134,34 +127,28 @@ def _read_record(file: Path) -> Mapping[str, Any]:
     return records[0]
 
 
-def _stretches(file: Path, raw: Mapping[str, Any]) -> dict[str, Stretch]:
-    stretches = {}
+def _stretches(file: Path, raw: Mapping[str, Any]) -> Iterator[Stretch]:
     for sensor, channel in _SENSORS.items():
         content = raw.get(sensor) or {}
-        if _recorded(content, "values"):
-            stretches[channel] = _stretch(file, sensor, content, np.asarray(content["values"], np.float32))
+        if content.get("timestampStart") and content.get("values"):
+            yield _stretch(file, sensor, channel, content, np.asarray(content["values"], np.float32))
     content = raw.get("accelerometer") or {}
-    if _recorded(content, "x"):
+    if content.get("timestampStart") and content.get("x"):
         if len({len(content.get(axis) or ()) for axis in _AXES}) > 1:
             raise InputError(f"{file}: the accelerometer's axes have not as many samples each; copy it again.")
         scale, offset = _scale(file, content.get("imuParams") or {})
         for axis, channel in _AXES.items():
-            digital = np.asarray(content[axis], np.float64)
-            stretches[channel] = _stretch(file, "accelerometer", content, digital * scale + offset)
-    return stretches
+            values = np.asarray(content[axis], np.float64) * scale + offset
+            yield _stretch(file, "accelerometer", channel, content, values)
 
 
-def _recorded(content: Mapping[str, Any], samples: str) -> bool:
-    return bool(content.get("timestampStart") and content.get(samples))
-
-
-def _stretch(file: Path, sensor: str, content: Mapping[str, Any], values: np.ndarray) -> Stretch:
+def _stretch(file: Path, sensor: str, channel: str, content: Mapping[str, Any], values: np.ndarray) -> Stretch:
     rate_hz = float(content.get("samplingFrequency") or 0)
     if not 0 < rate_hz < 1000:
         raise InputError(f"{file}: {sensor} has samples at {rate_hz:g} Hz; the file is damaged, so copy it again.")
     if np.isinf(values).any():
         raise InputError(f"{file}: {sensor} has an infinite sample; the file is damaged, so copy it again.")
-    return Stretch(content["timestampStart"] / 1e6, rate_hz, values.astype(np.float32))
+    return Stretch(channel, content["timestampStart"] / 1e6, rate_hz, values.astype(np.float32))
 
 
 def _scale(file: Path, parameters: Mapping[str, Any]) -> tuple[float, float]:
@@ -176,31 +163,20 @@ def _scale(file: Path, parameters: Mapping[str, Any]) -> tuple[float, float]:
     raise InputError(f"{file}: `imuParams` does not tell how counts of the accelerometer become g.")
 
 
-def _record(name: str, **fields: Any) -> dict[str, Any]:
-    return {"type": "record", "name": name, "fields": [{"name": key, "type": kind} for key, kind in fields.items()]}
+def _schema(name: str, example: Any) -> Any:
+    """Avro's description of what is like an example."""
+    if isinstance(example, dict):
+        fields = [{"name": key, "type": _schema(key.capitalize(), value)} for key, value in example.items()]
+        return {"type": "record", "name": name, "fields": fields}
+    if isinstance(example, list):
+        return {"type": "array", "items": _schema(name, example[0])}
+    return {int: "long", float: "float", str: "string"}[type(example)]
 
 
-def _array(kind: str) -> dict[str, str]:
-    return {"type": "array", "items": kind}
-
-
-_CLOCK = {"timestampStart": "long", "samplingFrequency": "float"}
-_SCHEMA = _record(
-    "RawFile",
-    timezone="int",
-    deviceSn="string",
-    deviceModel="string",
-    rawData=_record(
-        "RawData",
-        accelerometer=_record(
-            "Accelerometer",
-            **_CLOCK,
-            imuParams=_record(
-                "ImuParams", **dict.fromkeys(("physicalMin", "physicalMax", "digitalMin", "digitalMax"), "int")
-            ),
-            **dict.fromkeys("xyz", _array("int")),
-        ),
-        **{name: _record(name.capitalize(), **_CLOCK, values=_array("float")) for name in _SENSORS},
-        tags=_record("Tags", tagsTimeMicros=_array("long")),
-    ),
-)
+_CLOCK = {"timestampStart": 0, "samplingFrequency": 0.0}
+_RAW = {
+    "accelerometer": {**_CLOCK, "imuParams": dict.fromkeys(_LIMITS, 0), **{axis: [0] for axis in _AXES}},
+    **{sensor: {**_CLOCK, "values": [0.0]} for sensor in _SENSORS},
+    "tags": {"tagsTimeMicros": [0]},
+}
+_SCHEMA = _schema("RawFile", {"timezone": 0, "deviceSn": "", "deviceModel": "", "rawData": _RAW})

@@ -11,26 +11,27 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import xarray as xr
 
 from wesadlib.data.cohort import Cohort
 from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
+from wesadlib.data.joining import join_sessions
 from wesadlib.data.recording import Recording, make_signals
 from wesadlib.errors import InputError
 
 SESSIONS = ("STRESS", "AEROBIC", "ANAEROBIC")
 STATES = ("rest", "stress", "exercise")
-#: number of presses -> phases of the session with stress and their groups, before, between and after the presses
+_REST, _STRESS = ("baseline", "first_rest", "second_rest"), ("real_opinion", "opposite_opinion", "subtract")
+_GROUPS = {**dict.fromkeys(_REST, "rest"), **dict.fromkeys(("stroop", "tmct", *_STRESS), "stress")}
+#: number of presses -> phases of the session with stress, before, between and after the presses
 STRESS_PHASES = {
     13: (
-        *(("pre", "other"), ("baseline", "rest"), ("stroop_instructions", "other"), ("stroop", "stress")),
-        *(("first_rest", "rest"), ("tmct", "stress"), ("second_rest", "rest"), ("real_opinion", "stress")),
-        *(("gap1", "other"), ("opposite_opinion", "stress"), ("gap2", "other"), ("subtract", "stress")),
-        *(("post", "other"), ("post", "other")),
+        *("pre", "baseline", "stroop_instructions", "stroop", "first_rest", "tmct", "second_rest", "real_opinion"),
+        *("gap1", "opposite_opinion", "gap2", "subtract", "post", "post"),
     ),
     9: (
-        *(("baseline", "rest"), ("tmct_instructions", "other"), ("tmct", "stress"), ("first_rest", "rest")),
-        *(("real_opinion", "stress"), ("gap1", "other"), ("opposite_opinion", "stress"), ("second_rest", "rest")),
-        *(("subtract", "stress"), ("post", "other")),
+        *("baseline", "tmct_instructions", "tmct", "first_rest", "real_opinion", "gap1", "opposite_opinion"),
+        *("second_rest", "subtract", "post"),
     ),
 }
 # A session whose presses do not begin with a "pre" settles for so long at its start.
@@ -78,28 +79,23 @@ def open_hongn(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
 
 
 def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:
-    parts: list[tuple[float, Recording]] = []
-    rows, notes, problems, now_s, end_s = [], [], [], 0.0, 0.0
+    blocks: list[tuple[float, Recording]] = []
+    rows, notes, problems, now_s = [], [], [], 0.0
     for session, paths in sessions.items():
-        recordings = [_repair(read_e4(path), path, subject, session, problems) for path in paths]
-        marks: list[float] = []
-        for k, (path, recording) in enumerate(zip(paths, recordings, strict=True)):
-            apart = session != "STRESS"
-            # The parts of a session with stress are one protocol, interrupted.
-            offset_s = 0.0 if k == 0 or apart else (recording.start - recordings[0].start).total_seconds()
-            if k == 0 or apart:
-                now_s = math.ceil(end_s / _STEP_S) * _STEP_S
-                marks = []
-            parts.append((now_s + offset_s, recording))
+        parts = [_repair(read_e4(path), path, subject, session, problems) for path in paths]
+        for path, recording in zip(paths, parts, strict=True):
             notes += [f"{path.stem} {session}: {note}" for note in recording.notes]
-            marks += [offset_s + mark for mark in recording.marks_s]
-            stop_s = offset_s + last_s(recording)
-            end_s = now_s + stop_s
-            if apart or k == len(recordings) - 1:
-                rows += [
-                    (group, now_s + begin, now_s + end, phase, session)
-                    for phase, group, begin, end in _phases(session, marks, stop_s, path, problems)
-                ]
+        if session == "STRESS" and len(parts) > 1:
+            # They are one protocol, interrupted.
+            parts = [join_sessions(parts, paths)]
+        for path, recording in zip(paths, parts, strict=False):
+            stop_s = last_s(recording)
+            blocks.append((now_s, recording))
+            rows += [
+                (group, now_s + begin, now_s + end, phase, session)
+                for phase, group, begin, end in _phases(session, recording.marks_s, stop_s, path, problems)
+            ]
+            now_s = math.ceil((now_s + stop_s) / _STEP_S) * _STEP_S
         if len(paths) > 1:
             problems.append(f"{paths[0]}: the session {session} is in {len(paths)} parts.")
         if (subject, session) in FAULTS and paths:
@@ -110,18 +106,18 @@ def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:
     labels.loc[first, "start_s"] += _SETTLE_S
     return Recording(
         subject=subject,
-        signals=_assemble(parts),
+        signals=_assemble(blocks),
         labels=labels[labels["end_s"] > labels["start_s"]].reset_index(drop=True),
         protocol=protocol,
         notes=tuple(notes),
         problems=tuple(problems),
         device="E4",
-        start=parts[0][1].start,
+        start=blocks[0][1].start,
     )
 
 
 def _phases(
-    session: str, marks: list[float], end_s: float, path: Path, problems: list[str]
+    session: str, marks: Sequence[float], end_s: float, path: Path, problems: list[str]
 ) -> list[tuple[str, str, float, float]]:
     """Phases of a session: name, group, start and end, s from the session's start."""
     edges = list(itertools.pairwise([0.0, *(mark for mark in marks if mark < end_s), end_s]))
@@ -129,7 +125,8 @@ def _phases(
         if len(edges) - 1 not in STRESS_PHASES:
             problems.append(f"{path}: {len(edges) - 1} presses, not 13 or 9, so nobody knows its phases.")
             return []
-        return [(*phase, *edge) for phase, edge in zip(STRESS_PHASES[len(edges) - 1], edges, strict=True)]
+        phases = zip(STRESS_PHASES[len(edges) - 1], edges, strict=True)
+        return [(phase, _GROUPS.get(phase, "other"), *edge) for phase, edge in phases]
     phases = []
     for k, (begin, end) in enumerate(edges[1:-1], start=1):
         kind = "sprint" if end - begin < _LONGEST_SPRINT_S else "pedal"
@@ -155,7 +152,7 @@ def _repair(recording: Recording, path: Path, subject: str, session: str, proble
     return recording
 
 
-def _assemble(parts: list[tuple[float, Recording]]) -> dict:
+def _assemble(parts: list[tuple[float, Recording]]) -> dict[str, xr.DataArray]:
     """Signals of parts on one clock, each from its offset in s on, NaN between them."""
     end_s = max(offset_s + recording.duration_s for offset_s, recording in parts)
     samples: dict[str, np.ndarray] = {}
@@ -163,18 +160,15 @@ def _assemble(parts: list[tuple[float, Recording]]) -> dict:
         for name, signal in recording.signals.items():
             rate_hz = signal.attrs["rate_hz"]
             values = samples.setdefault(name, np.full(round(end_s * rate_hz), np.nan, np.float32))
-            start = round(offset_s * rate_hz)
-            length = min(len(signal), len(values) - start)
-            values[start : start + length] = signal.values[:length]
+            part = values[round(offset_s * rate_hz) :][: len(signal)]
+            part[:] = signal.values[: len(part)]
     return make_signals(samples)
 
 
 def read_self_report(root: str | Path) -> pd.DataFrame:
     """What people said of their stress, 1 to 10: ``subject baseline tmct``."""
-    parts = []
-    for path in sorted(Path(root).glob("Stress_Level_v*.csv")):
-        table = pd.read_csv(path, index_col=0)
-        parts.append(pd.DataFrame({"baseline": table["Baseline"], "tmct": table["TMCT"]}).rename_axis("subject"))
+    parts = [pd.read_csv(path, index_col=0) for path in sorted(Path(root).glob("Stress_Level_v*.csv"))]
     if not parts:
         raise InputError(f"{Path(root) / 'Stress_Level_v1.csv'} is missing: it holds what people said of their stress.")
-    return pd.concat(parts).reset_index()
+    columns = {"Baseline": "baseline", "TMCT": "tmct"}
+    return pd.concat(parts)[list(columns)].rename(columns=columns).rename_axis("subject").reset_index()

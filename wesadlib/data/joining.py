@@ -30,6 +30,7 @@ LARGEST_STEP_S = 60.0
 class Stretch(NamedTuple):
     """Samples of a channel that follow each other without a gap: Unix time of the first, rate in Hz, values (time,)."""
 
+    channel: str
     start_s: float
     rate_hz: float
     values: np.ndarray
@@ -42,7 +43,7 @@ class Stretch(NamedTuple):
 
 def join_recording(
     path: Path,
-    channels: Mapping[str, Sequence[Stretch]],
+    stretches: Sequence[Stretch],
     device: str,
     notes: Sequence[str],
     *,
@@ -56,16 +57,23 @@ def join_recording(
     from where its clock has it; notes name gaps, overlaps, and channels that start or end apart. `presses` of the
     button are Unix times; `path` is what errors name.
     """
-    ordered = {name: sorted(stretches, key=lambda stretch: stretch.start_s) for name, stretches in channels.items()}
-    start_s = min(stretches[0].start_s for stretches in ordered.values())
-    end_s = max(stretch.end_s for stretches in ordered.values() for stretch in stretches)
-    _check_together(path, ordered, start_s)
-    remarks = _note_edges(ordered, start_s, end_s)
+    channels: dict[str, list[Stretch]] = {stretch.channel: [] for stretch in stretches}
+    for stretch in sorted(stretches, key=lambda stretch: stretch.start_s):
+        channels[stretch.channel].append(stretch)
+    start_s, end_s = min(part.start_s for part in stretches), max(part.end_s for part in stretches)
+    _check_together(path, channels, start_s)
+    remarks = []
+    for name, parts in channels.items():
+        late_s, early_s = parts[0].start_s - start_s, end_s - parts[-1].end_s
+        if late_s > LEAST_EDGE_S:
+            remarks.append(f"{sensor_of(name)} starts {late_s:.1f} s after the first channel")
+        if early_s > LEAST_EDGE_S:
+            remarks.append(f"{sensor_of(name)} ends {early_s:.1f} s before the last channel")
     samples, rates_hz = {}, {}
-    for name, stretches in ordered.items():
-        rates_hz[name] = _rate(path, name, stretches)
-        remarks += _check_order(path, name, stretches)
-        samples[name] = _place(stretches, rates_hz[name], start_s, end_s)
+    for name, parts in channels.items():
+        rates_hz[name] = _rate(path, parts)
+        remarks += _check_order(path, parts)
+        samples[name] = _place(parts, rates_hz[name], start_s, end_s)
     marks_s = sorted(time - start_s for time in presses)
     if outside := [mark for mark in marks_s if not 0 <= mark <= end_s - start_s]:
         remarks.append(f"{len(outside)} of {len(marks_s)} presses of the button lie outside the recording")
@@ -80,11 +88,29 @@ def join_recording(
     )
 
 
-def _check_together(where: Path, ordered: Mapping[str, Sequence[Stretch]], start_s: float) -> None:
+def join_sessions(recordings: Sequence[Recording], places: Sequence[Path], subject: str = "") -> Recording:
+    """One person's recordings as one, joined in time; `places` are where each was read."""
+    if undated := [place for place, one in zip(places, recordings, strict=True) if one.start is None]:
+        raise InputError(
+            f"{undated[0]}: it does not say when it began, so it cannot be joined with {subject}'s others."
+        )
+    signals = [(one.start.timestamp(), *item) for one in recordings for item in one.signals.items()]
+    return join_recording(
+        places[0].parent,
+        [Stretch(name, start_s, signal.attrs["rate_hz"], signal.values) for start_s, name, signal in signals],
+        min(recordings, key=lambda one: one.start).device,
+        [f"{place.name}: {note}" for place, one in zip(places, recordings, strict=True) for note in one.notes],
+        subject=subject or min(recordings, key=lambda one: one.start).subject,
+        units={name: signal.attrs["units"] for _, name, signal in signals},
+        presses=[one.start.timestamp() + mark for one in recordings for mark in one.marks_s],
+    )
+
+
+def _check_together(where: Path, channels: Mapping[str, Sequence[Stretch]], start_s: float) -> None:
     """Refuse clocks that are none, before a wrong one asks for years of memory."""
     if not abs(start_s) < LATEST_S:
         raise InputError(f"{where}: it would begin {start_s:.6g} s after 1970, which is no date; give seconds.")
-    spans = {name: (stretches[0].start_s, stretches[-1].end_s) for name, stretches in ordered.items()}
+    spans = {name: (parts[0].start_s, parts[-1].end_s) for name, parts in channels.items()}
     longest = max(spans, key=lambda name: spans[name][1] - spans[name][0])
     for name, (begin, end) in spans.items():
         apart_s = max(begin - spans[longest][1], spans[longest][0] - end)
@@ -95,19 +121,19 @@ def _check_together(where: Path, ordered: Mapping[str, Sequence[Stretch]], start
             )
 
 
-def _rate(where: Path, name: str, stretches: Sequence[Stretch]) -> float:
-    rates = np.array([stretch.rate_hz for stretch in stretches])
-    rate_hz = float(np.average(rates, weights=[len(stretch.values) for stretch in stretches]))
+def _rate(where: Path, parts: Sequence[Stretch]) -> float:
+    rates = np.array([part.rate_hz for part in parts])
+    rate_hz = float(np.average(rates, weights=[len(part.values) for part in parts]))
     if np.abs(rates / rate_hz - 1).max() > LARGEST_RATE_DIFFERENCE:
         raise InputError(
-            f"{where}: {name} comes at {rates.min():g} and at {rates.max():g} Hz; give these one at a time."
+            f"{where}: {parts[0].channel} comes at {rates.min():g} and at {rates.max():g} Hz; give these one at a time."
         )
     return rate_hz
 
 
-def _check_order(where: Path, name: str, stretches: Sequence[Stretch]) -> list[str]:
-    notes = []
-    for before, after in itertools.pairwise(stretches):
+def _check_order(where: Path, parts: Sequence[Stretch]) -> list[str]:
+    name, notes = parts[0].channel, []
+    for before, after in itertools.pairwise(parts):
         gap_s = after.start_s - before.end_s
         if gap_s > LARGEST_GAP_S:
             raise InputError(
@@ -125,27 +151,16 @@ def _check_order(where: Path, name: str, stretches: Sequence[Stretch]) -> list[s
     return notes
 
 
-def _place(stretches: Sequence[Stretch], rate_hz: float, start_s: float, end_s: float) -> np.ndarray:
+def _place(parts: Sequence[Stretch], rate_hz: float, start_s: float, end_s: float) -> np.ndarray:
     values = np.full(max(round((end_s - start_s) * rate_hz), 1), np.nan, np.float32)
-    for stretch in reversed(stretches):
-        first = min(round((stretch.start_s - start_s) * rate_hz), max(len(values) - len(stretch.values), 0))
-        part = stretch.values[: len(values) - first]
-        values[first : first + len(part)] = part
+    for part in reversed(parts):
+        first = min(round((part.start_s - start_s) * rate_hz), max(len(values) - len(part.values), 0))
+        kept = part.values[: len(values) - first]
+        values[first : first + len(kept)] = kept
     return values
 
 
-def _note_edges(ordered: Mapping[str, Sequence[Stretch]], start_s: float, end_s: float) -> list[str]:
-    notes = []
-    for name, stretches in ordered.items():
-        late_s, early_s = stretches[0].start_s - start_s, end_s - stretches[-1].end_s
-        if late_s > LEAST_EDGE_S:
-            notes.append(f"{sensor_of(name)} starts {late_s:.1f} s after the first channel")
-        if early_s > LEAST_EDGE_S:
-            notes.append(f"{sensor_of(name)} ends {early_s:.1f} s before the last channel")
-    return notes
-
-
-def split_stretches(where: Path, name: str, time_s: np.ndarray, values: np.ndarray) -> tuple[list[Stretch], list[str]]:
+def split_stretches(where: Path, name: str, time_s: np.ndarray, values: np.ndarray) -> tuple[list[Stretch], str]:
     """Stretches of samples that each came with a time of its own in s, never falling, and a note of rate and jitter.
 
     They are parted where the time to the next sample is more than three times the median; within, interpolated linearly
@@ -182,8 +197,8 @@ def split_stretches(where: Path, name: str, time_s: np.ndarray, values: np.ndarr
         steps_on = place[stop - 1] - place[start]
         absent = np.setdiff1d(np.arange(steps_on), place[start:stop] - place[start])
         filled[np.rint(absent * (len(clock) - 1) / max(steps_on, 1)).astype(int)] = np.nan
-        stretches.append(Stretch(float(clock[0]), rate_hz, filled))
-    return stretches, [f"{name}: {rate_hz:.6g} Hz, samples {jitter:.2f} of a step off a regular clock (RMS)"]
+        stretches.append(Stretch(name, float(clock[0]), rate_hz, filled))
+    return stretches, f"{name}: {rate_hz:.6g} Hz, samples {jitter:.2f} of a step off a regular clock (RMS)"
 
 
 def _fit_clock(time_s: np.ndarray, edges: Sequence[int], place: np.ndarray) -> tuple[float, float]:

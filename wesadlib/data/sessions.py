@@ -7,11 +7,10 @@ from pathlib import Path
 
 from wesadlib.data.e4 import CHANNEL_FILE, SERIAL
 from wesadlib.data.embraceplus import is_avro
-from wesadlib.data.joining import Stretch, join_recording
+from wesadlib.data.joining import join_sessions
 from wesadlib.data.recording import Recording
 from wesadlib.data.sources import READERS, open_recording
 from wesadlib.data.wesad import is_wesad
-from wesadlib.errors import InputError
 
 _FILES = (".zip", ".xdf")
 _TABLES = (".csv", ".tsv", ".parquet", ".pq")
@@ -50,22 +49,7 @@ def open_sessions(paths: Sequence[Path], subject: str = "") -> Recording:
     recordings = [open_recording(path) for path in paths]
     if len(recordings) == 1:
         return replace(recordings[0], subject=subject or recordings[0].subject)
-    if undated := [path for path, recording in zip(paths, recordings, strict=True) if recording.start is None]:
-        raise InputError(
-            f"{undated[0]}: it does not say when it began, so it cannot be joined with {subject}'s others."
-        )
-    channels: dict[str, list[Stretch]] = {}
-    for recording in recordings:
-        for name, signal in recording.signals.items():
-            stretch = Stretch(recording.start.timestamp(), signal.attrs["rate_hz"], signal.values)
-            channels.setdefault(name, []).append(stretch)
-    notes = [f"{path.name}: {note}" for path, one in zip(paths, recordings, strict=True) for note in one.notes]
-    units = {name: signal.attrs["units"] for one in recordings for name, signal in one.signals.items()}
-    presses = [one.start.timestamp() + mark for one in recordings for mark in one.marks_s]
-    first, where = min(recordings, key=lambda one: one.start), paths[0].parent
-    return join_recording(
-        where, channels, first.device, notes, subject=subject or first.subject, units=units, presses=presses
-    )
+    return join_sessions(recordings, paths, subject)
 
 
 def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:

@@ -4,6 +4,7 @@ Iqbal et al., *Stress Monitoring Using Wearable Sensors: A Pilot Study and Stres
 8135; MIT licence. Phases follow the presses of the device's button, and where nobody pressed the log, to the minute.
 """
 
+import itertools
 import re
 import zipfile
 from collections.abc import Mapping, Sequence
@@ -81,17 +82,15 @@ def _read(path: Path, subject: str, log: Path) -> Recording:
     times, certain = _phase_times(logged, presses, end_s, subject)
     if not certain:
         problems.append(f"{path}: the presses contradict the log; phases are the log's, to the minute.")
-    protocol, labels = [], []
-    for phase, (begin, end) in sorted(times.items(), key=lambda item: item[1]):
-        group = PHASES[phase][0]
-        edge = 0.0 if phase in _PRESSED else _LOG_EDGE_S
-        protocol.append((group, begin, end, phase))
-        labels.append((group, begin + edge, end - edge, phase))
+    rows = [(PHASES[phase][0], *span, phase) for phase, span in sorted(times.items(), key=lambda item: item[1])]
+    protocol = pd.DataFrame(rows, columns=["condition", "start_s", "end_s", "name"])
+    edge = np.where(protocol["name"].isin(_PRESSED), 0.0, _LOG_EDGE_S)
+    labels = protocol.assign(start_s=protocol["start_s"] + edge, end_s=protocol["end_s"] - edge)
     return replace(
         recording,
         subject=subject,
-        labels=pd.DataFrame(labels, columns=["state", "start_s", "end_s", "phase"]).query("end_s > start_s"),
-        protocol=pd.DataFrame(protocol, columns=["condition", "start_s", "end_s", "name"]),
+        labels=labels.rename(columns={"condition": "state", "name": "phase"}).query("end_s > start_s"),
+        protocol=protocol,
         problems=tuple(problems),
         marks_s=tuple(presses),
     )
@@ -103,19 +102,18 @@ def _phase_times(
     """Start and end of each phase, s, and whether the presses agree with the log."""
     times = {phase: (logged[first], logged[last]) for phase, (_, first, last) in PHASES.items()}
     # Of phases that follow each other one press is the end and the start; before the interview there may be a break.
-    apart = times["interview"][0] - times["relax1"][1] > 120
-    edges = [times["stroop"][0], *(times[phase][1] for phase in _PRESSED)]
-    if apart:
-        edges.insert(3, times["interview"][0])
+    bounds = [("stroop", 0), *((phase, 1) for phase in _PRESSED)]
+    if times["interview"][0] - times["relax1"][1] > 120:
+        bounds.insert(3, ("interview", 0))
+    edges = [times[phase][side] for phase, side in bounds]
     agree = len(presses) >= len(edges) and np.median(np.abs(np.subtract(presses[: len(edges)], edges))) <= _MOST_OFF_S
     if agree:
-        edges = presses[: len(edges)]
+        pressed = dict(zip(bounds, presses, strict=False))
         if subject == "S17":
-            edges[0] = times["stroop"][0]
-        starts = edges[:-1]
-        if apart:
-            starts, edges = [*edges[:2], *edges[3:-1]], [*edges[:3], *edges[4:]]
-        times |= dict(zip(_PRESSED, zip(starts, edges[1:], strict=True), strict=True))
+            pressed["stroop", 0] = times["stroop"][0]
+        for before, phase in itertools.pairwise(["", *_PRESSED]):
+            begin = pressed[phase, 0] if (phase, 0) in pressed else pressed[before, 1]
+            times[phase] = begin, pressed[phase, 1]
     else:
         near = [press for press in presses if abs(press - times["relax3"][1]) <= 60]
         times["relax3"] = times["relax3"][0], near[0] if near else times["relax3"][1]

@@ -6,9 +6,8 @@ One table, whose columns may come at different rates (empty cells where one has 
 import csv
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -63,20 +62,19 @@ def read_table(
     if twice := [place for place in chosen.values() if list(chosen.values()).count(place) > 1]:
         raise InputError(f"{path}: the column {twice[0]!r} is given for several signals; each has its own.")
     tables: dict[Path, pd.DataFrame] = {}
-    channels: dict[str, list[Stretch]] = {}
+    stretches: list[Stretch] = []
     notes: list[str] = []
     for channel, place in chosen.items():
         file, column = (path / place.partition(":")[0], place.partition(":")[2]) if path.is_dir() else (path, place)
         if file not in tables:
             tables[file] = _load(file)
-        table = tables[file]
-        time_s = _times(file, table, time)
-        values = _numbers(file, table, column)
-        stretches, remarks = split_stretches(file, channel, time_s, _convert(file, channel, values, units, notes))
-        channels[channel] = stretches
-        notes += remarks
-    _check_gravity(path, channels)
-    return join_recording(path, channels, "table, read as wrist", notes)
+        time_s, values = _times(file, tables[file], time), _numbers(file, tables[file], column)
+        values = _convert(file, channel, values, units, notes)
+        parts, note = split_stretches(file, channel, time_s, values)
+        stretches += parts
+        notes.append(note)
+    _check_gravity(path, stretches)
+    return join_recording(path, stretches, "table, read as wrist", notes)
 
 
 def _load(file: Path) -> pd.DataFrame:
@@ -108,9 +106,7 @@ def _column(file: Path, table: pd.DataFrame, column: str) -> pd.Series:
 def _numbers(file: Path, table: pd.DataFrame, column: str) -> np.ndarray:
     cells = _column(file, table, column)
     values = pd.to_numeric(cells, errors="coerce")
-    if (wrong := (values.isna() & cells.notna()) | np.isinf(values)).any():
-        row = int(np.argmax(wrong.to_numpy()))
-        raise _bad_cell(file, column, row, cells.iloc[row], "not a number")
+    _refuse_cells(file, cells, (values.isna() & cells.notna()) | np.isinf(values), "not a number")
     return values.to_numpy(np.float64)
 
 
@@ -133,15 +129,16 @@ def _times(file: Path, table: pd.DataFrame, column: str | None) -> np.ndarray:
         dates = pd.to_datetime(cells, format="ISO8601", utc=True, errors="coerce")
         if (dates.isna() & cells.notna()).any():
             dates = pd.to_datetime(cells, utc=True, errors="coerce")
-    if (wrong := dates.isna() & cells.notna()).any():
-        row = int(np.argmax(wrong.to_numpy()))
-        raise _bad_cell(file, column, row, cells.iloc[row], "no number or date")
+    _refuse_cells(file, cells, dates.isna() & cells.notna(), "no number or date")
     return (dates - pd.Timestamp(0, tz="UTC")).dt.total_seconds().to_numpy()
 
 
-def _bad_cell(file: Path, column: str, row: int, cell: Any, what: str) -> InputError:
-    comma = ": a decimal comma; save it with decimal points" if re.fullmatch(r"-?\d+,\d+", str(cell)) else ""
-    return InputError(f"{file}: row {row + 2}, column {column!r} is {str(cell)[:40]!r}, {what}{comma}.")
+def _refuse_cells(file: Path, cells: pd.Series, wrong: pd.Series, what: str) -> None:
+    if wrong.any():
+        row = int(np.argmax(wrong.to_numpy()))
+        cell = str(cells.iloc[row])
+        comma = ": a decimal comma; save it with decimal points" if re.fullmatch(r"-?\d+,\d+", cell) else ""
+        raise InputError(f"{file}: row {row + 2}, column {cells.name!r} is {cell[:40]!r}, {what}{comma}.")
 
 
 def _convert(file: Path, channel: str, values: np.ndarray, units: Mapping[str, str], notes: list[str]) -> np.ndarray:
@@ -171,8 +168,9 @@ def _check_middle(path: Path, name: str, values: np.ndarray, unit: str, *, whole
         )
 
 
-def _check_gravity(path: Path, channels: Mapping[str, list[Stretch]]) -> None:
-    axes = [np.concatenate([part.values for part in channels[name]]) for name in channels if "_acc_" in name]
+def _check_gravity(path: Path, stretches: Sequence[Stretch]) -> None:
+    parts = {stretch.channel: [] for stretch in stretches if "_acc_" in stretch.channel}
+    axes = [np.concatenate([part.values for part in stretches if part.channel == name]) for name in parts]
     if axes and len({len(axis) for axis in axes}) == 1:
         magnitude = np.sqrt(sum(axis**2 for axis in axes))
         _check_middle(path, "the magnitude of acceleration", magnitude, "g", whole=len(axes) == 3)

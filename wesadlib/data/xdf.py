@@ -45,13 +45,14 @@ def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None) -> Reco
     streams, notes = _load(path)
     places = _places(streams)
     chosen = _choose(path, places, columns)
-    channels: dict[str, list[Stretch]] = {}
+    stretches: list[Stretch] = []
     for signal, (stream, column) in chosen.items():
         channel = channel_of(path, signal)
         values = np.asarray(streams[stream]["time_series"], np.float64)[:, column]
-        channels[channel], remarks = split_stretches(path, channel, streams[stream]["time_stamps"], values)
-        notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", *remarks]
-    return join_recording(path, channels, "XDF, read as wrist", notes)
+        parts, note = split_stretches(path, channel, streams[stream]["time_stamps"], values)
+        stretches += parts
+        notes += [f"{channel}: stream {streams[stream]['info']['name'][0]!r}", note]
+    return join_recording(path, stretches, "XDF, read as wrist", notes)
 
 
 def _load(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:

@@ -30,7 +30,6 @@ from threadpoolctl import threadpool_limits
 from wesadlib.artefacts import replacing, write_json
 from wesadlib.bundle.open_wrist import list_metrics, save_open_wrist
 from wesadlib.data import Cohort, join, open_cohort
-from wesadlib.data.hongn import read_self_report
 from wesadlib.errors import InputError
 from wesadlib.evaluation.events import BUDGET, score_phases
 from wesadlib.evaluation.labs import STRESSORS, is_seated, tabulate_person
@@ -166,6 +165,13 @@ def _follow_lab(pair: tuple[str, str]) -> list[pd.DataFrame]:
     return [part.assign(train=train, test=test) for part in tables]
 
 
+def read_self_report(root: Path) -> pd.DataFrame:
+    """What people of Hongn's said of their stress, 1 to 10: ``subject baseline tmct``."""
+    table = pd.concat([pd.read_csv(path, index_col=0) for path in sorted(root.glob("Stress_Level_v*.csv"))])
+    columns = {"Baseline": "baseline", "TMCT": "tmct"}
+    return table[list(columns)].rename(columns=columns).rename_axis("subject").reset_index()
+
+
 def write_reference(table: pd.DataFrame, results: list, alarms: dict[str, pd.DataFrame], made: dict) -> None:
     """Write the folder, all of it or nothing, of windows that say what is exertion, the jobs' results, and how made."""
     rows, people, exercise = zip(*results, strict=True)
@@ -179,7 +185,7 @@ def write_reference(table: pd.DataFrame, results: list, alarms: dict[str, pd.Dat
     tables = {
         "people": people.merge(pd.concat(strange), on=["subject", "train", "test"], how="left"),
         "responses": measure_responses(table),
-        "self_report": read_self_report(os.environ["HONGN_ROOT"]),
+        "self_report": read_self_report(Path(os.environ["HONGN_ROOT"])),
         **alarms,
     }
     courses = tables.pop(COURSES)

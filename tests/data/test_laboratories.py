@@ -82,7 +82,7 @@ def test_phases_follow_the_presses_and_where_nobody_pressed_the_log(stress_predi
     for (begin, end), phase in zip(itertools.pairwise(PRESSES), list(PHASES)[1:7], strict=True):
         assert found[phase] == pytest.approx((begin, end), abs=0.01)
     labels = recording.labels.set_index("phase")
-    assert labels["state"].to_dict() == {phase: group for phase, (group, *_) in PHASES.items()}
+    assert labels["state"].to_dict() == PHASES
     # What the log bounds to the minute is left out by a minute.
     assert labels.loc["final_relax", ["start_s", "end_s"]].tolist() == [2940, 3420]
     assert labels.loc["stroop", ["start_s", "end_s"]].tolist() == pytest.approx([605, 910], abs=0.01)

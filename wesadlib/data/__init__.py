@@ -1,7 +1,7 @@
 """Files on disk become recordings."""
 
 from wesadlib.data.cohort import Cohort, join
-from wesadlib.data.devices import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS, DEVICES
+from wesadlib.data.devices import BEAT_SOURCES, CHANNELS, DEVICE_CHANNELS
 from wesadlib.data.hongn import open_hongn
 from wesadlib.data.overview import REPORTS, CohortOverview, check_cohort, describe_cohort
 from wesadlib.data.quest import score_stai
@@ -13,7 +13,6 @@ from wesadlib.data.wesad import STATES, open_wesad
 __all__ = [
     "BEAT_SOURCES",
     "CHANNELS",
-    "DEVICES",
     "DEVICE_CHANNELS",
     "REPORTS",
     "STATES",

@@ -31,13 +31,6 @@ class Cohort(Sequence[Recording]):
     #: Of joined cohorts: their names and folders.
     roots: tuple[tuple[str, Path], ...] = ()
 
-    def place(self, path: Path) -> str:
-        """A file's path from the root of its cohort, which is named where several are joined."""
-        for name, root in self.roots:
-            if path.is_relative_to(root):
-                return f"{name}/{path.relative_to(root).as_posix()}"
-        return path.relative_to(self.root).as_posix()
-
     @property
     def attrs(self) -> dict[str, Any]:
         """What is said of the cohort wherever its data go: ``simulated`` (1 or 0) and ``description``."""
@@ -62,7 +55,9 @@ class Cohort(Sequence[Recording]):
         for path in [path for subject in self.subjects for path in self.files(subject)]:
             status = path.stat()
             sha256 = _digest_of_version(path, status.st_size, status.st_mtime_ns)
-            files.append({"path": self.place(path), "bytes": status.st_size, "sha256": sha256})
+            name, root = next((item for item in self.roots if path.is_relative_to(item[1])), ("", self.root))
+            place = f"{name}/{path.relative_to(root).as_posix()}".removeprefix("/")
+            files.append({"path": place, "bytes": status.st_size, "sha256": sha256})
         return {
             "digest": digest([[file["path"], file["sha256"]] for file in files]),
             "simulated": self.simulated,
@@ -99,16 +94,12 @@ def join(cohorts: Sequence[Cohort]) -> Cohort:
             labels = labels.assign(phase=labels["state"], state=labels["state"].map(GROUPS).fillna("other"))
         return replace(recording, subject=subject, labels=labels)
 
-    def files(subject: str) -> Sequence[Path]:
-        name, _, person = subject.partition("/")
-        return members[name].files(person)
-
     states = dict.fromkeys(GROUPS.get(state, state) for cohort in cohorts for state in cohort.states)
     return Cohort(
         root=cohorts[0].root,
         subjects=[f"{name}/{subject}" for name, cohort in members.items() for subject in cohort.subjects],
         load=load,
-        files=files,
+        files=lambda subject: members[subject.partition("/")[0]].files(subject.partition("/")[2]),
         description="; ".join(cohort.description for cohort in cohorts),
         states=tuple(state for state in states if state != "other"),
         simulated=any(cohort.simulated for cohort in cohorts),

@@ -8,7 +8,7 @@ acceleration in 1/64 g.
 import io
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -57,7 +57,7 @@ def find_exports(folder: Path, people: str) -> dict[str, list[Path]]:
     return exports
 
 
-def list_files(exports: Sequence[Path]) -> list[Path]:
+def list_files(exports: Iterable[Path]) -> list[Path]:
     """Files of zips and folders."""
     files = [file for path in exports for file in (sorted(path.rglob("*")) if path.is_dir() else [path])]
     return [file for file in files if file.is_file()]

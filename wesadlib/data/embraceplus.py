@@ -13,6 +13,7 @@ import numpy as np
 import xarray as xr
 
 from wesadlib.artefacts import replacing
+from wesadlib.data.archives import starts_with
 from wesadlib.data.joining import Stretch, join_recording
 from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
@@ -26,19 +27,12 @@ UNITS = {"wrist_bvp": "nW"}
 #: What the pulse of an E4 is divided by when one is written, so that it is of this device's size.
 PULSE_SCALE = 1000.0
 _RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0, "wrist_temp": 1.0, **dict.fromkeys(_AXES.values(), 64.0)}
-#: What an Avro file starts with.
-_MAGIC = b"Obj\x01"
-
-
-def is_embraceplus(path: Path) -> bool:
-    """Whether a path is an Avro file, or a folder that holds some."""
-    return bool(find_files(path))
 
 
 def find_files(path: Path) -> list[Path]:
     """Avro files at or below a path, told by their content."""
     candidates = sorted(path.rglob("*")) if path.is_dir() else [path]
-    return [file for file in candidates if file.is_file() and is_avro(file)]
+    return [file for file in candidates if starts_with(file, b"Obj\x01")]
 
 
 def read_embraceplus(path: str | Path) -> Recording:
@@ -105,12 +99,6 @@ def _as_recorded(name: str, signal: xr.DataArray) -> np.ndarray:
         return values[: len(values) // factor * factor].reshape(-1, factor).mean(axis=1)
     time = np.arange(round(len(values) * wanted_hz / rate_hz)) / wanted_hz
     return np.interp(time, np.arange(len(values)) / rate_hz, values)
-
-
-def is_avro(file: Path) -> bool:
-    """Whether a file's content is Avro."""
-    with open(file, "rb") as opened:
-        return opened.read(len(_MAGIC)) == _MAGIC
 
 
 def _read_record(file: Path) -> Mapping[str, Any]:

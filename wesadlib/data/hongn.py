@@ -17,12 +17,14 @@ from wesadlib.data.cohort import Cohort
 from wesadlib.data.e4 import find_exports, last_s, list_files, read_e4
 from wesadlib.data.joining import join_sessions
 from wesadlib.data.recording import Recording, make_signals
-from wesadlib.errors import InputError
 
 SESSIONS = ("STRESS", "AEROBIC", "ANAEROBIC")
 STATES = ("rest", "stress", "exercise")
-_REST, _STRESS = ("baseline", "first_rest", "second_rest"), ("real_opinion", "opposite_opinion", "subtract")
-_GROUPS = {**dict.fromkeys(_REST, "rest"), **dict.fromkeys(("stroop", "tmct", *_STRESS), "stress")}
+_GROUPS = {
+    **dict.fromkeys(("pre", "post"), "other"),
+    **dict.fromkeys(("baseline", "first_rest", "second_rest"), "rest"),
+    **dict.fromkeys(("stroop", "tmct", "real_opinion", "opposite_opinion", "subtract"), "stress"),
+}
 #: number of presses -> phases of the session with stress, before, between and after the presses
 STRESS_PHASES = {
     13: (
@@ -61,16 +63,17 @@ def open_hongn(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
     labels have a column ``session`` besides ``phase``.
     """
     root = Path(root)
-    exports = {
-        session: find_exports(root / "Wearable_Dataset" / session, r"[Sf]\d+")
-        for session in SESSIONS
-        if session == SESSIONS[0] or (root / "Wearable_Dataset" / session).is_dir()
-    }
+    exports: dict[str, dict[str, list[Path]]] = {}
+    for session in SESSIONS:
+        folder = root / "Wearable_Dataset" / session
+        if session == SESSIONS[0] or folder.is_dir():
+            for subject, paths in find_exports(folder, r"[Sf]\d+").items():
+                exports.setdefault(subject, {})[session] = paths
     cohort = Cohort(
         root=root,
-        subjects=sorted({subject for people in exports.values() for subject in people}),
-        load=lambda subject: _read({name: people.get(subject, []) for name, people in exports.items()}, subject),
-        files=lambda subject: list_files([place for people in exports.values() for place in people.get(subject, [])]),
+        subjects=sorted(exports),
+        load=lambda subject: _read(exports[subject], subject),
+        files=lambda subject: list_files(itertools.chain(*exports[subject].values())),
         description="recordings of the data set of Hongn et al. (2025)",
         states=STATES,
         name="hongn",
@@ -89,16 +92,21 @@ def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:
             # They are one protocol, interrupted.
             parts = [join_sessions(parts, paths)]
         for path, recording in zip(paths, parts, strict=False):
-            stop_s = last_s(recording)
             blocks.append((now_s, recording))
+            stop_s = now_s + last_s(recording)
+            inside = [now_s + mark for mark in recording.marks_s if now_s + mark < stop_s]
+            edges = list(itertools.pairwise([now_s, *inside, stop_s]))
+            phases, otherwise = _phases(session, edges), "other" if session == "STRESS" else "exercise"
+            if not phases:
+                problems.append(f"{path}: {len(inside)} presses, not 13 or 9, so nobody knows its phases.")
             rows += [
-                (group, now_s + begin, now_s + end, phase, session)
-                for phase, group, begin, end in _phases(session, recording.marks_s, stop_s, path, problems)
+                (_GROUPS.get(phase, otherwise), *edge, phase, session)
+                for phase, edge in zip(phases, edges, strict=False)
             ]
-            now_s = math.ceil((now_s + stop_s) / _STEP_S) * _STEP_S
+            now_s = math.ceil(stop_s / _STEP_S) * _STEP_S
         if len(paths) > 1:
             problems.append(f"{paths[0]}: the session {session} is in {len(paths)} parts.")
-        if (subject, session) in FAULTS and paths:
+        if (subject, session) in FAULTS:
             problems.append(f"{paths[0]}: {FAULTS[subject, session]}.")
     protocol = pd.DataFrame(rows, columns=["condition", "start_s", "end_s", "name", "session"])
     labels = protocol.rename(columns={"condition": "state", "name": "phase"})
@@ -116,23 +124,15 @@ def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:
     )
 
 
-def _phases(
-    session: str, marks: Sequence[float], end_s: float, path: Path, problems: list[str]
-) -> list[tuple[str, str, float, float]]:
-    """Phases of a session: name, group, start and end, s from the session's start."""
-    edges = list(itertools.pairwise([0.0, *(mark for mark in marks if mark < end_s), end_s]))
+def _phases(session: str, edges: Sequence[tuple[float, float]]) -> Sequence[str]:
+    """Names of a session's phases, which lie between edges, s; none where nobody knows them."""
     if session == "STRESS":
-        if len(edges) - 1 not in STRESS_PHASES:
-            problems.append(f"{path}: {len(edges) - 1} presses, not 13 or 9, so nobody knows its phases.")
-            return []
-        phases = zip(STRESS_PHASES[len(edges) - 1], edges, strict=True)
-        return [(phase, _GROUPS.get(phase, "other"), *edge) for phase, edge in phases]
-    phases = []
-    for k, (begin, end) in enumerate(edges[1:-1], start=1):
-        kind = "sprint" if end - begin < _LONGEST_SPRINT_S else "pedal"
-        name = f"aerobic_block{k:02d}" if session == "AEROBIC" else f"{kind}_tag{k}"
-        phases.append((name, "exercise", begin, end))
-    return [("pre", "other", *edges[0]), *phases, ("post", "other", *edges[-1])]
+        return STRESS_PHASES.get(len(edges) - 1, ())
+    names = [f"aerobic_block{k:02d}" for k in range(1, len(edges) - 1)]
+    if session == "ANAEROBIC":
+        sprints = [end - begin < _LONGEST_SPRINT_S for begin, end in edges[1:-1]]
+        names = [f"{'sprint' if sprint else 'pedal'}_tag{k}" for k, sprint in enumerate(sprints, start=1)]
+    return ["pre", *names, "post"]
 
 
 def _repair(recording: Recording, path: Path, subject: str, session: str, problems: list[str]) -> Recording:
@@ -163,12 +163,3 @@ def _assemble(parts: list[tuple[float, Recording]]) -> dict[str, xr.DataArray]:
             part = values[round(offset_s * rate_hz) :][: len(signal)]
             part[:] = signal.values[: len(part)]
     return make_signals(samples)
-
-
-def read_self_report(root: str | Path) -> pd.DataFrame:
-    """What people said of their stress, 1 to 10: ``subject baseline tmct``."""
-    parts = [pd.read_csv(path, index_col=0) for path in sorted(Path(root).glob("Stress_Level_v*.csv"))]
-    if not parts:
-        raise InputError(f"{Path(root) / 'Stress_Level_v1.csv'} is missing: it holds what people said of their stress.")
-    columns = {"Baseline": "baseline", "TMCT": "tmct"}
-    return pd.concat(parts)[list(columns)].rename(columns=columns).rename_axis("subject").reset_index()

@@ -47,13 +47,13 @@ def describe_cohort(
     """
     people, blocks, reports = [], [], []
     for recording in tqdm(cohort, desc="people", unit="person", disable=not progress, total=len(cohort)):
-        subject, labels, report = {"subject": recording.subject}, recording.labels, _reports(recording)
-        person = dict.fromkeys(PERSON_FIELDS) | recording.person
-        summary = _summarise(recording, cohort.states, window_s, hop_s)
+        summary, report = _summarise(recording, cohort.states, window_s, hop_s), _reports(recording)
         asked = {f"{name}_{state}": report.loc[state, name] for name in REPORTS for state in _REPORT_STATES}
-        people.append(subject | person | summary | asked)
-        blocks.append(labels[labels["state"].isin(_REPORT_STATES)].assign(**subject))
-        reports.append(report.reset_index().assign(**subject))
+        person = {"subject": recording.subject, **dict.fromkeys(PERSON_FIELDS), **recording.person}
+        people.append(person | summary | asked)
+        labels = recording.labels[recording.labels["state"].isin(_REPORT_STATES)]
+        blocks.append(labels.assign(subject=recording.subject))
+        reports.append(report.reset_index().assign(subject=recording.subject))
     return CohortOverview(
         people=pd.DataFrame(people),
         blocks=pd.concat(blocks, ignore_index=True)[["subject", "state", "start_s", "end_s"]],
@@ -71,13 +71,9 @@ def _reports(recording: Recording) -> pd.DataFrame:
 def check_cohort(root: str | Path, *, progress: bool = False) -> tuple[pd.DataFrame, list[str]]:
     """Load every recording of a data set's folder in its official layout, one at a time, and say what it holds.
 
-    Returns
-    -------
-    table : DataFrame
-        A row a subject: ``subject``, ``duration_s``, ``devices``, ``channels`` (their number), ``minutes_<state>``,
-        ``windows_<state>`` (60 s every 30 s, label by majority), ``problems``. NaN where a recording cannot be loaded.
-    problems : list of str
-        A sentence each; empty when all is well.
+    A table with a row a subject (``subject``, ``duration_s``, ``devices``, ``channels`` (their number),
+    ``minutes_<state>``, ``windows_<state>`` (60 s every 30 s, label by majority), ``problems``; NaN where a recording
+    cannot be loaded), and a sentence for each problem.
     """
     rows, problems, shared = [], [], SharedRecordings()
     cohort = cohort_of(Path(root)) or find_cohort(root)

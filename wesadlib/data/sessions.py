@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from wesadlib.data.e4 import CHANNEL_FILE, SERIAL
-from wesadlib.data.embraceplus import is_avro
+from wesadlib.data.embraceplus import find_files
 from wesadlib.data.joining import join_sessions
 from wesadlib.data.recording import Recording
 from wesadlib.data.sources import READERS, open_recording
@@ -22,7 +22,7 @@ def is_one_recording(path: Path) -> bool:
     """Whether a path is one person's: a file, or a folder that holds channels or a person's files itself."""
     if path.is_file() or is_wesad(path):
         return True
-    return any(CHANNEL_FILE.match(file.name) or is_avro(file) for file in path.iterdir() if file.is_file())
+    return any(CHANNEL_FILE.match(file.name) or find_files(file) for file in path.iterdir() if file.is_file())
 
 
 def find_sessions(folder: Path, *, tables: bool = False, leave_out: Sequence[Path] = ()) -> dict[str, list[Path]]:
@@ -54,7 +54,7 @@ def open_sessions(paths: Sequence[Path], subject: str = "") -> Recording:
 
 def _recordings_in(path: Path, suffixes: Sequence[str]) -> list[Path]:
     if path.is_file():
-        return [path] if path.suffix.lower() in suffixes or is_avro(path) else []
+        return [path] if path.suffix.lower() in suffixes or find_files(path) else []
     if suffixes == _TABLES:
         return []
     if any(recognises(path) for recognises, _ in READERS.values()):

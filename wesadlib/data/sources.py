@@ -7,7 +7,7 @@ from typing import Any
 from wesadlib.artefacts import digest, file_digest, project_root
 from wesadlib.data.cohort import Cohort
 from wesadlib.data.e4 import is_e4, read_e4
-from wesadlib.data.embraceplus import is_embraceplus, read_embraceplus
+from wesadlib.data.embraceplus import find_files, read_embraceplus
 from wesadlib.data.hongn import open_hongn
 from wesadlib.data.recording import Recording
 from wesadlib.data.stress_predict import open_stress_predict
@@ -17,10 +17,10 @@ from wesadlib.errors import InputError
 from wesadlib.params import data_root
 
 #: Formats in the order in which they are tried: what is looked for -> whether a path is one, and what reads it.
-READERS: dict[str, tuple[Callable[[Path], bool], Callable[[Path], Recording]]] = {
+READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Recording]]] = {
     "a person's folder of WESAD (S2, with S2.pkl in it)": (is_wesad, read_wesad),
     "an export of an Empatica E4 (a zip or folder with BVP.csv in it)": (is_e4, read_e4),
-    "files of an Empatica EmbracePlus (.avro)": (is_embraceplus, read_embraceplus),
+    "files of an Empatica EmbracePlus (.avro)": (find_files, read_embraceplus),
     "a file of the Lab Streaming Layer (.xdf)": (is_xdf, read_xdf),
 }
 

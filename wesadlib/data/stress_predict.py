@@ -7,7 +7,7 @@ Iqbal et al., *Stress Monitoring Using Wearable Sensors: A Pilot Study and Stres
 import itertools
 import re
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from xml.etree import ElementTree
@@ -21,18 +21,20 @@ from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
 LOG_FILE = "Processed_data/Time_logs.xlsx"
-#: phase -> its group, and the columns of the log with its start and end
+#: phase -> its group; the log has their starts and ends in this order
 PHASES = {
-    "baseline_questionnaire": ("rest", "G", "H"),
-    "stroop": ("stress", "I", "J"),
-    "relax1": ("rest", "K", "L"),
-    "interview": ("stress", "M", "N"),
-    "relax2": ("rest", "O", "P"),
-    "hyperventilation": ("provocation", "Q", "R"),
-    "relax3": ("rest", "S", "T"),
-    "questionnaire2": ("other", "U", "V"),
-    "final_relax": ("rest", "W", "X"),
+    "baseline_questionnaire": "rest",
+    "stroop": "stress",
+    "relax1": "rest",
+    "interview": "stress",
+    "relax2": "rest",
+    "hyperventilation": "provocation",
+    "relax3": "rest",
+    "questionnaire2": "other",
+    "final_relax": "rest",
 }
+# Columns of the log, letters of the sheet: where a phase starts, and where it ends.
+_COLUMNS = "GHIJKLMNOPQRSTUVWX"
 # Phases that presses bound, in their order.
 _PRESSED = ("stroop", "relax1", "interview", "relax2", "hyperventilation", "relax3")
 STATES = ("rest", "stress", "provocation")
@@ -75,14 +77,14 @@ def _read(path: Path, subject: str, log: Path) -> Recording:
         problems.append(f"{path}: presses are half a day off; they are taken to be within the recording.")
     if not log.is_file():
         raise InputError(f"{log} is missing: it holds the times of {subject}'s phases.")
-    row = read_log(log).get(subject, {})
-    if len(row) < 2 * len(PHASES):
+    logged = [_wrap(time_s - start_s % 86400) for time_s in read_log(log).get(subject, ())]
+    if len(logged) < 2 * len(PHASES):
         raise InputError(f"{log} has no whole row for {subject}: leave {subject} out of `subjects`.")
-    logged = {column: _wrap(time_s - start_s % 86400) for column, time_s in row.items()}
-    times, certain = _phase_times(logged, presses, end_s, subject)
+    times = dict(zip(PHASES, zip(logged[::2], logged[1::2], strict=True), strict=True))
+    certain = _move_phases(times, presses, end_s, subject)
     if not certain:
         problems.append(f"{path}: the presses contradict the log; phases are the log's, to the minute.")
-    rows = [(PHASES[phase][0], *span, phase) for phase, span in sorted(times.items(), key=lambda item: item[1])]
+    rows = [(PHASES[phase], *span, phase) for phase, span in sorted(times.items(), key=lambda item: item[1])]
     protocol = pd.DataFrame(rows, columns=["condition", "start_s", "end_s", "name"])
     edge = np.where(protocol["name"].isin(_PRESSED), 0.0, _LOG_EDGE_S)
     labels = protocol.assign(start_s=protocol["start_s"] + edge, end_s=protocol["end_s"] - edge)
@@ -96,11 +98,8 @@ def _read(path: Path, subject: str, log: Path) -> Recording:
     )
 
 
-def _phase_times(
-    logged: Mapping[str, float], presses: list[float], end_s: float, subject: str
-) -> tuple[dict[str, tuple[float, float]], bool]:
-    """Start and end of each phase, s, and whether the presses agree with the log."""
-    times = {phase: (logged[first], logged[last]) for phase, (_, first, last) in PHASES.items()}
+def _move_phases(times: dict[str, tuple[float, float]], presses: list[float], end_s: float, subject: str) -> bool:
+    """Move each phase's logged start and end, s, to the presses, and say whether these agree with the log."""
     # Of phases that follow each other one press is the end and the start; before the interview there may be a break.
     bounds = [("stroop", 0), *((phase, 1) for phase in _PRESSED)]
     if times["interview"][0] - times["relax1"][1] > 120:
@@ -123,11 +122,11 @@ def _phase_times(
     begin, end = times["questionnaire2"]
     times["questionnaire2"] = max(begin, times["relax3"][1]), end
     times["final_relax"] = times["final_relax"][0], min(times["final_relax"][1], end_s)
-    return times, agree
+    return bool(agree)
 
 
-def read_log(path: Path) -> dict[str, dict[str, float]]:
-    """The log of the sessions: person -> column's letter -> time of day, s, on a clock of 12 or of 24 hours."""
+def read_log(path: Path) -> dict[str, list[float]]:
+    """The log of the sessions: person -> times of day, s, in the order of the columns, by a clock of 12 or 24 hours."""
     try:
         with zipfile.ZipFile(path) as book:
             strings, sheet = (
@@ -136,7 +135,7 @@ def read_log(path: Path) -> dict[str, dict[str, float]]:
     except (zipfile.BadZipFile, KeyError, ElementTree.ParseError) as error:
         raise InputError(f"{path} is no workbook ({error}): copy it again.") from None
     texts = ["".join(part.text or "" for part in item.findall(".//{*}t")) for item in strings.findall(".//{*}si")]
-    rows: dict[str, dict[str, float]] = {}
+    rows: dict[str, list[float]] = {}
     for row in sheet.findall(".//{*}row"):
         cells = {}
         for cell in row.findall(".//{*}c"):
@@ -144,12 +143,8 @@ def read_log(path: Path) -> dict[str, dict[str, float]]:
                 letters = re.sub(r"\d", "", cell.get("r"))
                 cells[letters] = texts[int(value.text)] if cell.get("t") == "s" else float(value.text)
         if re.fullmatch(r"S\d+", str(cells.get("A", ""))):
-            rows[cells["A"]] = {
-                letters: 86400 * cells[letters]
-                for _, *columns in PHASES.values()
-                for letters in columns
-                if isinstance(cells.get(letters), float)
-            }
+            times = [cells.get(letter) for letter in _COLUMNS]
+            rows[cells["A"]] = [86400 * time for time in times if isinstance(time, float)]
     return rows
 
 

@@ -7,13 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from wesadlib.data.archives import starts_with
 from wesadlib.data.devices import channel_of
 from wesadlib.data.joining import Stretch, join_recording, split_stretches
 from wesadlib.data.recording import Recording
 from wesadlib.errors import InputError
 
-#: What an XDF file starts with.
-MAGIC = b"XDF:"
 #: Words that streams and their channels go by, where no map is given -> signal.
 _WORDS = {
     "bvp": "bvp",
@@ -22,21 +21,13 @@ _WORDS = {
     "gsr": "eda",
     "temp": "temp",
     "temperature": "temp",
-    **{
-        f"{name}{mark}{axis}": f"acc_{axis}"
-        for name in ("acc", "accelerometer")
-        for mark in ("", "_")
-        for axis in "xyz"
-    },
+    **{f"{name}{axis}": f"acc_{axis}" for name in ("acc", "acc_", "accelerometer", "accelerometer_") for axis in "xyz"},
 }
 
 
 def is_xdf(path: Path) -> bool:
     """Whether a path is an XDF file."""
-    if not path.is_file():
-        return False
-    with open(path, "rb") as file:
-        return file.read(len(MAGIC)) == MAGIC
+    return starts_with(path, b"XDF:")
 
 
 def read_xdf(path: str | Path, columns: Mapping[str, str] | None = None) -> Recording:
@@ -63,12 +54,9 @@ def _load(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
         raise InputError(f"{path}: XDF needs an extra: `pip install 'wesadlib[xdf]'`.") from None
     records: list[logging.LogRecord] = []
 
-    def hold(record: logging.LogRecord) -> bool:
-        records.append(record)
-        return False
-
     logger = logging.getLogger("pyxdf.pyxdf")
-    logger.addFilter(hold)
+    # What it returns, nothing, says that a record is not passed on.
+    logger.addFilter(records.append)
     try:
         streams, _ = pyxdf.load_xdf(str(path))
         errors = [record.getMessage() for record in records if record.levelno >= logging.ERROR]
@@ -76,7 +64,7 @@ def _load(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
         # pyxdf raises what it meets in a damaged file.
         errors = [f"{type(error).__name__}: {error}"]
     finally:
-        logger.removeFilter(hold)
+        logger.removeFilter(records.append)
     if errors:
         raise InputError(f"{path}: not a whole XDF file ({' '.join(errors[0].split())}); copy it again.")
     return streams, [f"pyxdf: {record.getMessage()}" for record in records]
@@ -112,9 +100,8 @@ def _choose(
     if absent := [place for place in (columns or {}).values() if place.lower() not in places]:
         raise InputError(f"{path}: no stream {absent[0]!r}; there are {', '.join(places) or 'none'}.")
     chosen = {signal: places[place.lower()] for signal, place in (columns or {}).items()}
-    if not columns:
-        for name in filter(_WORDS.get, places):
-            chosen[_WORDS[name]] = chosen.get(_WORDS[name], set()) | places[name]
+    for name in [] if columns else filter(_WORDS.get, places):
+        chosen[_WORDS[name]] = chosen.get(_WORDS[name], set()) | places[name]
     if not chosen:
         raise InputError(
             f"{path}: no stream of a known name ({', '.join(places) or 'none at all'}); map them by `--columns`."

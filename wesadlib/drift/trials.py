@@ -167,7 +167,7 @@ def _shifted(
     features = alarm.feature_columns(reference)
     yield "none", "", 0.0, alarm.person_distributions(reference, grid)
     for kind in ("gain", "offset", "noise"):
-        for sensor in sensors_in(few):
+        for sensor in dict.fromkeys(map(sensor_of, few["channel"].values.tolist())):
             for size in sizes.get(kind, ()):
                 table = extract_features(shift_windows(few, kind, sensor, size))["feature"].to_pandas()
                 changed = {name: table[name].to_numpy() for name in table if name in features}
@@ -183,11 +183,6 @@ def _shifted(
         rest, stress = (alarm.person_distributions(rows, grid, least=1) for rows in in_state)
         for share in sizes.get("prevalence", ()):
             yield "prevalence", "", share, (1 - share) * rest + share * stress
-
-
-def sensors_in(windows: xr.Dataset) -> list[str]:
-    """Sensors of the windows: their channels, the axes of an accelerometer as one."""
-    return list(dict.fromkeys(map(sensor_of, windows["channel"].values.tolist())))
 
 
 def describe_noticed(shifts: pd.DataFrame) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from wesadlib.data import DEVICES, Recording
+from wesadlib.data import BEAT_SOURCES, Recording
 from wesadlib.data.checks import find_faults
 from wesadlib.data.devices import sensor_of
 from wesadlib.data.embraceplus import PULSE_SCALE
@@ -161,9 +161,9 @@ def _problems(recording: Recording, summary: dict[str, Any]) -> list[str]:
     if recording.duration_s < MINUTE_S:
         return [f"{name}: {recording.duration_s:.0f} s long, which is less than one window of {MINUTE_S:g} s."]
     problems = [
-        f"{name}: no {device}_{DEVICES[device].beats}, so no beat can be found."
-        for device in recording.devices
-        if f"{device}_{DEVICES[device].beats}" not in recording.signals
+        f"{name}: no {source}, so no beat can be found."
+        for source in BEAT_SOURCES
+        if source.split("_")[0] in recording.devices and source not in recording.signals
     ]
     if not summary["worn_share"]:
         problems.append(f"{name}: nobody wore the device at any time.")

@@ -9,34 +9,31 @@ import minutes
 import numpy as np
 import pytest
 
-from wesadlib.data import CHANNELS, DEVICE_CHANNELS, Recording, make_signals
+from wesadlib.data import CHANNELS, Recording, make_signals
 from wesadlib.data.e4 import write_e4
 from wesadlib.data.pickles import save_arrays
 
 SECONDS = 400
 BLOCKS = {1: (40, 140), 2: (170, 250), 3: (270, 340), 4: (350, 390)}
-CROP_S = 131
 
+# Conditions begin 10 s before the blocks and end as much after them, by a clock that is 131 s ahead.
 QUEST = """# Subj;S2;;;;;;;;;;;;;;;;;;;;;;;;;
 # ORDER;Base;TSST;Fun;Medi 1;sRead;;;;
-# START;{0};{1};{2};{3};9.5;;;;
-# END;{4};{5};{6};{7};10;;;;
+# START;2.41;4.51;6.31;7.51;9.5;;;;
+# END;4.41;6.31;8.01;8.51;10;;;;
 ;;;;
 # PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;;
 # PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;2;3
 # PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;Nan;1;1;1;1;1;1;1;1;;
 # PANAS;1;2;3;4;5;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;1;;
-;;;;
 # STAI;4;1;1;4;1;4;;;;
 # STAI;1;4;4;1;4;1;;;;
 # STAI;3;2;1;4;2;3;;;;
 # STAI;3;1;1;3;1;3;;;;
-;;;;
 # DIM;7;2;;;;
 # DIM;4;8;;;;
 # DIM;8;3;;;;
 # DIM;7;1;;;;
-;;;;
 # SSSQ;5;4;3;2;1;5;;;;
 """
 
@@ -56,19 +53,8 @@ Did you smoke within the last hour? NO
 Do you feel ill today? YES
 
 ### Additional notes ###
-{notes}
+-
 """
-
-
-def clock(seconds: int) -> str:
-    """The way a spreadsheet leaves minutes.seconds."""
-    return f"{seconds // 60}.{seconds % 60:02d}".rstrip("0").rstrip(".")
-
-
-def make_quest() -> str:
-    starts = [clock(start - 10 + CROP_S) for start, _ in BLOCKS.values()]
-    ends = [clock(end + 10 + CROP_S) for _, end in BLOCKS.values()]
-    return QUEST.format(*starts, *ends).replace("\n", "\r\n")
 
 
 def make_content(subject: str, devices: tuple[str, ...] = ("wrist",), seconds: int = SECONDS) -> dict[str, Any]:
@@ -101,8 +87,8 @@ def write_person(tmp_path) -> Callable[..., Path]:
         subject: str = "S2",
         devices: tuple[str, ...] = ("wrist",),
         change: Callable[[dict[str, Any]], None] | None = None,
-        quest: str | None = None,
-        readme: str = README.format(notes="-"),
+        quest: str = QUEST,
+        readme: str = README,
     ) -> Path:
         folder = tmp_path / subject
         folder.mkdir()
@@ -110,7 +96,7 @@ def write_person(tmp_path) -> Callable[..., Path]:
         if change:
             change(content)
         save_arrays(folder / f"{subject}.pkl", content)
-        (folder / f"{subject}_quest.csv").write_bytes((make_quest() if quest is None else quest).encode())
+        (folder / f"{subject}_quest.csv").write_bytes(quest.replace("\n", "\r\n").encode())
         (folder / f"{subject}_readme.txt").write_text(readme)
         return folder
 
@@ -120,13 +106,12 @@ def write_person(tmp_path) -> Callable[..., Path]:
 @pytest.fixture(scope="session")
 def person():
     """100 s of smooth signals, still, with two presses of the button."""
-    time = {name: np.arange(100 * CHANNELS[name][1]) / CHANNELS[name][1] for name in DEVICE_CHANNELS["wrist"]}
-    samples = {name: np.sin(values) for name, values in time.items()}
-    samples["wrist_bvp"] = 40 * np.sin(2 * np.pi * 1.2 * time["wrist_bvp"])
-    samples["wrist_eda"] = 2 + 0.5 * samples["wrist_eda"]
-    samples["wrist_temp"] = 33 + 0.2 * samples["wrist_temp"]
-    samples |= {
-        f"wrist_acc_{axis}": np.full(100 * 32, size / 64) for axis, size in zip("xyz", (16, 32, 53), strict=True)
+    time = {name: np.arange(100 * rate_hz) / rate_hz for name, (_, rate_hz) in CHANNELS.items()}
+    samples = {
+        "wrist_bvp": 40 * np.sin(2 * np.pi * 1.2 * time["wrist_bvp"]),
+        "wrist_eda": 2 + 0.5 * np.sin(time["wrist_eda"]),
+        "wrist_temp": 33 + 0.2 * np.sin(time["wrist_temp"]),
+        **{f"wrist_acc_{axis}": np.full(100 * 32, size / 64) for axis, size in zip("xyz", (16, 32, 53), strict=True)},
     }
     return Recording("S99", make_signals(samples), start=minutes.START, marks_s=(10.0, 50.5))
 
@@ -139,11 +124,8 @@ def edit_e4(person, tmp_path) -> Callable[..., Path]:
         archive = write_e4(person, tmp_path / "S99.zip")
         with zipfile.ZipFile(tmp_path / "edited.zip", "w") as edited, zipfile.ZipFile(archive) as given:
             for name in given.namelist():
-                stem = name.removesuffix(".csv")
-                if stem not in files:
-                    edited.writestr(name, given.read(name))
-                elif files[stem] is not None:
-                    edited.writestr(name, files[stem](given.read(name).decode()))
+                if (change := files.get(name.removesuffix(".csv"), str)) is not None:
+                    edited.writestr(name, change(given.read(name).decode()))
         return tmp_path / "edited.zip"
 
     return edit

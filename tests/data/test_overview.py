@@ -6,33 +6,24 @@ from wesadlib.data import check_cohort, describe_cohort, open_wesad
 from wesadlib.errors import InputError
 
 
-@pytest.fixture
-def overview(write_person, tmp_path):
+def test_a_row_a_person_and_what_is_not_known_is_nan_and_never_zero(write_person, tmp_path):
     write_person("S2")
-    write_person("S3")
+    folder = write_person("S3")
     for name in ("S3_quest.csv", "S3_readme.txt"):
-        (tmp_path / "S3" / name).unlink()
-    return describe_cohort(open_wesad(tmp_path))
-
-
-def test_a_row_a_person(overview):
-    people = overview.people.set_index("subject")
-    assert people.index.tolist() == ["S2", "S3"]
-    assert people.loc["S2", ["age_years", "gender", "smoker", "coffee_today"]].tolist() == [27, "female", False, True]
-    assert people.loc["S2", ["windows_baseline", "windows_stress", "windows_amusement"]].tolist() == [3, 3, 3]
+        (folder / name).unlink()
+    people, blocks, reports = describe_cohort(open_wesad(tmp_path))
+    known, unknown = (person for _, person in people.iterrows())
+    assert people["subject"].tolist() == ["S2", "S3"]
+    assert known[["age_years", "gender", "smoker", "coffee_today"]].tolist() == [27, "female", False, True]
+    assert known[["windows_baseline", "windows_stress", "windows_amusement"]].tolist() == [3, 3, 3]
     # Items 4 1 1 4 1 4 after baseline, 1 4 4 1 4 1 after stress: the ends of the scale.
-    reports = ["stai_baseline", "stai_stress", "arousal_stress", "valence_amusement"]
-    assert people.loc["S2", reports].tolist() == [6, 24, 8, 8]
-    blocks = overview.blocks.query("subject == 'S2'")
+    assert known[["stai_baseline", "stai_stress", "arousal_stress", "valence_amusement"]].tolist() == [6, 24, 8, 8]
+    blocks = blocks.query("subject == 'S2'")
     assert blocks["state"].tolist() == ["baseline", "stress", "amusement", "meditation"]
     assert blocks[["start_s", "end_s"]].values.tolist() == [[40, 140], [170, 250], [270, 340], [350, 390]]
-
-
-def test_what_is_not_known_is_nan_and_never_zero(overview):
-    unknown = overview.people.set_index("subject").loc["S3"]
     assert unknown[["age_years", "gender", "notes", "stai_stress", "valence_baseline"]].isna().all()
     assert unknown["windows_stress"] == 3
-    assert overview.reports.query("subject == 'S3'")[["stai", "arousal", "valence"]].isna().all(axis=None)
+    assert reports.query("subject == 'S3'")[["stai", "arousal", "valence"]].isna().all(axis=None)
 
 
 def test_two_meditations_are_averaged_and_windows_are_as_asked(write_person, tmp_path):
@@ -89,19 +80,15 @@ def test_a_problem_is_told_and_the_others_are_still_looked_at(write_person, tmp_
     assert table["windows_baseline"].iloc[1] == 3
 
 
-def test_missing_files_are_told(write_person, tmp_path):
+def test_missing_and_broken_files_are_told(write_person, tmp_path):
+    with pytest.raises(InputError, match="holds no subject"):
+        check_cohort(tmp_path)
     folder = write_person()
     (folder / "S2_quest.csv").unlink()
     (folder / "S2_readme.txt").unlink()
     (tmp_path / "S3").mkdir()
-    _, problems = check_cohort(tmp_path)
-    for path, problem in zip(("S2_quest.csv", "S2_readme.txt", "S3.pkl"), problems, strict=True):
-        assert path in problem and "is missing" in problem
-
-
-def test_a_folder_without_one_readable_recording(write_person, tmp_path):
-    with pytest.raises(InputError, match="holds no subject"):
-        check_cohort(tmp_path)
-    (write_person() / "S2.pkl").write_bytes(b"broken")
+    (write_person("S4") / "S4.pkl").write_bytes(b"broken")
     table, problems = check_cohort(tmp_path)
-    assert table["subject"].tolist() == ["S2"] and "truncated" in problems[0]
+    assert table["subject"].tolist() == ["S2", "S3", "S4"]
+    sentences = "S2_quest.csv is missing", "S2_readme.txt is missing", "S3.pkl is missing", "S4.pkl is truncated"
+    assert all(sentence in problem for sentence, problem in zip(sentences, problems, strict=True))

@@ -24,7 +24,7 @@ AVRO = sorted(SHARED.glob("embraceplus/*.avro"))
 
 
 def count(archive, name):
-    """Start, rate and number of whole lines of one file, by the letters in it."""
+    """Start and number of whole lines of one file, by the letters in it."""
     text = archive.read(name).decode("utf-8-sig").strip()
     first = text.split("\n", 1)[0].split(",")[0].strip()
     dated = first.count("-") == 2
@@ -32,7 +32,13 @@ def count(archive, name):
     return moment, text.count("\n") - 1
 
 
-@pytest.mark.skipif(not SESSIONS, reason="no real sessions beside the checkout")
+def read_record(path):
+    import fastavro
+
+    with open(path, "rb") as file:
+        return next(fastavro.reader(file))
+
+
 @pytest.mark.parametrize("path", SESSIONS, ids=lambda path: f"{path.parent.name}-{path.stem}")
 def test_counts_and_spans_of_a_session_are_those_of_its_files(path):
     recording = read_e4(path)
@@ -49,14 +55,9 @@ def test_counts_and_spans_of_a_session_are_those_of_its_files(path):
     assert recording.duration_s == pytest.approx(max(ends) - min(starts), abs=0.25)
 
 
-@pytest.mark.skipif(not AVRO, reason="no Avro files beside the checkout")
 @pytest.mark.parametrize("path", AVRO, ids=lambda path: path.stem)
 def test_a_still_embraceplus_shows_one_g_and_the_counts_of_its_file(path):
-    import fastavro
-
-    recording = read_embraceplus(path)
-    with open(path, "rb") as file:
-        (record,) = fastavro.reader(file)
+    recording, record = read_embraceplus(path), read_record(path)
     for sensor, channel in (("bvp", "bvp"), ("eda", "eda"), ("temperature", "temp")):
         values = recording.signals[f"wrist_{channel}"]
         assert values.attrs["rate_hz"] == pytest.approx(record["rawData"][sensor]["samplingFrequency"])
@@ -69,15 +70,11 @@ def test_a_still_embraceplus_shows_one_g_and_the_counts_of_its_file(path):
     assert record["enrollment"]["participantID"] not in str(recording.person) + str(recording.notes)
 
 
-@pytest.mark.skipif(not AVRO, reason="no Avro files beside the checkout")
 @pytest.mark.parametrize("path", AVRO, ids=lambda path: path.stem)
 def test_our_beats_of_an_embraceplus_are_those_that_the_device_found(path, record_property):
-    import fastavro
-
     recording = to_known_scale(read_embraceplus(path))
-    with open(path, "rb") as file:
-        (record,) = fastavro.reader(file)
-    peaks_s = np.array(record["rawData"]["systolicPeaks"]["peaksTimeNanos"]) / 1e9 - recording.start.timestamp()
+    peaks_ns = read_record(path)["rawData"]["systolicPeaks"]["peaksTimeNanos"]
+    peaks_s = np.array(peaks_ns) / 1e9 - recording.start.timestamp()
     starts_s = np.arange(0, recording.duration_s - 60, 60)
     windows = windows_from_channels([cut_window(recording, ["wrist_bvp"], start, 60) for start in starts_s])
     accepted = np.flatnonzero(assess_arrays(windows).verdict)

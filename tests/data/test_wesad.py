@@ -23,16 +23,15 @@ def test_subjects_are_sorted_by_number_and_may_be_chosen(write_person, tmp_path)
 
 def test_signals_carry_units_rates_and_time(write_person, tmp_path):
     folder = write_person(devices=("chest", "wrist"))
-    raw = load_arrays(folder / "S2.pkl")["signal"]
+    raw = load_arrays(folder / "S2.pkl")["signal"]["chest"]
     (recording,) = open_wesad(tmp_path)
     for channel, values in recording.signals.items():
         unit, rate_hz = CHANNELS[channel]
         assert values.dims == ("time",) and values.name == channel and values.dtype == np.float32
         assert values.attrs == {"units": unit, "rate_hz": rate_hz}
-        assert values.sizes["time"] == 400 * rate_hz
-        assert values["time"].values[-1] == pytest.approx(400 - 1 / rate_hz)
-    np.testing.assert_array_equal(recording.signals["chest_acc_y"], raw["chest"]["ACC"][:, 1].astype(np.float32))
-    np.testing.assert_array_equal(recording.signals["chest_resp"], raw["chest"]["Resp"][:, 0].astype(np.float32))
+        np.testing.assert_allclose(values["time"], np.arange(400 * rate_hz) / rate_hz)
+    np.testing.assert_array_equal(recording.signals["chest_acc_y"], raw["ACC"][:, 1].astype(np.float32))
+    np.testing.assert_array_equal(recording.signals["chest_resp"], raw["Resp"][:, 0].astype(np.float32))
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.int64, np.float32, np.float64])
@@ -139,24 +138,20 @@ def test_what_is_no_cohort(write_person, tmp_path):
     assert open_wesad(tmp_path, ["S2"]).simulated
 
 
+def infinite(values):
+    return np.where(np.arange(len(values))[:, None] == 5, np.inf, values)
+
+
 # What is wrong, in words of the sentence -> how it comes about: key of the wrist's signals (or "": of the content) and
 # what is done to what lies there.
+LENGTH = "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples; repair the file"
 FAULTS = {
-    "wrist EDA has 1596 samples at 4 Hz, but the labels last 400 s, which is 1600 samples; repair the file": (
-        "EDA",
-        lambda values: values[:-4],
-    ),
+    LENGTH: ("EDA", lambda values: values[:-4]),
     "wrist_temp holds nothing but NaN": ("TEMP", lambda values: values * np.nan),
-    "wrist_bvp holds infinite values": (
-        "BVP",
-        lambda values: np.where(np.arange(len(values))[:, None] == 5, np.inf, values),
-    ),
+    "wrist_bvp holds infinite values": ("BVP", infinite),
     "wrist BVP has shape (25600,), not (samples, 1)": ("BVP", lambda values: values[:, 0]),
     "wrist BVP is no array of numbers": ("BVP", lambda values: values.astype("U8")),
-    "`wrist` holds ['Temp', 'x'], not ['ACC', 'BVP', 'EDA', 'TEMP']": (
-        "signal",
-        lambda _: {"wrist": {"Temp": np.ones(3), "x": 1}},
-    ),
+    "`wrist` holds ['Temp'], not ['ACC', 'BVP', 'EDA', 'TEMP']": ("signal", lambda _: {"wrist": {"Temp": 1}}),
     "`wrist` holds a ndarray": ("signal", lambda _: {"wrist": np.ones(3)}),
     "unknown code 8; codes are 0 to 7, so repair the file": ("label", lambda values: np.maximum(values, 8)),
     "unknown code 0.5": ("label", lambda values: values + 0.5),
@@ -180,6 +175,5 @@ def test_a_damaged_recording_is_one_sentence_with_its_path(write_person, tmp_pat
     folder = write_person(change=damage)
     with pytest.raises(InputError) as raised:
         open_wesad(tmp_path)[0]
-    assert message in str(raised.value)
-    assert str(folder / "S2.pkl") in str(raised.value)
-    assert "\n" not in str(raised.value)
+    sentence = str(raised.value)
+    assert message in sentence and str(folder / "S2.pkl") in sentence and "\n" not in sentence

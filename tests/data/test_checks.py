@@ -32,37 +32,34 @@ def missing_from_start(values):
     return values
 
 
-EDA, TEMP = ["wrist_eda"], ["wrist_temp"]
-# The sentence -> what comes over which channels.
-FAULTS = {
-    "wrist_acc is 9.8.? g in minutes 1 to 4 of 4, but a still wrist shows 1 g: perhaps m/s2.$": (
-        lambda v: v * 9.81,
-        AXES,
-    ),
-    "wrist_acc is 0.153 g in minutes 1 to 4 of 4.*perhaps m/s2": (lambda v: v * 9.81 / 64, AXES),
-    "wrist_acc is 6.* g .*perhaps 1/64 g": (lambda v: v * 64, AXES),
-    "wrist_acc is 0.0156 g .*perhaps g": (lambda v: v / 64, AXES),
-    "wrist_acc is 3.* g in minutes 1 to 4 of 4.*perhaps bytes without their sign": (
-        lambda v: np.uint8(np.int8(np.round(-64 * v))) / 64,
-        AXES[:1],
-    ),
-    "wrist_acc is 3.44 g .* a still wrist shows 1 g.$": (lambda v: v * 0 + 127 / 64, AXES),
-    "wrist_acc is 4 g .* a still wrist shows 1 g.$": (lambda v: v * -4, AXES),
-    "wrist_acc is 0 g .* a still wrist shows 1 g.$": (lambda v: v * 0, AXES),
-    "wrist_eda is .* uS in minutes 1 to 4 of 4.*perhaps nS": (lambda v: v * 1000, EDA),
-    "wrist_eda is .*e-06 uS .*perhaps S": (lambda v: v * 1e-6, EDA),
-    "wrist_eda is 100 uS .* 0 to 100 uS.*perhaps nS": (lambda v: v * 0 + 100, EDA),
-    "wrist_temp is 9.* degC .*perhaps degF": (lambda v: v * 1.8 + 32, TEMP),
-    "wrist_temp is 30.* degC .*perhaps K": (lambda v: v + 273.15, TEMP),
-    "wrist_temp is 0 degC .* skin has 10 to 45 degC.$": (lambda v: v * 0, TEMP),
-    "wrist_bvp is missing in minutes 1 to 2 of 4": (missing_from_start, ["wrist_bvp"]),
-}
+def wrapped(values):
+    return np.uint8(np.int8(np.round(-64 * values))) / 64
 
 
-@pytest.mark.parametrize("sentence", FAULTS)
-def test_impossible_values_are_told_with_channel_minutes_and_the_likely_unit(still, sentence):
-    change, names = FAULTS[sentence]
+# Channels, a factor and an offset (or what is done to them), and the sentence.
+FAULTS = [
+    (AXES, (9.81, 0), "wrist_acc is 9.8.? g in minutes 1 to 4 of 4, but a still wrist shows 1 g: perhaps m/s2.$"),
+    (AXES, (9.81 / 64, 0), "wrist_acc is 0.153 g in minutes 1 to 4 of 4.*perhaps m/s2"),
+    (AXES, (64, 0), "wrist_acc is 6.* g .*perhaps 1/64 g"),
+    (AXES, (1 / 64, 0), "wrist_acc is 0.0156 g .*perhaps g"),
+    (AXES[:1], wrapped, "wrist_acc is 3.* g in minutes 1 to 4 of 4.*perhaps bytes without their sign"),
+    (AXES, (0, 127 / 64), "wrist_acc is 3.44 g .* a still wrist shows 1 g.$"),
+    (AXES, (-4, 0), "wrist_acc is 4 g .* a still wrist shows 1 g.$"),
+    (AXES, (0, 0), "wrist_acc is 0 g .* a still wrist shows 1 g.$"),
+    (["wrist_eda"], (1000, 0), "wrist_eda is .* uS in minutes 1 to 4 of 4.*perhaps nS"),
+    (["wrist_eda"], (1e-6, 0), "wrist_eda is .*e-06 uS .*perhaps S"),
+    (["wrist_eda"], (0, 100), "wrist_eda is 100 uS .* 0 to 100 uS.*perhaps nS"),
+    (["wrist_temp"], (1.8, 32), "wrist_temp is 9.* degC .*perhaps degF"),
+    (["wrist_temp"], (1, 273.15), "wrist_temp is 30.* degC .*perhaps K"),
+    (["wrist_temp"], (0, 0), "wrist_temp is 0 degC .* skin has 10 to 45 degC.$"),
+    (["wrist_bvp"], missing_from_start, "wrist_bvp is missing in minutes 1 to 2 of 4"),
+]
+
+
+@pytest.mark.parametrize(("names", "change", "sentence"), FAULTS)
+def test_impossible_values_are_told_with_channel_minutes_and_the_likely_unit(still, names, change, sentence):
     assert find_faults(still) == []
+    change = change if callable(change) else lambda values, line=change: line[0] * values + line[1]
     (fault,) = find_faults(changed(still, change, *names))
     assert fault.startswith("S2: ") and re.search(sentence, fault), fault
 
@@ -99,8 +96,7 @@ def test_one_person_under_two_names_is_told_by_check_and_refused_by_windows(writ
 
     for subject in ("S2", "S3"):
         write_person(subject, change=pulse)
-    _, problems = check_cohort(tmp_path)
-    assert any("S3 and S2 share recordings (100 %" in problem for problem in problems)
+    assert any("S3 and S2 share recordings (100 %" in problem for problem in check_cohort(tmp_path)[1])
     with pytest.raises(InputError, match="S3 and S2 share recordings"):
         make_windows(open_wesad(tmp_path), device="wrist")
 

@@ -20,7 +20,9 @@ ARRAYS = {
 }
 
 
-def assert_same(loaded, expected):
+def assert_loaded(path, data, expected=ARRAYS):
+    path.write_bytes(data)
+    loaded = load_arrays(path)
     assert loaded.keys() == expected.keys()
     for name, array in expected.items():
         assert loaded[name].dtype.newbyteorder("=") == array.dtype.newbyteorder("=")
@@ -29,9 +31,7 @@ def assert_same(loaded, expected):
 
 @pytest.mark.parametrize("protocol", range(2, pickle.HIGHEST_PROTOCOL + 1))
 def test_every_protocol_round_trips(tmp_path, protocol):
-    path = tmp_path / "a.pkl"
-    path.write_bytes(pickle.dumps(ARRAYS, protocol))
-    assert_same(load_arrays(path), ARRAYS)
+    assert_loaded(tmp_path / "a.pkl", pickle.dumps(ARRAYS, protocol))
 
 
 @pytest.mark.filterwarnings("error")
@@ -40,23 +40,18 @@ def test_old_and_new_numpy_paths_are_read_without_a_warning(tmp_path, core):
     data = pickle.dumps(ARRAYS, 2)
     current = np.ones(1).__reduce__()[0].__module__.encode()
     assert current in data
-    path = tmp_path / "a.pkl"
-    path.write_bytes(data.replace(current, f"numpy.{core}.multiarray".encode()))
-    assert_same(load_arrays(path), ARRAYS)
+    assert_loaded(tmp_path / "a.pkl", data.replace(current, f"numpy.{core}.multiarray".encode()))
 
 
 def test_an_array_as_python_2_wrote_it(tmp_path):
     # Protocol 2 of Python 2 holds the bytes as a byte string, which only the encoding latin1 gives back unharmed.
     values = np.array([-1.5, 255.0, 1e300])
-    raw = values.tobytes()
     data = (
-        b"\x80\x02cnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
+        b"\x80\x02}U\x01acnumpy.core.multiarray\n_reconstruct\ncnumpy\nndarray\nK\x00\x85U\x01b\x87R"
         b"(K\x01K\x03\x85cnumpy\ndtype\nU\x02f8K\x00K\x01\x87R(K\x03U\x01<NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tb"
-        b"\x89U" + bytes([len(raw)]) + raw + b"tb."
+        b"\x89U" + bytes([values.nbytes]) + values.tobytes() + b"tbs."
     )
-    path = tmp_path / "a.pkl"
-    path.write_bytes(data)
-    np.testing.assert_array_equal(load_arrays(path), values)
+    assert_loaded(tmp_path / "a.pkl", data, {"a": values})
 
 
 class Touch:

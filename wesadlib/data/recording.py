@@ -96,20 +96,9 @@ def label_windows(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Label windows that start with the recording and every `hop_s` from there, each by what most of it is.
 
-    Parameters
-    ----------
-    labels : DataFrame
-        Blocks of a recording: ``state``, ``start_s``, ``end_s``.
-    duration_s : float
-        Length of the recording; a window that would reach beyond it is not made.
-    window_s, hop_s : float
-        Length of a window, and from one's start to the next, s.
-
-    Returns
-    -------
-    start_s, state, purity : ndarray (window,)
-        Start, s; the state of most of the window (of several with as much, the one that the recording has first; empty
-        where most has no label); its share.
+    `labels` are blocks of a recording, ``state start_s end_s``; a window that would reach beyond `duration_s` is not
+    made. Arrays (window,): its start in s; the state of most of it (of several with as much, the one that the recording
+    has first; empty where most has no label); its share.
 
     Examples
     --------

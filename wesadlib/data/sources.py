@@ -24,15 +24,13 @@ READERS: dict[str, tuple[Callable[[Path], Any], Callable[[Path], Recording]]] = 
     "a file of the Lab Streaming Layer (.xdf)": (is_xdf, read_xdf),
 }
 
-#: Data sets: the parameter `source` -> what opens the folder, of which <SOURCE>_ROOT in the environment is the name.
-COHORTS: dict[str, Callable[[str, Sequence[str]], Cohort]] = {
-    "wesad": open_wesad,
-    "stress-predict": open_stress_predict,
-    "hongn": open_hongn,
+#: Data sets: the parameter `source` -> what opens the folder, of which <SOURCE>_ROOT in the environment is the name,
+#: and a folder of it that shows whose it is.
+COHORTS: dict[str, tuple[Callable[[str | Path, Sequence[str]], Cohort], str]] = {
+    "wesad": (open_wesad, ""),
+    "stress-predict": (open_stress_predict, "Raw_data"),
+    "hongn": (open_hongn, "Wearable_Dataset"),
 }
-
-#: Data sets that a folder shows by a folder of theirs.
-_SIGNS = {"stress-predict": "Raw_data", "hongn": "Wearable_Dataset"}
 
 #: Modules of this package that decide what a simulated person looks like.
 SIMULATOR_MODULES = ("simulate", "people", "trajectories", "waveforms")
@@ -54,9 +52,9 @@ def open_recording(path: str | Path) -> Recording:
 
 def cohort_of(root: Path) -> Cohort | None:
     """The cohort whose official layout a folder has, whether or not everybody's files are there."""
-    for name, folder in _SIGNS.items():
-        if (root / folder).is_dir():
-            return COHORTS[name](root, ())
+    for opens, folder in COHORTS.values():
+        if folder and (root / folder).is_dir():
+            return opens(root, ())
     return find_cohort(root) if is_cohort(root) else None
 
 
@@ -68,7 +66,7 @@ def open_cohort(params: Any) -> Cohort:
     """
     if params.source == "simulated":
         return open_wesad(_simulated_folder(params), params.subjects)
-    return COHORTS[params.source](data_root(params)[1], params.subjects)
+    return COHORTS[params.source][0](data_root(params)[1], params.subjects)
 
 
 def _simulated_folder(params: Any) -> Path:

@@ -56,7 +56,7 @@ def open_stress_predict(root: str | Path, subjects: Sequence[str] = ()) -> Cohor
     root = Path(root)
     exports = find_exports(root / "Raw_data", r"S\d+")
     log = root / LOG_FILE
-    cohort = Cohort(
+    return Cohort(
         root=root,
         subjects=list(exports),
         load=lambda subject: _read(exports[subject][0], subject, log),
@@ -64,8 +64,7 @@ def open_stress_predict(root: str | Path, subjects: Sequence[str] = ()) -> Cohor
         description="recordings of the Stress-Predict data set (Iqbal et al., 2022)",
         states=STATES,
         name="stress-predict",
-    )
-    return cohort.choose(subjects or cohort.subjects)
+    ).choose(subjects)
 
 
 def _read(path: Path, subject: str, log: Path) -> Recording:

@@ -61,11 +61,7 @@ def find_cohort(root: str | Path) -> Cohort:
         root=root,
         subjects=sorted(names, key=lambda name: int(name[1:])),
         load=lambda subject: read_wesad(root / subject),
-        files=lambda subject: [
-            path
-            for suffix in (".pkl", "_quest.csv", "_readme.txt")
-            if (path := root / subject / f"{subject}{suffix}").is_file()
-        ],
+        files=lambda subject: [path for path in _paths(root / subject) if path.is_file()],
         description="recordings of the WESAD data set (Schmidt et al., 2018)",
         states=STATES,
         simulated=(root / SIMULATED_MARKER).is_file(),
@@ -78,10 +74,9 @@ def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
 
     `subjects` are those to use, by default all; they are sorted by number, and each has its pickle.
     """
-    cohort = find_cohort(root)
-    cohort = cohort.choose(subjects or cohort.subjects)
+    cohort = find_cohort(root).choose(subjects)
     for subject in cohort.subjects:
-        path = cohort.root / subject / f"{subject}.pkl"
+        path, *_ = _paths(cohort.root / subject)
         if not path.is_file():
             raise InputError(f"{path} is missing: copy it there, or leave {subject} out of `subjects`.")
     return cohort
@@ -89,7 +84,12 @@ def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
 
 def is_wesad(path: Path) -> bool:
     """Whether `path` is a person's folder in this layout."""
-    return (path / f"{path.name}.pkl").is_file()
+    return _paths(path)[0].is_file()
+
+
+def _paths(folder: Path) -> tuple[Path, ...]:
+    """The pickle, the questionnaires and the readme of a person's folder."""
+    return tuple(folder / f"{folder.name}{ending}" for ending in (".pkl", "_quest.csv", "_readme.txt"))
 
 
 def is_cohort(path: Path) -> bool:
@@ -101,7 +101,7 @@ def is_cohort(path: Path) -> bool:
 def read_wesad(folder: Path) -> Recording:
     """Load one person's folder; a text file that is missing or cannot be understood costs no signal."""
     subject, problems = folder.name, []
-    path = folder / f"{subject}.pkl"
+    path, quest, readme = _paths(folder)
     codes, signal = _check_content(load_arrays(path), subject, path)
     samples: dict[str, np.ndarray] = {}
     for device in [device for device in _KEYS if device in signal]:
@@ -111,19 +111,18 @@ def read_wesad(folder: Path) -> Recording:
     if not samples:
         raise InputError(f"{path} holds neither `chest` nor `wrist`.")
     labels = label_blocks(codes, LABEL_RATE_HZ)
-    order, questionnaires = _read_text(read_quest, folder / f"{subject}_quest.csv", (pd.DataFrame(), {}), problems)
+    order, questionnaires = _read_text(read_quest, quest, (pd.DataFrame(), {}), problems)
     protocol, problem = align_protocol(order, labels)
     if problem:
         problems.append(f"{folder}: {problem}")
-    person = _read_text(read_readme, folder / f"{subject}_readme.txt", {}, problems)
+    person = _read_text(read_readme, readme, {}, problems)
     return Recording(subject, make_signals(samples), labels, person, protocol, questionnaires, problems=tuple(problems))
 
 
 def _read_text(read: Callable[[Path], Any], path: Path, otherwise: Any, problems: list[str]) -> Any:
-    if not path.is_file():
-        problems.append(f"{path} is missing: copy it there.")
-        return otherwise
     try:
+        if not path.is_file():
+            raise InputError(f"{path} is missing: copy it there.")
         return read(path)
     except InputError as error:
         problems.append(str(error))

@@ -36,19 +36,11 @@ _KEYS = ["subject", "start_s"]
 def make_reference(windows: xr.Dataset, features: Sequence[str] | None = None) -> pd.DataFrame:
     """Tabulate the features that drift is judged on: of the cohort, and just so of a batch.
 
-    Parameters
-    ----------
-    windows : Dataset
-        With ``feature (window, feature_name)``, from :func:`~wesadlib.features.extract_features`, and ``subject``.
-    features : sequence of str, optional
-        Which; of a batch, those of the reference. Default: :data:`~wesadlib.drift.alarm.DRIFT_STATISTICS` of each
-        sensor, of acceleration only what does not depend on how the sensor is turned, and of these what can be read in
-        at least four fifths of the windows.
-
-    Returns
-    -------
-    DataFrame
-        Columns ``subject start_s`` and a column a feature, in its own unit; NaN where it could not be read.
+    Of `windows` with ``feature (window, feature_name)``, of :func:`~wesadlib.features.extract_features`, comes a row a
+    window: ``subject start_s`` and a column a feature, in its own unit, NaN where it could not be read. `features` are,
+    of a batch, those of the reference; by default :data:`~wesadlib.drift.alarm.DRIFT_STATISTICS` of each sensor, of
+    acceleration only what does not depend on how the sensor is turned, and of these what can be read in at least four
+    fifths of the windows.
     """
     if "feature" not in windows:
         raise InputError("drift is judged on features, which these windows lack: call extract_features first.")
@@ -84,24 +76,12 @@ def people_for(people: int, false_alarm_rate: float) -> int:
 
 
 def find_threshold(reference: pd.DataFrame, *, people: int, false_alarm_rate: float) -> dict[str, Any]:
-    """Find the statistic above which a batch of `people` raises the alarm.
+    """Find the statistic above which a batch of `people` raises the alarm, by a reference of :func:`make_reference`.
 
-    Parameters
-    ----------
-    reference : DataFrame
-        From :func:`~wesadlib.drift.make_reference`.
-    people : int
-        The smallest batch that will be judged. A larger one is judged by the same threshold, and raises fewer false
-        alarms.
-    false_alarm_rate : float
-        Share of healthy batches that may raise it, in (0, 1).
-
-    Returns
-    -------
-    dict
-        Plain values, fit for JSON: ``statistic people reference_people splits false_alarm_rate threshold features
-        note``; `threshold` is None where the cohort has too few people for that rate, and `note` then says how many
-        it takes.
+    `people` is the smallest batch that will be judged (a larger one is judged by the same threshold, and raises fewer
+    false alarms), `false_alarm_rate` the share of healthy batches that may raise it, in (0, 1). Plain values, fit for
+    JSON: ``statistic people reference_people splits false_alarm_rate threshold features note``; `threshold` is None
+    where the cohort has too few people for that rate, and `note` then says how many it takes.
     """
     distributions = person_distributions(reference, make_grid(reference))
     null = null_distribution(distributions, people, 500, np.random.default_rng(0))
@@ -133,26 +113,14 @@ def describe_threshold(threshold: dict[str, Any]) -> str:
 
 
 def report(reference: pd.DataFrame, current: pd.DataFrame | xr.Dataset, threshold: dict[str, Any]) -> dict[str, Any]:
-    """Judge a batch of new people against the reference.
+    """Judge a batch of new people against the reference, both of :func:`make_reference`, by :func:`find_threshold`'s.
 
-    Parameters
-    ----------
-    reference : DataFrame
-        From :func:`~wesadlib.drift.make_reference`.
-    current : DataFrame or Dataset
-        The batch, from the same function, or windows with features.
-    threshold : dict
-        From :func:`find_threshold`.
-
-    Returns
-    -------
-    dict
-        ``people``, of the batch; ``people_needed``; ``statistic``; ``threshold``; ``alarm``, a bool, or None where
-        there is no threshold; ``note``, a sentence; ``table``, a row a feature, worst first: ``feature``,
-        ``distance`` (person-weighted, whose largest is the statistic), ``ks`` and ``p`` of the two-sample test over
-        windows, ``p_holm`` (which nothing rests on: windows are not independent), ``effect_size`` (difference of the
-        people's medians, in SDs between people of the reference), ``missing_reference`` and ``missing_current`` (shares
-        that could not be read).
+    The batch may be windows with features as well. Of it come ``people``; ``people_needed``; ``statistic``;
+    ``threshold``; ``alarm``, a bool, or None where there is no threshold; ``note``, a sentence; ``table``, a row a
+    feature, worst first: ``feature``, ``distance`` (person-weighted, whose largest is the statistic), ``ks`` and ``p``
+    of the two-sample test over windows, ``p_holm`` (which nothing rests on: windows are not independent),
+    ``effect_size`` (difference of the people's medians, in SDs between people of the reference), ``missing_reference``
+    and ``missing_current`` (shares that could not be read).
     """
     if not isinstance(current, pd.DataFrame):
         current = make_reference(current, feature_columns(reference))
@@ -258,10 +226,9 @@ def compare_windows(reference: pd.DataFrame, current: pd.DataFrame) -> pd.DataFr
         sides = current[name].dropna(), reference[name].dropna()
         # The asymptotic p: the exact one takes 40 times as long and differs where nothing is significant anyway.
         rows.append(tuple(stats.ks_2samp(*sides, method="asymp")) if min(map(len, sides)) else (np.nan, np.nan))
-    table = pd.DataFrame(rows, columns=["ks", "p"])
-    table.insert(0, "feature", features)
+    table = pd.DataFrame(rows, pd.Index(features, name="feature"), ["ks", "p"])
     table["p_holm"] = holm(table["p"])
-    table["effect_size"] = (shift / medians.std().replace(0, np.nan)).to_numpy()
-    table["missing_reference"] = reference[features].isna().mean().to_numpy()
-    table["missing_current"] = current[features].isna().mean().to_numpy()
-    return table
+    table["effect_size"] = shift / medians.std().replace(0, np.nan)
+    table["missing_reference"] = reference[features].isna().mean()
+    table["missing_current"] = current[features].isna().mean()
+    return table.reset_index()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
 import pandas as pd
 
 from wesadlib.data.devices import SIGNAL_NAMES
@@ -30,25 +31,13 @@ _STATISTICS = {
 def compare_person(
     reference: pd.DataFrame, features: pd.DataFrame, leave_out: Sequence[str] = (), units: Mapping[str, str] = {}
 ) -> pd.DataFrame:
-    """Hold one person's mean of each feature against the means of the people of a reference.
+    """Hold one person's mean of each feature against the means of the people of a reference, of :func:`make_reference`.
 
-    Parameters
-    ----------
-    reference : DataFrame
-        From :func:`~wesadlib.drift.make_reference`.
-    features : DataFrame
-        A row a window of the person, a column a feature.
-    leave_out : sequence of str
-        Features that cannot be compared, as of a channel in another unit.
-    units : mapping of str to str
-        Feature -> its unit, where it has one.
-
-    Returns
-    -------
-    DataFrame
-        A row a feature, the strangest first: ``feature unit person lowest median highest``, the last three of the
-        people of the reference; ``people``, how many have the feature; ``place``, "lower" or "higher" where the person
-        lies outside all of them, else ""; ``distance``, from their median in their standard deviations.
+    `features` has a row a window of the person, a column a feature; `leave_out` are features that cannot be compared,
+    as of a channel in another unit; `units` map a feature to its unit. A row a feature comes back, the strangest first:
+    ``feature unit person lowest median highest``, the last three of the people of the reference; ``people``, how many
+    have the feature; ``place``, "lower" or "higher" where the person lies outside all of them, else ""; ``distance``,
+    from their median in their standard deviations.
     """
     names = [name for name in feature_columns(reference) if name in features and name not in leave_out]
     people = reference.groupby("subject")[names].mean()
@@ -61,12 +50,10 @@ def compare_person(
             "median": people.median(),
             "highest": people.max(),
             "people": people.notna().sum(),
-            "place": "",
+            "place": np.select([person < people.min(), person > people.max()], ["lower", "higher"], ""),
             "distance": (person - people.median()) / people.std().where(lambda spread: spread > 0),
         }
     )
-    table.loc[person < table["lowest"], "place"] = "lower"
-    table.loc[person > table["highest"], "place"] = "higher"
     order = pd.DataFrame({"inside": table["place"] == "", "near": -table["distance"].abs()})
     table = table.loc[order.sort_values(["inside", "near"], kind="stable").index]
     return table[table["person"].notna() & (table["people"] > 0)].rename_axis("feature").reset_index()
@@ -92,8 +79,7 @@ def describe_feature(feature: str) -> str:
     """A feature's name in words: ``wrist_acc_x_sd`` reads "movement (variation, x)"."""
     _, signal, statistic = feature.split("_", 2)
     axis, _, of_axis = statistic.partition("_")
-    statistic = of_axis if axis in ("x", "y", "z") else statistic
+    statistic, ending = (of_axis, f", {axis}") if axis in ("x", "y", "z") else (statistic, "")
     words = _STATISTICS.get(statistic, statistic.replace("_", " "))
-    if axis in ("x", "y", "z"):
-        words = f"{words or 'mean'}, {axis}"
+    words = f"{words or 'mean'}{ending}" if ending else words
     return f"{_SIGNALS.get(signal, signal)} ({words})" if words else _SIGNALS.get(signal, signal)

@@ -57,9 +57,8 @@ def nulls_by_size(reference: pd.DataFrame, sizes: Sequence[int]) -> pd.DataFrame
 def verify_rate(reference: pd.DataFrame, people: int, claimed: Sequence[float] = CLAIMED_RATES) -> pd.DataFrame:
     """Whether the alarm goes off on healthy batches of `people` as often as it claims to.
 
-    Rows ``claimed observed batches independent low high``: `observed` is NaN where the people that are left are too few
-    for the rate; `independent` is how many batches have no person in common; 90 % of observed shares of so many lie
-    between `low` and `high` where the claim is true.
+    `observed` is NaN where the people that are left are too few for the rate, `independent` how many batches have no
+    person in common: 90 % of observed shares of so many lie between `low` and `high` where the claim is true.
     """
     distributions = alarm.person_distributions(reference, alarm.make_grid(reference))
     trials = leave_batches_out(distributions, people, 200)
@@ -107,10 +106,9 @@ def _share_of_alarms(statistics: Sequence[float], trials: Trials, rate: float) -
 
 
 def shift_windows(windows: xr.Dataset, kind: str, sensor: str, size: float) -> xr.Dataset:
-    """A sensor's channels alone, changed in every window alike, as by another device or a worse contact.
+    """A sensor's channels alone, changed in every window alike, with the beats as they were found.
 
-    `kind` is ``gain``, a factor, or ``offset`` or white ``noise`` in the sensor's own spread, the SD over all samples;
-    beats are kept as they were found.
+    `kind` is ``gain``, a factor, or ``offset`` or white ``noise`` in the sensor's own spread, the SD over all samples.
     """
     names = [name for name in windows["channel"].values.tolist() if sensor_of(name) == sensor]
     sources = [name for name in windows["beat_source"].values.tolist() if name in names]
@@ -132,10 +130,9 @@ def notice_shifts(
 ) -> pd.DataFrame:
     """How large a shift has to be to be noticed: left-out batches are shifted and judged by the rest.
 
-    Beside the sensors' shifts (:func:`shift_windows`) there are two of the people: ``population``, every feature higher
-    by so many SDs between people; and ``prevalence``, the share of a person's windows that is stress.
-    Rows ``kind sensor size distance noticed``: the median of the statistic over batches, and the share of them that
-    raise the alarm, NaN where the people are too few for the rate; the first row, kind ``none``, is not shifted.
+    ``population`` is every feature higher by so many SDs between people, ``prevalence`` the share of a person's windows
+    that is stress; `distance` is the median of the statistic over batches, `noticed` the share of them that raise the
+    alarm, NaN where the people are too few for the rate; the first row, of the kind ``none``, is not shifted.
     """
     subject = windows["subject"].values
     few = windows.isel(window=np.concatenate([_evenly(subject == person) for person in dict.fromkeys(subject)]))

@@ -10,7 +10,7 @@ import pandas as pd
 
 from wesadlib.errors import InputError, needs
 from wesadlib.evaluation import attribution
-from wesadlib.evaluation.destruction import sensor_of
+from wesadlib.evaluation.destruction import signal_of
 from wesadlib.models import Examples, Model
 from wesadlib.models.base import select_inputs
 from wesadlib.models.calibration import Calibrated
@@ -142,7 +142,7 @@ def _explain_person(model: "ResNet", another: "ResNet", windows: "xr.Dataset") -
     def sum_seconds(values: np.ndarray) -> np.ndarray:
         return attribution.sum_seconds(values, float(windows.attrs["rate_hz"]))
 
-    moved = pd.DataFrame(samples.sum(axis=-1).T).groupby([sensor_of(name) for name in model.channels_]).sum().T
+    moved = pd.DataFrame(samples.sum(axis=-1).T).groupby([signal_of(name) for name in model.channels_]).sum().T
     moved = moved.assign(levels=levels.sum(axis=1)).abs().mean()
     rows = [("share", how, value) for how, value in (moved / moved.sum()).items()]
     for how, other in (("random weights", randomise_weights(model)), ("another network", another)):

@@ -11,21 +11,9 @@ pytestmark = pytest.mark.real
 
 # baseline, stress
 WINDOWS = {
-    "S2": (38, 21),
-    "S3": (38, 22),
-    "S4": (39, 21),
-    "S5": (40, 21),
-    "S6": (39, 22),
-    "S7": (39, 21),
-    "S8": (39, 23),
-    "S9": (39, 21),
-    "S10": (39, 24),
-    "S11": (40, 23),
-    "S13": (40, 22),
-    "S14": (40, 22),
-    "S15": (39, 23),
-    "S16": (39, 22),
-    "S17": (39, 24),
+    **{"S2": (38, 21), "S3": (38, 22), "S4": (39, 21), "S5": (40, 21), "S6": (39, 22)},
+    **{"S7": (39, 21), "S8": (39, 23), "S9": (39, 21), "S10": (39, 24), "S11": (40, 23)},
+    **{"S13": (40, 22), "S14": (40, 22), "S15": (39, 23), "S16": (39, 22), "S17": (39, 24)},
 }
 
 
@@ -45,18 +33,12 @@ def test_windows_per_person(wesad_root):
     assert table["duration_s"].agg(["min", "max"]).tolist() == [5223, 7071]
 
 
-def test_the_protocol_is_known_to_the_sample(recordings):
-    crops = {subject: recording.protocol.attrs["crop_s"] for subject, recording in recordings.items()}
-    assert crops["S2"] == pytest.approx(131.45, abs=0.01)
-    assert max(recording.protocol.attrs["crop_error_s"] for recording in recordings.values()) < 1e-6
-
-
-def test_the_two_orders(recordings):
-    early = {
-        subject
-        for subject, recording in recordings.items()
-        if recording.protocol.query("condition != 'reading'")["condition"].tolist()[1] == "stress"
-    }
+def test_the_protocol_is_known_to_the_sample_and_has_two_orders(recordings):
+    protocols = {subject: recording.protocol for subject, recording in recordings.items()}
+    assert protocols["S2"].attrs["crop_s"] == pytest.approx(131.45, abs=0.01)
+    assert max(protocol.attrs["crop_error_s"] for protocol in protocols.values()) < 1e-6
+    conditions = {subject: protocol.query("condition != 'reading'") for subject, protocol in protocols.items()}
+    early = {subject for subject, table in conditions.items() if table["condition"].iloc[1] == "stress"}
     assert early == {"S2", "S3", "S6", "S9", "S11", "S14", "S16"}
 
 
@@ -69,12 +51,8 @@ def test_who_they_are(recordings):
 
 
 def test_what_they_reported(recordings):
-    means = {}
-    for state in ("baseline", "stress", "amusement"):
-        answers = [recording.questionnaires for recording in recordings.values()]
-        stai = [score_stai(answer["stai"])[state] for answer in answers]
-        dim = pd.DataFrame([answer["dim"].loc[state] for answer in answers])
-        means[state] = [pd.Series(stai).mean(), dim["arousal"].mean(), dim["valence"].mean()]
-    assert means["baseline"] == pytest.approx([10.8, 2.5, 6.7], abs=0.05)
-    assert means["stress"] == pytest.approx([18.5, 6.8, 4.5], abs=0.05)
-    assert means["amusement"] == pytest.approx([9.3, 3.0, 7.5], abs=0.05)
+    answers = [recording.questionnaires for recording in recordings.values()]
+    table = pd.concat([pd.concat([score_stai(answer["stai"]), answer["dim"]], axis=1) for answer in answers])
+    means = table.groupby(level=0)[["stai", "arousal", "valence"]].mean()
+    for state, expected in (("baseline", [10.8, 2.5, 6.7]), ("stress", [18.5, 6.8, 4.5]), ("amusement", [9.3, 3, 7.5])):
+        assert means.loc[state].tolist() == pytest.approx(expected, abs=0.05)

@@ -7,7 +7,7 @@ from stub_models import Centroid
 
 from wesadlib import extract_features
 from wesadlib.evaluation import evaluate, held_out
-from wesadlib.evaluation.destruction import MAIN, WHOLE, permute_sensor, select_sensors, sensor_of
+from wesadlib.evaluation.destruction import MAIN, WHOLE, permute_sensor, select_sensors, signal_of
 from wesadlib.evaluation.folds import windows_of_classes
 from wesadlib.evaluation.sentences import describe_claim, describe_shapes
 from wesadlib.models import Examples
@@ -67,7 +67,7 @@ def test_one_sensor_is_permuted_within_people_and_no_other(examples):
     permuted = permute_sensor(examples, "eda")
     for name, columns in (("signal", examples.channels), ("feature", examples.feature_names)):
         before, after = getattr(examples, name), getattr(permuted, name)
-        theirs = np.array([sensor_of(column) == "eda" for column in columns])
+        theirs = np.array([signal_of(column) == "eda" for column in columns])
         np.testing.assert_array_equal(after[:, ~theirs], before[:, ~theirs])
         for person in ("S2", "S5"):
             rows = examples.subject == person
@@ -83,7 +83,7 @@ def test_one_sensor_is_permuted_within_people_and_no_other(examples):
 def test_sensors_are_chosen_by_name(windows):
     chosen = select_sensors(windows, {"bvp", "temp"})
     assert list(chosen["channel"].values) == ["wrist_bvp", "wrist_temp"]
-    assert {sensor_of(name) for name in chosen["feature_name"].values} == {"bvp", "temp"}
+    assert {signal_of(name) for name in chosen["feature_name"].values} == {"bvp", "temp"}
 
 
 def test_conditions_are_held_against_the_models_own_whole_windows():

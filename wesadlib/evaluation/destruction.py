@@ -116,15 +116,15 @@ def destroy(signal: np.ndarray, rate_hz: float, rung: str) -> np.ndarray:
     return LADDER[rung].destroy(filled, rate_hz, np.random.default_rng([0, *rung.encode()]))
 
 
-def sensor_of(name: str) -> str:
-    """The sensor of a channel or a feature: ``eda`` of ``wrist_eda_log_level``."""
+def signal_of(name: str) -> str:
+    """The signal of a channel or a feature: ``eda`` of ``wrist_eda_log_level``."""
     return name.split("_")[1]
 
 
 def select_sensors(windows: xr.Dataset, sensors: Collection[str]) -> xr.Dataset:
     """Windows with the channels and features of some sensors."""
     for dimension in ("channel", "feature_name"):
-        chosen = [sensor_of(name) in sensors for name in map(str, windows[dimension].values)]
+        chosen = [signal_of(name) in sensors for name in map(str, windows[dimension].values)]
         windows = windows.isel({dimension: chosen})
     return windows
 
@@ -138,7 +138,7 @@ def permute_sensor(examples: Examples, sensor: str) -> Examples:
     changed = {}
     for name, columns in (("signal", examples.channels), ("feature", examples.feature_names)):
         values = getattr(examples, name).copy()
-        theirs = [sensor_of(column) == sensor for column in columns]
+        theirs = [signal_of(column) == sensor for column in columns]
         values[:, theirs] = values[source][:, theirs]
         changed[name] = values
     return replace(examples, **changed)

@@ -11,7 +11,7 @@ import xarray as xr
 
 from wesadlib import models
 from wesadlib.artefacts import replacing
-from wesadlib.evaluation.destruction import MAIN, WHOLE, destroy, permute_sensor, select_sensors, sensor_of
+from wesadlib.evaluation.destruction import MAIN, WHOLE, destroy, permute_sensor, select_sensors, signal_of
 from wesadlib.evaluation.folds import FoldWindows, Job, divide, fit_model, task_name
 from wesadlib.evaluation.kept_folds import fold_files
 from wesadlib.evaluation.predictions import clock_alone
@@ -111,7 +111,7 @@ def score_rungs(fitted: Mapping[tuple[str, str], Model], examples: Examples, run
 def score_sensors(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
     """Scores of fixed models where one sensor's windows are another's of the same person, the part ``permuted``."""
     parts = [score_people(predict_people(fitted, examples), "permuted", WHOLE)]
-    for sensor in dict.fromkeys(map(sensor_of, examples.channels)):
+    for sensor in dict.fromkeys(map(signal_of, examples.channels)):
         parts.append(score_people(predict_people(fitted, permute_sensor(examples, sensor)), "permuted", sensor))
     return pd.concat(parts, ignore_index=True)
 
@@ -124,7 +124,7 @@ def score_retrained(
     The last two are of one sensor and of `quick` models. Among those alone is the clock, which knows when a window
     starts and nothing else.
     """
-    sensors = list(dict.fromkeys(map(sensor_of, map(str, windows["channel"].values))))
+    sensors = list(dict.fromkeys(map(signal_of, map(str, windows["channel"].values))))
     changes = [("again", rung, names, partial(destroy_windows, rung=rung)) for rung in MAIN]
     changes += [
         ("without", sensor, quick, partial(select_sensors, sensors={*sensors} - {sensor})) for sensor in sensors

@@ -101,19 +101,17 @@ def _read_answers(rows: list[list[str]], name: str, conditions: list[str], path:
             f"{path}: {len(rows)} lines `# {name.upper()}`, not {len(conditions)}, one for each time it was asked."
         )
     items, largest = _QUESTIONNAIRES[name]
-    values = np.full((len(rows), len(items)), np.nan)
-    for row, cells in enumerate(rows):
-        for column, cell in enumerate(cells):
-            # One person left an item out, which the file writes as Nan.
-            if cell.lower() in ("", "nan"):
-                continue
-            if column >= len(items) or not cell.isdigit() or not 1 <= int(cell) <= largest:
-                raise InputError(
-                    f"{path}: `# {name.upper()}` holds {cell!r} as item {column + 1}; it has {len(items)} items, "
-                    f"answered 1 to {largest}."
-                )
-            values[row, column] = int(cell)
-    return pd.DataFrame(values, columns=list(items), index=pd.Index(conditions, name="condition"))
+    cells = pd.DataFrame(rows, pd.Index(conditions, name="condition"))
+    # One person left an item out, which the file writes as Nan.
+    given = cells.notna() & ~cells.isin(["", "Nan", "nan", "NaN"])
+    wrong = given & ~(cells.isin([str(answer) for answer in range(1, largest + 1)]) & (cells.columns < len(items)))
+    if wrong.any(axis=None):
+        row, column = np.argwhere(wrong)[0]
+        raise InputError(
+            f"{path}: `# {name.upper()}` holds {cells.iat[row, column]!r} as item {column + 1}; it has {len(items)} "
+            f"items, answered 1 to {largest}."
+        )
+    return cells.where(given).reindex(columns=range(len(items))).astype(float).set_axis(list(items), axis=1)
 
 
 def score_stai(stai: pd.DataFrame) -> pd.Series:

@@ -12,10 +12,6 @@ import xarray as xr
 from wesadlib.data.devices import CHANNELS, DEVICE_CHANNELS
 
 
-def _no_labels() -> pd.DataFrame:
-    return pd.DataFrame({"state": pd.Series(dtype=str), "start_s": [], "end_s": []})
-
-
 @dataclass(frozen=True)
 class Recording:
     """The recording of one person, the subject."""
@@ -25,7 +21,7 @@ class Recording:
     #: device that was not worn has no channels here.
     signals: dict[str, xr.DataArray]
     #: A row a block in the order of time: ``state``, ``start_s``, ``end_s``; what lies in none of them has no label.
-    labels: pd.DataFrame = field(default_factory=_no_labels)
+    labels: pd.DataFrame = field(default_factory=lambda: pd.DataFrame(columns=["state", "start_s", "end_s"]))
     #: What is known of the person.
     person: dict[str, Any] = field(default_factory=dict)
     #: A row a condition in the order of time: ``condition``, ``start_s``, ``end_s``, ``name``.

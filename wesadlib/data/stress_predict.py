@@ -5,7 +5,6 @@ Iqbal et al., *Stress Monitoring Using Wearable Sensors: A Pilot Study and Stres
 """
 
 import itertools
-import re
 import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
@@ -128,23 +127,18 @@ def read_log(path: Path) -> dict[str, list[float]]:
     """The log of the sessions: person -> times of day, s, in the order of the columns, by a clock of 12 or 24 hours."""
     try:
         with zipfile.ZipFile(path) as book:
-            strings, sheet = (
-                ElementTree.fromstring(book.read(f"xl/{name}.xml")) for name in ("sharedStrings", "worksheets/sheet1")
+            texts, cells = (
+                pd.read_xml(book.open(f"xl/{name}.xml"), xpath=xpath, parser="etree", dtype=str)
+                for name, xpath in (("sharedStrings", ".//{*}si"), ("worksheets/sheet1", ".//{*}c"))
             )
-    except (zipfile.BadZipFile, KeyError, ElementTree.ParseError) as error:
+    except (zipfile.BadZipFile, KeyError, ValueError, ElementTree.ParseError) as error:
         raise InputError(f"{path} is no workbook ({error}): copy it again.") from None
-    texts = ["".join(part.text or "" for part in item.findall(".//{*}t")) for item in strings.findall(".//{*}si")]
-    rows: dict[str, list[float]] = {}
-    for row in sheet.findall(".//{*}row"):
-        cells = {}
-        for cell in row.findall(".//{*}c"):
-            if (value := cell.find("{*}v")) is not None:
-                letters = re.sub(r"\d", "", cell.get("r"))
-                cells[letters] = texts[int(value.text)] if cell.get("t") == "s" else float(value.text)
-        if re.fullmatch(r"S\d+", str(cells.get("A", ""))):
-            times = [cells.get(letter) for letter in _COLUMNS]
-            rows[cells["A"]] = [86400 * time for time in times if isinstance(time, float)]
-    return rows
+    cells[["column", "row"]] = cells["r"].str.extract(r"([A-Z]+)(\d+)")
+    words = cells["t"] == "s"
+    names = cells[words & (cells["column"] == "A")].set_index("row")["v"].astype(int).map(texts["t"])
+    times = cells[~words].pivot(index="row", columns="column", values="v").reindex(names.index, columns=list(_COLUMNS))
+    times = times.astype(float).set_index(names)[lambda table: table.index.str.fullmatch(r"S\d+", na=False)]
+    return {person: (86400 * row.dropna()).tolist() for person, row in times.iterrows()}
 
 
 def _wrap(time_s: float) -> float:

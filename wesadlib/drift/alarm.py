@@ -18,8 +18,6 @@ from scipy import stats
 from wesadlib.errors import InputError
 from wesadlib.evaluation.statistics import holm
 
-STATISTIC = "largest Kolmogorov-Smirnov distance over the features, each person weighing the same"
-
 #: Statistics that drift is judged on: level, spread and the main reading of each sensor. Tails and the posture of
 #: single axes are left out, which differ between any two groups of healthy people.
 DRIFT_STATISTICS = (
@@ -92,7 +90,7 @@ def find_threshold(reference: pd.DataFrame, *, people: int, false_alarm_rate: fl
             f"batches of {people} without drift exceed; at least {people_for(people, false_alarm_rate)} are needed."
         )
     return {
-        "statistic": STATISTIC,
+        "statistic": "largest Kolmogorov-Smirnov distance over the features, each person weighing the same",
         "people": people,
         "reference_people": n,
         "splits": len(null),

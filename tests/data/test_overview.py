@@ -78,6 +78,8 @@ def test_a_problem_is_told_and_the_others_are_still_looked_at(write_person, tmp_
     assert message in " ".join(problems) and all("S2" in problem for problem in problems)
     assert table["problems"].tolist() == [" ".join(problems), ""]
     assert table["windows_baseline"].iloc[1] == 3
+    if "matched" in message:
+        assert open_wesad(tmp_path)[0].protocol[["start_s", "end_s"]].isna().all(axis=None)
 
 
 def test_missing_and_broken_files_are_told(write_person, tmp_path):

@@ -169,8 +169,8 @@ def _check_middle(path: Path, name: str, values: np.ndarray, unit: str, *, whole
 
 
 def _check_gravity(path: Path, stretches: Sequence[Stretch]) -> None:
-    parts = {stretch.channel: [] for stretch in stretches if "_acc_" in stretch.channel}
-    axes = [np.concatenate([part.values for part in stretches if part.channel == name]) for name in parts]
+    names = dict.fromkeys(stretch.channel for stretch in stretches if "_acc_" in stretch.channel)
+    axes = [np.concatenate([part.values for part in stretches if part.channel == name]) for name in names]
     if axes and len({len(axis) for axis in axes}) == 1:
         magnitude = np.sqrt(sum(axis**2 for axis in axes))
         _check_middle(path, "the magnitude of acceleration", magnitude, "g", whole=len(axes) == 3)

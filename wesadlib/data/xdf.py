@@ -53,7 +53,6 @@ def _load(path: Path) -> tuple[list[Mapping[str, Any]], list[str]]:
     except ImportError:
         raise InputError(f"{path}: XDF needs an extra: `pip install 'wesadlib[xdf]'`.") from None
     records: list[logging.LogRecord] = []
-
     logger = logging.getLogger("pyxdf.pyxdf")
     # What it returns, nothing, says that a record is not passed on.
     logger.addFilter(records.append)

@@ -53,7 +53,7 @@ def test_a_stream_that_breaks_misses_nothing(server, served_bundle):
             stream.send(chunk)
             if second in (40, 120, 124):
                 # The line goes dead without a word.
-                stream._call(stream._stream._connection.transport.abort)
+                stream._portal.call(stream._awaited._connection.transport.abort)
         stream.end()
         predictions = list(stream)
     hold_against(predictions, recording, load_bundle(served_bundle), 15.0)

@@ -38,7 +38,7 @@ def client_of():
             return reply
 
         client = Client("http://test", retry_s=retry_s)
-        client._client._http = httpx.AsyncClient(base_url="http://test", transport=httpx.MockTransport(answer))
+        client._awaited._http = httpx.AsyncClient(base_url="http://test", transport=httpx.MockTransport(answer))
         opened.append(client)
         return client, asked
 
@@ -161,7 +161,7 @@ def test_a_proxy_is_for_the_world_outside(url, monkeypatch):
     monkeypatch.setenv("http_proxy", "http://proxy.invalid:3128")
     for address, through_proxy in ((url, False), ("http://example.org", True)):
         with Client(address) as client:
-            assert client._client._keywords["trust_env"] is through_proxy
+            assert client._awaited._keywords["trust_env"] is through_proxy
 
 
 @pytest.mark.parametrize(
@@ -169,7 +169,7 @@ def test_a_proxy_is_for_the_world_outside(url, monkeypatch):
 )
 def test_an_address_may_be_written_in_any_case(url, expected):
     with Client(url) as client:
-        assert client.stream({"wrist_eda": 4})._stream._url == f"{expected}/stream"
+        assert client.stream({"wrist_eda": 4})._awaited._url == f"{expected}/stream"
 
 
 def test_the_waiting_client_offers_what_the_awaited_one_does():

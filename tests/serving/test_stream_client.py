@@ -203,7 +203,7 @@ def test_a_long_stream_keeps_only_what_is_not_answered(listened):
     for minute in range(20):
         stream.send(seconds(60 * minute, 60 * minute + 60))
         assert next(predictions).start_s == 60 * minute
-        kept = sum(len(samples.values) for chunk in stream._stream._kept for samples in chunk.values())
+        kept = sum(len(samples.values) for chunk in stream._awaited._kept for samples in chunk.values())
         assert kept <= 60 * sum(RATES.values())
     stream.end()
 

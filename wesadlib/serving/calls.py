@@ -1,9 +1,10 @@
 """What every call of a client has: the error that is raised, when it is asked again, and whom it trusts."""
 
 import ssl
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 from pydantic import ValidationError
@@ -14,6 +15,7 @@ from wesadlib.serving.schemas import Problem
 
 #: Statuses that ask for another try: too many requests, a proxy without its app, no room.
 ASK_AGAIN = (429, 502, 503)
+T = TypeVar("T")
 
 
 class RequestRefused(Exception):
@@ -57,7 +59,7 @@ def retries(retry_s: float, passing: Callable[[BaseException], bool] = asks_agai
 
     A wait that would end after `retry_s` is not begun; 0: nothing is repeated.
     """
-    stop = stop_before_delay(retry_s) if retry_s > 0 else lambda state: True
+    stop = stop_before_delay(retry_s)
     return {"retry": retry_if_exception(passing), "wait": _wait, "stop": stop, "reraise": True}
 
 
@@ -76,3 +78,13 @@ _backoff = wait_random_exponential(multiplier=0.1, max=5.0)
 
 def _wait(state: RetryCallState) -> float:
     return max(_backoff(state), getattr(state.outcome.exception(), "retry_after_s", None) or 0.0)
+
+
+def waiting(method: Callable[..., Coroutine[Any, Any, T]]) -> Callable[..., T]:
+    """A method of what is awaited for the twin that waits: it has that as `_awaited`, and a `_portal` to its loop."""
+
+    @wraps(method)
+    def call(self: Any, *arguments: Any, **keywords: Any) -> T:
+        return self._portal.call(partial(method, self._awaited, *arguments, **keywords))
+
+    return call

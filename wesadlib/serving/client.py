@@ -1,14 +1,14 @@
 """Clients, for scripts, the book and the tests: one that is awaited, and one that waits."""
 
 import asyncio
-import functools
 import math
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
-from contextlib import ExitStack
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, ExitStack
+from functools import wraps
 from pathlib import Path
 from ssl import SSLContext
-from typing import Any, Concatenate, ParamSpec, TypeVar
+from typing import Any
 
 import httpx
 from anyio.from_thread import start_blocking_portal
@@ -19,7 +19,7 @@ from wesadlib.data import Recording
 from wesadlib.errors import InputError
 from wesadlib.quality.recordings import to_known_scale
 from wesadlib.serving import wire
-from wesadlib.serving.calls import check, retries, trust
+from wesadlib.serving.calls import T, check, retries, trust, waiting
 from wesadlib.serving.schemas import (
     Answer,
     Answers,
@@ -35,10 +35,9 @@ from wesadlib.serving.stream_messages import StreamPrediction
 
 #: One window, as `predict` takes it: samples of each channel, and its rate.
 Window = tuple[Mapping[str, Any], Mapping[str, float]]
-P, T = ParamSpec("P"), TypeVar("T")
 
 
-class AsyncClient:
+class AsyncClient(AbstractAsyncContextManager):
     """Talk to a server, awaited.
 
     What asks for another try (429, 503, a connection that was closed) is sent again, ever more seldom, and no sooner
@@ -99,31 +98,17 @@ class AsyncClient:
         rest: str | None = None,
         person: str | None = None,
     ) -> Answer:
-        """Answer one window.
+        """Answer one window: arrays (time) of its channels at their native rates, and these.
 
-        Parameters
-        ----------
-        channels : mapping of str to array (time)
-            Samples at their native rates.
-        rates_hz : mapping of str to float
-            Sampling rate of each channel.
-        form : "json" or "binary"
-            How window and answer travel; the binary form is smaller and quicker to read.
-        rest : str, optional
-            The token of the person's rest, from :meth:`rest`.
-        person : str, optional
-            Whose window this is, by any name of letters, digits, ``-`` and ``_``: drift is counted over people.
+        `form` is how window and answer travel, "json" or "binary", which is smaller and quicker to read; `rest` the
+        token of the person's rest, from :meth:`rest`; `person` whose window this is, by any name of letters, digits,
+        ``-`` and ``_``: drift is counted over people.
         """
         body = wire.write_window(channels, rates_hz, form)
         return Answer(**await self._post("/predict", body, form, rest, person))
 
     async def predict_batch(
-        self,
-        windows: Sequence[Window],
-        *,
-        form: wire.Form = "json",
-        rest: str | None = None,
-        person: str | None = None,
+        self, windows: Sequence[Window], *, form: wire.Form = "json", rest: str | None = None, person: str | None = None
     ) -> list[Answer | Problem]:
         """Answer many windows, each as :meth:`predict` takes it; one that cannot be used has a problem in its place."""
         body = wire.write_windows(windows, form)
@@ -204,9 +189,6 @@ class AsyncClient:
         """Close the connections."""
         await self._http.aclose()
 
-    async def __aenter__(self) -> "AsyncClient":
-        return self
-
     async def __aexit__(self, *exception: object) -> None:
         await self.close()
 
@@ -234,17 +216,7 @@ class AsyncClient:
         return await AsyncRetrying(**retries(self._retry_s if retry_s is None else retry_s))(ask)
 
 
-def _waiting(method: Callable[Concatenate[AsyncClient, P], Coroutine[Any, Any, T]]) -> Callable[..., T]:
-    """A method of :class:`AsyncClient` for whoever waits."""
-
-    @functools.wraps(method)
-    def call(self: "Client", *arguments: P.args, **keywords: P.kwargs) -> T:
-        return self._portal.call(functools.partial(method, self._client, *arguments, **keywords))
-
-    return call
-
-
-class Client:
+class Client(AbstractContextManager):
     """:class:`AsyncClient` for programs that wait; parameters, results and errors are the same.
 
     Examples
@@ -254,33 +226,30 @@ class Client:
     'baseline'
     """
 
-    predict = _waiting(AsyncClient.predict)
-    predict_batch = _waiting(AsyncClient.predict_batch)
-    rest = _waiting(AsyncClient.rest)
-    replay = _waiting(AsyncClient.replay)
-    drift = _waiting(AsyncClient.drift)
-    metrics = _waiting(AsyncClient.metrics)
-    health = _waiting(AsyncClient.health)
-    ready = _waiting(AsyncClient.ready)
-    model = _waiting(AsyncClient.model)
+    predict = waiting(AsyncClient.predict)
+    predict_batch = waiting(AsyncClient.predict_batch)
+    rest = waiting(AsyncClient.rest)
+    replay = waiting(AsyncClient.replay)
+    drift = waiting(AsyncClient.drift)
+    metrics = waiting(AsyncClient.metrics)
+    health = waiting(AsyncClient.health)
+    ready = waiting(AsyncClient.ready)
+    model = waiting(AsyncClient.model)
 
     def __init__(self, url: str = "http://127.0.0.1:8000", timeout_s: float = 30.0, **keywords: Any):
         self.url = url
-        self._client = AsyncClient(url, timeout_s, **keywords)
+        self._awaited = AsyncClient(url, timeout_s, **keywords)
         self._stack = ExitStack()
         self._portal = self._stack.enter_context(start_blocking_portal(name="client"))
-        self._stack.callback(lambda: self._portal.call(self._client.close))
+        self._stack.callback(lambda: self._portal.call(self._awaited.close))
 
-    @functools.wraps(AsyncClient.stream)
+    @wraps(AsyncClient.stream)
     def stream(self, *arguments: Any, **keywords: Any) -> Stream:  # noqa: D102
-        return Stream(self._client.stream(*arguments, **keywords), self._portal)
+        return Stream(self._awaited.stream(*arguments, **keywords), self._portal)
 
     def close(self) -> None:
         """Close the connections."""
         self._stack.close()
-
-    def __enter__(self) -> "Client":
-        return self
 
     def __exit__(self, *exception: object) -> None:
         self.close()

@@ -9,7 +9,7 @@ import shutil
 import socket
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from importlib.util import find_spec
@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+from starlette.datastructures import Headers
 from starlette.middleware import Middleware
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -183,7 +184,7 @@ def write_haproxy(switches: Mapping[str, str]) -> None:
     binary.parent.mkdir()
     files = {status: binary.with_name(f"{status}.http") for status in _ANSWERS}
     for status, file in files.items():
-        body, headers = describe_answer(status)
+        body, _, headers = describe_answer(status)
         lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}", *(f"{name}: {headers[name]}" for name in headers)]
         file.write_text("\r\n".join([*lines, f"content-length: {len(body)}", "", body]), newline="")
     door = binary.with_name("door.sock")
@@ -199,11 +200,11 @@ def write_haproxy(switches: Mapping[str, str]) -> None:
     binary.chmod(0o700)
 
 
-def describe_answer(status: int) -> tuple[str, dict[str, str]]:
-    """What is answered before the app, as a problem: its body and headers."""
+def describe_answer(status: int) -> tuple[str, int, dict[str, str]]:
+    """What is answered before the app, as a problem: its body, status and headers."""
     problem = {"type": "about:blank", "title": HTTPStatus(status).phrase, "status": status, "detail": _ANSWERS[status]}
     again = {"retry-after": "1"} if status == 503 else {"connection": "close"}
-    return json.dumps(problem | {"errors": []}), {"content-type": "application/problem+json", **again}
+    return json.dumps(problem | {"errors": []}), status, {"content-type": "application/problem+json", **again}
 
 
 @contextmanager
@@ -229,53 +230,47 @@ def _ray(folder: str, host: str) -> Iterator[None]:
         started = psutil.Process().children(recursive=True)
         ray.shutdown()
         # Some of Ray's agents outlive it.
-        for process in psutil.wait_procs(started, timeout=5)[1]:
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
-        shutil.rmtree(folder, ignore_errors=True)
+        clear(started, folder)
+
+
+def clear(started: Iterable[psutil.Process], folder: str) -> None:
+    """Kill what does not end by itself, and remove a server's folder."""
+    for process in psutil.wait_procs(started, timeout=5)[1]:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def middlewares() -> list[Middleware]:
     """What Serve's own proxy puts before itself, where HAProxy cannot stand; Serve imports it there."""
-    return [Middleware(Door)]
+    return [Middleware(_door)]
 
 
-class Door:
-    """Middleware that answers 503 for a proxy which says nothing, or in plain text, since the app is not there."""
+def _door(app: ASGIApp) -> ASGIApp:
+    """Answer 503 for a proxy which says nothing, or in plain text, since the app is not there."""
 
-    def __init__(self, app: ASGIApp):
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Hand a request on."""
+    async def hand_on(scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
-            return await self._app(scope, receive, send)
+            return await app(scope, receive, send)
         if scope["path"].startswith("/-/"):
-            return await _respond(404)(scope, receive, send)
+            return await Response(*describe_answer(404))(scope, receive, send)
         scope["headers"] = [(name, value) for name, value in scope["headers"] if name != _TIMEOUT]
-        begun = away = False
+        away = True
 
         async def send_unless_away(message: Message) -> None:
-            nonlocal begun, away
+            nonlocal away
             if message["type"] == "http.response.start":
-                begun, away = True, _is_serves(message)
+                # The app has none of these in plain text.
+                plain = Headers(raw=message["headers"]).get("content-type", "text/plain").startswith("text/plain")
+                away = plain and message["status"] in (404, 500, 503)
             if not away:
                 await send(message)
 
-        await self._app(scope, receive, send_unless_away)
-        if away or not begun:
-            await _respond(503)(scope, receive, send)
+        await app(scope, receive, send_unless_away)
+        if away:
+            await Response(*describe_answer(503))(scope, receive, send)
 
-
-def _respond(status: int) -> Response:
-    body, headers = describe_answer(status)
-    return Response(body, status, headers)
-
-
-def _is_serves(message: Message) -> bool:
-    """Whether a response is the proxy's own: the app has none of these in plain text."""
-    kinds = [value for name, value in message["headers"] if name.lower() == b"content-type"]
-    return message["status"] in (404, 500, 503) and all(kind.startswith(b"text/plain") for kind in kinds)
+    return hand_on
 
 
 def main() -> None:

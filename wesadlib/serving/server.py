@@ -5,9 +5,7 @@ terminal's whole group) cannot end Ray's parts in a wrong order. It ends when it
 closes even where the starter is killed.
 """
 
-import atexit
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -26,12 +24,11 @@ from wesadlib.bundle import load_bundle, read_config
 from wesadlib.errors import InputError, ServerError
 from wesadlib.serving import process as server_process
 from wesadlib.serving.client import Client
-from wesadlib.serving.process import free_port
+from wesadlib.serving.process import clear, free_port
 from wesadlib.serving.settings import Configuration, make_configuration, require_safe
 
 #: Seconds that a server may take to its first answer, on a slow machine too; that all of it may take to end.
 START_S, STOP_S = 600.0, 60.0
-_STARTS = 2
 #: What is set for other programs and breaks Ray, or leads it elsewhere.
 FOREIGN = ("PROMETHEUS_MULTIPROC_DIR", "PYTHONWARNINGS", "RAY_ADDRESS", "RAY_NAMESPACE", "RAY_TMPDIR")
 
@@ -78,24 +75,24 @@ def _running(configuration: Configuration) -> Iterator[subprocess.Popen]:
     """A server that answers; where its process ends before that, another is tried."""
     require_safe(configuration.http["host"], configuration.settings)
     folder = configuration.settings.folder
-    read_config(folder)
+    version = read_config(folder)["version"]
     settings = configuration.settings.model_copy(update={"bundle": str(folder)})
     configuration = configuration.model_copy(update={"settings": settings})
-    for start in range(_STARTS):
+    for last in (False, True):
         require_free_port(configuration.http["host"], configuration.http["port"])
-        with (
-            tempfile.TemporaryFile("w+", encoding="utf-8") as log,
-            _process(configuration, log) as process,
-        ):
-            if _is_ready(process, configuration):
+        with tempfile.TemporaryFile("w+", encoding="utf-8") as log, _process(configuration, log) as process:
+            if _is_ready(process, configuration.url, version):
                 yield process
                 return
             # Where the bundle is the cause, one sentence says so.
             load_bundle(folder)
-            if process.poll() is None:
-                raise ServerError(f"the server did not answer within {START_S:g} s\n{_tail(log)}")
-            if start + 1 == _STARTS:
-                raise ServerError(f"the server ended with status {process.returncode} before it answered\n{_tail(log)}")
+            status = process.poll()
+            if status is None or last:
+                words = f"did not answer within {START_S:g} s"
+                if status is not None:
+                    words = f"ended with status {status} before it answered"
+                log.seek(0)
+                raise ServerError("\n".join([f"the server {words}", *log.read().strip().splitlines()[-20:]]))
 
 
 @contextmanager
@@ -111,47 +108,28 @@ def _process(configuration: Configuration, log: IO[str]) -> Iterator[subprocess.
         env={name: os.environ[name] for name in os.environ if name not in FOREIGN} | server_process.SWITCHES,
         start_new_session=True,
     )
-    # For an interpreter that ends inside the block, such as a notebook's kernel.
-    atexit.register(_end, process, folder)
     try:
         yield process
     finally:
-        atexit.unregister(_end)
-        _end(process, folder)
-
-
-def _end(process: subprocess.Popen, folder: str) -> None:
-    ended = process.poll() is not None
-    started = [] if ended else psutil.Process(process.pid).children(recursive=True)
-    with suppress(BrokenPipeError):
+        started = [] if process.poll() is not None else psutil.Process(process.pid).children(recursive=True)
         process.stdin.close()
-    try:
-        process.wait(STOP_S)
-    except subprocess.TimeoutExpired:
-        process.kill()
-        process.wait()
-    for child in psutil.wait_procs(started, timeout=5)[1]:
-        with suppress(psutil.NoSuchProcess):
-            child.kill()
-    shutil.rmtree(folder, ignore_errors=True)
+        try:
+            process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+        clear(started, folder)
 
 
-def _is_ready(process: subprocess.Popen, configuration: Configuration) -> bool:
-    version = read_config(configuration.settings.bundle)["version"]
+def _is_ready(process: subprocess.Popen, url: str, version: str) -> bool:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         with suppress(httpx.HTTPError, ValueError, KeyError):
             # Another server may have taken the port meanwhile: ours knows this bundle.
-            answer = httpx.get(f"{configuration.url}/ready", trust_env=False)
-            if answer.json()["model_version"] == version:
+            if httpx.get(f"{url}/ready", trust_env=False).json()["model_version"] == version:
                 return True
         time.sleep(0.1)
     return False
-
-
-def _tail(log: IO[str]) -> str:
-    log.seek(0)
-    return "\n".join(log.read().strip().splitlines()[-20:])
 
 
 def require_free_port(host: str, port: int) -> None:

@@ -7,7 +7,7 @@ import difflib
 import ipaddress
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,8 +23,6 @@ IMPORT_PATH, APPLICATION, DEPLOYMENT = "wesadlib.serving.deployment:build", "wes
 FILE = Path("params", "serve.yaml")
 #: What a browser may name as a WebSocket's subprotocol, which is the only place where its scripts can put a token.
 _SECRET = re.compile(r"[A-Za-z0-9._~+-]{16,512}")
-#: Serve's, but not ours: it would end streams as well; and what is ours is all in ``args``.
-_REFUSED = ("request_timeout_s", "user_config")
 _Variable = Annotated[str, StringConstraints(pattern=r"^([A-Za-z_][A-Za-z0-9_]*)?$")]
 
 
@@ -153,41 +151,38 @@ def _read_file(path: str | Path) -> dict[str, Any]:
     from ray.serve.schema import DeploymentSchema, HTTPOptionsSchema, ServeApplicationSchema, ServeDeploySchema
 
     values = read_yaml(path, "name one with --config")
-    _check(ServeDeploySchema, values, str(path))
-    applications = values["applications"]
+    parts = ServeDeploySchema, HTTPOptionsSchema, ServeApplicationSchema, DeploymentSchema
+    # Serve itself lets names pass that it does not know.
+    _check(ServeDeploySchema, values, str(path), names={name for part in parts for name in part.model_fields})
+    applications, http = values["applications"], values.get("http_options", {})
     deployments = [options for application in applications for options in application.get("deployments", [])]
-    # Serve takes more of each than are ours, and lets names pass that it does not know.
+    # It takes more of each than are ours, and values that are not.
     if [application["import_path"] for application in applications] != [IMPORT_PATH] or (
         [options.get("name") for options in deployments] not in ([], [DEPLOYMENT])
     ):
         raise InputError(f"{path}: it takes one application, `{IMPORT_PATH}`, with one deployment, `{DEPLOYMENT}`.")
     if applications[0].get("route_prefix", "/") != "/":
         raise InputError(f"{path}: `applications.0.route_prefix`: the app answers at `/` alone.")
-    if not 1 <= values.get("http_options", {}).get("port", 8000) <= 65535:
+    if not 1 <= http.get("port", 8000) <= 65535:
         raise InputError(f"{path}: `http_options.port`: a port is 1 to 65535.")
-    parts = [("", values, ServeDeploySchema), ("http_options.", values.get("http_options", {}), HTTPOptionsSchema)]
-    parts += [("applications.0.", applications[0], ServeApplicationSchema)]
-    parts += [("applications.0.deployments.0.", options, DeploymentSchema) for options in deployments]
-    for place, part, schema in parts:
-        for name in part:
-            if name not in schema.model_fields or name in _REFUSED:
-                raise InputError(f"{path}: {_unknown(place + name, schema)}")
+    if "request_timeout_s" in http:
+        raise InputError(f"{path}: `http_options.request_timeout_s` would end streams as well; use `request_time_s`.")
+    if any("user_config" in options for options in deployments):
+        raise InputError(f"{path}: `applications.0.deployments.0.user_config`: settings are in `applications.0.args`.")
     return values
 
 
-def _check(model: type[BaseModel], values: Any, origin: str, place: str = "") -> Any:
+def _check(
+    model: type[BaseModel], values: Any, origin: str, place: str = "", names: Iterable[str] = Settings.model_fields
+) -> Any:
     try:
-        return model.model_validate(values)
+        return model.model_validate(values, extra="forbid")
     except ValidationError as error:
         first = error.errors()[0]
     name = place + ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        raise InputError(f"{origin}: {_unknown(name, model)}")
+        near = difflib.get_close_matches(name.rpartition(".")[2], names, n=1)
+        hint = f"did you mean `{near[0]}`?" if near else "the settings are listed in params/serve.yaml."
+        raise InputError(f"{origin}: `{name}` is unknown here; {hint}")
     message = first["msg"][0].lower() + first["msg"][1:]
     raise InputError(f"{origin}: `{name or 'the file'}`: {message}, not {str(first['input'])[:100]!r}.")
-
-
-def _unknown(place: str, model: type[BaseModel]) -> str:
-    near = difflib.get_close_matches(place.rpartition(".")[2], [*model.model_fields, *Settings.model_fields], n=1)
-    hint = f"did you mean `{near[0]}`?" if near else "the settings are listed in params/serve.yaml."
-    return f"`{place}` is unknown here; {hint}"

@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from wesadlib.errors import InputError
 from wesadlib.evaluation.running import MOST_SCORES
 from wesadlib.serving import wire
-from wesadlib.serving.calls import ASK_AGAIN, RequestRefused, asks_again, check, retries
+from wesadlib.serving.calls import ASK_AGAIN, RequestRefused, asks_again, check, retries, waiting
 from wesadlib.serving.schemas import Problem
 from wesadlib.serving.stream_messages import Ready, StreamPrediction
 from wesadlib.serving.wire import Chunk, write_samples
@@ -87,7 +87,6 @@ class AsyncStream:
         self._samples_per_s, self._ended = math.inf, False
         self._sending = asyncio.Lock()
         self._predictions: asyncio.Queue[StreamPrediction | None] = asyncio.Queue()
-        self._error: Exception | None = None
         self._reading: asyncio.Task | None = None
 
     async def send(self, channels: Mapping[str, Any]) -> None:
@@ -126,7 +125,7 @@ class AsyncStream:
 
     async def __aexit__(self, *exception: object) -> None:
         self._reading.cancel()
-        await asyncio.wait([self._reading])
+        await asyncio.gather(self._reading, return_exceptions=True)
         await self._connection.close()
 
     def __aiter__(self) -> AsyncIterator[StreamPrediction]:
@@ -143,8 +142,8 @@ class AsyncStream:
     def _check(self) -> None:
         if self._reading is None:
             raise InputError("A stream is used inside the `with` that opens it.")
-        if self._error is not None:
-            raise self._error
+        if self._reading.done() and not self._reading.cancelled():
+            self._reading.result()
 
     async def _open(self, retry_s: float) -> None:
         """Connect, start where the first window is still wanted, and send again what was kept from there on."""
@@ -211,9 +210,7 @@ class AsyncStream:
                 await asyncio.sleep(min(_PAUSE_S * (breaks - 1), 5.0))
                 await self._open(max(self._retry_s, _RESUME_S))
         except ConnectionClosed as error:
-            self._error = StreamLost(f"the server closed the stream: {error}")
-        except Exception as error:
-            self._error = error
+            raise StreamLost(f"the server closed the stream: {error}") from error
         finally:
             self._predictions.put_nowait(None)
 
@@ -240,28 +237,21 @@ class AsyncStream:
 class Stream:
     """:class:`AsyncStream` for programs that wait."""
 
+    send = waiting(AsyncStream.send)
+    end = waiting(AsyncStream.end)
+    __exit__ = waiting(AsyncStream.__aexit__)
+
     def __init__(self, stream: AsyncStream, portal: BlockingPortal):
-        self._stream, self._call = stream, portal.call
+        self._awaited, self._portal = stream, portal
 
-    def send(self, channels: Mapping[str, Any]) -> None:
-        """Send samples, see :meth:`AsyncStream.send`."""
-        self._call(self._stream.send, channels)
-
-    def end(self) -> None:
-        """Say that there is nothing more to come."""
-        self._call(self._stream.end)
+    def __enter__(self) -> "Stream":
+        self._portal.call(self._awaited.__aenter__)
+        return self
 
     def __iter__(self) -> Iterator[StreamPrediction]:
         with suppress(StopAsyncIteration):
             while True:
-                yield self._call(partial(anext, self._stream))
-
-    def __enter__(self) -> "Stream":
-        self._call(self._stream.__aenter__)
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._call(self._stream.__aexit__)
+                yield self._portal.call(partial(anext, self._awaited))
 
 
 def _from(chunk: Mapping[str, Chunk], first: Mapping[str, int]) -> dict[str, Chunk]:

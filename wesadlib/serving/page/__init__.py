@@ -7,7 +7,7 @@ itself: nothing is loaded from elsewhere, and the policy that goes with every fi
 import asyncio
 from collections.abc import AsyncIterator
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from fastapi import APIRouter, Request, Response
@@ -21,13 +21,8 @@ if TYPE_CHECKING:
     from wesadlib.serving.service import Service
 
 #: Suffix -> content type of the files that make up the page.
-TYPES = {
-    ".html": "text/html; charset=utf-8",
-    ".css": "text/css; charset=utf-8",
-    ".js": "text/javascript; charset=utf-8",
-    ".svg": "image/svg+xml",
-    ".txt": "text/plain; charset=utf-8",
-}
+TYPES = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+TYPES |= {".txt": "text/plain"}
 
 #: What a browser may do with the page: talk to the server that it came from, and nothing else.
 HEADERS = {
@@ -38,18 +33,15 @@ HEADERS = {
     "cache-control": "no-cache",
 }
 
-_NO_EXAMPLE = "This bundle holds no simulated recording: it was saved by an earlier wesadlib."
 #: Bytes of a long answer that are handed on at a time.
 _PIECE = 2**16
 
 
 def read_files() -> dict[str, tuple[bytes, str]]:
     """The files of the page by name, each with its content type."""
-    folder = files(__name__)
-    found = {file.name: file for file in folder.iterdir()}
-    found |= {f"vendor/{file.name}": file for file in (folder / "vendor").iterdir()}
-    suffixes = {name: name[name.rfind(".") :] for name in found}
-    return {name: (found[name].read_bytes(), TYPES[suffix]) for name, suffix in suffixes.items() if suffix in TYPES}
+    folder = Path(__file__).parent
+    found = {path.relative_to(folder).as_posix(): path for path in folder.rglob("*") if path.suffix in TYPES}
+    return {name: (path.read_bytes(), TYPES[path.suffix]) for name, path in found.items()}
 
 
 def page_router(service: "Service") -> APIRouter:
@@ -86,7 +78,8 @@ def page_router(service: "Service") -> APIRouter:
         try:
             pieces = await asyncio.to_thread(read_example, form)
         except FileNotFoundError:
-            raise HTTPException(404, _NO_EXAMPLE) from None
+            detail = "This bundle holds no simulated recording: it was saved by an earlier wesadlib."
+            raise HTTPException(404, detail) from None
         headers = {"content-length": str(sum(map(len, pieces))), "vary": "accept"}
         # Piece by piece, and the same for all: whoever asks and does not read holds little.
         return StreamingResponse(_each(pieces), media_type=CONTENT_TYPES[form], headers=headers)

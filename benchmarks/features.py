@@ -1,14 +1,13 @@
 """Milliseconds that the features of a window cost: ``python benchmarks/features.py``."""
 
 import argparse
-import time
+import timeit
+from functools import partial
 
 import numpy as np
-from rich.console import Console
-from rich.table import Table
+import pandas as pd
 from threadpoolctl import threadpool_limits
 
-from wesadlib.artefacts import project_root, write_json
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS
 from wesadlib.features import GROUPS, Block, feature_values
 from wesadlib.signals import Windows, windows_from_channels
@@ -32,30 +31,23 @@ def simulate_windows(device: str, n_windows: int) -> Windows:
 
 
 def milliseconds(work, n_windows: int, repeats: int) -> float:
-    best = float("inf")
-    for _ in range(repeats):
-        start = time.perf_counter()
-        work()
-        best = min(best, time.perf_counter() - start)
-    return 1000 * best / n_windows
+    return 1000 * min(timeit.repeat(work, number=1, repeat=repeats)) / n_windows
 
 
-def measure(device: str, n_windows: int, repeats: int) -> list[dict]:
+def measure(device: str, n_windows: int, repeats: int) -> dict[str, float]:
     windows = simulate_windows(device, n_windows)
     lone = windows.take([0])
-    rows = [
-        ("all, in a batch", milliseconds(lambda: feature_values(windows), n_windows, repeats)),
-        ("all, one window alone", milliseconds(lambda: feature_values(lone), 1, 5 * repeats)),
-    ]
     block = Block(
         signal=dict(zip(windows.channels, windows.signal.swapaxes(0, 1).copy(), strict=True)),
         beat_s=dict(zip(windows.beat_sources, windows.beat_s.swapaxes(0, 1), strict=True)),
         rate_hz=RATE_HZ,
         window_s=WINDOW_S,
     )
-    for group in GROUPS:
-        rows.append((group.name, milliseconds(lambda group=group: group.extract(block), n_windows, repeats)))
-    return [{"device": device, "what": what, "ms_per_window": value} for what, value in rows]
+    return {
+        "all, in a batch": milliseconds(lambda: feature_values(windows), n_windows, repeats),
+        "all, one window alone": milliseconds(lambda: feature_values(lone), 1, 5 * repeats),
+        **{group.name: milliseconds(partial(group.extract, block), n_windows, repeats) for group in GROUPS},
+    }
 
 
 def main() -> None:
@@ -64,13 +56,9 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=5)
     arguments = parser.parse_args()
     with threadpool_limits(limits=1):
-        rows = [row for device in DEVICE_CHANNELS for row in measure(device, arguments.windows, arguments.repeats)]
-    table = Table("device", "features", "ms per window", title="Cost of features, one thread, best of the repeats")
-    for row in rows:
-        table.add_row(row["device"], row["what"], f"{row['ms_per_window']:.3f}")
-    Console().print(table)
-    path = write_json(project_root() / "outputs/bench/features.json", {"windows": arguments.windows, "rows": rows})
-    Console().print(f"written to {path}")
+        times = {device: measure(device, arguments.windows, arguments.repeats) for device in DEVICE_CHANNELS}
+    print("ms per window, one thread, best of the repeats")
+    print(pd.DataFrame(times).to_string(float_format="%.3f"))
 
 
 if __name__ == "__main__":

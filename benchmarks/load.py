@@ -25,11 +25,8 @@ from prometheus_client.parser import text_string_to_metric_families
 
 #: Seconds after which an answer is no longer waited for; most connections at a time.
 PATIENCE_S, MOST_CONNECTIONS = 10.0, 128
-
-
 #: Past saturation are rates of which less than this share is answered in time, or whose 99th percentile is above this.
 LEAST_ANSWERED, MOST_P99_MS = 0.95, 1000.0
-
 #: Requests a second that are tried one after the other, until one is too high.
 RATES = (25, 50, 100, 200, 300, 400, 600, 800, 1200, 1600, 2400)
 
@@ -38,17 +35,7 @@ _Row = tuple[float, float, int]
 
 @dataclass(frozen=True)
 class Target:
-    """Where requests go and what they carry, in turn.
-
-    Attributes
-    ----------
-    port : int
-        On this machine.
-    path, content_type : str
-        Of every request.
-    bodies : tuple of bytes
-        Sent in turn, from the first again when they run out.
-    """
+    """Where on this machine requests go, and what they carry: the bodies in turn, again and again."""
 
     port: int
     path: str
@@ -86,7 +73,7 @@ class Connection:
         self.writer.write(request)
         status, *lines = (await self.reader.readuntil(b"\r\n\r\n")).lower().split(b"\r\n")
         headers = dict(line.split(b":", 1) for line in lines if line)
-        await self.reader.readexactly(int(headers[b"content-length"]) if b"content-length" in headers else 0)
+        await self.reader.readexactly(int(headers.get(b"content-length", 0)))
         if headers.get(b"connection", b"").strip() == b"close":
             self.close()
         return int(status.split()[1])
@@ -118,49 +105,24 @@ def _end_with_parent() -> None:
 def closed_loop(target: Target, clients: int, seconds: float, most: int | None = None) -> pd.DataFrame:
     """Each of some clients asks again as soon as it is answered, for `seconds` or until `most` were asked.
 
-    Returns
-    -------
-    DataFrame
-        ``start_s milliseconds status``, a row a request; the status is 0 where there was no answer.
+    ``start_s milliseconds status``, a row a request; the status is 0 where there was no answer.
     """
     return _run(_closed_loop(target, clients, seconds, most))
 
 
 def open_loop(target: Target, rate: float, seconds: float) -> pd.DataFrame:
-    """Requests at a fixed rate, whether or not earlier ones are answered; time runs from when each was due.
-
-    Returns
-    -------
-    DataFrame
-        As of :func:`closed_loop`.
-    """
+    """:func:`closed_loop` at a fixed rate, whether or not others are answered; time runs from when each was due."""
     return _run(_open_loop(target, rate, seconds))
 
 
 def raise_rates(
     executor: Executor, target: Target, rates: Sequence[float], seconds: float, metrics: Callable[[], str]
 ) -> pd.DataFrame:
-    """Ask at rising rates, until one is too high.
+    """Ask at rising rates (requests a second), `seconds` at each, until one is too high; `metrics` gives the counts.
 
-    Parameters
-    ----------
-    executor : Executor
-        From :func:`clients`.
-    target : Target
-    rates : sequence of float
-        Requests a second, ascending.
-    seconds : float
-        How long at each.
-    metrics : callable
-        Gives what the server counts, as ``GET /metrics`` does.
-
-    Returns
-    -------
-    DataFrame
-        A row a rate, up to the first that saturates the server: ``rate saturated batch_windows``, the last being how
-        many windows were computed together on average, and what
-        :func:`summarise_requests` says. A rate saturates when a request fails, less than 95 %
-        of what was asked is answered in time, or the 99th percentile is above a second.
+    A row a rate, up to the first that saturates the server: ``rate saturated batch_windows``, the last being how many
+    windows were computed together on average, and what :func:`summarise_requests` says. A rate saturates when a request
+    fails, less than 95 % of what was asked is answered in time, or the 99th percentile is above a second.
     """
     rows = []
     for rate in rates:
@@ -186,20 +148,10 @@ def count_batches(metrics: str) -> tuple[float, float]:
 
 
 def summarise_requests(requests: pd.DataFrame) -> dict[str, float]:
-    """Summarise timed requests of many clients.
+    """Summarise requests, as :func:`closed_loop` gives them: ``requests errors requests_per_s p50_ms p95_ms p99_ms``.
 
-    Parameters
-    ----------
-    requests : DataFrame
-        ``start_s milliseconds status``, a row a request: when it was due, how long its answer took from then, and the
-        HTTP status, 0 where there was no answer.
-
-    Returns
-    -------
-    dict of str to float
-        ``requests``; ``errors``, those with a status other than 200; ``requests_per_s``, those without, over the time
-        from the first that was due to the last that ended; ``p50_ms p95_ms p99_ms`` of those without, NaN where there
-        is none.
+    An error has a status other than 200; those without are counted over the time from the first that was due to the
+    last that ended, and of them are the percentiles, NaN where there is none.
     """
     answered = requests["status"] == 200
     ended_s = requests["start_s"] + requests["milliseconds"] / 1e3

@@ -8,7 +8,7 @@ features and model: windows are such as quality accepts.
 
 import argparse
 import http.client
-import math
+import json
 import os
 import platform
 import time
@@ -21,11 +21,10 @@ from typing import Any
 
 import load
 import numpy as np
+import pandas as pd
 import psutil
 from apps import resident_mb, running
 from load import summarise_requests
-from rich.console import Console
-from rich.table import Table
 from streams import measure_streams
 from workload import BATCH, Bodies, choose_windows, make_bundle
 
@@ -187,25 +186,8 @@ def describe_run() -> dict[str, Any]:
 
 
 def show(figures: Mapping[str, Any]) -> None:
-    table = Table("figure", "value", title="The server, the plain app and the floor")
-    for name, value in figures.items():
-        if name != "rates":
-            table.add_row(name, f"{value:,.2f}" if isinstance(value, float) else str(value))
-    columns = ("asked a second", "answered a second", "errors", "p50, ms", "p95, ms", "p99, ms", "windows a batch")
-    rates = Table(*columns, title="Rising rates")
-    for row in figures["rates"]:
-        cells = (row[name] for name in ("requests_per_s", "errors", "p50_ms", "p95_ms", "p99_ms", "batch_windows"))
-        rates.add_row(str(row["rate"]), *(f"{value:,.1f}" for value in cells))
-    Console().print(table)
-    Console().print(rates)
-
-
-def without_nan(value: Any) -> Any:
-    if isinstance(value, list):
-        return [without_nan(item) for item in value]
-    if isinstance(value, dict):
-        return {name: without_nan(item) for name, item in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    print(pd.Series({name: value for name, value in figures.items() if name != "rates"}).to_string())
+    print(pd.DataFrame(figures["rates"]).round(1).to_string(index=False))
 
 
 def main() -> None:
@@ -227,8 +209,10 @@ def main() -> None:
         figures |= measure_floor(clients, bodies, length)
     figures = {"short": arguments.short} | compare(figures) | figures | machine
     show(figures)
+    # NaN is no JSON.
+    figures = json.loads(json.dumps(figures), parse_constant=lambda name: None)
     for kept in [folder, outputs / "reference"][: 1 + arguments.keep]:
-        Console().print(f"written to {write_json(kept / 'serving.json', without_nan(figures))}")
+        print(f"written to {write_json(kept / 'serving.json', figures)}")
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from pprint import pprint
 from typing import Any
 
 import httpx
@@ -21,7 +22,6 @@ import pandas as pd
 import psutil
 import yaml
 from cluster import cluster
-from rich.console import Console
 from workload import PARAMS, Bodies, choose_windows, make_bundle
 
 from wesadlib import artefacts
@@ -207,9 +207,9 @@ def main() -> None:
     figures |= growth(pd.DataFrame(soak.rows))
     rows = soak.rows[:: math.ceil(len(soak.rows) / MOST_ROWS)]
     figures |= {"counts": dict(sorted(soak.counts.items())), "rows": rows}
-    Console().print({name: value for name, value in figures.items() if name != "rows"})
+    pprint({name: value for name, value in figures.items() if name != "rows"})
     for kept in [folder, outputs / "reference"][: 1 + arguments.keep]:
-        Console().print(f"written to {artefacts.write_json(kept / 'soak.json', figures)}")
+        print(f"written to {artefacts.write_json(kept / 'soak.json', figures)}")
 
 
 if __name__ == "__main__":

@@ -25,28 +25,12 @@ PATIENCE_S = 10.0
 def measure_streams(
     port: int, channels: Mapping[str, np.ndarray], rates_hz: Mapping[str, float], streams: int, seconds: float
 ) -> dict[str, float]:
-    """Open streams that repeat one window, and time their predictions for some seconds.
+    """Open streams that repeat one window's native samples, and time their predictions.
 
-    Parameters
-    ----------
-    port : int
-        Of the server, on this machine.
-    channels : mapping of str to ndarray (time)
-        A window's native samples.
-    rates_hz : mapping of str to float
-        Their rates.
-    streams : int
-        How many.
-    seconds : float
-        For how long, after each has sent a whole window at once.
-
-    Returns
-    -------
-    dict of str to float
-        ``streams``; ``streams_predictions``, those that were due; ``streams_late_percent``, of these, what came later
-        than half a second after the samples that completed it were due to be sent, or did not come;
-        ``streams_missing``, how many did not come;
-        ``streams_p50_ms streams_p95_ms streams_p99_ms`` of those that came.
+    The time is `seconds` after each has sent a whole window at once. ``streams``; ``streams_predictions``, those that
+    were due; ``streams_late_percent``, of these, what came later than half a second after the samples that completed it
+    were due to be sent, or did not come; ``streams_missing``, how many did not come; ``streams_p50_ms streams_p95_ms
+    streams_p99_ms`` of those that came.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         times = runner.run(_open_all(port, Frames(channels, rates_hz, seconds), streams))
@@ -83,11 +67,8 @@ async def _open_all(port: int, frames: Frames, streams: int) -> list[float]:
     # All windows at once would be a load of its own: that one comes first, untimed.
     steady = begun + max(2 * HOP_S, streams / 20)
     opened = (_stream(port, frames, begun + k / 20, steady + HOP_S * k / streams) for k in range(streams))
-    return [value for times in await asyncio.gather(*opened, return_exceptions=True) for value in _came(times)]
-
-
-def _came(times: Any) -> list[float]:
-    return [] if isinstance(times, BaseException) else times
+    outcomes = await asyncio.gather(*opened, return_exceptions=True)
+    return [value for times in outcomes if isinstance(times, list) for value in times]
 
 
 async def _stream(port: int, frames: Frames, opened: float, steady: float) -> list[float]:

@@ -14,23 +14,18 @@ THRESHOLDS = tuple(np.round(np.arange(0, 1.0001, 0.01), 2).tolist())
 
 
 def calibration_curve(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Accuracy against confidence, in equally wide bins of confidence on [0, 1], closed on the right, seeds pooled.
+    """Accuracy against confidence, a row a model and bin of confidence that has windows, seeds pooled.
 
-    Rows, a model and bin with windows: ``task model protocol bin low_edge high_edge share people confidence accuracy
-    accuracy_low accuracy_high``: the share of windows in the bin, the number of people they are of, their mean
-    confidence and accuracy. Its interval comes from drawing people; draws of nobody with a window in the bin are left
-    out.
+    `share` is that of windows in the bin, `people` the number of people they are of.
     """
     tables = []
     for keys, group in groups(predictions):
         decided = decide(group)
         decided["bin"] = confidence_bin(decided["confidence"].to_numpy())
-        # (person, bin)
         people = list_people(decided)
+        # (person, bin)
         correct, count = (
-            decided.pivot_table(index="subject", columns="bin", values="correct", aggfunc=what)
-            .reindex(people)
-            .fillna(0)
+            decided.pivot_table(index="subject", columns="bin", values="correct", aggfunc=what).loc[people].fillna(0)
             for what in ("sum", "size")
         )
         low, high = ratio_interval(correct, count, bootstrap=bootstrap)
@@ -49,11 +44,9 @@ def calibration_curve(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd
 
 
 def confidence_gap(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """How much more, on average, a model claims than it achieves.
+    """How much more each model claims on average than it achieves, with the interval over people and a verdict.
 
-    Rows, a model: ``task model protocol confidence accuracy gap gap_low gap_high verdict``: mean confidence minus
-    accuracy with its interval (2.5 to 97.5 %) over draws of people. The verdict is "over-confident" or
-    "under-confident" where the interval leaves zero out, else "undecided", which is not the same as calibrated.
+    It is "undecided" where the interval holds zero, which is not the same as calibrated.
     """
     rows = []
     for keys, group in groups(predictions):
@@ -61,25 +54,16 @@ def confidence_gap(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.Da
         gap = decided["confidence"] - decided["correct"]
         of_person = gap.groupby(decided["subject"]).agg(["sum", "size"]).reindex(list_people(decided))
         low, high = map(float, ratio_interval(of_person["sum"], of_person["size"], bootstrap=bootstrap))
-        rows.append(
-            {
-                **keys,
-                "confidence": decided["confidence"].mean(),
-                "accuracy": decided["correct"].mean(),
-                "gap": gap.mean(),
-                "gap_low": low,
-                "gap_high": high,
-                "verdict": "over-confident" if low > 0 else "under-confident" if high < 0 else "undecided",
-            }
-        )
+        verdict = "over-confident" if low > 0 else "under-confident" if high < 0 else "undecided"
+        means = decided[["confidence", "correct"]].mean().rename({"correct": "accuracy"})
+        rows.append({**keys, **means, "gap": gap.mean(), "gap_low": low, "gap_high": high, "verdict": verdict})
     return pd.DataFrame(rows)
 
 
 def risk_coverage_counts(predictions: pd.DataFrame, thresholds: Sequence[float] = THRESHOLDS) -> pd.DataFrame:
-    """How many windows of each person a model answers, and how many rightly, at each threshold of confidence.
+    """``n_windows answered correct`` of each person when windows of at least a threshold's confidence are answered.
 
-    A window is answered when its confidence is at least the threshold. Rows: ``task model protocol subject threshold
-    n_windows answered correct``; numbers of windows, mean over seeds.
+    Numbers of windows, mean over seeds.
     """
     thresholds = np.asarray(thresholds, float)
     tables = []
@@ -101,8 +85,7 @@ def risk_coverage_counts(predictions: pd.DataFrame, thresholds: Sequence[float] 
 def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Accuracy of the answers against the share of windows answered, over the people of :func:`risk_coverage_counts`.
 
-    Rows: ``task model protocol threshold coverage accuracy accuracy_low accuracy_high unanswered``; `unanswered` counts
-    people of whom no window is answered. `accuracy` is NaN where nothing is answered.
+    `unanswered` counts people of whom no window is answered; `accuracy` is NaN where nothing is.
     """
     tables = []
     for keys, part in counts.groupby(GROUP, sort=False):
@@ -125,11 +108,7 @@ def risk_coverage_curve(counts: pd.DataFrame, *, bootstrap: int = 1000) -> pd.Da
 
 
 def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
-    """What abstaining below a threshold means for each person; `counts` (:func:`risk_coverage_counts`) hold it and 0.
-
-    Rows: ``task model protocol subject coverage accuracy accuracy_of_all``; accuracy of what is answered, NaN where
-    nothing is, and of all windows.
-    """
+    """``coverage accuracy accuracy_of_all`` of each person; `counts` (:func:`risk_coverage_counts`) hold 0 as well."""
     keys = [*GROUP, "subject"]
     chosen = counts[counts["threshold"] == threshold].set_index(keys)
     everything = counts[counts["threshold"] == 0].set_index(keys).loc[chosen.index]
@@ -146,10 +125,8 @@ def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
 def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """What abstaining below a threshold means for windows of each state, seeds pooled.
 
-    Rows: ``task model protocol label n_windows answered correct_of_all correct correct_of_answers majority``: windows
-    of the state; the share of them that is answered, that would be named rightly if all were, and that is answered and
-    named rightly (of stress the sensitivity, of rest the specificity); the share of its answers that is right; and what
-    always naming the most frequent state would reach on the same answers, of all states.
+    Of the state's windows those `answered`, rightly if all were (`correct_of_all`), and `correct` (of stress the
+    sensitivity, of rest the specificity); and what always naming the most frequent state would reach on all answers.
     """
     tables = []
     for keys, group in groups(predictions):

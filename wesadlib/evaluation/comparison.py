@@ -12,21 +12,16 @@ from wesadlib.evaluation.protocols import PROTOCOLS, ColdStart
 from wesadlib.evaluation.scores import METRICS, score
 from wesadlib.evaluation.statistics import holm, paired_test
 
-#: What names one score of the leaderboard, and one prediction.
+#: What names one score of the leaderboard.
 ROW = ["task", "protocol", "model"]
-PREDICTION = [*ROW, "seed", "window"]
 
 
 def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
     """Every task, protocol and model in one table, in the order in which the predictions name them.
 
-    The protocols do not test the same windows: one that sees a person's rest does not test it. So every protocol other
-    than a cold start comes with the same model's cold start on exactly the windows that both test.
-
-    Rows: ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
-    balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model has
-    none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were tested on and
-    this row was not under every seed, since a fold failed; `deployable` is the protocol's.
+    The protocols do not test the same windows: one that sees a person's rest does not test it. So what
+    :func:`against_cold_start` gives stands beside the scores. `missing` names the people whom others of the task were
+    tested on and this row was not under every seed, since a fold failed.
     """
     _refuse(predictions)
     everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
@@ -55,18 +50,15 @@ def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) ->
 def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
     """Each protocol against the same model's cold start, on exactly the windows that both test.
 
-    A row a task, protocol (other than a cold start) and model that has both: ``task protocol model people_cold``, the
-    cold start's scores ``accuracy_cold balanced_accuracy_cold macro_f1_cold roc_auc_cold ece_cold brier_cold``, and
-    `difference`, mean over people of accuracy under the protocol minus under a cold start, with its interval
-    `difference_low`, `difference_high` over draws of people and its `p_permutation`; NaN for fewer than two people.
+    The cold start's scores end in ``_cold``; `difference` is the mean over people of accuracy under the protocol minus
+    under a cold start, with its interval and its `p_permutation`, NaN for fewer than two people.
     """
-    cold = ColdStart.name
     rows = []
     for protocol in dict.fromkeys(predictions["protocol"]):
-        before = same_windows(predictions, cold, protocol)
-        if protocol == cold or before.empty:
+        before = same_windows(predictions, ColdStart.name, protocol)
+        if protocol == ColdStart.name or before.empty:
             continue
-        after = same_windows(predictions, protocol, cold)
+        after = same_windows(predictions, protocol, ColdStart.name)
         if after.filter(like=RAW).isna().all(axis=None):
             # Where nothing could be calibrated both are compared as models gave them.
             before = as_given(before)
@@ -94,19 +86,12 @@ def person_scores(predictions: pd.DataFrame, task: str, protocol: str) -> pd.Dat
 
 
 def distinct(scores: pd.DataFrame) -> pd.DataFrame:
-    """Scores (person, model) without models that do on everybody what one before them does.
-
-    Such as a chosen configuration that is one of the compared, which would be counted twice.
-    """
+    """Scores (person, model) without models that do on everybody what one before them does, such as the chosen one."""
     return scores.loc[:, ~scores.round(12).T.duplicated()]
 
 
 def gains(leaderboard: pd.DataFrame, task: str, protocol: str) -> pd.DataFrame:
-    """What a protocol brings each model over its own cold start on the same windows, by :func:`leaderboard`.
-
-    Rows, a model that has both: ``model accuracy_cold accuracy difference difference_low difference_high p p_holm``;
-    the last is adjusted for the number of models (Holm 1979).
-    """
+    """What a protocol brings each model over its own cold start on the same windows; `p_holm` is over models."""
     part = leaderboard[(leaderboard["task"] == task) & (leaderboard["protocol"] == protocol)]
     part = part.dropna(subset="p_permutation").rename(columns={"p_permutation": "p"})
     names = ["model", "accuracy_cold", "accuracy", "difference", "difference_low", "difference_high", "p"]
@@ -120,12 +105,9 @@ def hardest(by_subject: pd.DataFrame, number: int = 2) -> pd.DataFrame:
 
 
 def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Compare every two models by their `scores` (person, model) on the same people, of which more is better.
+    """A :class:`~wesadlib.evaluation.statistics.PairedTest` of every two models by their `scores` (person, model).
 
-    Rows, a pair, smallest p first: ``first second people difference low high better worse equal p p_holm smallest_p
-    detectable rank_biserial effect_size``, as :class:`~wesadlib.evaluation.statistics.PairedTest` has them: second
-    minus first, `p` by the exact test over assignments of signs; `p_holm` is adjusted for the number of pairs (Holm
-    1979). A person without a score of both models is left out of that pair.
+    A row a pair, second minus first, smallest p first; `p_holm` is adjusted for the number of pairs.
     """
     if scores.shape[1] < 2:
         raise InputError(f"{scores.shape[1]} model(s): to compare needs at least 2; evaluate another.")
@@ -133,8 +115,7 @@ def pairwise(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
         {"first": first, "second": second} | paired_test(scores[first], scores[second], bootstrap=bootstrap)._asdict()
         for first, second in combinations(scores, 2)
     ]
-    table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"})
-    table = table.drop(columns="p_wilcoxon")
+    table = pd.DataFrame(rows).rename(columns={"p_permutation": "p"}).drop(columns="p_wilcoxon")
     table.insert(table.columns.get_loc("p") + 1, "p_holm", holm(table["p"]))
     return table.sort_values("p", kind="stable", ignore_index=True)
 
@@ -144,11 +125,11 @@ def tabulate(leaderboard: pd.DataFrame) -> pd.DataFrame:
     others = {"balanced_accuracy": "balanced", "macro_f1": "macro-F1", "roc_auc": "AUC", "ece": "ECE", "brier": "Brier"}
     text = leaderboard[["accuracy", "accuracy_low", "accuracy_high", *others]].map("{:.3f}".format)
     table = leaderboard.assign(
+        **text[[*others]],
         deployable=leaderboard["deployable"].map({True: "yes", False: "no"}),
         seeds=leaderboard["seeds"].map(len),
         windows=leaderboard["n_windows"],
         accuracy=text["accuracy"] + " [" + text["accuracy_low"] + ", " + text["accuracy_high"] + "]",
-        **text[[*others]],
     )
     named = ["task", "protocol", "deployable", "model"]
     table = table[[*named, "seeds", "people", "windows", "accuracy", *others]]
@@ -166,7 +147,7 @@ def _refuse(predictions: pd.DataFrame) -> None:
     for protocol in dict.fromkeys(predictions["protocol"]):
         if protocol not in PROTOCOLS:
             raise InputError(f"unknown protocol `{protocol}`; the protocols are {', '.join(PROTOCOLS)}.")
-    twice = predictions[predictions.duplicated(PREDICTION)]
+    twice = predictions[predictions.duplicated([*ROW, "seed", "window"])]
     if len(twice):
         row = twice.iloc[0]
         raise InputError(
@@ -176,13 +157,10 @@ def _refuse(predictions: pd.DataFrame) -> None:
 
 
 def published_figures() -> pd.DataFrame:
-    """Figures that others published on WESAD, each with the protocol that it rests on.
+    """Figures that others published on WESAD, each with the protocol that it rests on, as far as it is said.
 
-    Rows: `key` in the book's list of references; `model`, `device` and `states`, what was trained on which signals to
-    tell what apart; `protocol`, what the model had of the person it was tested on, as far as it is said; `metric`, its
-    `value` on [0, 1], and `remark`, how it has to be read. Software has no edition: the figures of `wesadarousal` and
-    those of `bose2025calmsense` for three states are from the tables of their READMEs of commits 3d649e3 and 0165b74;
-    the latter calls its own historical, of code since corrected.
+    Software has no edition: the figures of `wesadarousal` and those of `bose2025calmsense` for three states are from
+    the READMEs of commits 3d649e3 and 0165b74; the latter calls its own historical, of code since corrected.
     """
     return pd.read_csv(files("wesadlib.evaluation") / "published.csv", keep_default_na=False)
 

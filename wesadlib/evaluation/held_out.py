@@ -29,10 +29,7 @@ from wesadlib.signals import windows_from_channels
 def fit_people(
     names: Sequence[str], windows: xr.Dataset, params: Params, people: Sequence[str], *, folds: Path
 ) -> dict[tuple[str, str], Model]:
-    """Model's name and person -> the model of the cold start's fold that left the person out.
-
-    `windows` are of the classes. Each model is kept in `folds` beside its fold, and read again from there.
-    """
+    """Model's name and person -> the model of the cold start's fold that left the person out, kept beside the fold."""
     arrays = FoldWindows.from_dataset(windows)
     seed = params.seeds[0]
     split = [fold for fold in make_protocol(ColdStart.name, params, seed).split(windows) if fold.held_out in people]
@@ -87,17 +84,12 @@ def predict_people(fitted: Mapping[tuple[str, str], Model], examples: Examples) 
 
 def score_people(predictions: pd.DataFrame, part: str, condition: str) -> pd.DataFrame:
     """``part condition model subject accuracy roc_auc`` of predictions of one task and protocol."""
-    scores = score(predictions, by="subject")[["model", "subject", "accuracy", "roc_auc"]]
-    scores.insert(0, "part", part)
-    scores.insert(1, "condition", condition)
-    return scores
+    scores = score(predictions, by="subject").assign(part=part, condition=condition)
+    return scores[["part", "condition", "model", "subject", "accuracy", "roc_auc"]]
 
 
 def score_rungs(fitted: Mapping[tuple[str, str], Model], examples: Examples, rungs: Sequence[str]) -> pd.DataFrame:
-    """Scores of fixed models on destroyed windows, as :func:`score_people` gives them, the part ``fixed``.
-
-    Whole windows come first, and their features too are read from harmonised signals: rungs differ by nothing else.
-    """
+    """The part ``fixed``: scores of fixed models on whole and on destroyed windows, all with features read anew."""
     reads_features = any(model.feature_names_ for model in fitted.values())
     rows = np.isin(examples.subject, [person for _, person in fitted])
     parts = []
@@ -110,26 +102,23 @@ def score_rungs(fitted: Mapping[tuple[str, str], Model], examples: Examples, run
 
 def score_sensors(fitted: Mapping[tuple[str, str], Model], examples: Examples) -> pd.DataFrame:
     """Scores of fixed models where one sensor's windows are another's of the same person, the part ``permuted``."""
-    parts = [score_people(predict_people(fitted, examples), "permuted", WHOLE)]
-    for sensor in dict.fromkeys(map(signal_of, examples.channels)):
-        parts.append(score_people(predict_people(fitted, permute_sensor(examples, sensor)), "permuted", sensor))
-    return pd.concat(parts, ignore_index=True)
+    permuted = {name: permute_sensor(examples, name) for name in dict.fromkeys(map(signal_of, examples.channels))}
+    parts = {WHOLE: examples} | permuted
+    scores = [score_people(predict_people(fitted, part), "permuted", name) for name, part in parts.items()]
+    return pd.concat(scores, ignore_index=True)
 
 
 def score_retrained(
     names: Sequence[str], quick: Sequence[str], windows: xr.Dataset, params: Params, *, folds: Path
 ) -> pd.DataFrame:
-    """Scores of models trained and tested alike: the parts ``again`` (rungs of :data:`MAIN`), ``without``, ``alone``.
+    """Scores of models trained and tested alike: the parts ``again`` (rungs), ``without`` and ``alone`` (one sensor).
 
-    The last two are of one sensor and of `quick` models. Among those alone is the clock, which knows when a window
-    starts and nothing else.
+    The last two are of `quick` models, and ``alone`` of the clock, which knows when a window starts and nothing else.
     """
-    sensors = list(dict.fromkeys(map(signal_of, map(str, windows["channel"].values))))
+    sensors = dict.fromkeys(map(signal_of, map(str, windows["channel"].values)))
     changes = [("again", rung, names, partial(destroy_windows, rung=rung)) for rung in MAIN]
-    changes += [
-        ("without", sensor, quick, partial(select_sensors, sensors={*sensors} - {sensor})) for sensor in sensors
-    ]
-    changes += [("alone", sensor, quick, partial(select_sensors, sensors={sensor})) for sensor in sensors]
+    changes += [("without", name, quick, partial(select_sensors, sensors={*sensors} - {name})) for name in sensors]
+    changes += [("alone", name, quick, partial(select_sensors, sensors={name})) for name in sensors]
     options = {"seeds": params.seeds[:1], "params": params, "folds": folds, "progress": False}
     with shared_workers(params, windows):
         whole = evaluate(list(dict.fromkeys([*names, *quick])), windows, **options)
@@ -144,11 +133,9 @@ def score_retrained(
 
 
 def compare_people(scores: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Each model under each condition, over people, and against itself on whole windows.
+    """Scores (:func:`score_people`) of each model and condition, over people, and against itself on whole windows.
 
-    `scores` is what :func:`score_people` gives, in each part with the condition :data:`WHOLE`. Rows: ``part condition
-    model people``; ``accuracy roc_auc``, means over people, each with ``_low`` and ``_high``; ``difference low high p``
-    of accuracy, people as pairs; ``p_holm``, adjusted for all tests of the table.
+    ``difference low high p`` are of accuracy, people as pairs; ``p_holm`` is adjusted for all tests of the table.
     """
     rows = []
     for (part, condition, model), people in scores.groupby(["part", "condition", "model"], sort=False):

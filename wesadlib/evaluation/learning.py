@@ -16,9 +16,6 @@ from wesadlib.evaluation.scores import score
 from wesadlib.evaluation.statistics import paired_test
 from wesadlib.params import Params
 
-#: Sizes at the curve's end over which its rise is measured.
-LAST = 3
-
 
 def learning_sizes(people: int, number: int) -> list[int]:
     """At most `number` sizes of a training group, from two people to all but the one who is left out.
@@ -27,17 +24,13 @@ def learning_sizes(people: int, number: int) -> list[int]:
     ([2, 4, 6, 8, 10, 12, 14], [2, 8, 14], [2, 3])
     """
     largest = people - 1
-    if largest < 2:
-        return [largest] if largest > 0 else []
-    return sorted({round(size) for size in np.linspace(2, largest, number)})
+    return sorted({round(size) for size in np.linspace(min(2, largest), largest, number)} - {0})
 
 
 def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, seed: int) -> list[Fold]:
     """Leave one subject out, with `size` of the others to learn from, those who validate among them.
 
-    A larger group holds the smaller ones of the same seed, so that two sizes differ in the people who are added. Of a
-    group, `validation_subjects` (or all but one, where there are fewer) may decide when training stops. With everybody
-    in the group a fold is that of a cold start.
+    A larger group holds the smaller ones of the same seed; with everybody in it a fold is that of a cold start.
     """
     splitter = ColdStart(min(validation_subjects, size - 1), seed)
     usable, rest = splitter.usable(windows)
@@ -65,11 +58,7 @@ def learning_curve(
     seeds: Iterable[int] = (0,),
     **options: Any,
 ) -> pd.DataFrame:
-    """Predict every person's windows by models that were trained on so many other people, drawn anew by each seed.
-
-    The arguments are those of :func:`~wesadlib.evaluation.runner.evaluate`; predictions are as of a cold start, under
-    the protocols ``learning_<size>``, with the column `size`.
-    """
+    """Predict every person by models trained on so many others, drawn by each seed: protocols ``learning_<size>``."""
     params = Params() if params is None else params
     names = [model] if isinstance(model, str) else list(model)
     windows = windows_of_classes(windows, params.classes)
@@ -98,12 +87,11 @@ def rise(by_subject: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """How much accuracy rises when the number of training people is doubled, over the curve's last three sizes.
 
     Of each person of :func:`score_curve`, accuracy is fitted by a line in ``log2(size)``; slopes are averaged over
-    people and tested against none. It is a description of these sizes; what lies beyond them nobody has seen. Rows, a
-    model with at least two sizes: ``model smallest largest people rise low high p detectable``.
+    people and tested against none. What lies beyond these sizes nobody has seen.
     """
     rows = []
     for model, part in by_subject.groupby("model", sort=False):
-        table = part.pivot(index="subject", columns="size", values="accuracy").iloc[:, -LAST:].dropna()
+        table = part.pivot(index="subject", columns="size", values="accuracy").iloc[:, -3:].dropna()
         if table.shape[1] < 2 or len(table) < 2:
             continue
         slopes = pd.Series(np.polyfit(np.log2(table.columns.to_numpy(float)), table.to_numpy().T, 1)[0], table.index)

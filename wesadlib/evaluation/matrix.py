@@ -13,10 +13,9 @@ from wesadlib.params import Params
 
 
 def list_matrix(params: Params) -> pd.DataFrame:
-    """What is to be run, before anything runs, a row a task and protocol: ``task classes protocol models seeds``.
+    """What is to be run, a row a task and protocol: all seeds on the main task under what a device could do.
 
-    All seeds on the main task under what a device could do; the first seed under other protocols, and on other tasks,
-    which are scored under the first protocol alone.
+    The first seed under other protocols, and on other tasks, which are scored under the first protocol alone.
     """
     tasks: dict[str, list[str]] = {}
     for classes in (params.classes, *params.other_tasks):
@@ -36,21 +35,15 @@ def run_matrix(windows: xr.Dataset, params: Params, **options: Any) -> tuple[pd.
     tables = []
     with shared_workers(params, windows):
         for row in list_matrix(params).itertuples():
-            of_row = {
-                "protocol": row.protocol,
-                "seeds": row.seeds,
-                "params": params.model_copy(update={"classes": row.classes}),
-            }
-            tables.append(evaluate(row.models, windows, return_training=True, **of_row, **options))
+            of_row = {"protocol": row.protocol, "seeds": row.seeds, "return_training": True}
+            of_row["params"] = params.model_copy(update={"classes": row.classes})
+            tables.append(evaluate(row.models, windows, **of_row, **options))
     predictions, training = (pd.concat(parts, ignore_index=True) for parts in zip(*tables, strict=True))
     return predictions, training
 
 
 def tabulate_cost(training: pd.DataFrame) -> pd.DataFrame:
-    """Minutes of one core, a row a task and protocol, a column a model; NaN where no fold of a model ended well.
-
-    Means of models count what their members took.
-    """
+    """Minutes of one core, a row a task and protocol, a column a model; a mean's are those of its members."""
     groups = (training["seconds"] / 60).groupby([training[name] for name in ("task", "protocol", "model")], sort=False)
     table = groups.sum(min_count=1).unstack("model", sort=False)
     return table.reindex(columns=list(dict.fromkeys(training["model"])))

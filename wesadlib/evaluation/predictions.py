@@ -59,7 +59,7 @@ def as_given(predictions: pd.DataFrame) -> pd.DataFrame:
 def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
     """Predictions of the task and protocol that come first in the table: the run's own, which chapters speak of.
 
-    Of each model they are those of the people whom it has under each of its seeds, so that they can be scored.
+    They are without people of whom a fold failed (:func:`of_every_seed`).
     """
     if predictions.empty:
         raise InputError("no predictions; evaluate a model first.")
@@ -68,12 +68,10 @@ def main_predictions(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def of_every_seed(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Predictions of those people whom a task, protocol and model has under each of its seeds.
-
-    Where the fold of a person failed under one seed, the means of seeds would be of different people.
-    """
-    seeds = predictions.groupby(GROUP, sort=False)["seed"].transform("nunique")
-    return predictions[predictions.groupby([*GROUP, "subject"], sort=False)["seed"].transform("nunique") == seeds]
+    """Predictions without people of whom a fold failed, so that means of seeds are of the same people."""
+    of_group = predictions.groupby(GROUP)["seed"].transform("nunique")
+    of_person = predictions.groupby([*GROUP, "subject"])["seed"].transform("nunique")
+    return predictions[of_person == of_group]
 
 
 def select_windows(predictions: pd.DataFrame, windows: str) -> pd.DataFrame:
@@ -99,10 +97,7 @@ def decide(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def clock_alone(predictions: pd.DataFrame) -> pd.DataFrame:
-    """What would be predicted of the same windows by their start alone, as of the model ``clock``.
-
-    A logistic regression of hours, learnt on the other people.
-    """
+    """Predictions of the model ``clock`` of the same windows: a logistic regression of hours, learnt on others."""
     windows = predictions.drop_duplicates("window").assign(model="clock")
     hours = windows[["start_s"]].to_numpy() / 3600
     for person in windows["subject"].unique():
@@ -113,15 +108,10 @@ def clock_alone(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def early_and_late(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """False alarms of each model in the first and in the second half of everybody's rest: what time alone would do.
-
-    Rows: ``model half n_windows false_alarms false_alarms_low false_alarms_high``, the share of windows that are taken
-    for another state, with its interval over people.
-    """
+    """False alarms of each model in the first and in the second half of everybody's rest, as a share of windows."""
     calm = decide(predictions[predictions["label"] == "baseline"])
-    calm["wrong"] = ~calm["correct"]
     middle = calm.groupby("subject")["start_s"].transform("median")
-    calm["half"] = np.where(calm["start_s"] < middle, "early", "late")
+    calm = calm.assign(wrong=~calm["correct"], half=np.where(calm["start_s"] < middle, "early", "late"))
     columns = ["model", "half", "n_windows", "false_alarms", "false_alarms_low", "false_alarms_high"]
     rows = []
     for (model, half), part in calm.groupby(["model", "half"], sort=False):
@@ -141,10 +131,8 @@ def distinct_minutes(predictions: pd.DataFrame, window_s: float) -> float:
 def timeline(windows: xr.Dataset, predictions: pd.DataFrame, subject: str, state: str = "stress") -> pd.DataFrame:
     """One person's windows in the order of time, with the signals that carry stress and what models said of each.
 
-    Indexed by window: ``minute`` (of the window's middle), ``label``, ``accepted``, ``eda`` (uS; its mean),
-    ``heart_rate`` (per minute; NaN where no rate can be read, or the device has no beats) and, for each model,
-    ``p_<model>``: the probability that it gives `state`, mean of its seeds. `windows`, with ``feature``, are those that
-    were evaluated.
+    ``minute`` is of the window's middle, ``p_<model>`` the probability of `state`, mean of the seeds; of a signal that
+    the device lacks there are NaN.
     """
     of_person = predictions[predictions["subject"] == subject]
     if of_person.empty:

@@ -1,9 +1,4 @@
-"""Who may see what: protocols as splitters over people, in scikit-learn's manner.
-
-A protocol is a class in :data:`PROTOCOLS`. It has a `name`, says in `seen` what the model has seen of the person it is
-tested on and in `deployable` whether a device could do the same, and yields a fold a person from `split`. Every split
-is by person: a person's windows are never on two sides of one.
-"""
+"""Who may see what: protocols as splitters over people, in scikit-learn's manner, of which none divides a person."""
 
 import warnings
 from collections.abc import Collection, Iterator, Mapping
@@ -23,9 +18,7 @@ _NONE = np.empty(0, dtype=np.intp)
 class Fold:
     """Positions along the ``window`` axis of what each part of one fold may use, of a person or of a group of people.
 
-    `train` and `validation`, to fit on and to decide when to stop, are of others than `test`. `calibration` are windows
-    at rest, of the held-out person and of the others, against which a person's other windows are seen; none of them is
-    in another part, and it is empty where the protocol shows no rest.
+    `calibration` are everybody's windows at rest, in no other part; empty where the protocol shows no rest.
     """
 
     held_out: str
@@ -36,11 +29,7 @@ class Fold:
 
 
 class Usable(NamedTuple):
-    """What a protocol lets each person's windows be used for, by positions.
-
-    `windows` are to learn from, or to be tested on where the person is left out; `rest`, for calibration, are empty
-    where the protocol shows none.
-    """
+    """Positions of each person's windows to learn from or to be tested on, and of those at rest, for calibration."""
 
     windows: Mapping[str, np.ndarray]
     rest: Mapping[str, np.ndarray]
@@ -50,9 +39,8 @@ class Usable(NamedTuple):
 class LeaveOneOut:
     """What protocols have in common: everybody is tested once, by models that learnt from other people.
 
-    So many of these, drawn by the seed, decide when training stops; fields but the seed are named as parameters of a
-    run are. `seen` says in one sentence what the model has seen of the new person, `deployable` whether a device could
-    do the same.
+    So many of these, drawn by the seed, decide when training stops; fields but the seed are parameters of a run. `seen`
+    says what the model has seen of the new person, `deployable` whether a device could do the same.
     """
 
     validation_subjects: int = 1
@@ -81,18 +69,7 @@ class LeaveOneOut:
 
 @dataclass(frozen=True)
 class ColdStart(LeaveOneOut):
-    """Leave one subject out: nothing at all is known of the new person.
-
-    ::
-
-        person     S2          S3      S4           S5      S6
-        fold S2    test        train   validation   train   train
-        fold S3    validation  test    train        train   train
-        …
-
-    Each fold draws its validation people by the seed and the held-out person's name from everybody else, so
-    what a model trains on depends on nothing that was measured on the person it is tested on.
-    """
+    """Leave one subject out: nothing at all is known of the new person."""
 
     name: ClassVar[str] = "cold_start"
     deployable: ClassVar[bool] = True
@@ -101,17 +78,10 @@ class ColdStart(LeaveOneOut):
 
 @dataclass(frozen=True)
 class RestCalibrated(LeaveOneOut):
-    """Leave one subject out, whose first minutes at rest are known.
+    """Leave one subject out, whose first minutes at rest are known: ``|‥ rest ‥|gap|‥‥ baseline ‥‥|   |‥ stress ‥|``.
 
-    ::
-
-        person S2      |‥ rest ‥|gap|‥‥‥ baseline ‥‥‥|   |‥‥ stress ‥‥|
-        fold S2         calibration  test                test
-        fold S3         calibration  train               train
-
-    Rest is chronological: the windows that lie wholly within the first `rest_minutes` from the start of the person's
-    first baseline window. They are never tested on, nor learnt from, and nor is any window that starts less than one
-    window's length after them or before they begin while touching them.
+    Rest are the windows wholly within the first `rest_minutes` of the person's baseline. Neither they nor windows that
+    start less than a window's length after them, or touch their beginning, are tested on or learnt from.
     """
 
     rest_minutes: float = 5.0
@@ -123,7 +93,7 @@ class RestCalibrated(LeaveOneOut):
     )
 
     def usable(self, windows: xr.Dataset) -> Usable:
-        """Each person's rest and what is left after the gap; without baseline left out, with too little refused."""
+        """Each person's rest and what is left after the gap; without baseline left out, with too little an error."""
         window_s = float(windows.attrs["window_s"])
         rest_s = 60 * self.rest_minutes
         subject, start_s = windows["subject"].values.astype(str), windows["start_s"].values
@@ -165,12 +135,7 @@ class RestCalibrated(LeaveOneOut):
 
 @dataclass(frozen=True)
 class WholeRecording(LeaveOneOut):
-    """Leave one subject out, whose whole recording, without labels, sets the scale: an upper mark, for no device.
-
-    Features and signals of everybody are z-scored by the mean and spread of that person's own windows, of all
-    states. Nobody has the whole recording when its first minute is judged, and how much of it was stress shapes the
-    scale.
-    """
+    """Leave one subject out, whose whole recording, without labels, sets the scale: an upper mark, for no device."""
 
     name: ClassVar[str] = "whole_recording"
     deployable: ClassVar[bool] = False

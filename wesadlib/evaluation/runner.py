@@ -86,8 +86,8 @@ def evaluate(
         for seed in dict.fromkeys(seeds)
         for fold in make_protocol(protocol, params, seed).split(windows)
     ]
-    predictions, training = run_folds(jobs, windows, params, **options)
-    return (predictions, training) if return_training else predictions
+    tables = run_folds(jobs, windows, params, **options)
+    return tables if return_training else tables[0]
 
 
 def run_folds(
@@ -100,10 +100,9 @@ def run_folds(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run folds with positions in `windows`; the protocols, the learning curve and the audit all come through here.
 
-    A mean of models trains nothing of its own: its members' folds run once, whoever asks for them. ``params.workers``:
-    folds at a time; 0: one after the other in this process, with the same numbers. `folds`: a folder in which each fold
-    is kept as soon as it is finished; those that are there already are not run again. It warns when some folds fail,
-    and returns what :func:`evaluate` does, with the training table.
+    A mean of models trains nothing of its own: its members' folds run once, whoever asks for them. Each fold is kept in
+    the folder `folds` as soon as it is finished, and not run again. It warns when some fail, and returns what
+    :func:`evaluate` does, with the training table.
     """
     arrays = FoldWindows.from_dataset(windows)
     prototypes = {name: models.create(name, params) for name in dict.fromkeys(job.model for job in jobs)}

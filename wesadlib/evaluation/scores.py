@@ -1,8 +1,6 @@
 """Scores of predictions, pooled and by person, each from one table of sums over people's windows."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Self
 
 import numpy as np
 import pandas as pd
@@ -25,16 +23,9 @@ METRICS = {
 #: Equally wide bins of confidence on [0, 1], for the calibration error.
 ECE_BINS = 15
 
-#: False positive rates at which curves are given.
-GRID = np.linspace(0, 1, 101)
-
 
 def score(
-    predictions: pd.DataFrame,
-    by: str | None = None,
-    windows: str = "all",
-    *,
-    bootstrap: int = 1000,
+    predictions: pd.DataFrame, by: str | None = None, windows: str = "all", *, bootstrap: int = 1000
 ) -> pd.DataFrame:
     """Score predictions: a row a task, model and protocol.
 
@@ -83,17 +74,15 @@ def score(
 
 
 def score_intervals(predictions: pd.DataFrame, windows: str = "all", *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Pooled scores as :func:`score` gives them, each with its interval (2.5 to 97.5 %) over draws of people.
+    """``metric value low high`` of each model: pooled scores as of :func:`score`, with intervals over draws of people.
 
-    Rows: ``task model protocol windows metric value low high``; NaN for fewer than two people. Draws in which a state
-    is missing are left out of the intervals of scores that need it.
+    Draws in which a state is missing are left out of the intervals of scores that need it.
     """
     rows = []
     for keys, group in groups(predictions):
         for metric, drawn in draw_scores(select_windows(group, windows), bootstrap).items():
             low, high = interval(drawn[1:])
-            values = {"metric": metric, "value": drawn[0], "low": low, "high": high}
-            rows.append({**keys, "windows": windows, **values})
+            rows.append({**keys, "windows": windows, "metric": metric, "value": drawn[0], "low": low, "high": high})
     return pd.DataFrame(rows)
 
 
@@ -105,67 +94,46 @@ def tabulate_scores(scores: pd.DataFrame) -> pd.DataFrame:
     return table.reindex(index=list(METRICS), columns=order).rename(index=METRICS).rename_axis(index=None)
 
 
-@dataclass(frozen=True)
-class PersonSums:
-    """Sums over each person's windows, under one seed, from which every score of any draw of people follows.
+def score_seed(predictions: pd.DataFrame, people: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
+    """Every score (draw,) of one seed, of people who each count as often as `weights` (draw, person) says."""
+    states, probability = probabilities(predictions)
+    number = len(states)
+    person = pd.Index(people).get_indexer(predictions["subject"])
+    label = pd.Index(states).get_indexer(predictions["label"])
+    predicted, confidence = probability.argmax(axis=1), probability.max(axis=1)
+    # Sums over each person's windows, from which every score of any draw of people follows.
+    counts = np.zeros((len(people), number, number))
+    np.add.at(counts, (person, label, predicted), 1)
+    gap = np.zeros((len(people), ECE_BINS))
+    np.add.at(gap, (person, confidence_bin(confidence)), (label == predicted) - confidence)
+    square_error = ((probability - np.eye(number)[label]) ** 2).sum(axis=1) / (2 if number == 2 else 1)
+    # Of two states one ranking says it all; of more, the mean of each against the rest.
+    ranked = [1] if number == 2 else range(number)
+    order = np.array([_count_order(label == k, probability[:, k], person, len(people)) for k in ranked])
 
-    `confusion` (person, label, predicted) counts windows; `gap` (person, bin of confidence) sums correct minus
-    confidence; `square_error` (person) sums squared errors of probabilities; `order` (state, person, person) counts the
-    pairs of a window of the state, of the first person, and one of another state, of the second, in the right order.
-    """
-
-    confusion: np.ndarray
-    gap: np.ndarray
-    square_error: np.ndarray
-    order: np.ndarray
-
-    @classmethod
-    def from_predictions(cls, predictions: pd.DataFrame, people: Sequence[str]) -> Self:
-        """Sum predictions of one seed, for each of `people`."""
-        states, probability = probabilities(predictions)
-        person = pd.Index(people).get_indexer(predictions["subject"])
-        label = pd.Index(states).get_indexer(predictions["label"])
-        predicted, confidence = probability.argmax(axis=1), probability.max(axis=1)
-        number = len(states)
-        confusion = np.zeros((len(people), number, number))
-        np.add.at(confusion, (person, label, predicted), 1)
-        gap = np.zeros((len(people), ECE_BINS))
-        np.add.at(gap, (person, confidence_bin(confidence)), (label == predicted) - confidence)
-        # Of two states one ranking says it all; of more, the mean of each against the rest.
-        ranked = [1] if number == 2 else range(number)
-        order = [_count_order(label == k, probability[:, k], person, len(people)) for k in ranked]
-        return cls(confusion, gap, np.bincount(person, square_error(probability, label), len(people)), np.array(order))
-
-    def score(self, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Every score (draw,) of people who each count as often as `weights` (draw, person) says."""
-        confusion = np.tensordot(weights, self.confusion, 1)
-        correct, labelled, claimed = np.einsum("dkk->dk", confusion), confusion.sum(axis=2), confusion.sum(axis=1)
-        count = labelled.sum(axis=1)
-        of_state = labelled[:, [1]] if len(self.order) == 1 else labelled
-        pairs = of_state * (count[:, None] - of_state)
-        # Averages over states, and rankings of one state against another, need every state: of none they are NaN.
-        with np.errstate(invalid="ignore", divide="ignore"):
-            complete = np.where((labelled > 0).all(axis=1), 1.0, np.nan)
-            f1 = np.where(labelled + claimed > 0, 2 * correct / (labelled + claimed), 0)
-            in_order = ((weights @ self.order) * weights).sum(axis=2).T
-            return {
-                "accuracy": correct.sum(axis=1) / count,
-                "balanced_accuracy": (correct / labelled).mean(axis=1),
-                "macro_f1": f1.mean(axis=1) * complete,
-                "roc_auc": (in_order / pairs).mean(axis=1),
-                "ece": np.abs(weights @ self.gap).sum(axis=1) / count,
-                "brier": weights @ self.square_error / count,
-            }
-
-
-def square_error(probability: np.ndarray, label: np.ndarray) -> np.ndarray:
-    """Brier's error (window,) of probabilities (window, state), by the number of each window's state."""
-    number = probability.shape[1]
-    return ((probability - np.eye(number)[label]) ** 2).sum(axis=1) / (2 if number == 2 else 1)
+    confusion = np.tensordot(weights, counts, 1)
+    correct, labelled, claimed = np.einsum("dkk->dk", confusion), confusion.sum(axis=2), confusion.sum(axis=1)
+    count = labelled.sum(axis=1)
+    of_state = labelled[:, ranked]
+    pairs = of_state * (count[:, None] - of_state)
+    # Averages over states, and rankings of one state against another, need every state: of none they are NaN.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        complete = np.where((labelled > 0).all(axis=1), 1.0, np.nan)
+        f1 = np.where(labelled + claimed > 0, 2 * correct / (labelled + claimed), 0)
+        in_order = ((weights @ order) * weights).sum(axis=2).T
+        return {
+            "accuracy": correct.sum(axis=1) / count,
+            "balanced_accuracy": (correct / labelled).mean(axis=1),
+            "macro_f1": f1.mean(axis=1) * complete,
+            "roc_auc": (in_order / pairs).mean(axis=1),
+            "ece": np.abs(weights @ gap).sum(axis=1) / count,
+            "brier": weights @ np.bincount(person, square_error, len(people)) / count,
+        }
 
 
 def _count_order(positive: np.ndarray, value: np.ndarray, person: np.ndarray, people: int) -> np.ndarray:
-    # The area under the ROC is the share of pairs in the right order, ties counting half (Mann and Whitney).
+    # Pairs of a window of the state, of the first person, and another, of the second, in the right order, ties counting
+    # half: their share is the area under the ROC (Mann and Whitney).
     values, place = np.unique(value, return_inverse=True)
     above, below = np.zeros((2, len(values), people))
     np.add.at(above, (place[positive], person[positive]), 1)
@@ -187,9 +155,7 @@ def draw_weights(people: int, bootstrap: int) -> np.ndarray:
 
 def mean_of_seeds(predictions: pd.DataFrame, people: Sequence[str], weights: np.ndarray) -> dict[str, np.ndarray]:
     """Every score of each seed by itself, then the mean of the seeds, for each row of `weights` (draw, person)."""
-    seeds = [
-        PersonSums.from_predictions(part, people).score(weights) for _, part in predictions.groupby("seed", sort=True)
-    ]
+    seeds = [score_seed(part, people, weights) for _, part in predictions.groupby("seed", sort=True)]
     undefined = np.full(len(weights), np.nan)
     return {metric: np.mean([part[metric] for part in seeds], axis=0) if seeds else undefined for metric in METRICS}
 
@@ -201,11 +167,7 @@ def confidence_bin(confidence: np.ndarray) -> np.ndarray:
 
 
 def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
-    """How many windows of each state are taken for which, a row a model, label and prediction.
-
-    ``task model protocol label predicted n_windows share``: a mean over seeds, and its share of the windows of that
-    label.
-    """
+    """``label predicted n_windows share`` of each model: mean over seeds, and its share of that label's windows."""
     tables = []
     for keys, group in groups(predictions):
         decided, (states, _) = decide(group), probabilities(group)
@@ -217,20 +179,18 @@ def confusion(predictions: pd.DataFrame) -> pd.DataFrame:
 
 
 def roc_curves(predictions: pd.DataFrame, state: str = "stress", by: str | None = None) -> pd.DataFrame:
-    """Share of a state's windows found by its probability, against the share of other windows taken for it.
+    """``false_positive_rate true_positive_rate`` of a state, mean of seeds; a curve a model or, by subject, a person.
 
-    A curve a model or, by subject, a person; people without windows of the state, or without others, have none. Rows:
-    ``task model protocol [subject] false_positive_rate true_positive_rate``; the mean of the seeds' curves, at fixed
-    false positive rates, beginning at (0, 0).
+    People without windows of the state, or without others, have none.
     """
-    tables = []
+    tables, grid = [], np.linspace(0, 1, 101)
     for keys, group in groups(predictions, [by] if by else []):
         if group["label"].eq(state).nunique() < 2:
             continue
         heights = []
         for _, part in group.groupby("seed"):
             false_positive, true_positive, _ = roc_curve(part["label"] == state, part[f"p_{state}"])
-            heights.append(np.interp(GRID, false_positive, true_positive))
-        table = {"false_positive_rate": [0, *GRID], "true_positive_rate": [0, *np.mean(heights, axis=0)]}
+            heights.append(np.interp(grid, false_positive, true_positive))
+        table = {"false_positive_rate": [0, *grid], "true_positive_rate": [0, *np.mean(heights, axis=0)]}
         tables.append(pd.DataFrame(table).assign(**keys)[[*keys, *table]])
     return pd.concat(tables, ignore_index=True)

@@ -48,11 +48,9 @@ def choose(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Calibrate models and choose the headline configuration for every person without that person, on the main task.
 
-    Of each protocol that a device could follow, the predictions that :func:`~wesadlib.evaluation.matrix.run_matrix`
-    gives are replaced by calibrated ones, what models gave goes to the columns ``raw_p_<state>``, and those by each
-    person's choice are added as the model ``chosen``. All others stay as they are, and where there are too few people
-    (:func:`can_choose`) so do these. The second table has every configuration's score for every person's choice:
-    ``protocol subject candidate log_loss temperature chosen``.
+    Of each protocol that a device could follow, predictions become what :func:`apply_choice` gives; all others stay as
+    they are, and where there are too few people (:func:`can_choose`) so do these. The second table is of
+    :func:`score_candidates`.
     """
     if not can_choose(len(subjects_of(windows)), params):
         return predictions, pd.DataFrame(columns=COLUMNS).astype({"chosen": bool})
@@ -83,20 +81,9 @@ def draw_groups(people: Sequence[str], number: int, seed: int) -> dict[str, int]
 
 
 def predict_pairs(
-    names: Sequence[str],
-    windows: xr.Dataset,
-    *,
-    protocol: str,
-    seed: int,
-    params: Params,
-    **options: Any,
+    names: Sequence[str], windows: xr.Dataset, *, protocol: str, seed: int, params: Params, **options: Any
 ) -> pd.DataFrame:
-    """Predict every person by models that saw neither that person's group nor one other.
-
-    `names` are registered models; a plain mean of models needs none of its own. ``params.selection_groups`` is the
-    number of groups, drawn by the seed. Predictions have a row a window, model and pair of groups, with ``group``, the
-    person's own, and ``other``, the group that was left out beside it.
-    """
+    """Predict every person by models that saw neither that person's ``group`` nor one ``other``."""
     splitter = make_protocol(protocol, params, seed)
     windows = windows_of_classes(splitter.prepare(windows), params.classes)
     group = draw_groups(subjects_of(windows), params.selection_groups, seed)
@@ -116,10 +103,7 @@ def predict_pairs(
 
 
 def list_candidates(names: Sequence[str], means: Iterable[Sequence[str]] = ()) -> list[str]:
-    """Configurations to choose among: each model, plain means of two and of three, such as ``logistic+resnet``.
-
-    And `means`, by their members, where they have more.
-    """
+    """Configurations to choose among: each model, means of two and three, such as ``logistic+resnet``, and `means`."""
     sizes = range(1, LARGEST_MEAN + 1)
     listed = [AND.join(chosen) for size in sizes for chosen in combinations(names, size)]
     return list(dict.fromkeys([*listed, *(_join(members, names) for members in means)]))
@@ -132,10 +116,9 @@ def _join(members: Sequence[str], names: Sequence[str]) -> str:
 def score_candidates(pairs: pd.DataFrame, people: Sequence[str], means: Iterable[Sequence[str]] = ()) -> pd.DataFrame:
     """How well every configuration does for each person's choice, with which temperature, and which one is chosen.
 
-    Both are found on the windows of people who are in other groups than the one it is chosen for, as predicted by
-    models that had seen neither (:func:`predict_pairs`). Everybody is chosen for as well, under the name "", by all of
-    the pairs: that is the configuration for people who are not among these. Rows: ``protocol subject candidate log_loss
-    temperature chosen``; a mean's temperature is the one after averaging members that have theirs.
+    Both are found on the windows of people of other groups, as predicted by models that had seen neither
+    (:func:`predict_pairs`); under the name "", for people who are not among these, on all of the pairs. A mean's
+    temperature is the one after averaging members that have theirs.
     """
     names = list(dict.fromkeys(pairs["model"]))
     states, _ = probabilities(pairs)
@@ -172,10 +155,8 @@ def apply_choice(
 ) -> pd.DataFrame:
     """Predictions of one task and protocol, calibrated for each person without that person, and those by the choice.
 
-    `means` are the plain means among the models, by their members. The same rows, and under the model name ``chosen`` a
-    row a window and seed of those people whom every member of their configuration has predicted. What was given before
-    temperatures, of a mean the mean of it, is in ``raw_p_<state>``. A mean without a member's predictions, or a model
-    without a temperature, stays as it is.
+    The latter, of the model ``chosen``, are of people whom every member of their configuration has predicted. What was
+    given before temperatures is in ``raw_p_<state>``. A mean without a member's predictions stays as it is.
     """
     columns = [name for name in predictions.columns if name.startswith("p_")]
     temperature = scored.pivot(index="subject", columns="candidate", values="temperature")

@@ -23,7 +23,7 @@ def bootstrap_weights(people: int, draws: int, seed: int = 0) -> np.ndarray:
 
 
 def interval(draws: np.ndarray) -> np.ndarray:
-    """The middle 95 % of draws, the first axis, by quantiles ``(2, …)``; NaN are left out, and NaN is where all are."""
+    """The middle 95 % ``(2, …)`` of draws, the first axis, without NaN; NaN where all are."""
     draws = np.asarray(draws, float)
     defined = np.isfinite(draws).any(axis=0)
     # Where nothing is defined numpy would warn.
@@ -32,10 +32,9 @@ def interval(draws: np.ndarray) -> np.ndarray:
 
 
 def ratio_interval(sums: np.ndarray, counts: np.ndarray, *, bootstrap: int = 1000) -> np.ndarray:
-    """Interval (2.5 to 97.5 %) over draws of people of a ratio of totals, column by column ``(2, ...)``.
+    """Interval ``(2, …)`` over draws of people of a ratio of totals, to whose sides each adds `sums` and `counts`.
 
-    `sums` and `counts` (person, ...) are what each person adds to its two sides; NaN where fewer than two people count:
-    of one nothing follows for others.
+    NaN where fewer than two people count: of one nothing follows for others.
     """
     sums, counts = np.asarray(sums, float), np.asarray(counts, float)
     several = (counts > 0).sum(axis=0) > 1
@@ -101,9 +100,7 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000) -
         float(difference.mean()),
         float(low),
         float(high),
-        better=int((difference > 0).sum()),
-        worse=int((difference < 0).sum()),
-        equal=int((difference == 0).sum()),
+        *(int((np.sign(difference) == sign).sum()) for sign in (1, -1, 0)),
         p_permutation=_sign_flips(difference),
         p_wilcoxon=_wilcoxon(difference),
         smallest_p=2 / 2.0**people,
@@ -114,14 +111,8 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000) -
 
 
 def _sign_flips(difference: np.ndarray) -> float:
-    result = stats.permutation_test(
-        (difference,),
-        np.mean,
-        permutation_type="samples",
-        n_resamples=PERMUTATIONS,
-        vectorized=True,
-        rng=np.random.default_rng(0),
-    )
+    generator, options = np.random.default_rng(0), {"permutation_type": "samples", "vectorized": True}
+    result = stats.permutation_test((difference,), np.mean, n_resamples=PERMUTATIONS, rng=generator, **options)
     return float(result.pvalue)
 
 

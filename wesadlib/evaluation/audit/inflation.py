@@ -6,7 +6,7 @@ import pandas as pd
 from wesadlib.evaluation.audit.controls import CONTROLS
 from wesadlib.evaluation.audit.shortcuts import RULES
 from wesadlib.evaluation.predictions import filter_predictions, list_people
-from wesadlib.evaluation.scores import PersonSums, draw_weights, mean_of_seeds
+from wesadlib.evaluation.scores import draw_weights, mean_of_seeds, score_seed
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
 _SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
@@ -57,9 +57,7 @@ def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFram
 def _score(part: pd.DataFrame, bootstrap: int) -> dict[str, float]:
     people = list_people(part)
     weights = draw_weights(len(people), bootstrap)
-    seeds = [
-        PersonSums.from_predictions(of_seed, people).score(weights) for _, of_seed in part.groupby("seed", sort=True)
-    ]
+    seeds = [score_seed(of_seed, people, weights) for _, of_seed in part.groupby("seed", sort=True)]
     shares = np.vstack([np.ones((1, len(seeds))), bootstrap_weights(len(seeds), len(weights) - 1, 1)])
     scores = {}
     for name in ("accuracy", "balanced_accuracy", "roc_auc"):

@@ -33,13 +33,8 @@ from wesadlib.params import Params
 
 #: Name under which the chosen configurations' predictions go.
 CHOSEN = "chosen"
-
-#: Most models in a plain mean that can be chosen.
-LARGEST_MEAN = 3
-
 #: Between the names of a mean's members.
 AND = "+"
-
 COLUMNS = ["protocol", "subject", "candidate", "log_loss", "temperature", "chosen"]
 
 
@@ -104,8 +99,7 @@ def predict_pairs(
 
 def list_candidates(names: Sequence[str], means: Iterable[Sequence[str]] = ()) -> list[str]:
     """Configurations to choose among: each model, means of two and three, such as ``logistic+resnet``, and `means`."""
-    sizes = range(1, LARGEST_MEAN + 1)
-    listed = [AND.join(chosen) for size in sizes for chosen in combinations(names, size)]
+    listed = [AND.join(chosen) for size in (1, 2, 3) for chosen in combinations(names, size)]
     return list(dict.fromkeys([*listed, *(_join(members, names) for members in means)]))
 
 
@@ -197,7 +191,6 @@ def final_temperatures(scored: pd.DataFrame, model: str, params: Params) -> dict
         names = [name for name in temperature.index if AND not in name]
         if set(members or [model]) <= set(names):
             candidate = _join(members, names) if members else model
-            result[protocol] = {name: float(temperature[name]) for name in members} | {
-                model: float(temperature[candidate])
-            }
+            names_of = {name: name for name in members} | {model: candidate}
+            result[protocol] = {name: float(temperature[of]) for name, of in names_of.items()}
     return result

@@ -22,10 +22,7 @@ class Correlation(NamedTuple):
 
 
 def mean_by_state(predictions: pd.DataFrame, states: pd.Series, reports: pd.DataFrame) -> pd.DataFrame:
-    """A row a person and state: ``subject state p_stress``, the mean, and what `reports` have of it.
-
-    `predictions` are of people left out, `states` those of the windows by position; refused windows are left out.
-    """
+    """A row a person and state: mean ``p_stress`` of accepted windows, of `states` by position, beside `reports`."""
     accepted = predictions[predictions["accepted"]]
     state = states.reindex(accepted["window"]).to_numpy()
     means = accepted.groupby(["subject", state])["p_stress"].mean().rename_axis(["subject", "state"])
@@ -49,8 +46,7 @@ def correlate_across(table: pd.DataFrame, x: str, y: str) -> Correlation:
 def tabulate_people(reported: pd.DataFrame, moments: pd.DataFrame, people: pd.DataFrame) -> pd.DataFrame:
     """What the task did to each person: report, signals and model, as changes from baseline to stress.
 
-    A row a subject: ``stai``, ``arousal``, ``heart_rate`` (per minute) and ``conductance`` (factor) risen by, ``calm``,
-    ``strained``, mean probabilities, and of the alarms ``latency_s false_alarms_per_h``. `reported` is of
+    ``conductance`` is a factor, ``calm`` and ``strained`` are mean probabilities. `reported` is of
     :func:`mean_by_state`, `moments` has features and states, `people` a row a person with what alarms came to.
     """
     wide = reported.pivot(index="subject", columns="state", values=["stai", "arousal", "p_stress"])

@@ -5,21 +5,12 @@ import pandas as pd
 from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest, paired_test
 from wesadlib.models.calibration import RANGE
 
-#: A loss of accuracy that counts as little.
-LITTLE = 0.05
-#: An area within a person from which on a person's windows count as ranked.
-RANKED = 0.9
+#: A loss of accuracy that counts as little, and an area within a person from which on windows count as ranked.
+LITTLE, RANKED = 0.05, 0.9
 
 
 def describe_test(test: PairedTest, first: str, second: str) -> str:
-    """What a paired test of two models shows, and what it leaves open.
-
-    >>> from wesadlib.evaluation.statistics import paired_test
-    >>> people = ["S2", "S3", "S4"]
-    >>> test = paired_test(pd.Series([0.8, 0.9, 0.7], people), pd.Series([0.9, 0.9, 0.8], people))
-    >>> describe_test(test, "A", "B").split(". ")[0]
-    'B does better than A on 2 of 3 people, worse on 0 and the same on 1'
-    """
+    """What a paired test of two models shows, and what it leaves open."""
     people = f"{test.people} people"
     counts = f"{second} does better than {first} on {test.better} of {people}, worse on {test.worse} and the same"
     counts += f" on {test.equal}."
@@ -109,10 +100,7 @@ def describe_missing(leaderboard: pd.DataFrame) -> list[str]:
 
 
 def describe_choice(leaderboard: pd.DataFrame, chosen: pd.DataFrame) -> list[str]:
-    """How well the configuration chosen for each person does, and which one a new person would get.
-
-    `leaderboard` holds the rows of one task; `chosen` those of the selection that were chosen.
-    """
+    """How well the configuration `chosen` for each person does on one task, and which one a new person would get."""
     best = leaderboard.groupby("protocol")["accuracy"].max()
     sentences = [
         f"Under `{row.protocol}`, “chosen” classifies {100 * row.accuracy:.1f} % of the windows correctly "
@@ -218,10 +206,7 @@ def describe_hours(people: pd.DataFrame) -> str:
 
 
 def describe_shapes(compared: pd.DataFrame, model: str) -> str:
-    """What a model still knows where only shapes are left, where none is, and of pieces how short.
-
-    `compared` is what :func:`~wesadlib.evaluation.held_out.compare_people` gives.
-    """
+    """What a model still knows where only shapes are left, where none is, and of pieces how short."""
     fixed, shuffled, again = _shape_rows(compared, model)
     kept, ranked = _pieces_kept(fixed["difference"], -LITTLE), _pieces_kept(fixed["roc_auc"], RANKED)
     return (
@@ -236,10 +221,7 @@ def describe_shapes(compared: pd.DataFrame, model: str) -> str:
 
 
 def describe_claim(scores: pd.DataFrame, compared: pd.DataFrame, model: str) -> str:
-    """Whether a network wins because it sees local shapes, by the numbers.
-
-    `scores` and `compared` are what the functions of :mod:`~wesadlib.evaluation.held_out` give.
-    """
+    """Whether a network wins because it sees local shapes, by the tables of :mod:`~wesadlib.evaluation.held_out`."""
     fixed, shuffled, _ = _shape_rows(compared, model)
     whole = scores[(scores["part"] == "permuted") & (scores["condition"] == "whole")]
     accuracy = whole.pivot(index="subject", columns="model", values="accuracy")

@@ -48,11 +48,7 @@ _LEVEL = ("_eda_mean", "_eda_log_level")
 
 
 def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params, **options: Any) -> pd.DataFrame:
-    """Every control, by the first seed of a run, and beside them all sensors, which the run's `predictions` hold.
-
-    Families of signals are cold starts by the same folds; what a device lacks is left out. `options` are those of
-    :func:`~wesadlib.evaluation.runner.run_folds`.
-    """
+    """Every control that the device allows, by a run's first seed, beside all sensors, which its `predictions` hold."""
     seed, slow = params.seeds[0], params.control_networks
     quick = list(dict.fromkeys(["logistic", "forest", params.audit_models[0]]))
     trained = predictions[predictions["seed"] == seed]
@@ -73,11 +69,7 @@ def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params,
 
 
 def shuffled_labels(windows: xr.Dataset, params: Params, seeds: Sequence[int] = range(10), **options) -> pd.DataFrame:
-    """A cold start whose training labels are shuffled within each person: without a leak it cannot beat chance.
-
-    Each seed is a shuffle of the windows of the classes and a fit of the logistic regression; predictions have the true
-    labels.
-    """
+    """A cold start whose training labels are shuffled within each person: without a leak it cannot beat chance."""
     truth, subject = (windows[name].values.astype(str) for name in ("label", "subject"))
     parts = []
     for seed in seeds:
@@ -100,7 +92,7 @@ def select_family(windows: xr.Dataset, control: str) -> xr.Dataset | None:
     for dimension in {"channel", "feature_name"} & set(windows.dims):
         names = windows[dimension].values.astype(str)
         chosen = np.array([name.split("_")[1] in FAMILIES[control] for name in names])
-        chosen &= not drifts or ~np.char.endswith(names, _LEVEL[0]) & ~np.char.endswith(names, _LEVEL[1])
+        chosen &= [not (drifts and name.endswith(_LEVEL)) for name in names]
         if not chosen.any() or chosen.all():
             return None
         windows = windows.isel({dimension: chosen})

@@ -13,14 +13,11 @@ _SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
 
 
 def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Every shortcut against honest predictions of the same model.
+    """Every shortcut against honest predictions of the same model, a row a shortcut and model.
 
     The reference of a shortcut is its own where the audit has one, or else `predictions`, a cold start by the same
     seed: on the windows that the shortcut tested; but on all, where windows were dropped. Each draw of people is the
-    same on both sides. Rows, a shortcut and model in the order of the rules: ``shortcut model rule against people
-    n_windows``; ``accuracy reference inflation inflation_low inflation_high``, where `reference` is the honest
-    accuracy; ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``; and ``better worse``: people
-    on whom the accuracy is higher and lower than the reference's. Shares, not points.
+    same on both sides; ``better worse`` count people by accuracy.
     """
     shortcuts, references = (audit[audit["role"] == role] for role in ("shortcut", "reference"))
     rows = []
@@ -38,11 +35,9 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
 
 
 def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """What the controls reach: a row a control and model, means of seeds with intervals.
+    """What each control and model reaches, beside always naming the most frequent state (`majority`).
 
-    ``control model what seeds majority``, where `majority` is the accuracy of always naming the most frequent state,
-    and ``accuracy balanced_accuracy roc_auc``, each with ``_low`` and ``_high``, over people and over seeds as well:
-    where these are many shuffles rather than few trainings.
+    Intervals are over people and over seeds as well, which are many shuffles rather than few trainings.
     """
     rows = []
     controls = audit[audit["role"] == "control"]
@@ -69,21 +64,18 @@ def _score(part: pd.DataFrame, bootstrap: int) -> dict[str, float]:
 
 def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int) -> dict[str, float]:
     people = list_people(honest)
-    weights = draw_weights(len(people), bootstrap)
+    # Everybody, draws of people, and each person alone.
+    weights = np.vstack([draw_weights(len(people), bootstrap), np.eye(len(people))])
     broken_scores, honest_scores = (mean_of_seeds(part, people, weights) for part in (broken, honest))
     row = {"people": len(people), "n_windows": broken["window"].nunique()}
     for score, name in _SCORES.items():
         gain = broken_scores[score] - honest_scores[score]
-        low, high = map(float, interval(gain[1:]))
+        low, high = map(float, interval(gain[1 : -len(people)]))
         reference = "reference" if score == "accuracy" else "auc_reference"
         row |= {score: broken_scores[score][0], reference: honest_scores[score][0]}
         row |= {name: gain[0], f"{name}_low": low, f"{name}_high": high}
-    each = (_accuracy_of_people(broken, people) - _accuracy_of_people(honest, people)).round(12)
+    each = (broken_scores["accuracy"] - honest_scores["accuracy"])[-len(people) :].round(12)
     return row | {"better": int((each > 0).sum()), "worse": int((each < 0).sum())}
-
-
-def _accuracy_of_people(part: pd.DataFrame, people: list[str]) -> np.ndarray:
-    return mean_of_seeds(part, people, np.eye(len(people)))["accuracy"]
 
 
 def tabulate_inflation(table: pd.DataFrame) -> pd.DataFrame:

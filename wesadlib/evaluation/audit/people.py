@@ -31,12 +31,8 @@ def tabulate_responses(
     """How people respond and are predicted, hardest first, by predictions of the same models and the cohort's table.
 
     Who is hard, predictions of other models say, the `judges`, where there are any: whoever is picked by a score scores
-    higher by chance when looked at again, whatever is changed.
-    Indexed by subject: ``cold shuffled`` (accuracy by a cold start and of shuffled windows, mean over models and
-    seeds), ``eda`` (logarithm of the skin conductance level, so that 0.69 is twice as high) and ``movement`` (g;
-    standard deviation of the acceleration's magnitude), each the mean of stress less baseline's, ``stai`` (points,
-    likewise), ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where device or
-    questionnaire do not say.
+    higher by chance when looked at again. ``eda`` (log level), ``movement`` (g) and ``stai`` are means of stress less
+    baseline's, NaN where device or questionnaire do not say.
     """
     table = pd.DataFrame({"cold": _accuracy(cold), "shuffled": _accuracy(shuffled)})
     for name, ending in RESPONSES.items():
@@ -63,10 +59,7 @@ def _response(windows: xr.Dataset, ending: str) -> pd.Series:
 
 
 def nearest_people(windows: xr.Dataset) -> pd.DataFrame:
-    """Whose the most similar other window is, of those that do not overlap: how often, a row and a column a person.
-
-    Features are scaled as the baseline scales them, and compared by the sum of absolute differences.
-    """
+    """Whose the most similar other window is, of those that do not overlap: how often, a row and a column a person."""
     windows = windows.isel(window=non_overlapping(windows, float(windows.attrs["window_s"])))
     subject = windows["subject"].values.astype(str)
     scale = make_pipeline(SimpleImputer(strategy="median", keep_empty_features=True), RobustScaler())
@@ -95,10 +88,7 @@ def tabulate_people(people: pd.DataFrame) -> pd.DataFrame:
 
 
 def describe_people(people: pd.DataFrame, worst: Sequence[str]) -> str:
-    """Whom the experimenters doubted, who was anxious, whose skin responds least, and whom shuffling mends.
-
-    `people` is what :func:`tabulate_responses` gives, `worst` the hardest of them.
-    """
+    """Whom the experimenters doubted, who was anxious, whose skin responds least, what shuffling does to `worst`."""
     doubted, skin, anxiety = people.index[people["doubted"]], people["eda"].dropna(), people["stai"].dropna()
     sentences = ["No note doubts that anybody was stressed."]
     if len(doubted):

@@ -1,6 +1,5 @@
 """Rules that are broken on purpose: folds that no protocol has, and honest predictions that are chosen among."""
 
-import dataclasses
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -36,15 +35,17 @@ def run_shortcuts(windows: xr.Dataset, predictions: pd.DataFrame, params: Params
     """Every shortcut, by the models that a run audits and its first seed, and what some are held against.
 
     Where windows are shuffled, a window's neighbours, which share half of it, and the person's other windows are learnt
-    from; what is left of the gain without overlap is the person. Unsure windows are dropped from the run's
-    `predictions`. `options` are those of :func:`~wesadlib.evaluation.runner.run_folds`.
+    from; what is left of the gain without overlap is the person.
     """
     models, seed = params.audit_models, params.seeds[0]
     labelled = windows_of_classes(windows, params.classes)
     apart = non_overlapping(labelled, float(labelled.attrs["window_s"]))
     cold = cold_folds(labelled, params, seed)
     mixed, mixed_apart = shuffled_folds(labelled, seed), shuffled_folds(labelled, seed, apart)
-    cold_apart = [restrict(fold, apart) for fold in cold]
+    cold_apart = [
+        Fold(fold.held_out, *(np.intersect1d(part, apart) for part in (fold.train, fold.validation, fold.test)))
+        for fold in cold
+    ]
     run = partial(predict, seed=seed, windows=labelled, params=params, **options)
     whole = runner.evaluate(models, windows, protocol="whole_recording", seeds=[seed], params=params, **options)
     several = runner.evaluate(models, windows, seeds=range(params.audit_seeds), params=params, **options)
@@ -62,20 +63,12 @@ def run_shortcuts(windows: xr.Dataset, predictions: pd.DataFrame, params: Params
         tag(pd.concat(sure), "dropped_windows", "shortcut"),
     ]
     choosing = params.model_copy(update={"pick_epoch": True})
-    if networks := [name for name in models if selects_epoch(name, choosing)]:
-        chosen = run(networks, "test_selected_epoch", [validate_on_tested(fold) for fold in cold], params=choosing)
+    if networks := [name for name in models if getattr(registry.create(name, choosing), "validates", True)]:
+        # The tested person chooses the epoch; who would have chosen it is learnt from as well.
+        folds = [Fold(fold.held_out, np.union1d(fold.train, fold.validation), fold.test, fold.test) for fold in cold]
+        chosen = run(networks, "test_selected_epoch", folds, params=choosing)
         parts.append(tag(chosen, "test_selected_epoch", "shortcut"))
     return pd.concat(parts, ignore_index=True)
-
-
-def restrict(fold: Fold, positions: np.ndarray) -> Fold:
-    """A fold with windows at some positions alone."""
-    return Fold(fold.held_out, *(np.intersect1d(part, positions) for part in (fold.train, fold.validation, fold.test)))
-
-
-def validate_on_tested(fold: Fold) -> Fold:
-    """A fold whose epoch the tested person chooses, and which learns from the same people all the same."""
-    return dataclasses.replace(fold, train=np.union1d(fold.train, fold.validation), validation=fold.test)
 
 
 def best_seed(predictions: pd.DataFrame) -> pd.DataFrame:
@@ -106,7 +99,7 @@ def predict(
     seed: int,
     windows: xr.Dataset,
     params: Params,
-    **options: Any,
+    **options,
 ) -> pd.DataFrame:
     """Run folds of several models by the runner that runs all folds."""
     jobs = [Job(name, protocol, seed, fold) for name in names for fold in split]
@@ -118,16 +111,8 @@ def cold_folds(windows: xr.Dataset, params: Params, seed: int) -> list[Fold]:
     return list(ColdStart(params.validation_subjects, seed).split(windows))
 
 
-def selects_epoch(model: str, choosing: Params) -> bool:
-    """Whether validation people choose the epoch whose weights a model keeps, by parameters that ask for it."""
-    return bool(getattr(registry.create(model, choosing), "validates", True))
-
-
 def shuffled_folds(windows: xr.Dataset, seed: int, among: np.ndarray | None = None) -> list[Fold]:
-    """Folds that ask nobody whose windows they are: a random fifth is tested, another may decide when to stop.
-
-    The draw keeps the share of each state, `among` all windows or those at some positions.
-    """
+    """Folds that ask nobody whose windows they are: a random fifth of each state is tested, another may validate."""
     among = np.arange(windows.sizes["window"]) if among is None else among
     label = windows["label"].values.astype(str)[among]
     states, counts = np.unique(label, return_counts=True)

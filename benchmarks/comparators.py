@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
+from lab_windows import STATES
 from sklearn.linear_model import LogisticRegression
+from transfer import at_rest, examples_of
 
-from wesadlib.evaluation.labs import STATES
-from wesadlib.evaluation.transfer import at_rest, examples_of
 from wesadlib.models import Model, create
 from wesadlib.models.base import mean_of_known, positions, rest_of_each
 from wesadlib.models.physiology import Physiology, choose_features

@@ -5,15 +5,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from lab_windows import STATES, STRESSORS, choose_scored, is_seated
 from sklearn.metrics import roc_auc_score
-
-from wesadlib.drift.alarm import is_judged
-from wesadlib.drift.person import compare_person
-from wesadlib.errors import InputError
-from wesadlib.evaluation.events import BUDGET
-from wesadlib.evaluation.labs import STATES, STRESSORS, choose_scored, is_seated
-from wesadlib.evaluation.statistics import bootstrap_weights, interval
-from wesadlib.evaluation.transfer import (
+from transfer import (
     COLD,
     FOLDS,
     PROTOCOLS,
@@ -25,6 +19,12 @@ from wesadlib.evaluation.transfer import (
     movement,
     score_windows,
 )
+
+from wesadlib.drift.alarm import is_judged
+from wesadlib.drift.person import compare_person
+from wesadlib.errors import InputError
+from wesadlib.evaluation.events import BUDGET
+from wesadlib.evaluation.statistics import bootstrap_weights, interval
 from wesadlib.evaluation.whole_recordings import score_course
 from wesadlib.models.base import mean_of_known
 from wesadlib.models.calibration import from_log_odds
@@ -89,7 +89,7 @@ def summarise_people(people: pd.DataFrame) -> dict[str, float]:
 def score_protocols(scored: pd.DataFrame, facts: Mapping[str, Any]) -> tuple[list[dict], pd.DataFrame]:
     """Rows of ``transfer``, one a task and protocol, and a row a person and protocol for all stressors together.
 
-    `scored` are windows of one lab from :func:`~wesadlib.evaluation.transfer.score_windows`, with ``exertion``.
+    `scored` are windows of one lab from :func:`transfer.score_windows`, with ``exertion``.
     """
     stressors = STRESSORS[facts["test"]]
     tasks = {"stress": stressors} | {phase: (phase,) for phase in stressors if len(stressors) > 1}

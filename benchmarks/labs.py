@@ -25,21 +25,21 @@ from lab_tables import (
     score_lab,
     score_protocols,
 )
+from lab_windows import STRESSORS, is_seated, tabulate_person
+from open_wrist import list_metrics, save_open_wrist
 from threadpoolctl import threadpool_limits
-
-from wesadlib.artefacts import replacing, write_json
-from wesadlib.bundle.open_wrist import list_metrics, save_open_wrist
-from wesadlib.data import Cohort, join, open_cohort
-from wesadlib.errors import InputError
-from wesadlib.evaluation.events import BUDGET, score_phases
-from wesadlib.evaluation.labs import STRESSORS, is_seated, tabulate_person
-from wesadlib.evaluation.transfer import (
+from transfer import (
     PROTOCOLS,
     fit_gate,
     fit_labs,
     score_windows,
     stressors_of,
 )
+
+from wesadlib.artefacts import replacing, write_json
+from wesadlib.data import Cohort, join, open_cohort
+from wesadlib.errors import InputError
+from wesadlib.evaluation.events import BUDGET, score_phases
 from wesadlib.evaluation.whole_recordings import BUDGETS, HEADLINE, summarise_alarms
 from wesadlib.params import Params, read_params
 from wesadlib.report.pages import write_labs_block

@@ -1,17 +1,22 @@
 """People of several labs: what a window is good for, who learns and who is tested, scores by person, exercise."""
 
 import lab_tables
+import lab_windows
+import minutes
 import numpy as np
 import pandas as pd
 import pytest
+import transfer
 from comparators import make_model
 from lab_tables import hold_back, measure_responses, score_exercise, score_people, score_protocols, summarise_people
+from open_wrist import save_open_wrist
 
+from wesadlib.artefacts import file_digest
+from wesadlib.bundle import load_bundle, read_config
 from wesadlib.errors import InputError
-from wesadlib.evaluation import labs, transfer
 from wesadlib.evaluation.alarm import Rule
 from wesadlib.evaluation.events import BUDGET
-from wesadlib.evaluation.running import carry_forward
+from wesadlib.evaluation.whole_recordings import tabulate_windows
 from wesadlib.models.exertion import FEATURES, ExertionGate, fit_threshold
 from wesadlib.models.physiology import ENDINGS
 from wesadlib.params import Params
@@ -25,7 +30,7 @@ PHASES = pd.DataFrame(
 def person(name: str, *, response: float = 3.0, phases: pd.DataFrame = PHASES, seed: int = 0) -> pd.DataFrame:
     """Windows of one made recording whose readings all rise in stress, about a level of the person's own."""
     generator = np.random.default_rng([seed, *name.encode()])
-    table = labs.label_phases(pd.DataFrame({"start_s": np.arange(0.0, 2041, labs.STEP_S)}), phases)
+    table = lab_windows.label_phases(pd.DataFrame({"start_s": np.arange(0.0, 2041, lab_windows.STEP_S)}), phases)
     level, rise = generator.normal(0, 10, len(ENDINGS)), response * (table["role"] == "stress").to_numpy()[:, None]
     values = level + generator.normal(0, 1, (len(table), len(ENDINGS))) + rise
     names = [f"wrist_{'bvp' if ending == 'heart_rate' else 'eda'}_{ending}" for ending in ENDINGS]
@@ -95,10 +100,10 @@ def test_a_course_names_what_is_neither_task_nor_rest_block_by_block():
     spans += [("meditation", "other", 1200, 1500), ("talk", "stress", 1500, 1800), ("ride", "exercise", 1800, 2100)]
     table = person("a", phases=pd.DataFrame(spans, columns=PHASES.columns)).assign(score=1.0)
     (course,) = transfer.follow_sessions(table, "score", ["task"]).values()
-    named = pd.Series(course.phase).groupby(course.phase).size() * labs.STEP_S
+    named = pd.Series(course.phase).groupby(course.phase).size() * lab_windows.STEP_S
     expected = {"": 10, "meditation": 540, "baseline": 300, "anticipation": 300, "task": 300}
     assert named.to_dict() == expected | {"provocation": 300, "exercise": 300}
-    assert course.tasks == ((900, 1200),) and course.outside.sum() * labs.STEP_S == 10 + 540 + 300
+    assert course.tasks == ((900, 1200),) and course.outside.sum() * lab_windows.STEP_S == 10 + 540 + 300
 
 
 def test_alarms_of_a_lab_are_by_the_rules_of_others_and_none_of_exertion(people):
@@ -137,9 +142,9 @@ def test_a_balanced_threshold_tells_people_apart_best_and_a_budget_keeps_to_rest
         shares[balanced] = table["balanced_accuracy"].mean(), table["false_alarm_rate"].mean()
     assert shares[True] > shares[False] and shares[False][1] == pytest.approx(0.1, abs=0.05)
     scored = pd.concat([person(name).assign(score=lambda one: (one["role"] == "stress") - 0.5) for name in "ab"])
-    scored = labs.choose_scored(scored.reset_index(drop=True))
+    scored = lab_windows.choose_scored(scored.reset_index(drop=True))
     scored.loc[scored["subject"] == "b", "score"] += 0.2
-    assert -0.3 <= labs.balanced_threshold(scored, "score") < 0.5
+    assert -0.3 <= lab_windows.balanced_threshold(scored, "score") < 0.5
 
 
 def test_people_count_alike_and_one_without_both_states_not_at_all():
@@ -183,7 +188,7 @@ def test_labs_that_cannot_be_left_out_are_refused():
 def test_a_heart_rate_is_carried_over_two_minutes_of_one_session_and_no_further():
     start_s = 10.0 * np.arange(20)
     rate = np.where(start_s == 30, 70.0, np.nan)
-    carried = carry_forward(rate, start_s)
+    carried = transfer.carry_forward(rate, start_s)
     assert np.isnan(carried[:3]).all() and (carried[3:16] == 70).all() and np.isnan(carried[16:]).all()
     table = person("a")
     table.loc[1:, "wrist_bvp_heart_rate"] = np.nan
@@ -215,11 +220,15 @@ def test_exercise_is_held_back_in_people_and_kinds_that_the_gate_has_not_seen_an
     assert shares["called_stress_without_gate"] > 0.2
     assert shares["called_stress"] < 0.02 and shares["called_stress_other_kind"] < 0.02
     assert shares["abstained_at_home"] < 0.05 and shares["abstained"] > 0.95
-    assert labs.is_seated(table).groupby(table["session"]).mean().to_dict() == {"": 1, "AEROBIC": 0, "ANAEROBIC": 0}
+    assert lab_windows.is_seated(table).groupby(table["session"]).mean().to_dict() == {
+        "": 1,
+        "AEROBIC": 0,
+        "ANAEROBIC": 0,
+    }
 
 
 def test_both_ways_of_counting_what_is_not_answered(people, monkeypatch):
-    monkeypatch.setitem(labs.STRESSORS, "a", ("task",))
+    monkeypatch.setitem(lab_windows.STRESSORS, "a", ("task",))
     scored = transfer.score_windows(transfer.fit_labs(people), people).assign(exertion=False)
     stress = scored["role"] == "stress"
     scored.loc[stress, "exertion"] = True
@@ -256,3 +265,28 @@ def test_the_gate_is_the_same_from_its_file_and_says_nothing_where_movement_was_
     with pytest.raises(InputError, match="one is missing"):
         ExertionGate().fit(movement, exercise | True)
     assert (np.arange(1000.0) > fit_threshold(np.arange(1000.0))).mean() == pytest.approx(0.005, abs=1e-3)
+
+
+def test_the_bundle_of_the_package_is_made_again_byte_for_byte(tmp_path):
+    phases = pd.DataFrame(
+        [("first", "rest", 0, 200), ("tmct", "stress", 200, 400)], columns=["phase", "group", "start_s", "end_s"]
+    )
+    tables = []
+    for seed in range(3):
+        windows = tabulate_windows(minutes.wrist_recording(seed, 400.0), "wrist", 10.0, channels=lab_windows.CHANNELS)
+        table = lab_windows.label_phases(windows, phases)
+        # The first minutes are nobody's own here, so that there is rest to learn from.
+        table.loc[(table["role"] == "own_rest") & (table["start_s"] >= 60), "role"] = "baseline"
+        tables.append(table.assign(subject=f"hongn/S{seed}", lab="hongn", session=""))
+    table = pd.concat(tables, ignore_index=True)
+    movement = np.random.default_rng(0).normal(0, 1, (400, len(FEATURES)))
+    gate = ExertionGate(1.0).fit(movement, movement[:, 0] > 0)
+    folders = []
+    for name in "ab":
+        model = transfer.fit_labs(table, ["tmct"], budgets=[BUDGET])
+        folders.append(save_open_wrist(model, gate, table, tmp_path / name, stressors=["tmct"], metrics=[]))
+    assert file_digest(folders[0]) == file_digest(folders[1])
+    assert load_bundle(folders[0]).gate.threshold == 1.0
+    rules = {"cold": "running_cold", "rested": "running_reference"}
+    for kind, rule in read_config(folders[0])["alarm"].items():
+        assert rule == model.alarm[rules[kind]][BUDGET]._asdict()

@@ -3,13 +3,14 @@
 import os
 from pathlib import Path
 
+import lab_windows
 import numpy as np
 import pandas as pd
 import pytest
+import transfer
 from lab_tables import measure_responses
 
 from wesadlib.data import join, open_hongn, open_stress_predict
-from wesadlib.evaluation import labs, transfer
 
 pytestmark = pytest.mark.real
 SHARED = Path(os.environ.get("RECORDINGS_ROOT", Path(__file__).resolve().parents[3] / "shared"))
@@ -28,8 +29,8 @@ def table(request) -> pd.DataFrame:
         pytest.skip(f"{root}: the data set is downloaded by itself, and is not there")
     cohort, parts = join([request.param(root)]), []
     for subject in cohort.subjects:
-        person = labs.tabulate_person(cohort, subject)
-        taught = labs.choose_scored(person[person["accepted"]], transfer.stressors_of([person["lab"].iloc[0]]))
+        person = lab_windows.tabulate_person(cohort, subject)
+        taught = lab_windows.choose_scored(person[person["accepted"]], transfer.stressors_of([person["lab"].iloc[0]]))
         if taught["role"].nunique() == 2 and len(transfer.at_rest(person)):
             parts.append(person)
         if len(parts) == PEOPLE:
@@ -41,14 +42,14 @@ def test_rest_comes_before_stress_and_no_window_lies_in_two_sessions(table):
     assert not table.duplicated(["subject", "start_s"]).any()
     for _, session in table.groupby(["subject", "session"]):
         steps = np.diff(session["start_s"])
-        assert steps == pytest.approx(labs.STEP_S)
+        assert steps == pytest.approx(lab_windows.STEP_S)
         strained = session.loc[session["role"].isin(["stress", "provocation", "exercise"]), "start_s"]
         rested = session.loc[session["role"] == "own_rest", "start_s"]
         assert rested.max() < strained.min() or rested.empty or strained.empty
-        assert len(rested) <= (labs.REST_S - labs.WINDOW_S) / labs.STEP_S + 1
+        assert len(rested) <= (lab_windows.REST_S - lab_windows.WINDOW_S) / lab_windows.STEP_S + 1
     spans = table[table["phase"] != ""].groupby(["subject", "session", "phase", "role"])["start_s"].agg(["min", "max"])
     recovery = spans.xs("recovery", level="role")
-    assert (recovery["max"] - recovery["min"] < labs.RECOVERY_S).all()
+    assert (recovery["max"] - recovery["min"] < lab_windows.RECOVERY_S).all()
 
 
 def test_heart_rates_and_conductance_are_a_persons(table):

@@ -4,17 +4,11 @@ from dataclasses import replace
 
 import minutes
 import numpy as np
-import pandas as pd
 import pytest
 from light import run_without
 
-from wesadlib.artefacts import file_digest
 from wesadlib.bundle import default_bundle, load_bundle, predict_recording, read_config
-from wesadlib.bundle.open_wrist import save_open_wrist
-from wesadlib.evaluation import transfer
-from wesadlib.evaluation.events import BUDGET
-from wesadlib.evaluation.labs import label_phases, tabulate_windows
-from wesadlib.models.exertion import CHANNELS, FEATURES, ExertionGate
+from wesadlib.models.exertion import CHANNELS
 
 
 @pytest.fixture(scope="module")
@@ -121,27 +115,3 @@ def test_a_heart_rate_that_cannot_be_read_is_that_of_shortly_before(bundle):
     assert follower(blind, 120.0).score == pytest.approx(first.score, abs=1e-6)
     even = window.answer.model_copy(update={"probabilities": {"baseline": 0.5, "stress": 0.5}})
     assert follower(blind._replace(answer=even), 130.0).score == 0
-
-
-def test_it_is_made_again_byte_for_byte(tmp_path):
-    phases = pd.DataFrame(
-        [("first", "rest", 0, 200), ("tmct", "stress", 200, 400)], columns=["phase", "group", "start_s", "end_s"]
-    )
-    tables = []
-    for seed in range(3):
-        table = label_phases(tabulate_windows(minutes.wrist_recording(seed, 400.0)), phases)
-        # The first minutes are nobody's own here, so that there is rest to learn from.
-        table.loc[(table["role"] == "own_rest") & (table["start_s"] >= 60), "role"] = "baseline"
-        tables.append(table.assign(subject=f"hongn/S{seed}", lab="hongn", session=""))
-    table = pd.concat(tables, ignore_index=True)
-    movement = np.random.default_rng(0).normal(0, 1, (400, len(FEATURES)))
-    gate = ExertionGate(1.0).fit(movement, movement[:, 0] > 0)
-    folders = []
-    for name in "ab":
-        model = transfer.fit_labs(table, ["tmct"], budgets=[BUDGET])
-        folders.append(save_open_wrist(model, gate, table, tmp_path / name, stressors=["tmct"], metrics=[]))
-    assert file_digest(folders[0]) == file_digest(folders[1])
-    assert load_bundle(folders[0]).gate.threshold == 1.0
-    rules = {"cold": "running_cold", "rested": "running_reference"}
-    for kind, rule in read_config(folders[0])["alarm"].items():
-        assert rule == model.alarm[rules[kind]][BUDGET]._asdict()

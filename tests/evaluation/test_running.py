@@ -27,7 +27,3 @@ def test_the_oldest_of_too_many_scores_are_forgotten(monkeypatch):
     reference = running.RunningReference(quantile=0.0, smooth_s=1.0)
     scores = [-9.0, 2.0, 1.0, 5.0, 4.0, 7.0]
     assert [reference(score, 10.0 * k) for k, score in enumerate(scores)] == [0, 11, 10, 4, 3, 3]
-
-
-def test_a_tenth_of_the_windows_at_rest_exceeds_the_budgets_threshold():
-    assert running.budget_threshold(np.arange(101.0)) == 90

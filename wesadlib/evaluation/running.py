@@ -11,8 +11,6 @@ QUANTILE = 0.2
 SMOOTH_S = 40.0
 #: A reading that is missing is taken from the last window that has it and began at most so long before, s.
 CARRY_S = 120.0
-#: Share of windows at rest that may be called stress among the people whom a threshold is found on.
-BUDGET = 0.1
 #: Scores so far are these at most, the last: a day and more, a window a second.
 MOST_SCORES = 2**16
 
@@ -57,18 +55,3 @@ def running_reference(score: np.ndarray, start_s: np.ndarray, kept: np.ndarray |
     reference = RunningReference()
     kept = np.ones(len(score), bool) if kept is None else kept
     return np.array([reference(*window) for window in zip(score, start_s, kept, strict=True)])
-
-
-def carry_forward(values: np.ndarray, start_s: np.ndarray) -> np.ndarray:
-    """Values (window,) with missing ones taken from the last window that has one, if it began so shortly before.
-
-    >>> carry_forward(np.array([60.0, np.nan, np.nan]), np.array([0.0, 60.0, 180.0])).tolist()
-    [60.0, 60.0, nan]
-    """
-    last = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
-    return np.where(start_s - start_s[last] <= CARRY_S, values[last], np.nan)
-
-
-def budget_threshold(score: np.ndarray) -> float:
-    """Threshold that a share :data:`BUDGET` of scores (window,) at rest exceeds."""
-    return float(np.quantile(score, 1 - BUDGET))

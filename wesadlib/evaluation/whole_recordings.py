@@ -14,15 +14,18 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation import events
 from wesadlib.evaluation.alarm import Rule, find_alarms, since
 from wesadlib.evaluation.folds import Job, windows_of_classes
-from wesadlib.evaluation.labs import WINDOW_S, tabulate_windows
 from wesadlib.evaluation.protocols import Fold, leave_out, make_protocol, subjects_of
 from wesadlib.evaluation.runner import run_folds
 from wesadlib.evaluation.running import running_reference
 from wesadlib.evaluation.selection import AND, draw_groups
+from wesadlib.features import feature_values
 from wesadlib.params import Params
+from wesadlib.quality import assess_arrays
+from wesadlib.quality.recordings import list_starts
+from wesadlib.signals import cut_window, windows_from_channels
 
-#: From one window's start to the next over a recording, s.
-STEP_S = 5.0
+#: A window's length, and from one's start to the next over a recording, s.
+WINDOW_S, STEP_S = 60.0, 5.0
 #: The folds' protocol -> what is known of the person, without and with a score that is seen against the own so far.
 KNOWN = {"cold_start": ("cold_start", "running_cold"), "rest_calibrated": ("rest_calibrated", "running_reference")}
 #: What is known of the person, in words.
@@ -37,6 +40,8 @@ BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0)
 #: Model, what is known of the person, and budget that the book speaks of.
 HEADLINE = ("logistic", "running_cold", events.BUDGET)
 _PHASES = {"transient": "transition", "ignored": "reading"}
+# So many windows of a recording are in memory at a time.
+_BATCH = 128
 _FACTS = ("subject", "start_s", "state", "accepted")
 
 
@@ -63,6 +68,27 @@ def tabulate_cohort(cohort: Cohort, params: Params) -> tuple[pd.DataFrame, pd.Da
         tables.append(table.assign(subject=recording.subject, state=state[: len(table)]))
         phases.append(read_phases(recording))
     return pd.concat(tables, ignore_index=True), pd.concat(phases, ignore_index=True)
+
+
+def tabulate_windows(
+    recording: Recording, device: str, step_s: float, *, channels: Sequence[str], thresholds: Any = None
+) -> pd.DataFrame:
+    """Windows over a whole recording of one device: ``start_s accepted`` and a column a feature.
+
+    `channels` and `thresholds` are what :func:`~wesadlib.quality.assess_quality` judges by.
+    """
+    names = list(DEVICE_CHANNELS[device])
+    starts = list_starts(recording, names, WINDOW_S, step_s)
+    if not len(starts):
+        raise InputError(f"{recording.subject}: shorter than a window of {WINDOW_S:g} s.")
+    parts = []
+    for first in range(0, len(starts), _BATCH):
+        cuts = [cut_window(recording, names, start, WINDOW_S) for start in starts[first : first + _BATCH]]
+        windows = windows_from_channels(cuts, window_s=WINDOW_S)
+        values, columns = feature_values(windows)
+        parts.append(pd.DataFrame(values, columns=columns, dtype=np.float32))
+        parts[-1]["accepted"] = assess_arrays(windows, thresholds, channels).verdict
+    return pd.concat(parts, ignore_index=True).assign(start_s=starts)
 
 
 def predict_people(

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from wesadlib import artefacts
-from wesadlib.bundle.open_wrist import list_left_out
 from wesadlib.errors import InputError
 from wesadlib.plots.labs import NAMES as LAB_NAMES
 from wesadlib.report import findings
@@ -140,6 +139,13 @@ def key_results(reference: Reference) -> list[str]:
     """Who wins and for whom, what rest and abstention bring, as far as the reference tells."""
     parts = (findings.winner, findings.rest, findings.abstention)
     return [sentence for part in parts if (sentence := part(reference))]
+
+
+def list_left_out(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Of ``three-labs/summary.json`` scores of stress in each lab by the bundle's model, taught in the others."""
+    wanted = ("leave_one_lab_out", "physiology", "stress")
+    rows = [row for row in summary["transfer"] if (row["design"], row["model"], row["task"]) == wanted]
+    return [row for row in rows if "+" in row["train"]]
 
 
 def labs_block(summary: Mapping[str, Any]) -> str:

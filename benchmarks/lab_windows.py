@@ -6,22 +6,17 @@ of a recording's move its running reference.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from wesadlib.data import DEVICE_CHANNELS, Cohort, Recording
-from wesadlib.errors import InputError
-from wesadlib.features import feature_values
-from wesadlib.quality import assess_arrays
-from wesadlib.quality.recordings import list_starts
-from wesadlib.signals import cut_window, windows_from_channels
+from wesadlib.data import Cohort
+from wesadlib.evaluation.whole_recordings import WINDOW_S, tabulate_windows
 
 #: Lab -> phases that teach stress and are scored: of hongn the one that raised self-reported stress.
 STRESSORS = {"wesad": ("stress",), "stress-predict": ("stroop", "interview"), "hongn": ("tmct",)}
-#: A window's length, from one's start to the next over a recording, and to the next that learns or is scored, s.
-WINDOW_S, STEP_S, SCORED_STEP_S = 60.0, 10.0, 30.0
+#: From one window's start to the next over a recording, and to the next that learns or is scored, s.
+STEP_S, SCORED_STEP_S = 10.0, 30.0
 #: A person's rest is this much of the first phase that is rest, s; and what begins so soon after a stressor's end is
 #: recovery, from which nothing is learnt.
 REST_S, RECOVERY_S = 300.0, 120.0
@@ -30,8 +25,6 @@ STATES = ("baseline", "stress")
 #: The channels that a window's verdict rests on: those that the model reads.
 CHANNELS = ("wrist_bvp", "wrist_eda")
 
-_BATCH = 128
-
 
 def tabulate_person(cohort: Cohort, subject: str) -> pd.DataFrame:
     """Windows over the whole recording of a person of joined cohorts, none of which lies in two sessions.
@@ -39,7 +32,9 @@ def tabulate_person(cohort: Cohort, subject: str) -> pd.DataFrame:
     A phase that lies between others' groups keeps its name, so that what is scored can be chosen by it.
     """
     recording = cohort[subject]
-    table = tabulate_windows(recording).assign(session="", subject=subject, lab=subject.partition("/")[0])
+    table = tabulate_windows(recording, "wrist", STEP_S, channels=CHANNELS).assign(
+        session="", subject=subject, lab=subject.partition("/")[0]
+    )
     if "session" in recording.protocol:
         spans = recording.protocol.groupby("session").agg({"start_s": "min", "end_s": "max"})
         table["session"] = pd.NA
@@ -48,32 +43,6 @@ def tabulate_person(cohort: Cohort, subject: str) -> pd.DataFrame:
             table.loc[inside, "session"] = session
         table = table[table["session"].notna()].reset_index(drop=True)
     return label_phases(table, recording.labels.rename(columns={"state": "group"}))
-
-
-def tabulate_windows(
-    recording: Recording,
-    device: str = "wrist",
-    step_s: float = STEP_S,
-    *,
-    channels: Sequence[str] = CHANNELS,
-    thresholds: Any = None,
-) -> pd.DataFrame:
-    """Windows over a whole recording of one device: ``start_s accepted`` and a column a feature.
-
-    `channels` and `thresholds` are what :func:`~wesadlib.quality.assess_quality` judges by.
-    """
-    names = list(DEVICE_CHANNELS[device])
-    starts = list_starts(recording, names, WINDOW_S, step_s)
-    if not len(starts):
-        raise InputError(f"{recording.subject}: shorter than a window of {WINDOW_S:g} s.")
-    parts = []
-    for first in range(0, len(starts), _BATCH):
-        cuts = [cut_window(recording, names, start, WINDOW_S) for start in starts[first : first + _BATCH]]
-        windows = windows_from_channels(cuts, window_s=WINDOW_S)
-        values, columns = feature_values(windows)
-        parts.append(pd.DataFrame(values, columns=columns, dtype=np.float32))
-        parts[-1]["accepted"] = assess_arrays(windows, thresholds, channels).verdict
-    return pd.concat(parts, ignore_index=True).assign(start_s=starts)
 
 
 def label_phases(table: pd.DataFrame, phases: pd.DataFrame) -> pd.DataFrame:

@@ -5,12 +5,13 @@ from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
+from lab_windows import STATES, STRESSORS, balanced_threshold, choose_scored, is_seated
 
 from wesadlib.errors import InputError
 from wesadlib.evaluation.alarm import Rule
 from wesadlib.evaluation.events import STRAIN, TASK, Course, choose_rule, measure_rules
-from wesadlib.evaluation.labs import STATES, STRESSORS, WINDOW_S, balanced_threshold, choose_scored, is_seated
-from wesadlib.evaluation.running import budget_threshold, carry_forward, running_reference
+from wesadlib.evaluation.running import CARRY_S, running_reference
+from wesadlib.evaluation.whole_recordings import WINDOW_S
 from wesadlib.models import Examples, Model, predict
 from wesadlib.models.calibration import fit_temperature, from_log_odds
 from wesadlib.models.exertion import FEATURES, ExertionGate, fit_threshold
@@ -30,6 +31,8 @@ COLD = {"own_rest": "cold_start", "running_reference": "running_cold"}
 _SEATED = ("own_rest", "recovery", *STATES)
 #: Ending of the reading that a recording carries over gaps; conductance has none.
 _CARRIED = "heart_rate"
+#: Share of windows at rest that may be called stress among the people whom a threshold is found on.
+_CALLED_AT_REST = 0.1
 
 
 class LabModel(NamedTuple):
@@ -82,7 +85,9 @@ def fit_labs(
         scored = choose_scored(asked, stressors)
         calm, threshold[name] = scored["role"] == STATES[0], 0.0
         if name in MOVING:
-            threshold[name] = balanced_threshold(scored, name) if balanced else budget_threshold(scored[name][calm])
+            threshold[name] = (
+                balanced_threshold(scored, name) if balanced else scored[name][calm].quantile(1 - _CALLED_AT_REST)
+            )
         odds = from_log_odds(scored[name].to_numpy() - threshold[name])
         temperature[name] = fit_temperature(odds, (~calm).to_numpy(int))
         if budgets and name in MOVING:
@@ -172,6 +177,16 @@ def carry_heart(table: pd.DataFrame) -> pd.DataFrame:
             good = session[name].where(session["accepted"]).to_numpy(float)
             carried.loc[session.index, name] = carry_forward(good, session["start_s"].to_numpy())
     return carried
+
+
+def carry_forward(values: np.ndarray, start_s: np.ndarray) -> np.ndarray:
+    """Values (window,) with missing ones taken from the last window that has one, if it began so shortly before.
+
+    >>> carry_forward(np.array([60.0, np.nan, np.nan]), np.array([0.0, 60.0, 180.0])).tolist()
+    [60.0, 60.0, nan]
+    """
+    last = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
+    return np.where(start_s - start_s[last] <= CARRY_S, values[last], np.nan)
 
 
 def _log_odds(model: Model, windows: pd.DataFrame, rest: pd.DataFrame | None = None) -> np.ndarray:

@@ -7,15 +7,19 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from lab_windows import CHANNELS as READ_CHANNELS
+from lab_windows import REST_S, STATES, choose_scored
+from transfer import LabModel
 
 from wesadlib.artefacts import digest
 from wesadlib.bundle.folder import save_bundle
 from wesadlib.drift import make_reference
-from wesadlib.evaluation import labs, running
+from wesadlib.evaluation import running
 from wesadlib.evaluation.events import BUDGET
-from wesadlib.evaluation.transfer import LabModel
+from wesadlib.evaluation.whole_recordings import WINDOW_S
 from wesadlib.models import exertion
 from wesadlib.params import Params
+from wesadlib.report.pages import list_left_out
 
 CREDIT = (
     "**Trained on openly licensed recordings of two laboratories**, all with the Empatica E4: Stress-Predict (Iqbal et "
@@ -28,7 +32,7 @@ CREDIT = (
     "from it, and the last rows say what passes and what the gate costs where nobody exercises."
 )
 #: Channels of the bundle: those that the model reads, and those of the gate.
-CHANNELS = (*labs.CHANNELS, *exertion.CHANNELS)
+CHANNELS = (*READ_CHANNELS, *exertion.CHANNELS)
 # The common rate of windows, which a model of features hardly notices, Hz.
 _RATE_HZ = 35.0
 # The reference is read by person: windows so far apart describe one well enough, s.
@@ -46,7 +50,7 @@ def save_open_wrist(
     metrics: Sequence[Mapping[str, Any]],
 ) -> Path:
     """Write the bundle of a model and a gate fitted on a table of windows, whose phases `stressors` were its stress."""
-    windows = _to_dataset(labs.choose_scored(table[table["accepted"]], stressors))
+    windows = _to_dataset(choose_scored(table[table["accepted"]], stressors))
     reference = make_reference(windows.isel(window=windows["start_s"].values % _REFERENCE_STEP_S == 0))
     features = reference.columns.drop(["subject", "start_s"])
     reference[features] = reference[features].map(lambda value: float(f"{value:.{_REFERENCE_DIGITS}g}"))
@@ -55,7 +59,7 @@ def save_open_wrist(
         folder,
         calibrated=model.rested,
         windows=windows,
-        params=Params(device="wrist", classes=list(labs.STATES), rest_minutes=labs.REST_S / 60, min_confidence=0.6),
+        params=Params(device="wrist", classes=list(STATES), rest_minutes=REST_S / 60, min_confidence=0.6),
         metrics=metrics,
         drift_reference=reference,
         credit=CREDIT,
@@ -70,7 +74,7 @@ def save_open_wrist(
 
 
 def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
-    names = [name for name in table if str(name).startswith(labs.CHANNELS)]
+    names = [name for name in table if str(name).startswith(READ_CHANNELS)]
     values = table[names].to_numpy(float)
     facts = {"subject": table["subject"], "label": table["role"], "start_s": table["start_s"]}
     return xr.Dataset(
@@ -80,20 +84,13 @@ def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
         {
             "device": "wrist",
             "rate_hz": _RATE_HZ,
-            "window_s": labs.WINDOW_S,
+            "window_s": WINDOW_S,
             "simulated": 0,
             "cohort_digest": digest(
                 [table[["subject", "session", "start_s"]].values.tolist(), np.nan_to_num(values).round(4).tolist()]
             ),
         },
     )
-
-
-def list_left_out(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Of ``three-labs/summary.json`` scores of stress in each lab by the bundle's model, taught in the others."""
-    wanted = ("leave_one_lab_out", "physiology", "stress")
-    rows = [row for row in summary["transfer"] if (row["design"], row["model"], row["task"]) == wanted]
-    return [row for row in rows if "+" in row["train"]]
 
 
 def list_metrics(summary: Mapping[str, Any]) -> list[dict[str, Any]]:

@@ -5,8 +5,8 @@ import socket
 import struct
 import sys
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
 from wesadlib.serving.wire import CONTENT_TYPES
@@ -41,30 +41,19 @@ def request(
     return "\r\n".join([f"{method} {path} HTTP/1.1", *lines, "", ""]).encode() + body
 
 
-@contextmanager
-def connected(port: int) -> Iterator[socket.socket]:
+def connected(port: int) -> socket.socket:
     """A connection to this machine."""
-    with socket.create_connection(("127.0.0.1", port), PATIENCE_S) as connection:
-        yield connection
+    return socket.create_connection(("127.0.0.1", port), PATIENCE_S)
 
 
 def exchange(port: int, data: bytes, *, finished: bool = False) -> Reply:
-    """Send bytes, where asked with their end, and read one reply.
-
-    Raises
-    ------
-    TimeoutError
-        Where nothing comes, and the connection stays.
-    """
+    """Send bytes, where asked with their end, and read one reply; TimeoutError where nothing comes."""
     with connected(port) as connection:
-        try:
+        # It may have answered before the end, and closed.
+        with suppress(OSError):
             connection.sendall(data)
             if finished:
                 connection.shutdown(socket.SHUT_WR)
-        except TimeoutError:
-            raise
-        except OSError:
-            pass  # It may have answered before the end, and closed.
         return read_reply(connection)
 
 
@@ -86,12 +75,9 @@ def read_reply(connection: socket.socket) -> Reply:
 
 def break_off(port: int, data: bytes, *, after_s: float = 0.0, read: int = 0) -> None:
     """Send bytes, read some where asked, and reset the connection, as a client does whose machine goes."""
-    with connected(port) as connection:
-        try:
-            connection.sendall(data)
-            time.sleep(after_s)
-            if read:
-                connection.recv(read)
-            connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-        except ConnectionError:
-            pass
+    with connected(port) as connection, suppress(ConnectionError):
+        connection.sendall(data)
+        time.sleep(after_s)
+        if read:
+            connection.recv(read)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

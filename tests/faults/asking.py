@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import count
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import httpx
@@ -27,23 +26,13 @@ class Asked(NamedTuple):
     sent_s: float
     ended_s: float
     status: int
-    headers: Mapping[str, str] = MappingProxyType({})
-    answer: Mapping[str, Any] = MappingProxyType({})
+    headers: Mapping[str, str] = {}
+    answer: Mapping[str, Any] = {}
 
 
 @contextmanager
 def asking(url: str, bodies: Sequence[bytes], rate: float, path: str = "/predict") -> Iterator[list[Asked]]:
-    """Ask in turn while the block runs; after it the list holds every request that was sent.
-
-    Parameters
-    ----------
-    url : str
-    bodies : sequence of bytes
-        In MessagePack.
-    rate : float
-        Requests a second, whether or not earlier ones are answered.
-    path : str
-    """
+    """Ask in turn while the block runs, `rate` a second, answered or not; then the list holds all that was sent."""
     asked: list[Asked] = []
     over = threading.Event()
     thread = threading.Thread(target=lambda: asyncio.run(_ask(asked, over, url + path, bodies, rate)), daemon=True)
@@ -71,14 +60,11 @@ async def _ask(asked: list[Asked], over: threading.Event, url: str, bodies: Sequ
 
 
 async def _ask_once(asked: list[Asked], client: httpx.AsyncClient, url: str, which: int, body: bytes) -> None:
-    sent_s = time.monotonic()
+    sent_s, read = time.monotonic(), {CONTENT_TYPES["binary"]: msgpack.unpackb, "application/problem+json": json.loads}
     try:
         response = await client.post(url, content=body)
-    except httpx.TimeoutException:
-        asked.append(Asked(which, sent_s, time.monotonic(), HANGS))
-    except httpx.TransportError:
-        asked.append(Asked(which, sent_s, time.monotonic(), BROKEN))
-    else:
-        read = {CONTENT_TYPES["binary"]: msgpack.unpackb, "application/problem+json": json.loads}
         answer = read.get(response.headers.get("content-type", ""), lambda content: {})(response.content)
-        asked.append(Asked(which, sent_s, time.monotonic(), response.status_code, response.headers, answer))
+        outcome = response.status_code, response.headers, answer
+    except httpx.TransportError as error:
+        outcome = (HANGS if isinstance(error, httpx.TimeoutException) else BROKEN,)
+    asked.append(Asked(which, sent_s, time.monotonic(), *outcome))

@@ -27,16 +27,7 @@ _MARK = "WESAD_FAULTS"
 
 
 class Command:
-    """A running command.
-
-    Parameters
-    ----------
-    process : Popen
-    mark : str
-        What all that it starts has in its environment.
-    client : Client
-        Never asks twice.
-    """
+    """A running command, a client of it that never asks twice, and the mark that all has which it starts."""
 
     def __init__(self, process: subprocess.Popen, mark: str, client: Client):
         self.process, self.client = process, client
@@ -129,13 +120,7 @@ def serving(folder: Path, bundle: Path, replicas: int = 1, **settings: Any) -> I
 
 
 def until(holds: Callable[[], Any], seconds: float) -> Any:
-    """Wait until something holds.
-
-    Raises
-    ------
-    TimeoutError
-        When it does not in time.
-    """
+    """Wait until something holds; TimeoutError where it does not in time."""
     deadline = time.monotonic() + seconds
     while not (found := holds()):
         if time.monotonic() > deadline:

@@ -7,7 +7,6 @@ from contextlib import ExitStack
 
 import by_hand
 import minutes
-import msgpack
 import pytest
 import websockets.sync.client
 from websockets.exceptions import ConnectionClosed
@@ -107,14 +106,8 @@ def test_a_huge_body_is_refused_by_its_announced_length(port):
 
 
 def test_a_huge_body_in_chunks_is_refused_where_it_becomes_too_large(port):
-    with by_hand.connected(port) as connection:
-        try:
-            connection.sendall(by_hand.request(**CHUNKED))
-            for _ in range(20):
-                connection.sendall(b"100000\r\n" + bytes(2**20) + b"\r\n")
-        except ConnectionError:
-            pass
-        refused(by_hand.read_reply(connection), 413)
+    data = by_hand.request(**CHUNKED) + 20 * (b"100000\r\n" + bytes(2**20) + b"\r\n")
+    refused(by_hand.exchange(port, data), 413)
 
 
 @pytest.mark.parametrize(
@@ -134,12 +127,7 @@ def test_a_head_that_is_for_another_or_too_long_is_garbled(port, head):
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "status"),
-    [
-        ("GET", "/-/routes", 404),
-        ("GET", "/-/HEALTHZ", 404),
-        ("OPTIONS", "*", 400),
-    ],
+    ("method", "path", "status"), [("GET", "/-/routes", 404), ("GET", "/-/HEALTHZ", 404), ("OPTIONS", "*", 400)]
 )
 def test_what_is_for_the_proxy_and_not_the_app_is_a_problem(port, method, path, status):
     reply = refused(by_hand.exchange(port, by_hand.request(method, path)), status)
@@ -176,85 +164,70 @@ def test_paths_that_lead_nowhere_are_refused(port, path):
 
 
 def test_two_hundred_connections_that_say_nothing_hold_up_nobody(server, port, expected):
-    idle = [by_hand.connected(port) for _ in range(200)]
-    for connection in idle:
-        connection.__enter__()
-    try:
-        for _ in range(10):
-            assert server.predict(MINUTE, minutes.RATES_HZ).probabilities == pytest.approx(expected, abs=1e-6)
-        assert server.health().status == "ok"
-    finally:
-        for connection in idle:
-            connection.__exit__(None, None, None)
+    with ExitStack() as idle:
+        for _ in range(200):
+            idle.enter_context(by_hand.connected(port))
+        assert server.predict(MINUTE, minutes.RATES_HZ).probabilities == pytest.approx(expected, abs=1e-6)
+
+
+def shake_hands(path="/stream", **headers):
+    return by_hand.request("GET", path, content_length=None, **by_hand.HANDSHAKE | headers)
 
 
 @pytest.mark.parametrize(
-    ("header", "value"),
+    "handshake",
     [
-        ("sec-websocket-key", "nonsense"),
-        ("sec-websocket-key", None),
-        ("sec-websocket-version", "1"),
-        ("upgrade", "h2c"),
+        *(shake_hands(**{"sec-websocket-key": key}) for key in ("nonsense", None)),
+        shake_hands(**{"sec-websocket-version": "1"}),
+        shake_hands(upgrade="h2c"),
+        *map(shake_hands, ("/predict", "/", "/nowhere")),
     ],
 )
-def test_a_handshake_that_is_none_is_refused(port, header, value):
-    headers = {**by_hand.HANDSHAKE, header: value}
-    reply = by_hand.exchange(port, by_hand.request("GET", "/stream", content_length=None, **headers))
-    refused(reply, 400, 404, 426)
+def test_a_handshake_that_is_none_or_elsewhere_is_refused(port, handshake):
+    refused(by_hand.exchange(port, handshake), 400, 403, 404, 405, 426)
 
 
-def test_a_handshake_elsewhere_is_refused(port):
-    for path in ("/predict", "/", "/nowhere"):
-        handshake = by_hand.request("GET", path, content_length=None, **by_hand.HANDSHAKE)
-        refused(by_hand.exchange(port, handshake), 403, 404, 405)
-
-
-@pytest.mark.parametrize("data", [b"\xff" * 100, b"\x82\xff" + b"\xff" * 8, b"\x02\x05abc"], ids=repr)
-def test_garbage_after_the_handshake_closes_the_stream(port, data):
+#: The last is a frame of a terabyte, of which nothing comes.
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        (b"\xff" * 100, b""),
+        (b"\x82\xff" + b"\xff" * 8, b""),
+        (b"\x02\x05abc", b""),
+        (b"\x82\xff" + (2**40).to_bytes(8, "big") + bytes(4), (1009).to_bytes(2, "big")),
+    ],
+)
+def test_garbage_after_the_handshake_closes_the_stream(port, data, code):
     with by_hand.connected(port) as connection:
-        connection.sendall(by_hand.request("GET", "/stream", content_length=None, **by_hand.HANDSHAKE) + data)
+        connection.sendall(shake_hands() + data)
         received = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert received.startswith(b"HTTP/1.1 101 ")
+    assert received.startswith(b"HTTP/1.1 101 ") and code in received
     assert not by_hand.INSIDE.search(received)
 
 
-def converse(server, *messages):
-    """What a stream answers to messages, and the code it is closed with; each but bytes as JSON."""
-    answers = []
-    url = f"{server.url.replace('http', 'ws')}/stream"
-    with websockets.sync.client.connect(url, proxy=None, compression=None) as stream:
-        try:
-            for message in messages:
-                stream.send(message if isinstance(message, bytes | str) else json.dumps(message))
-            while True:
-                answers.append(stream.recv(timeout=by_hand.PATIENCE_S))
-        except ConnectionClosed as closed:
-            said = [json.loads(answer) if isinstance(answer, str) else msgpack.unpackb(answer) for answer in answers]
-            assert not by_hand.INSIDE.search(json.dumps(said).encode())
-            assert str(SAMPLE) not in json.dumps(said)
-            return said, closed.rcvd.code
+def connect(server):
+    return websockets.sync.client.connect(f"{server.url.replace('http', 'ws')}/stream", proxy=None, compression=None)
 
 
-def samples(first, values, name="wrist_eda"):
-    return {"type": "samples", "channels": {name: {"first": first, "samples": values}}}
+def last_words(stream):
+    """The status of the problem that a stream ends with, and the code it is closed with."""
+    problem = stream.recv(timeout=by_hand.PATIENCE_S)
+    assert not by_hand.INSIDE.search(problem.encode()) and str(SAMPLE) not in problem
+    with pytest.raises(ConnectionClosed) as closed:
+        stream.recv(timeout=by_hand.PATIENCE_S)
+    return json.loads(problem)["status"], closed.value.rcvd.code
 
 
-def test_a_frame_that_is_too_large_closes_the_stream(server, port):
-    said, code = converse(server, START, samples(0, [SAMPLE] * 600_000))
-    assert (said[-1]["status"], code) == (413, 1009)
-    with by_hand.connected(port) as connection:
-        connection.sendall(by_hand.request("GET", "/stream", content_length=None, **by_hand.HANDSHAKE))
-        # A frame of a terabyte, of which nothing comes.
-        connection.sendall(b"\x82\xff" + (2**40).to_bytes(8, "big") + bytes(4))
-        received = b"".join(iter(lambda: connection.recv(65536), b""))
-    assert (1009).to_bytes(2, "big") in received
+def test_a_frame_that_is_too_large_closes_the_stream(server):
+    samples = {"type": "samples", "channels": {"wrist_eda": {"first": 0, "samples": [SAMPLE] * 600_000}}}
+    with connect(server) as stream:
+        stream.send(json.dumps(START))
+        assert json.loads(stream.recv(timeout=by_hand.PATIENCE_S))["type"] == "ready"
+        stream.send(json.dumps(samples))
+        assert last_words(stream) == (413, 1009)
 
 
 def test_streams_that_never_start_are_ended(server):
-    url = f"{server.url.replace('http', 'ws')}/stream"
     with ExitStack() as opened:
-        for stream in [opened.enter_context(websockets.sync.client.connect(url, proxy=None)) for _ in range(20)]:
-            assert json.loads(stream.recv(timeout=by_hand.PATIENCE_S))["status"] == 408
-            with pytest.raises(ConnectionClosed) as closed:
-                stream.recv(timeout=by_hand.PATIENCE_S)
-            assert closed.value.rcvd.code == 1008
+        for stream in [opened.enter_context(connect(server)) for _ in range(20)]:
+            assert last_words(stream) == (408, 1008)

@@ -64,6 +64,12 @@ def test_an_empty_sensor_costs_its_channel_and_presses_of_another_time_are_no_re
         read_rest("tags", recording)
 
 
+def test_channels_that_start_or_end_apart_are_told(edit_e4):
+    notes = open_recording(edit_e4(EDA=header(f"{minutes.START.timestamp() + 30}"))).notes
+    told = {"wrist_eda starts 30.0 s after the first channel", "wrist_bvp ends 30.0 s before the last channel"}
+    assert told <= {*notes}
+
+
 def test_zips_in_zips_are_read_to_a_depth(edit_e4, tmp_path):
     path = edit_e4()
     for k in range(3):

@@ -95,11 +95,15 @@ def test_a_press_may_begin_the_interview_after_a_break(stress_predict, monkeypat
     assert found["interview"] == pytest.approx((1490, 1805), abs=0.01)
 
 
-def test_a_log_that_is_none_or_lacks_somebody(stress_predict):
+def test_a_log_that_is_none_or_lacks_somebody(stress_predict, monkeypatch):
     log = stress_predict / "Processed_data" / "Time_logs.xlsx"
     write_log(stress_predict, "S02")
     assert list(read_log(log)) == ["S02"]
     with pytest.raises(InputError, match="no whole row for S01: leave S01 out"):
+        open_stress_predict(stress_predict)[0]
+    monkeypatch.delitem(LOG, "X")
+    write_log(stress_predict)
+    with pytest.raises(InputError, match="no whole row for S01"):
         open_stress_predict(stress_predict)[0]
     log.write_text("a,b")
     with pytest.raises(InputError, match="no workbook"):
@@ -115,13 +119,13 @@ def test_a_log_that_is_none_or_lacks_somebody(stress_predict):
 def hongn(tmp_path):
     """Two people: one of the first protocol with cycling in two parts, one of the second in two parts."""
     data = tmp_path / "hongn" / "Wearable_Dataset"
-    write_e4(person(900, np.arange(1, 14) * 60.0, seed=1), data / "STRESS" / "S01.zip")
+    write_e4(person(870, np.arange(1, 14) * 60.0, seed=1), data / "STRESS" / "S01.zip")
     write_e4(person(600, (100.0, 300.0, 500.0), seed=2), data / "AEROBIC" / "S01_a.zip")
     write_e4(person(200, (90.0, 130.0), seed=3), data / "AEROBIC" / "S01_b.zip")
     write_e4(person(300, (200.0,), seed=4), data / "STRESS" / "f01_a.zip")
     later = START + timedelta(seconds=400)
     write_e4(person(900, np.arange(1, 9) * 60.0, seed=5, start=later), data / "STRESS" / "f01_b.zip")
-    write_e4(person(400, (60.0, 90.0, 250.0), seed=6), data / "ANAEROBIC" / "f01.zip")
+    write_e4(person(400, (60.0, 90.0, 250.0, 999.0), seed=6), data / "ANAEROBIC" / "f01.zip")
     return tmp_path / "hongn"
 
 

@@ -100,6 +100,7 @@ def test_shifted_people_raise_it_and_the_report_says_why(cohort, threshold):
     batch["wrist_eda_f2"] += 12
     found = report(cohort, batch, threshold)
     assert found["alarm"] is True and "wrist_eda_f2" in found["note"]
+    assert report(cohort, batch, threshold | {"threshold": found["statistic"]})["alarm"] is False
     assert found["statistic"] == found["table"]["distance"].max() == found["table"]["distance"][0]
     assert found["table"]["feature"][0] == "wrist_eda_f2"
     row = found["table"].iloc[0]

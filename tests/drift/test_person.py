@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from wesadlib.drift import compare_person, describe_person
+from wesadlib.drift.person import describe_feature
 
 NAMES = ["wrist_eda_mean", "wrist_eda_sd", "wrist_temp_mean", "wrist_bvp_sd"]
 
@@ -40,6 +41,14 @@ def test_the_sentence_names_the_strangest_reading_of_each_sensor_first(reference
     assert describe_person(compare_person(reference, strange)) == (
         "Unlike all 5 training people: temperature higher, skin conductance lower (3 of 4 readings lie outside theirs)."
     )
+
+
+def test_features_are_named_in_words():
+    names = ["wrist_acc_x_mean", "wrist_acc_x_sd", "wrist_acc_magnitude_sd", "wrist_temp_mean", "wrist_eda_peak_to_peak"]
+    assert [describe_feature(name) for name in names] == [
+        *("movement (mean, x)", "movement (variation, x)", "movement (variation)"),
+        *("temperature", "skin conductance (peak to peak)"),
+    ]
 
 
 def test_what_cannot_be_compared_is_left_out(reference):

@@ -100,9 +100,11 @@ def test_every_control_has_a_label(files):
 OTHERS = "", "__init__.py", "missing.js", "../app.py", "..%2Fapp.py", "%2e%2e/app.py", "%2e%2e%2f%2e%2e%2f__init__.py"
 
 
-@pytest.mark.parametrize("path", [*OTHERS, "/etc/passwd", "%2Fetc%2Fpasswd", "page.js%00.css"])
-def test_no_other_path_leads_to_a_file(page, path):
-    response = page.get(f"/page/{path}")
+@pytest.mark.parametrize(
+    "path", ["example", *(f"page/{name}" for name in (*OTHERS, "/etc/passwd", "%2Fetc%2Fpasswd", "page.js%00.css"))]
+)
+def test_no_other_path_leads_to_a_file_and_a_missing_example_is_told_without_its_path(path):
+    response = page_of(Mock(side_effect=FileNotFoundError("/somewhere/example.msgpack"))).get(f"/{path}")
     assert response.status_code == 404
     assert response.headers["content-type"] == "application/problem+json"
     assert "/" not in response.json()["detail"]
@@ -146,14 +148,6 @@ async def test_who_asks_and_does_not_read_holds_one_piece_until_the_time_is_over
     await asyncio.gather(*(ask() for _ in range(50)))
     assert 2**16 <= sum(held) <= 50 * 2**16 < 50 * len(content) / 2
     assert over
-
-
-def test_a_bundle_without_an_example_is_told_without_its_path():
-    response = page_of(Mock(side_effect=FileNotFoundError("/somewhere/example.msgpack"))).get("/example")
-    assert response.status_code == 404
-    assert response.headers["content-type"] == "application/problem+json"
-    assert response.json()["detail"].startswith("This bundle holds no simulated recording")
-    assert "/" not in response.json()["detail"]
 
 
 def test_states_have_the_books_colours(files):

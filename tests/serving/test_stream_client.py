@@ -10,6 +10,10 @@ from wesadlib.errors import InputError
 from wesadlib.serving import AsyncClient, Client, RequestRefused, StreamLost, stream_client
 from wesadlib.serving.wire import Chunk
 
+PROBLEM = packed(
+    "problem", title="x", status=422, detail="No.", errors=[{"name": "channels.wrist_eda", "detail": "no"}]
+)
+
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch):
@@ -60,15 +64,6 @@ def test_what_was_lost_is_said_again_from_the_first_window_not_answered():
         np.testing.assert_array_equal(values, np.arange(begin, 20 * RATES[name]))
 
 
-def test_a_server_that_is_full_or_restarts_is_asked_again():
-    full = plays(packed("problem", title="x", status=503, detail="Later.", errors=[]), 1013)
-    scripts = full, plays(HEAR, ready(), 1012), full, plays(HEAR, ready(), HEAR_ALL, packed("end"))
-    with scripted(*scripts) as url, Client(url, retry_s=30.0) as client, client.stream(RATES) as stream:
-        stream.send(seconds(0, 2))
-        stream.end()
-        assert list(stream) == []
-
-
 def test_a_server_that_fails_at_the_same_window_each_time_is_not_asked_for_ever(monkeypatch):
     monkeypatch.setattr(stream_client, "_MOST_BREAKS", 2)
     heard = []
@@ -99,34 +94,32 @@ def test_what_answers_but_is_no_stream_and_what_is_not_there_are_told():
         client.stream(RATES).__enter__()
 
 
-@pytest.mark.parametrize("code", [1008, 1009])
-def test_what_would_be_refused_again_is_not_said_again(code):
-    with scripted(plays(HEAR, ready(), code)) as url, Client(url) as client, client.stream(RATES) as stream:
-        with pytest.raises(StreamLost, match=str(code)):
-            list(stream)
-        with pytest.raises(StreamLost):
-            stream.send(seconds(0, 1))
-
-
 @pytest.mark.anyio
-async def test_a_problem_is_raised_wherever_the_stream_is_asked():
-    errors = [{"name": "channels.wrist_eda", "detail": "no"}]
-    refuse = plays(HEAR, ready(), HEAR, packed("problem", title="x", status=422, detail="No.", errors=errors), 1008)
-    with scripted(refuse) as url:
+@pytest.mark.parametrize(
+    ("end", "error", "words"),
+    [
+        ([1008], StreamLost, "1008"),
+        ([1009], StreamLost, "1009"),
+        ([PROBLEM, 1008], RequestRefused, r"422 No\. channels\.wrist_eda: no"),
+    ],
+)
+async def test_what_would_be_refused_again_is_not_said_again_and_raised_wherever_the_stream_is_asked(end, error, words):
+    with scripted(plays(HEAR, ready(), HEAR, *end)) as url:
         async with AsyncClient(url) as client, client.stream(RATES) as stream:
             await stream.send(seconds(0, 1))
             for _ in range(2):
-                with pytest.raises(RequestRefused, match=r"422 No\. channels\.wrist_eda: no"):
+                with pytest.raises(error, match=words):
                     await anext(stream)
-            with pytest.raises(RequestRefused):
+            with pytest.raises(error):
                 await stream.end()
+            with pytest.raises(error):
+                await stream.send(seconds(1, 2))
 
 
 def test_a_token_that_is_not_known_is_a_refusal_and_a_known_one_is_sent():
     def check(connection, request):
-        if request.headers.get("authorization") != "Bearer secret":
-            return connection.respond(401, "who?")
-        return None
+        known = request.headers.get("authorization") == "Bearer secret"
+        return None if known else connection.respond(401, "who?")
 
     with scripted(plays(HEAR, ready(), HEAR, packed("end")), process_request=check) as url:
         with Client(url) as client, pytest.raises(RequestRefused, match="401 who"), client.stream(RATES):
@@ -208,19 +201,23 @@ def test_a_long_stream_keeps_only_what_is_not_answered(listened):
     stream.end()
 
 
-def test_a_server_that_is_away_for_a_while_is_waited_for_although_no_call_is_repeated():
+@pytest.mark.parametrize("retry_s", [0, 30.0])
+def test_a_server_that_is_full_or_away_for_a_while_is_waited_for_although_no_call_is_repeated(retry_s):
     handshakes = []
 
     def away(connection, request):
         handshakes.append(request)
-        return connection.respond(503, "away") if len(handshakes) == 2 else None
+        return connection.respond(503, "away") if len(handshakes) == 2 + bool(retry_s) else None
 
-    scripts = plays(HEAR, ready(), 1001), plays(HEAR, ready(), HEAR_ALL, packed("end"))
+    full = plays(packed("problem", title="x", status=503, detail="Later.", errors=[]), 1013)
+    last = plays(HEAR, ready(), HEAR_ALL, packed("end"))
+    scripts = [*[full] * bool(retry_s), plays(HEAR, ready(), 1001 if retry_s else 1012), full, last]
     with (
         scripted(*scripts, process_request=away) as url,
-        Client(url, retry_s=0) as client,
+        Client(url, retry_s=retry_s) as client,
         client.stream(RATES) as stream,
     ):
+        stream.send(seconds(0, 2))
         stream.end()
         assert list(stream) == []
-    assert len(handshakes) == 3
+    assert len(handshakes) == 4 + bool(retry_s)

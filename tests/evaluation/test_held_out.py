@@ -63,7 +63,7 @@ def test_features_of_windows_destroyed_are_those_of_what_is_left(windows):
     assert list(shuffled["label"].values) == list(windows["label"].values)
 
 
-def test_one_sensor_is_permuted_within_people_and_no_other(examples):
+def test_one_sensor_is_permuted_within_people_and_no_other(windows, examples):
     permuted = permute_sensor(examples, "eda")
     for name, columns in (("signal", examples.channels), ("feature", examples.feature_names)):
         before, after = getattr(examples, name), getattr(permuted, name)
@@ -74,26 +74,19 @@ def test_one_sensor_is_permuted_within_people_and_no_other(examples):
             moved, own = after[rows][:, theirs].reshape(9, -1), before[rows][:, theirs].reshape(9, -1)
             assert not np.array_equal(moved, own, equal_nan=True)
             np.testing.assert_array_equal(np.sort(moved, axis=0), np.sort(own, axis=0))
+    chosen = select_sensors(windows, {"bvp", "temp"})
+    assert list(chosen["channel"].values) == ["wrist_bvp", "wrist_temp"]
+    assert {signal_of(name) for name in chosen["feature_name"].values} == {"bvp", "temp"}
     # A window's channel and features are of the same moment.
     level = examples.feature_names.index("wrist_eda_log_level")
     channel = examples.channels.index("wrist_eda")
     np.testing.assert_allclose(np.exp(permuted.feature[:, level]), permuted.signal[:, channel].mean(-1), rtol=1e-3)
 
 
-def test_sensors_are_chosen_by_name(windows):
-    chosen = select_sensors(windows, {"bvp", "temp"})
-    assert list(chosen["channel"].values) == ["wrist_bvp", "wrist_temp"]
-    assert {signal_of(name) for name in chosen["feature_name"].values} == {"bvp", "temp"}
-
-
 def test_conditions_are_held_against_the_models_own_whole_windows():
     people = [f"S{k}" for k in range(2, 10)]
-    rows = [
-        ("fixed", WHOLE, "a", 0.9),
-        ("fixed", "x", "a", 0.8),
-        ("fixed", "y", "a", 0.9),
-        ("alone", "clock", "c", 1.0),
-    ]
+    rows = [("fixed", name, "a", accuracy) for name, accuracy in ((WHOLE, 0.9), ("x", 0.8), ("y", 0.9))]
+    rows.append(("alone", "clock", "c", 1.0))
     scores = pd.DataFrame(
         [(*row[:3], person, row[3] + 0.01 * k, 0.5) for row in rows for k, person in enumerate(people)],
         columns=["part", "condition", "model", "subject", "accuracy", "roc_auc"],
@@ -142,17 +135,12 @@ def scores_of(**accuracy):
     ],
 )
 def test_the_verdict_falls_whichever_way_the_numbers_do(network, shapes, verdict):
-    rungs = {
-        "pieces of 20 s": network,
-        "pieces of 1 s": network - 0.04,
-        "pieces of 0.5 s": 0.6,
-        "pieces of 0.1 s": network,
-    }
+    pieces = {"20": network, "1": network - 0.04, "0.5": 0.6, "0.1": network}
+    rungs = {f"pieces of {length} s": value for length, value in pieces.items()}
     rungs |= {"level and spread removed": shapes, "samples shuffled": 0.5}
-    fixed = {WHOLE: (0.9, network)} | {name: (0.8, value) for name, value in rungs.items()}
-    scores = scores_of(
-        fixed=fixed, permuted={WHOLE: (0.9, network)}, again={WHOLE: (0.9, network), "samples shuffled": (0.7, 0.7)}
-    )
+    whole = {WHOLE: (0.9, network)}
+    fixed = whole | {name: (0.8, value) for name, value in rungs.items()}
+    scores = scores_of(fixed=fixed, permuted=whole, again=whole | {"samples shuffled": (0.7, 0.7)})
     compared = held_out.compare_people(scores)
     assert describe_claim(scores, compared, "resnet").startswith(verdict)
     text = describe_shapes(compared, "resnet")

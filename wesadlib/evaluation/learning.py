@@ -20,8 +20,8 @@ from wesadlib.params import Params
 def learning_sizes(people: int, number: int) -> list[int]:
     """At most `number` sizes of a training group, from two people to all but the one who is left out.
 
-    >>> learning_sizes(15, 7), learning_sizes(15, 3), learning_sizes(4, 7)
-    ([2, 4, 6, 8, 10, 12, 14], [2, 8, 14], [2, 3])
+    >>> [learning_sizes(people, number) for people, number in ((15, 7), (15, 3), (4, 7), (3, 3), (2, 3), (1, 3))]
+    [[2, 4, 6, 8, 10, 12, 14], [2, 8, 14], [2, 3], [2], [1], []]
     """
     largest = people - 1
     return sorted({round(size) for size in np.linspace(min(2, largest), largest, number)} - {0})

@@ -14,10 +14,6 @@ from wesadlib.evaluation.runner import evaluate
 from wesadlib.params import Params
 
 
-def windows_of(subjects):
-    return xr.Dataset(coords={"subject": ("window", np.array(subjects, dtype="U4"))})
-
-
 def recorded(*states, people=3, window_s=60.0, hop_s=30.0):
     """Windows of people who all did the same: (state, first start, windows) after another."""
     label = np.concatenate([[state] * count for state, _, count in states]).astype("U9")
@@ -32,7 +28,9 @@ def recorded(*states, people=3, window_s=60.0, hop_s=30.0):
 
 
 def test_five_minutes_of_rest_are_nine_windows_and_testing_begins_a_minute_after_them():
-    windows = recorded(("stress", 100, 5), ("baseline", 1000, 20), ("stress", 2000, 5))
+    # Stress that starts within the last minute before baseline, or within rest and the minute after it, is nobody's.
+    others = ("stress", 930, 2), ("amusement", 1110, 2), ("stress", 1330, 2)
+    windows = recorded(("stress", 100, 5), ("baseline", 1000, 20), ("stress", 2000, 5), *others)
     for fold in RestCalibrated(rest_minutes=5).split(windows):
         rest = windows.isel(window=fold.calibration)
         assert rest["start_s"].values.tolist() == 3 * [1000 + 30 * k for k in range(9)]
@@ -41,17 +39,9 @@ def test_five_minutes_of_rest_are_nine_windows_and_testing_begins_a_minute_after
         assert set(test["subject"].values) == {fold.held_out}
         baseline = test["start_s"].values[test["label"].values == "baseline"]
         assert baseline.tolist() == [1360 + 30 * k for k in range(8)]
-        assert (test["label"].values == "stress").sum() == 10, "stress before and after the baseline is tested"
+        stress = test["start_s"].values[test["label"].values != "baseline"]
+        assert stress.tolist() == [*range(100, 250, 30), *range(2000, 2150, 30), 930, 1360]
         assert len(fold.train) == len(fold.validation) == len(fold.test), "others give up the same windows"
-
-
-def test_windows_that_touch_the_rest_are_nobodys():
-    # Stress that starts within the last minute before baseline, or within rest and the minute after it.
-    windows = recorded(("stress", 930, 2), ("baseline", 1000, 20), ("amusement", 1110, 2), ("stress", 1330, 2))
-    fold = next(RestCalibrated(rest_minutes=5).split(windows))
-    tested = windows.isel(window=fold.test)
-    others = tested["start_s"].values[tested["label"].values != "baseline"]
-    assert others.tolist() == [930, 1360]
 
 
 @settings(max_examples=100, deadline=None)
@@ -94,35 +84,24 @@ def test_a_person_is_on_one_side_of_a_fold_and_rest_on_none(name, rest_minutes, 
 
 
 def test_the_draw_follows_the_seed_and_the_held_out_person_only():
-    subjects = [f"S{k}" for k in range(2, 12)]
-    drawn = {
-        seed: [tuple(np.array(subjects)[fold.validation]) for fold in ColdStart(2, seed).split(windows_of(subjects))]
-        for seed in (0, 1)
-    }
-    assert drawn[0] != drawn[1]
-    assert len(set(drawn[0])) > 3, "the folds draw apart from each other"
-    again = ColdStart(2, 0).split(windows_of(subjects))
-    assert [tuple(np.array(subjects)[fold.validation]) for fold in again] == drawn[0]
-    # Two windows more of the held-out person, at the end: the others' roles stay.
-    more = [*subjects, "S2", "S2"]
-    assert tuple(np.array(more)[next(ColdStart(2, 0).split(windows_of(more))).validation]) == drawn[0][0]
+    def draw(protocol, windows):
+        owner = windows["subject"].values
+        return [tuple(dict.fromkeys(owner[fold.validation])) for fold in protocol.split(windows)]
+
+    windows = recorded(("baseline", 0, 20), ("stress", 2000, 5), people=10)
+    drawn = draw(ColdStart(2, 0), windows)
+    assert drawn != draw(ColdStart(2, 1), windows)
+    assert len(set(drawn)) > 3, "the folds draw apart from each other"
+    assert drawn == draw(RestCalibrated(2, 0), windows) == draw(WholeRecording(2, 0), windows)
+    # With fewer windows of the held-out person the others' roles stay.
+    assert draw(ColdStart(2, 0), windows.isel(window=slice(9, None))) == drawn
 
 
 def test_too_few_people_is_one_sentence_with_their_names():
     with pytest.raises(InputError, match=r"^1 subject \(S2\): leaving one out .* at least 3; give more subjects\.$"):
-        list(ColdStart().split(windows_of(["S2", "S2"])))
+        list(ColdStart().split(recorded(("baseline", 0, 2), people=1)))
     with pytest.raises(InputError, match=r"3 subjects \(S2, S3, S4\).*at least 4.*or lower `validation_subjects`"):
-        list(ColdStart(2).split(windows_of(["S2", "S3", "S4"])))
-
-
-def test_the_draws_of_protocols_are_the_same():
-    windows = recorded(("baseline", 0, 20), ("stress", 2000, 5), people=8)
-    owner = windows["subject"].values
-    drawn = [
-        [tuple(dict.fromkeys(owner[fold.validation])) for fold in protocol(2, 3).split(windows)]
-        for protocol in (ColdStart, RestCalibrated, WholeRecording)
-    ]
-    assert drawn[0] == drawn[1] == drawn[2]
+        list(ColdStart(2).split(recorded(("baseline", 0, 2))))
 
 
 def test_too_much_rest_is_said_with_the_person_and_what_is_allowed():
@@ -177,8 +156,8 @@ def test_the_runner_shows_rest_of_others_in_fitting_and_of_the_tested_in_predict
     windows = make_windows_of_toys(n_subjects=4, per_subject=18, window_s=60.0, rate_hz=1.0)
     seen = []
     stub_models.spy_on_predictions(monkeypatch, seen)
-    params, options = Params(rest_minutes=2), {"progress": False}
-    predictions = evaluate("restful", windows, params=params, protocol="rest_calibrated", **options)
+    options = {"params": Params(rest_minutes=2), "progress": False}
+    predictions = evaluate("restful", windows, protocol="rest_calibrated", **options)
     rest = [0.0, 30.0, 60.0]
     for person, shown in zip(["S2", "S3", "S4", "S5"], seen, strict=True):
         others = {"S2", "S3", "S4", "S5"} - {person}
@@ -190,22 +169,17 @@ def test_the_runner_shows_rest_of_others_in_fitting_and_of_the_tested_in_predict
     assert (predictions["start_s"] >= 180).all() and set(predictions["protocol"]) == {"rest_calibrated"}
 
     seen.clear()
-    cold = evaluate("restful", windows, params=params, **options)
+    cold = evaluate("restful", windows, **options)
     assert all(shown["rest"] is None and shown["rest_of_tested"] is None for shown in seen)
-    assert len(cold) == windows.sizes["window"]
-    common = cold.merge(predictions, on=["subject", "window"])
-    assert len(common) == len(predictions)
-    assert common["label_x"].equals(common["label_y"]) and common["start_s_x"].equals(common["start_s_y"])
+    keys = ["subject", "window", "label", "start_s"]
+    assert len(cold) == windows.sizes["window"] and len(cold.merge(predictions, on=keys)) == len(predictions)
 
-
-def test_rest_that_quality_refused_is_not_shown(make_windows_of_toys, monkeypatch):
-    windows = make_windows_of_toys(n_subjects=4, per_subject=18, window_s=60.0, rate_hz=1.0)
+    seen.clear()
     start_s, subject = windows["start_s"].values, windows["subject"].values
-    seen = []
-    stub_models.spy_on_predictions(monkeypatch, seen)
-    options = {"params": Params(rest_minutes=2), "protocol": "rest_calibrated", "progress": False}
+    options["protocol"] = "rest_calibrated"
     evaluate("restful", windows.assign(verdict=("window", (subject != "S3") | (start_s != 30))), **options)
-    assert [shown["rest"].get("S3", shown["rest_of_tested"].get("S3")) for shown in seen] == 4 * [[0.0, 60.0]]
+    refused = [shown["rest"].get("S3", shown["rest_of_tested"].get("S3")) for shown in seen]
+    assert refused == 4 * [[0.0, 60.0]], "rest that quality refused is not shown"
     none = windows.assign(verdict=("window", (subject != "S3") | (start_s > 60)))
     with pytest.raises(InputError, match=r"no accepted window at rest of S3; raise `rest_minutes`"):
         evaluate("restful", none, **options)

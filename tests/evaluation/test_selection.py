@@ -1,7 +1,5 @@
 """The choice inside: whom it may see, what it comes to, and how it is applied."""
 
-from collections import Counter
-
 import numpy as np
 import pandas as pd
 import pytest
@@ -45,8 +43,8 @@ def tell(windows, stress):
     return windows.assign(signal=(windows["signal"].dims, signal))
 
 
-def pairs_of(windows, models=STUBS, params=PARAMS, seed=0, protocol="cold_start", **options):
-    return predict_pairs(models, windows, protocol=protocol, seed=seed, params=params, progress=False, **options)
+def pairs_of(windows, models=STUBS, protocol="cold_start"):
+    return predict_pairs(models, windows, protocol=protocol, seed=0, params=PARAMS, progress=False)
 
 
 def chosen_of(pairs, people=()):
@@ -59,8 +57,8 @@ def chosen_of(pairs, people=()):
 def test_groups_are_as_equal_as_can_be_and_leave_somebody_to_learn_from(people, number, seed, validating):
     names = [f"S{k}" for k in range(people)]
     group = draw_groups(names, number, seed)
-    sizes = sorted(Counter({k: 0 for k in range(number)} | Counter(group.values())).values())
-    assert list(group) != [] and set(group) == set(names) and sizes[-1] - sizes[0] <= 1
+    sizes = sorted(list(group.values()).count(k) for k in range(number))
+    assert set(group) == set(names) and sum(sizes) == people and sizes[-1] - sizes[0] <= 1
     params = PARAMS.model_copy(update={"selection_groups": number, "validation_subjects": validating})
     assert can_choose(people, params) == (sizes[0] > 0 and people - sum(sizes[-2:]) > validating)
 
@@ -69,7 +67,7 @@ def test_groups_are_as_equal_as_can_be_and_leave_somebody_to_learn_from(people, 
 def test_each_pair_of_groups_is_predicted_by_a_model_that_saw_neither(windows, monkeypatch, protocol):
     seen = []
     stub_models.spy_on_predictions(monkeypatch, seen)
-    pairs = pairs_of(windows, ["restful"], protocol=protocol, params=PARAMS)
+    pairs = pairs_of(windows, ["restful"], protocol)
     group = draw_groups(list(dict.fromkeys(windows["subject"].values)), 3, 0)
     assert (pairs["group"] == pairs["subject"].map(group)).all() and (pairs["group"] != pairs["other"]).all()
     assert len(seen) == 3
@@ -80,10 +78,8 @@ def test_each_pair_of_groups_is_predicted_by_a_model_that_saw_neither(windows, m
         if protocol == "rest_calibrated":
             assert shown["rest"].keys() == taught and shown["rest_of_tested"].keys() == shown["tested"].keys()
     # Each window once for either other group.
-    counts = pairs.groupby("window")["other"].agg(set)
-    assert counts.map(len).eq(2).all() and not pairs.duplicated(["window", "other"]).any()
-    rest = 3 + 3 if protocol == "rest_calibrated" else 0
-    assert len(counts) == 7 * (18 - rest)
+    counts = pairs.groupby("window")["other"].agg(["size", "nunique"])
+    assert counts.eq(2).all(axis=None) and len(counts) == 7 * (12 if protocol == "rest_calibrated" else 18)
 
 
 def test_candidates_are_the_models_means_of_two_and_three_and_means_of_the_run():
@@ -115,23 +111,19 @@ def test_the_choice_for_a_person_has_seen_nothing_of_the_person(windows, person)
     wrong["signal"][np.flatnonzero(own), 1:] = 1e3
     wrong["label"][np.flatnonzero(own)] = windows["label"].values[own][::-1].copy()
     models = ["centroid", *STUBS]
-    before, after = (score_candidates(pairs_of(data, models), people) for data in (windows, wrong))
-    same = {name: before[before["subject"] == name].equals(after[after["subject"] == name]) for name in ["", *people]}
-    for name in people:
-        # Of the same group nobody's choice counts the person, of another everybody's does.
-        assert same[name] == (group[name] == group[person])
-    assert same[person] and not same[""]
+    before, after = (score_candidates(pairs_of(data, models), people).groupby("subject") for data in (windows, wrong))
+    # Of the same group nobody's choice counts the person, of another everybody's does.
+    for name in ["", *people]:
+        assert before.get_group(name).equals(after.get_group(name)) == (group.get(name) == group[person])
 
 
 def test_a_choice_turns_where_others_turn_it(windows):
-    # Two groups of three are lied about: the third group's choice follows them, and theirs is drawn both ways.
+    # Two groups of three are lied about, which the third group's choice follows.
     people = list(dict.fromkeys(windows["subject"].values))
     group = draw_groups(people, 3, 0)
     lied = np.array([group[name] != 0 for name in windows["subject"].values])
-    turned = tell(windows, (windows["label"].values == "stress") ^ lied)
-    chosen = chosen_of(pairs_of(turned), people)
+    chosen = chosen_of(pairs_of(tell(windows, (windows["label"].values == "stress") ^ lied)), people)
     assert {chosen[name] for name in people if group[name] == 0} == {"contrary"}
-    assert "informed" not in {chosen[name] for name in people if group[name] == 0}
 
 
 def test_a_choice_needs_every_fold(windows, monkeypatch):
@@ -161,21 +153,19 @@ def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(wi
     people = list(dict.fromkeys(windows["subject"].values))
     choice = dict.fromkeys(people, "informed") | {"S3": "centroid+contrary", "S4": "centroid+contrary+informed"}
     everything = apply_choice(predictions.sample(frac=1, random_state=0), scored(choice, 2.0))
-    applied = everything[everything["model"] == CHOSEN]
+    applied = everything[everything["model"] == CHOSEN].set_index(["seed", "window"])
     assert list(everything.columns) == [*predictions.columns, "raw_p_baseline", "raw_p_stress"]
-    assert len(applied) == 2 * windows.sizes["window"] and not applied.duplicated(["seed", "window"]).any()
-    columns = ["p_baseline", "p_stress"]
+    assert len(applied) == 2 * windows.sizes["window"] and applied.index.is_unique
+    columns, facts = ["p_baseline", "p_stress"], ["subject", "label", "start_s", "accepted"]
     indexed = predictions.set_index(["model", "seed", "window"])
-    for row in applied.itertuples():
-        members = choice[row.subject].split("+")
-        given = [indexed.loc[(name, row.seed, row.window), columns].to_numpy(float)[None] for name in members]
-        assert np.allclose([row.raw_p_baseline, row.raw_p_stress], np.mean(given, axis=0)[0], atol=1e-12)
+    for members, rows in applied.groupby(applied["subject"].map(choice)):
+        members = members.split("+")
+        given = [indexed.loc[name].loc[rows.index, columns].to_numpy() for name in members]
+        assert np.allclose(rows[["raw_p_baseline", "raw_p_stress"]], np.mean(given, axis=0), atol=1e-12)
         expected = np.mean([apply_temperature(part, 2.0) for part in given], axis=0)
         expected = apply_temperature(expected, 2.0) if len(members) > 1 else expected
-        assert np.allclose([row.p_baseline, row.p_stress], expected[0], atol=1e-12)
-        first = indexed.loc[(members[0], row.seed, row.window)]
-        facts = ["subject", "label", "start_s", "accepted"]
-        assert [getattr(row, name) for name in facts] == first[facts].tolist()
+        assert np.allclose(rows[columns], expected, atol=1e-12)
+        assert rows[facts].equals(indexed.loc[members[0]].loc[rows.index, facts])
     # Every model goes on under its own name, calibrated; what it gave is kept.
     kept = as_given(everything[everything["model"] != CHOSEN]).set_index(["model", "seed", "window"])
     pd.testing.assert_frame_equal(kept.loc[indexed.index], indexed)
@@ -183,16 +173,14 @@ def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(wi
 
 def test_a_mean_has_its_members_calibrated_and_is_the_configuration_of_that_name(windows):
     people = list(dict.fromkeys(windows["subject"].values))
-    params = Params(models=["informed", "mean", "centroid"], mean_of=["centroid", "informed"], selection_groups=3)
-    predictions = evaluate(params.models, windows, params=params, progress=False)
-    table = scored(dict.fromkeys(people, "centroid+informed"), 0.5)
-    everything = apply_choice(predictions, table, {"mean": params.mean_of}).set_index(["model", "window"])
+    means = {"mean": ["centroid", "informed"]}
+    params = Params(mean_of=means["mean"], selection_groups=3)
+    predictions = evaluate(["informed", "mean", "centroid"], windows, params=params, progress=False)
+    everything = apply_choice(predictions, scored(dict.fromkeys(people, "centroid+informed"), 0.5), means)
+    everything = everything.set_index(["model", "window"])
     pd.testing.assert_frame_equal(everything.loc["mean"], everything.loc[CHOSEN].loc[everything.loc["mean"].index])
-    alone = apply_choice(
-        predictions[predictions["model"] != "centroid"],
-        scored(dict.fromkeys(people, "informed")),
-        {"mean": params.mean_of},
-    )
+    without = predictions[predictions["model"] != "centroid"]
+    alone = apply_choice(without, scored(dict.fromkeys(people, "informed")), means)
     assert alone.loc[alone["model"] == "mean", "raw_p_stress"].isna().all(), "a member is missing: it stays as it is"
 
 
@@ -202,31 +190,23 @@ def test_who_lacks_a_member_under_a_seed_is_left_out_there(windows):
     lost = (predictions["model"] == "informed") & (predictions["subject"] == "S3") & (predictions["seed"] == 1)
     lost |= (predictions["model"] == "centroid") & (predictions["subject"] == "S5")
     whole, applied = (
-        table[table["model"] == CHOSEN]
-        for table in (apply_choice(p, choice) for p in (predictions, predictions[~lost]))
+        apply_choice(table, choice).query("model == @CHOSEN") for table in (predictions, predictions[~lost])
     )
-    there = applied.groupby("subject")["seed"].agg(lambda seed: sorted(set(seed))).to_dict()
-    assert there == {name: [0] if name == "S3" else [0, 1] for name in set(whole["subject"]) - {"S5"}}
-    kept = whole.merge(applied[["seed", "window"]], on=["seed", "window"])
-    pd.testing.assert_frame_equal(kept, applied.reset_index(drop=True))
+    left = whole[(whole["subject"] != "S5") & ((whole["subject"] != "S3") | (whole["seed"] == 0))]
+    pd.testing.assert_frame_equal(applied.reset_index(drop=True), left.reset_index(drop=True))
 
 
 def test_too_few_people_stay_as_they_are(windows):
-    few = windows.isel(window=slice(0, 3 * 18))
-    predictions = evaluate("informed", few, params=PARAMS, progress=False)
-    same, nothing = choose(predictions, few, PARAMS.model_copy(update={"models": ["informed"]}), progress=False)
+    predictions = pd.DataFrame()
+    same, nothing = choose(predictions, windows.isel(window=slice(0, 3 * 18)), PARAMS)
     assert same is predictions and nothing.empty
 
 
-def test_temperatures_for_other_people(windows):
-    table = pd.concat(
-        scored({"": "informed", "S2": "ignorant"}, value).assign(protocol=protocol)
-        for protocol, value in (("cold_start", 2.0), ("rest_calibrated", 3.0))
-    )
-    params = Params(mean_of=["informed", "centroid"])
-    assert final_temperatures(table, "informed", params)["rest_calibrated"] == {"informed": 3.0}
-    of_mean = {"informed": 2.0, "centroid": 2.0, "mean": 2.0}
-    assert final_temperatures(table, "mean", params)["cold_start"] == of_mean
+def test_temperatures_for_other_people():
+    choice, params = {"": "informed", "S2": "ignorant"}, Params(mean_of=["informed", "centroid"])
+    table = pd.concat(scored(choice, value).assign(protocol=name) for name, value in (("cold", 2.0), ("rest", 3.0)))
+    assert final_temperatures(table, "informed", params)["rest"] == {"informed": 3.0}
+    assert final_temperatures(table, "mean", params)["cold"] == {"informed": 2.0, "centroid": 2.0, "mean": 2.0}
     assert final_temperatures(table, "forest", params) == {}
 
 

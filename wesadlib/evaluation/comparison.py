@@ -24,14 +24,13 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
     tested on and this row was not under every seed, since a fold failed.
     """
     _refuse(predictions)
-    everybody = predictions.groupby("task", sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
+    everybody = predictions.groupby("task")["subject"].unique()
     predictions = of_every_seed(predictions)
+    tested = predictions.groupby(ROW)["subject"].unique()
+    order = {name: list(predictions[name].unique()) for name in ROW}
     table = score(predictions, windows=windows, bootstrap=bootstrap)
-    for name in ROW:
-        table[name] = pd.Categorical(table[name], list(dict.fromkeys(predictions[name])))
-    table = table.sort_values(ROW, ignore_index=True).astype(dict.fromkeys(ROW, object))
-    tested = predictions.groupby(ROW, sort=False)["subject"].agg(lambda subject: list(dict.fromkeys(subject)))
-    keys = [tuple(row) for row in table[ROW].itertuples(index=False)]
+    table = table.sort_values(ROW, key=lambda column: column.map(order[column.name].index), ignore_index=True)
+    keys = list(table[ROW].itertuples(index=False, name=None))
     table["people"] = [len(tested[key]) for key in keys]
     table["missing"] = [", ".join(p for p in everybody[key[0]] if p not in tested[key]) for key in keys]
     table["deployable"] = [PROTOCOLS[protocol].deployable for protocol in table["protocol"]]
@@ -43,8 +42,7 @@ def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: i
 def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) -> pd.DataFrame:
     """Predictions under `protocol_a` of windows that the same model and task is tested on under `protocol_b` too."""
     a, b = (predictions[predictions["protocol"] == name] for name in (protocol_a, protocol_b))
-    both = pd.MultiIndex.from_frame(b[["task", "model", "window"]])
-    return a[pd.MultiIndex.from_frame(a[["task", "model", "window"]]).isin(both)]
+    return a.merge(b[["task", "model", "window"]].drop_duplicates())
 
 
 def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
@@ -67,8 +65,10 @@ def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", boots
         people = [score(part, "subject", windows).set_index(keys).sort_index() for part in (before, after)]
         for row in scores.to_dict("records"):
             first, second = (part.loc[(row["task"], row["model"]), "accuracy"] for part in people)
-            test = paired_test(first, second, bootstrap=bootstrap) if len(first) > 1 else None
-            difference = (test.difference, test.low, test.high, test.p_permutation) if test else [np.nan] * 4
+            difference = [np.nan] * 4
+            if len(first) > 1:
+                test = paired_test(first, second, bootstrap=bootstrap)
+                difference = test.difference, test.low, test.high, test.p_permutation
             values = [row[metric] for metric in METRICS]
             rows.append([row["task"], protocol, row["model"], len(first), *values, *difference])
     columns = [*ROW, "people_cold", *(f"{metric}_cold" for metric in METRICS)]

@@ -91,12 +91,7 @@ def evaluate(
 
 
 def run_folds(
-    jobs: Sequence[Job],
-    windows: xr.Dataset,
-    params: Params,
-    *,
-    folds: str | Path | None = None,
-    progress: bool = True,
+    jobs: Sequence[Job], windows: xr.Dataset, params: Params, *, folds: str | Path | None = None, progress: bool = True
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Run folds with positions in `windows`; the protocols, the learning curve and the audit all come through here.
 
@@ -142,11 +137,7 @@ def run_folds(
 
 
 def _run(
-    jobs: Sequence[Job],
-    prototypes: Mapping[str, models.Model],
-    windows: FoldWindows,
-    params: Params,
-    bar: tqdm,
+    jobs: Sequence[Job], prototypes: Mapping[str, models.Model], windows: FoldWindows, params: Params, bar: tqdm
 ) -> Iterator[tuple[Job, FoldResult | Exception]]:
     if params.workers and jobs:
         yield from run_on_workers(jobs, prototypes, windows, params.workers, params.ray_address)
@@ -165,18 +156,12 @@ def _run(
 
 
 def fit_final(
-    model: str,
-    windows: xr.Dataset,
-    *,
-    params: Params | None = None,
-    seed: int = 0,
-    protocol: str = "cold_start",
+    model: str, windows: xr.Dataset, *, params: Params | None = None, seed: int = 0, protocol: str = "cold_start"
 ) -> models.Model:
     """Train the model to be used, by the recipe that was scored, with nobody left out to test on.
 
-    As in a fold, ``params.validation_subjects`` people, drawn by the seed, decide when training stops and
-    teach nothing; the number of epochs is not carried over from the folds. So the only difference from what
-    was scored is one more person to learn from.
+    As in a fold, ``params.validation_subjects`` people, drawn by the seed, decide when training stops and teach
+    nothing; the number of epochs is not carried over from the folds.
 
     Parameters
     ----------
@@ -191,11 +176,6 @@ def fit_final(
     protocol : str, optional
         What the model will know of a new person: nothing, or, ``rest_calibrated``, windows at rest. Then it is fitted
         with the rest of everybody, and learns from what the folds of that protocol test.
-
-    Returns
-    -------
-    Model
-        Fitted.
     """
     params = Params() if params is None else params
     splitter = make_protocol(protocol, params, seed)

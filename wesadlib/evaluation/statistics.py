@@ -46,17 +46,13 @@ def ratio_interval(sums: np.ndarray, counts: np.ndarray, *, bootstrap: int = 100
 
 
 class PairedTest(NamedTuple):
-    """How two models compare on the same people, of whom `people` have a score of both.
+    """How two models compare on the `people` who have a score of both, second minus first; what is undefined is NaN.
 
-    `difference`, with its 95 % interval `low` to `high` over draws of people, is the mean of second minus first;
-    `better`, `worse` and `equal` count the people on whom the second scores so. `p_permutation` is two-sided, and exact
-    up to 17 people: the share of assignments of signs to the differences whose mean is as far from zero; `smallest_p`
-    is the least that so many people could give, ``2 / 2**people``. `p_wilcoxon` is of signed ranks, two-sided, ties
-    with zero by Pratt's rule. `detectable` is the mean difference that a t test at 5 % would find in four of five such
-    studies, ``(t(0.975) + t(0.8)) s / sqrt(people)`` with ``people - 1`` degrees of freedom. `rank_biserial` is the
-    share of ranks of differences in favour of the second minus the share against it, differences of zero left out
-    (Kerby 2014); `effect_size` the mean in standard deviations of the differences, d_z (Lakens 2013), times
-    ``1 - 3 / (4 (n - 1) - 1)`` for few people (Hedges 1981). What is undefined is NaN.
+    `p_permutation` is exact up to 17 people: the share of assignments of signs to the differences whose mean is as far
+    from zero; `smallest_p` is the least that so many people could give. `p_wilcoxon` treats ties by Pratt's rule.
+    `detectable` is the mean difference that a t test at 5 % would find in four of five such studies. `rank_biserial` is
+    the share of ranks of differences in favour of the second minus the share against it, zero left out (Kerby 2014);
+    `effect_size` is d_z (Lakens 2013), corrected for few people (Hedges 1981).
     """
 
     people: int
@@ -75,16 +71,7 @@ class PairedTest(NamedTuple):
 
 
 def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000) -> PairedTest:
-    """Compare two models by a score a person, on the same people (Demšar 2006); NaN of either are left out.
-
-    Six people, better on each: nothing smaller than 2 / 2⁶ can come out.
-
-    >>> people = ["S2", "S3", "S4", "S5", "S6", "S7"]
-    >>> first = pd.Series([0.70, 0.75, 0.80, 0.85, 0.90, 0.95], people)
-    >>> test = paired_test(first, first + 0.02)
-    >>> round(test.difference, 4), test.better, test.p_permutation == test.smallest_p == 2 / 2**6
-    (0.02, 6, True)
-    """
+    """Compare two models by a score a person, on the same people (Demšar 2006); NaN of either are left out."""
     if set(first.index) != set(second.index):
         raise InputError(f"scores of different people: {', '.join(sorted(set(first.index) ^ set(second.index)))}.")
     # Rounded, so that people on whom both do the same are ties rather than differences of 1e-17.
@@ -95,25 +82,21 @@ def paired_test(first: pd.Series, second: pd.Series, *, bootstrap: int = 1000) -
     low, high = ratio_interval(difference, np.ones(people), bootstrap=bootstrap)
     spread = difference.std(ddof=1)
     quantiles = stats.t.ppf([0.975, 0.8], people - 1)
+    signs = {"permutation_type": "samples", "vectorized": True, "rng": np.random.default_rng(0)}
+    flips = stats.permutation_test((difference,), np.mean, n_resamples=PERMUTATIONS, **signs)
     return PairedTest(
         people,
         float(difference.mean()),
         float(low),
         float(high),
         *(int((np.sign(difference) == sign).sum()) for sign in (1, -1, 0)),
-        p_permutation=_sign_flips(difference),
+        p_permutation=float(flips.pvalue),
         p_wilcoxon=_wilcoxon(difference),
         smallest_p=2 / 2.0**people,
         detectable=float(quantiles.sum() * spread / np.sqrt(people)),
         rank_biserial=_rank_biserial(difference),
         effect_size=float((1 - 3 / (4 * people - 5)) * difference.mean() / spread) if spread > 0 else np.nan,
     )
-
-
-def _sign_flips(difference: np.ndarray) -> float:
-    generator, options = np.random.default_rng(0), {"permutation_type": "samples", "vectorized": True}
-    result = stats.permutation_test((difference,), np.mean, n_resamples=PERMUTATIONS, rng=generator, **options)
-    return float(result.pvalue)
 
 
 def _wilcoxon(difference: np.ndarray) -> float:
@@ -145,13 +128,11 @@ def holm(p: np.ndarray | pd.Series) -> np.ndarray:
 
 
 class Friedman(NamedTuple):
-    """Friedman's test of several models on the same people, who have a score of every one (Demšar 2006).
+    """Friedman's test of several models on the same people, corrected for ties (Demšar 2006).
 
-    `p` is of chi-squared with ``models - 1`` degrees of freedom, corrected for ties; it wants ten people or so and is
-    NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W, chi-squared over
-    ``people (models - 1)``: 0, people rank the models in every order; 1, all alike. `mean_ranks`: 1 the best, ties
-    shared; those that are `critical_difference` apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) / (6 n))``,
-    q the studentised range of k models and infinite degrees of freedom over the square root of two.
+    `p` is NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W: 0, people
+    rank the models in every order; 1, all alike. `mean_ranks` (1 the best, ties shared) that are `critical_difference`
+    apart differ at 5 % by Nemenyi's test.
     """
 
     p: float
@@ -161,15 +142,7 @@ class Friedman(NamedTuple):
 
 
 def friedman(scores: pd.DataFrame) -> Friedman:
-    """Whether some model ranks higher than another by `scores` (person, model), of which more is better.
-
-    People without a score of every model are left out. Four people who all rank three models alike:
-
-    >>> scores = pd.DataFrame({"A": [0.7, 0.8, 0.6, 0.9], "B": [0.8, 0.9, 0.7, 0.95], "C": [0.9, 0.95, 0.8, 1.0]})
-    >>> test = friedman(scores)
-    >>> test.mean_ranks.to_dict(), round(test.agreement, 6)
-    ({'A': 3.0, 'B': 2.0, 'C': 1.0}, 1.0)
-    """
+    """Whether some model ranks higher than another by `scores` (person, model) of people who have every one."""
     complete = _complete(scores)
     people, models = complete.shape
     ranks = complete.rank(axis=1, ascending=False)

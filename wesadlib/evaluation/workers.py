@@ -48,11 +48,7 @@ def shared_workers(params: Params, windows: xr.Dataset) -> Iterator[None]:
 
 
 def run_on_workers(
-    jobs: Sequence[Job],
-    prototypes: Mapping[str, models.Model],
-    windows: FoldWindows,
-    workers: int,
-    address: str,
+    jobs: Sequence[Job], prototypes: Mapping[str, models.Model], windows: FoldWindows, workers: int, address: str
 ) -> Iterator[tuple[Job, FoldResult | Exception]]:
     """Run folds, `workers` at a time, and yield each, or the error that ended it, as soon as it is finished."""
     with _session(address, workers, 0 if windows.examples.signal is None else windows.examples.signal.nbytes) as ray:

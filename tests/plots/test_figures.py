@@ -148,11 +148,9 @@ def test_the_hardest_person_is_at_the_left():
     assert [label.get_text() for label in axes.get_yticklabels()] == ["S3", "S4", "S2", "all 3"]
 
 
-def test_a_learning_curve_rises_by_people_and_its_names_do_not_cover_each_other():
+def test_a_learning_curve_rises_by_people():
     (axes,) = comparison.plot_learning(LEARNING).axes
     assert (np.diff(axes.lines[0].get_xdata()) > 0).all() and axes.get_xticks().tolist() == [2, 4]
-    heights = [text.xy[1] for text in axes.texts]
-    assert abs(heights[0] - heights[1]) > 0.005 and np.mean(heights) == pytest.approx(0.9)
 
 
 @pytest.mark.parametrize("number", [2, 3])
@@ -178,11 +176,10 @@ def test_a_state_without_windows_has_no_density():
     rows = [(float(value), "baseline") for value in np.random.default_rng(0).normal(size=200)]
     values = frame("wrist_eda_mean label", *rows, (NAN, "stress"))
     (axes,) = baseline.plot_distributions(values, STATES, {"wrist_eda_mean": "uS"}).axes
-    assert len(axes.collections) == 1 and axes.get_xlabel() == "µS"
+    (density,) = axes.collections
+    assert axes.get_xlabel() == "µS"
     assert axes.get_title(loc="left") == "skin conductance"
-    # To both sides it comes down before it ends.
-    density = axes.lines[0].get_ydata()
-    assert density[[0, -1]].max() < 0.05 * density.max()
+    assert to_hex(density.get_edgecolor()).upper() == plots.STATE_COLORS["baseline"]
 
 
 def test_one_effect_beyond_all_others_stands_at_the_edge_with_its_number():

@@ -33,7 +33,16 @@ MODEL_COLORS = {
     "chosen": "#882255",
 }
 
-NEUTRAL = "#666666"
+#: One mark a protocol.
+PROTOCOL_MARKS = {
+    "cold_start": "o",
+    "rest_calibrated": "D",
+    "own_rest": "D",
+    "whole_recording": "s",
+    "running_reference": "s",
+}
+
+NEUTRAL, BLUE, RED = "#666666", "#0072B2", "#D55E00"
 
 
 def style() -> None:
@@ -63,25 +72,36 @@ def subplots(rows: int = 1, columns: int = 1, *, height: float = 3.6, **options:
     return figure, axes
 
 
+def facets(
+    table: pd.DataFrame, by: str, height: float, down: bool = False, **options: Any
+) -> tuple[Figure, list[tuple[Axes, Any, pd.DataFrame]]]:
+    """A figure with a panel for each value of a column; and axes, value and rows of each."""
+    parts = list(table.groupby(by, sort=False))
+    options |= {"squeeze": False, "sharex": down, "height": height}
+    figure, panels = subplots(*(len(parts), 1) if down else (1, len(parts)), **options)
+    return figure, [(axes, *part) for axes, part in zip(panels.flat, parts, strict=True)]
+
+
+def name_rows(axes: Axes, names: Iterable[str], room: float = 0.6, **text: Any) -> None:
+    """Rows at 0, 1, … with their names, read downwards."""
+    names = list(names)
+    axes.set_yticks(range(len(names)), names, **{"fontsize": 9} | text)
+    axes.set_ylim(len(names) - 1 + room, -room)
+    bare_rows(axes)
+
+
 def color_of(name: str) -> str:
     """The colour of a state or a model."""
-    return {**MODEL_COLORS, **STATE_COLORS}.get(name, NEUTRAL)
+    return (MODEL_COLORS | STATE_COLORS).get(name, NEUTRAL)
 
 
 def name_states(figure: Figure, states: Iterable[str]) -> None:
     """A legend of states over a figure."""
-    states = list(states)
-    handles = [plt.Line2D([], [], color=color_of(state), linewidth=4) for state in states]
-    figure.legend(handles, states, loc="outside upper center", ncols=len(states), handlelength=1)
+    handles = [plt.Line2D([], [], color=color_of(state), linewidth=4, label=state) for state in states]
+    figure.legend(handles=handles, loc="outside upper center", ncols=len(handles), handlelength=1)
 
 
-def write_names(
-    axes: Axes,
-    names: Iterable[str],
-    at: tuple[float, float] = (0, 1.01),
-    step: tuple[float, float] = (0.25, 0),
-    **text: Any,
-) -> None:
+def write_names(axes: Axes, names: Iterable[str], at: Sequence = (0, 1.01), step: Sequence = (0.25, 0), **text) -> None:
     """Names of states or models in their colours, the first at a point of the axes and each next a step further."""
     text = {"va": "bottom", "weight": "bold", "transform": axes.transAxes} | text
     for k, name in enumerate(dict.fromkeys(names)):
@@ -96,9 +116,9 @@ def write_beside(axes: Axes, text: str, point: Sequence[float], shift: Sequence[
 def intervals(
     axes: Axes, rows: pd.DataFrame, name: str, scale: float = 1, label: str = "", hollow: bool = False, **mark: Any
 ) -> None:
-    """For each row a line from `name`'s ``_low`` to its ``_high`` and a mark at its value, times a scale.
+    """For each row, at its `height` and in the colour of its `model`, `name` times a scale as a mark with its interval.
 
-    A row stands at its `height` and has the colour of its `model`.
+    The interval is ``<name>_low`` to ``<name>_high``.
     """
     value, low, high = (scale * rows[column] for column in (name, f"{name}_low", f"{name}_high"))
     colors = rows["model"].map(color_of)
@@ -109,17 +129,15 @@ def intervals(
         write_beside(axes, label.format(place), at, (4, 0), color=color, va="center", fontsize=9)
 
 
-def color_cells(axes: Axes, table: pd.DataFrame, text: str, white: float, **image: Any) -> None:
-    """A table as coloured cells with each value in its own, white beyond `white` on either side; NaN is left empty."""
-    axes.imshow(table, **{"aspect": "auto", "interpolation": "nearest", **image})
-    for (row, column), value in np.ndenumerate(table.to_numpy(float)):
-        if not np.isnan(value):
-            ink = "white" if abs(value) > white else "black"
-            axes.text(column, row, text.format(value), ha="center", va="center", fontsize=9, color=ink)
-    axes.set_xticks(range(table.shape[1]), [f"{name:g}" if isinstance(name, float) else name for name in table])
-    axes.set_yticks(range(len(table)), list(table.index))
+def color_cells(axes: Axes, table: pd.DataFrame, text: str | pd.DataFrame, **options: Any) -> None:
+    """A table as coloured cells, each with its value, or with a text of its own; NaN is left empty."""
+    from seaborn import heatmap  # an extra's; light installs draw other figures
+
+    text = table.map(text.format) if isinstance(text, str) else text
+    heatmap(table, annot=text, fmt="", ax=axes, **{"cbar": False, "annot_kws": {"fontsize": 9}} | options)
     axes.tick_params(length=0, labelsize=9)
-    axes.spines[:].set_visible(False)
+    axes.tick_params(axis="y", rotation=0)
+    axes.set(xlabel="", ylabel="")
 
 
 def draw_answers(
@@ -127,13 +145,13 @@ def draw_answers(
 ) -> None:
     """A probability over time: filled where the model answers, hollow where it abstains, a tick below where rejected.
 
-    Between one less `min_confidence` and this, which is grey, it abstains.
+    Where it is less sure than `min_confidence`, which is grey, it abstains.
     """
     axes.axhspan(1 - min_confidence, min_confidence, color="#EEEEEE", zorder=0)
     axes.plot(minute, probability, color=color, linewidth=1, alpha=0.5)
     for name, face in (("answered", color), ("abstained", "white")):
-        part = status == name
-        axes.plot(minute[part], probability[part], "o", color=color, mfc=face, markersize=3.5, mew=0.7)
+        part = probability.where(status == name).dropna()
+        axes.plot(minute[part.index], part, "o", color=color, mfc=face, markersize=3.5, mew=0.7)
     rejected = minute[status == "rejected"]
     axes.plot(rejected, np.full(len(rejected), -0.06), "|", color=NEUTRAL, markersize=5)
     axes.set(ylim=(-0.12, 1.05), yticks=[0, 0.5, 1])

@@ -1,6 +1,5 @@
 """Figures of the chapter on the people: protocol, windows, self-report."""
 
-import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
@@ -18,12 +17,10 @@ def plot_protocol(blocks: pd.DataFrame, people: pd.DataFrame) -> Figure:
     """Timeline of every person: labelled blocks in their state's colour on a line as long as the recording."""
     figure, axes = _rows_of_people(len(people))
     axes.hlines(people["subject"], 0, people["duration_s"] / 60, color=NEUTRAL, linewidth=1)
-    minutes = blocks[["start_s", "end_s"]] / 60
+    begin, end = blocks["start_s"] / 60, blocks["end_s"] / 60
     colors = blocks["state"].map(STATE_COLORS)
-    lengths = minutes["end_s"] - minutes["start_s"]
-    axes.barh(blocks["subject"], lengths, left=minutes["start_s"], height=0.7, color=colors, zorder=2)
-    axes.set_xlim(0, people["duration_s"].max() / 60)
-    axes.set_xlabel("time from the start of the recording, min")
+    axes.barh(blocks["subject"], end - begin, left=begin, height=0.7, color=colors, zorder=2)
+    axes.set(xlim=(0, people["duration_s"].max() / 60), xlabel="time from the start of the recording, min")
     write_names(axes, [state for state in STATE_COLORS if (blocks["state"] == state).any()])
     return figure
 
@@ -32,13 +29,12 @@ def plot_windows(people: pd.DataFrame) -> Figure:
     """Windows of each state (``windows_<state>``), a stacked bar a person, with their numbers."""
     counts = people.set_index("subject").filter(like="windows_").rename(columns=lambda name: name.split("_")[1])
     figure, axes = _rows_of_people(len(counts))
-    left = np.zeros(len(counts))
+    left = counts.cumsum(axis=1) - counts
     for state in counts:
-        bars = axes.barh(counts.index, counts[state], left=left, height=0.8, color=STATE_COLORS[state])
-        numbers = [str(count) if count else "" for count in counts[state]]
+        bars = axes.barh(counts.index, counts[state], left=left[state], height=0.8, color=STATE_COLORS[state])
         ink = "black" if state == "amusement" else "white"
-        axes.bar_label(bars, numbers, label_type="center", color=ink, fontsize=9, fontweight="bold")
-        left += counts[state].to_numpy()
+        text = {"label_type": "center", "color": ink, "fontsize": 9, "fontweight": "bold"}
+        axes.bar_label(bars, [str(count or "") for count in counts[state]], **text)
     axes.set_xlabel("windows")
     write_names(axes, counts)
     return figure
@@ -46,17 +42,16 @@ def plot_windows(people: pd.DataFrame) -> Figure:
 
 def plot_reports(reports: pd.DataFrame) -> Figure:
     """What people reported after each state: a grey line a person, a dot for the mean."""
-    states = list(dict.fromkeys(reports["state"]))
+    states = list(reports["state"].unique())
     figure, panels = subplots(1, len(_REPORTS), height=3.2)
     for axes, (name, (title, limits)) in zip(panels, _REPORTS.items(), strict=True):
         answers = reports.pivot(index="subject", columns="state", values=name)[states]
         axes.plot(states, answers.T, color=NEUTRAL, linewidth=0.8, alpha=0.4)
-        for state in states:
-            axes.plot(state, answers[state].mean(), "o", color=STATE_COLORS[state], markersize=10, zorder=3)
+        axes.scatter(states, answers.mean(), s=100, color=[STATE_COLORS[state] for state in states], zorder=3)
         axes.set_title(title, fontsize=10)
         axes.set_ylim(*limits)
         axes.margins(x=0.12)
-        axes.set_xticks(range(len(states)), states, rotation=40, ha="right", rotation_mode="anchor")
+        axes.set_xticks(states, states, rotation=40, ha="right", rotation_mode="anchor")
         for tick, state in zip(axes.get_xticklabels(), states, strict=True):
             tick.set_color(STATE_COLORS[state])
     return figure

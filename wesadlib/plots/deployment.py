@@ -4,33 +4,25 @@ from collections.abc import Mapping
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter, ScalarFormatter
+from matplotlib.ticker import PercentFormatter
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, draw_answers, subplots, write_beside
-
-_COLORS = {"in this process": NEUTRAL, "over HTTP": "black"}
+from wesadlib.plots import NEUTRAL, RED, STATE_COLORS, draw_answers, subplots, write_beside
 
 #: Where the labels of p50, p95 and p99 go, in points: the last two lie close together.
 _LABEL_SHIFTS = ((8, -6), (8, -12), (-8, 5))
 
 
 def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figure:
-    """Share of answers that are there after so many milliseconds, over HTTP and without a server.
-
-    `latency` is ``where milliseconds``, a row a request; the `quantiles` p50, p95 and p99 are marked on the curve of
-    the answers over HTTP.
-    """
+    """Share of answers (``where milliseconds``) that are there after so many milliseconds, and quantiles over HTTP."""
     figure, axes = subplots(height=3.2)
     # The curves may lie on each other, so their names stand where no curve is: below, at the right.
-    for (where, color), height in zip(_COLORS.items(), (0.16, 0.06), strict=True):
-        times = np.sort(latency.loc[latency["where"] == where, "milliseconds"])
-        axes.step(times, np.arange(1, len(times) + 1) / len(times), where="post", color=color, linewidth=2)
+    for where, color, height in (("in this process", NEUTRAL, 0.16), ("over HTTP", "black", 0.06)):
+        axes.ecdf(latency.loc[latency["where"] == where, "milliseconds"], color=color, linewidth=2)
         axes.text(0.98, height, where, transform=axes.transAxes, ha="right", color=color, weight="bold")
     for (name, value), shift in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
         point = (value, float(name.removeprefix("p")) / 100)
-        axes.plot(*point, "o", color=_COLORS["over HTTP"], markersize=5)
+        axes.plot(*point, "o", color="black", markersize=5)
         write_beside(axes, f"{name} {value:.0f} ms", point, shift, ha="right" if shift[0] < 0 else "left")
     axes.set(xlabel="time to the answer, ms", ylabel="answered by then", ylim=(0, 1.12))
     axes.set_xlim(0, 1.18 * latency["milliseconds"].max())
@@ -39,15 +31,11 @@ def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figur
 
 
 def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> Figure:
-    """Probability of stress in the course of a stream, ``time_s probability status abstained``.
-
-    Stress begins at `onset_s`; between one less `min_confidence` and this the model abstains.
-    """
+    """Probability of stress in the course of a stream, ``time_s probability status abstained``; it begins at a time."""
     figure, axes = subplots(height=3.2)
-    kinds = np.where(course["abstained"], "abstained", "answered")
-    kinds = course["status"].where(course["status"] == "rejected", kinds)
-    draw_answers(axes, course["time_s"] / 60, course["probability"], kinds, STATE_COLORS["stress"], min_confidence)
-    if (kinds == "rejected").any():
+    status = course["status"].mask(course["status"] != "rejected", "answered").mask(course["abstained"], "abstained")
+    draw_answers(axes, course["time_s"] / 60, course["probability"], status, STATE_COLORS["stress"], min_confidence)
+    if (status == "rejected").any():
         axes.text(0.01, 0.12, "ticks: refused for quality", transform=axes.transAxes, color=NEUTRAL, fontsize=9)
     axes.axvline(onset_s / 60, color=NEUTRAL, linestyle="--", linewidth=1)
     axes.text(onset_s / 60, 1.07, "stress begins", ha="center", color=NEUTRAL)
@@ -56,29 +44,30 @@ def plot_stream(course: pd.DataFrame, onset_s: float, min_confidence: float) -> 
 
 
 def plot_load(rates: pd.DataFrame) -> Figure:
-    """What comes of rising rates: time to the answer, answers, how many windows are computed together, and failures.
-
-    Failures have a panel where there are any.
-
-    `rates` is ``rate saturated p50_ms p95_ms p99_ms requests requests_per_s errors batch_windows``, a row a rate.
-    """
-    lines = [(rates["requests_per_s"], rates["rate"], "answered a second")]
-    lines.append((rates["batch_windows"], [1.0], "windows in a batch"))
+    """What comes of rising rates, a row each: times to the answer, answers, windows in a batch, failures if any."""
+    sent = rates["rate"]
+    lines = {"answered a second": rates["requests_per_s"], "windows in a batch": rates["batch_windows"]}
     if rates["errors"].any():
-        lines.append((100 * rates["errors"] / rates["requests"], [1.0], "failed, %"))
-    figure, panels = subplots(1, 1 + len(lines), height=2.8, sharex=True)
-    times, answered = panels[:2]
-    _plot_times(times, rates)
-    for axes, (values, top, label) in zip(panels[1:], lines, strict=True):
-        axes.plot(rates["rate"], values, "o-", color="black", linewidth=2, markersize=4)
-        axes.set(ylabel=label, ylim=(0, 1.1 * np.nanmax([*values, *top])))
-    answered.plot(rates["rate"], rates["rate"], ":", color=NEUTRAL, linewidth=1, zorder=0)
-    color = STATE_COLORS["stress"]
+        lines["failed, %"] = 100 * rates["errors"] / rates["requests"]
+    figure, (times, *others) = subplots(1, 1 + len(lines), height=2.8, sharex=True)
+    for name, shade, height in (("p50", "#999999", 0.77), ("p95", "#555555", 0.85), ("p99", "black", 0.93)):
+        times.plot(sent, rates[f"{name}_ms"], "o-", color=shade, linewidth=2, markersize=4)
+        times.text(0.05, height, name, transform=times.transAxes, va="top", color=shade, weight="bold")
+    times.set(xscale="log", yscale="log", ylabel="time to the answer, ms", xticks=sent.iloc[[0, len(sent) // 2, -1]])
+    times.margins(y=0.15)
+    for axis in (times.xaxis, times.yaxis):
+        axis.set_major_formatter("{x:g}")
+        axis.set_minor_formatter("")
+    for axes, (label, values) in zip(others, lines.items(), strict=True):
+        axes.plot(sent, values, "o-", color="black", linewidth=2, markersize=4)
+        axes.set(ylabel=label, ylim=(0, 1.1 * np.nanmax([*values, 1])))
+    others[0].plot(sent, sent, ":", color=NEUTRAL, linewidth=1, zorder=0)
+    others[0].set_ylim(top=1.1 * sent.max())
     for rate in rates.loc[rates["saturated"], "rate"]:
-        for axes in panels:
-            axes.axvline(rate, color=color, linestyle="--", linewidth=1)
+        for axes in (times, *others):
+            axes.axvline(rate, color=RED, linestyle="--", linewidth=1)
         place = {"xycoords": ("data", "axes fraction"), "ha": "right", "va": "bottom"}
-        write_beside(times, "too many", (rate, 0.03), (-4, 0), color=color, **place)
+        write_beside(times, "too many", (rate, 0.03), (-4, 0), color=RED, **place)
     figure.supxlabel("requests sent per second", fontsize=10)
     return figure
 
@@ -93,18 +82,3 @@ def plot_soak(rows: pd.DataFrame) -> Figure:
     for axes in panels[-1]:
         axes.set_xlabel("time, min")
     return figure
-
-
-def _plot_times(axes: Axes, rates: pd.DataFrame) -> None:
-    for name, shade, up in (("p50", "#999999", -9), ("p95", "#555555", 0), ("p99", "black", 9)):
-        times = rates[f"{name}_ms"]
-        axes.plot(rates["rate"], times, "o-", color=shade, linewidth=2, markersize=4)
-        if np.isfinite(times.iloc[0]):
-            text = {"xycoords": "axes fraction", "ha": "left", "va": "top", "color": shade, "weight": "bold"}
-            write_beside(axes, name, (0.05, 0.85), (0, 1.4 * up), **text)
-    axes.set(xscale="log", yscale="log", ylabel="time to the answer, ms")
-    axes.margins(y=0.15)
-    axes.set_xticks(rates["rate"].iloc[[0, len(rates) // 2, -1]])
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_formatter(ScalarFormatter())
-        axis.set_minor_formatter("")

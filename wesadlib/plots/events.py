@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 
 from wesadlib.evaluation.whole_recordings import WORDS
-from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, name_states, subplots
+from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, facets, name_states, subplots
 
 _PHASE_COLORS = {**STATE_COLORS, "task": STATE_COLORS["stress"], "anticipation": "#F3C9A5", "reading": "#DDDDDD"}
 _PHASE_COLORS |= {"provocation": "#F3C9A5", "exercise": "#7B3294"}
@@ -15,37 +15,29 @@ _LINES = {"cold_start": "-", "running_cold": "--", "rest_calibrated": ":", "runn
 
 
 def plot_hours(timelines: pd.DataFrame) -> Figure:
-    """A row a person: the probability of stress over the recording, its phases behind it, alarms above it.
-
-    `timelines` is ``subject time_s phase p_stress alarm``, NaN where no answer was given.
-    """
-    people = list(dict.fromkeys(timelines["subject"]))
-    figure, panels = subplots(len(people), height=0.42 * len(people) + 1.0, sharex=True, squeeze=False)
-    for axes, person in zip(panels[:, 0], people, strict=True):
-        part = timelines[timelines["subject"] == person]
-        minute, phase = part["time_s"].to_numpy() / 60, part["phase"].to_numpy()
-        edges = np.flatnonzero(np.append(True, phase[1:] != phase[:-1]))
-        for begin, end in zip(edges, np.append(edges[1:], len(phase) - 1), strict=True):
-            color = _PHASE_COLORS.get(phase[begin], "white")
-            axes.axvspan(minute[begin], minute[end], color=color, alpha=0.3, linewidth=0)
+    """A row a person: the probability of stress (NaN: no answer), the recording's phases behind it, alarms above."""
+    height = 0.42 * timelines["subject"].nunique() + 1.0
+    figure, panels = facets(timelines, "subject", height, down=True)
+    for axes, person, part in panels:
+        minute = part["time_s"] / 60
+        phases = part["phase"].ne(part["phase"].shift())
+        ends = minute[phases].shift(-1, fill_value=minute.iloc[-1])
+        for begin, end, phase in zip(minute[phases], ends, part["phase"][phases], strict=True):
+            axes.axvspan(begin, end, color=_PHASE_COLORS.get(phase, "white"), alpha=0.3, linewidth=0)
         axes.plot(minute, part["p_stress"], color="black", linewidth=0.7)
-        axes.fill_between(
-            minute, 1.08, 1.3, where=part["alarm"].to_numpy(bool), color="black", linewidth=0, step="post"
-        )
-        axes.plot(minute[part["p_stress"].isna()], np.full(part["p_stress"].isna().sum(), -0.1), "|", color=NEUTRAL)
+        axes.fill_between(minute, 1.08, 1.3, where=part["alarm"].astype(bool), color="black", linewidth=0, step="post")
+        unanswered = minute[part["p_stress"].isna()]
+        axes.plot(unanswered, np.full(len(unanswered), -0.1), "|", color=NEUTRAL)
         axes.set(ylim=(-0.18, 1.34), yticks=[], xlim=(0, timelines["time_s"].max() / 60))
         axes.set_ylabel(person, rotation=0, ha="right", va="center", fontsize=9)
         bare_rows(axes)
-    panels[-1, 0].set_xlabel("time from the start, min")
+    axes.set_xlabel("time from the start, min")
     name_states(figure, [name for name in STATE_COLORS if name != "transient"])
     return figure
 
 
 def plot_budgets(summary: pd.DataFrame) -> Figure:
-    """Median latency, and people detected, against false alarms an hour: a colour a model, a line a protocol.
-
-    `summary` is that of :func:`~wesadlib.evaluation.whole_recordings.summarise_alarms`; a point a budget.
-    """
+    """Median latency, and people detected, against false alarms an hour; a point a budget of `summarise_alarms`."""
     figure, (left, right) = subplots(1, 2, height=3.6)
     for (model, protocol), part in summary.groupby(["model", "protocol"], sort=False):
         part = part.sort_values("false_alarms_per_h")

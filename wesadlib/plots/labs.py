@@ -1,13 +1,13 @@
 """Figures of the chapter on other laboratories."""
 
+import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, color_cells, color_of, in_percent, intervals, subplots, write_beside
+from wesadlib import plots
 
 #: Data set -> its name in figures.
 NAMES = {"wesad": "WESAD", "stress-predict": "Stress-Predict", "hongn": "Hongn"}
-_MARKS = {"cold_start": "o", "own_rest": "D", "running_reference": "s"}
 _WORDS = {"cold_start": "cold start", "own_rest": "own rest", "running_reference": "own rest and running reference"}
 _READINGS = {
     "heart_rate": "heart rate",
@@ -24,23 +24,21 @@ def plot_home_and_away(rows: pd.DataFrame) -> Figure:
 
     `rows` has ``test model protocol at_home balanced_accuracy`` and its ``_low`` and ``_high``; a mark is a protocol.
     """
-    labs, models = (list(dict.fromkeys(rows[name])) for name in ("test", "model"))
-    figure, panels = subplots(len(labs), height=0.34 * len(models) * len(labs) + 1.2, sharex=True, squeeze=False)
-    for axes, lab in zip(panels[:, 0], labs, strict=True):
-        part = rows[rows["test"] == lab]
-        for protocol, mark in _MARKS.items():
-            for at_home, shift in ((True, 0.16), (False, -0.16)):
-                some = part[(part["protocol"] == protocol) & (part["at_home"] == at_home)]
-                some = some.assign(height=len(models) - 1 - some["model"].map(models.index) + shift)
-                intervals(axes, some, "balanced_accuracy", hollow=not at_home, marker=mark, s=26)
-        axes.axvline(0.5, color=NEUTRAL, linewidth=0.8, linestyle=":")
-        axes.set_yticks(range(len(models)), models[::-1], fontsize=9)
-        axes.set_ylim(-0.6, len(models) - 0.4)
-        axes.set_title(f"tested in {NAMES.get(lab, lab)}", color=NEUTRAL)
+    row, models = pd.factorize(rows["model"])
+    rows = rows.assign(height=row + np.where(rows["at_home"], -0.16, 0.16))
+    figure, panels = plots.facets(rows, "test", 0.34 * len(models) * rows["test"].nunique() + 1.2, down=True)
+    for axes, lab, part in panels:
+        for (protocol, at_home), some in part.groupby(["protocol", "at_home"]):
+            mark = {"marker": plots.PROTOCOL_MARKS[protocol], "s": 26}
+            plots.intervals(axes, some, "balanced_accuracy", hollow=not at_home, **mark)
+        axes.axvline(0.5, color=plots.NEUTRAL, linewidth=0.8, linestyle=":")
+        plots.name_rows(axes, models)
+        axes.set_title(f"tested in {NAMES.get(lab, lab)}", color=plots.NEUTRAL)
         axes.grid(axis="x")
-    marks = [axes.plot([], [], mark, color=NEUTRAL, label=_WORDS[protocol])[0] for protocol, mark in _MARKS.items()]
-    in_percent(panels[-1, 0].xaxis, "balanced accuracy in new people, with interval over people (50: chance)")
-    figure.legend(handles=marks, loc="outside upper center", ncols=len(marks))
+    for protocol, words in _WORDS.items():
+        axes.plot([], [], plots.PROTOCOL_MARKS[protocol], color=plots.NEUTRAL, label=words)
+    plots.in_percent(axes.xaxis, "balanced accuracy in new people, with interval over people (50: chance)")
+    figure.legend(loc="outside upper center", ncols=len(_WORDS))
     return figure
 
 
@@ -51,32 +49,29 @@ def write_phase(name: str) -> str:
 
 def plot_phases(responses: pd.DataFrame) -> Figure:
     """What each reading does in each phase, in spreads of rest; a column a reading, a row a lab's phase."""
-    table = responses.assign(
-        row=responses["lab"].map(NAMES) + ", " + responses["phase"].map(write_phase),
-        column=responses["reading"].str.split("_", n=2).str[2].map(_READINGS),
-    )
-    wide = table.pivot(index="row", columns="column", values="response")[list(_READINGS.values())]
-    wide = wide.loc[list(dict.fromkeys(table["row"]))]
-    figure, axes = subplots(height=0.42 * len(wide) + 1.4)
-    color_cells(axes, wide.round(1) + 0.0, "{:+.1f}", 2, cmap="RdBu_r", vmin=-3, vmax=3)
-    axes.set_xticks(range(len(wide.columns)), wide.columns, rotation=25, ha="right")
+    row = responses["lab"].map(NAMES) + ", " + responses["phase"].map(write_phase)
+    reading = responses["reading"].str.split("_", n=2).str[2].map(_READINGS)
+    wide = responses.assign(row=row, reading=reading).pivot(index="row", columns="reading", values="response")
+    wide = wide.loc[row.unique(), list(_READINGS.values())]
+    figure, axes = plots.subplots(height=0.42 * len(wide) + 1.4)
+    plots.color_cells(axes, wide.round(1) + 0.0, "{:+.1f}", cmap="RdBu_r", vmin=-3, vmax=3)
+    axes.set_xticks(axes.get_xticks(), wide.columns, rotation=25, ha="right")
     return figure
 
 
 def plot_foresight(people: pd.DataFrame) -> Figure:
     """Each person's area against how strange the drift report finds the person, a panel a tested lab."""
-    labs = list(dict.fromkeys(people["test"]))
-    figure, panels = subplots(1, len(labs), height=2.9, sharey=True, squeeze=False)
-    for axes, lab in zip(panels[0], labs, strict=True):
-        part = people[people["test"] == lab].dropna(subset=["distance"])
-        axes.scatter(part["distance"], part["roc_auc_within"], s=20, color=color_of("physiology"))
+    figure, panels = plots.facets(people, "test", 2.9, sharey=True)
+    for axes, lab, part in panels:
+        part = part.dropna(subset=["distance"])
+        axes.scatter(part["distance"], part["roc_auc_within"], s=20, color=plots.color_of("physiology"))
         for row in part.nsmallest(3, "roc_auc_within").itertuples():
             name = row.subject.partition("/")[2]
-            write_beside(axes, name, (row.distance, row.roc_auc_within), (4, 2), fontsize=8, color=NEUTRAL)
-        axes.axhline(0.5, color=NEUTRAL, linewidth=0.8, linestyle=":")
-        axes.set_title(NAMES.get(lab, lab), color=NEUTRAL)
+            plots.write_beside(axes, name, (row.distance, row.roc_auc_within), (4, 2), fontsize=8, color=plots.NEUTRAL)
+        axes.axhline(0.5, color=plots.NEUTRAL, linewidth=0.8, linestyle=":")
+        axes.set_title(NAMES.get(lab, lab), color=plots.NEUTRAL)
         axes.set_xlabel("distance from the\ntraining people, SD", fontsize=9)
-    panels[0, 0].set_ylabel("area within the person")
+    figure.axes[0].set_ylabel("area within the person")
     return figure
 
 
@@ -90,12 +85,10 @@ def plot_exercise(exercise: pd.Series) -> Figure:
         "… its stress": "abstained_at_home_stress",
         "… its rest": "abstained_at_home_baseline",
     }
-    figure, axes = subplots(height=2.6)
-    values = [100 * exercise[name] for name in bars.values()]
-    axes.barh(range(len(bars)), values, color=[color_of("stress")] * 3 + [NEUTRAL] * 3)
-    for row, value in enumerate(values):
-        write_beside(axes, f"{value:.1f} %", (value, row), (4, 0), va="center", fontsize=9)
-    axes.set_yticks(range(len(bars)), list(bars), fontsize=9)
-    axes.invert_yaxis()
+    figure, axes = plots.subplots(height=2.6)
+    values = 100 * exercise[list(bars.values())]
+    drawn = axes.barh(range(len(bars)), values, color=[plots.color_of("stress")] * 3 + [plots.NEUTRAL] * 3)
+    axes.bar_label(drawn, [f"{value:.1f} %" for value in values], padding=4, fontsize=9)
+    plots.name_rows(axes, bars)
     axes.set_xlabel("share of windows of good quality, mean over people, %")
     return figure

@@ -7,9 +7,9 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from wesadlib.data.devices import write_channel, write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_names
+from wesadlib.plots import BLUE, NEUTRAL, RED, STATE_COLORS, subplots, write_names
 
-_SENSOR_COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
+_SENSOR_COLORS = (BLUE, RED, "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
 
 def plot_examples(windows: xr.Dataset, examples: pd.DataFrame) -> Figure:

@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from wesadlib.plots import NEUTRAL, STATE_COLORS, bare_rows, color_of, draw_answers, subplots
+from wesadlib.plots import NEUTRAL, RED, STATE_COLORS, color_of, draw_answers, name_rows, subplots
 
 _LABELS = {
     "eda": "skin\nconductance, µS",
@@ -15,30 +15,21 @@ _LABELS = {
     "temp": "temperature,\n°C",
     "acc": "movement,\nSD in g",
 }
-#: A hand may lie still in any minute; all else that is said of one is bad.
-_GOOD, _BAD = "#CFE3F1", "#D55E00"
+_GOOD = "#CFE3F1"
 
 
 def plot_recording(
-    course: pd.DataFrame,
-    wear: pd.DataFrame,
-    windows: pd.DataFrame,
-    *,
-    state: str,
-    min_confidence: float,
-    rest: Mapping[str, float] | None = None,
-    marks_s: Sequence[float] = (),
-) -> Figure:
+    course: pd.DataFrame, wear: pd.DataFrame, windows: pd.DataFrame, *, state: str, min_confidence: float,
+    rest: Mapping[str, float] | None = None, marks_s: Sequence[float] = (),
+) -> Figure:  # fmt: skip
     """Signals over the whole recording, its minutes sensor by sensor, and the probability of a state.
 
-    `course` is ``time_s`` and a column a sensor, `wear` and `windows` are those of the answers. A dot stands in the
-    middle of its window: filled where the model answers, hollow where it abstains, a grey tick below where it was
-    rejected. Rest is shaded, presses of the button are dotted.
+    `course` is ``time_s`` and a column a sensor, `wear` and `windows` are those of the answers; rest is shaded, presses
+    of the button are dotted.
     """
     names = [name for name in course if name != "time_s"]
-    figure, panels = subplots(
-        len(names) + 2, height=0.95 * len(names) + 3.3, sharex=True, height_ratios=[1] * len(names) + [0.9, 2.1]
-    )
+    ratios = [1] * len(names) + [0.9, 2.1]
+    figure, panels = subplots(len(ratios), height=0.95 * len(names) + 3.3, sharex=True, height_ratios=ratios)
     minute = course["time_s"] / 60
     for axes, name in zip(panels, names, strict=False):
         axes.plot(minute, course[name], color="black", linewidth=0.8)
@@ -62,11 +53,9 @@ def plot_recording(
 
 
 def _draw_minutes(axes: Axes, wear: pd.DataFrame) -> None:
-    sensors = [name for name in wear if name not in ("start_s", "recorded", "worn")]
-    states = {"worn": wear["worn"], **{name: wear[name].isin(["good", "still"]) for name in sensors}}
-    begin = wear["start_s"] / 60
-    for row, good in enumerate(states.values()):
-        axes.barh(np.full(len(wear), row), 1, left=begin, align="center", height=0.8, color=np.where(good, _GOOD, _BAD))
-    axes.set_yticks(range(len(states)), [name.rpartition("_")[2] for name in states], fontsize=7)
-    axes.set_ylim(len(states) - 0.5, -0.5)
-    bare_rows(axes)
+    # A hand may lie still in any minute; all else that is said of one is bad.
+    good = wear.drop(columns=["start_s", "recorded", "worn"]).isin(["good", "still"])
+    good.insert(0, "worn", wear["worn"])
+    for row, name in enumerate(good):
+        axes.barh(row, 1, left=wear["start_s"] / 60, align="center", color=np.where(good[name], _GOOD, RED))
+    name_rows(axes, [name.rpartition("_")[2] for name in good], 0.5, fontsize=7)

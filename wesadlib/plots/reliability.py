@@ -11,9 +11,8 @@ from wesadlib.plots import NEUTRAL, color_of, in_percent, subplots
 
 def plot_reliability(curve: pd.DataFrame, errors: Mapping[str, float]) -> Figure:
     """Accuracy against claimed confidence, and below how often each confidence is claimed, a column a model."""
-    figure, panels = subplots(
-        2, len(errors), height=4.8, sharex=True, sharey="row", squeeze=False, height_ratios=[3, 1]
-    )
+    shape = {"height": 4.8, "height_ratios": [3, 1], "squeeze": False}
+    figure, panels = subplots(2, len(errors), sharex=True, sharey="row", **shape)
     low = curve["low_edge"].min()
     for (top, bottom), (model, error) in zip(panels.T, errors.items(), strict=True):
         part, color = curve[curve["model"] == model], color_of(model)

@@ -6,11 +6,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from seaborn import boxplot
 
 from wesadlib.data.devices import write_channel, write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, subplots, write_beside
+from wesadlib.plots import NEUTRAL, RED, STATE_COLORS, bare_rows, subplots, write_beside
 
-FIXED, LEARNED, AROUND = "#EFEFEF", "#E1EDF6", "#D55E00"
+FIXED, LEARNED = "#EFEFEF", "#E1EDF6"
 TRAIN, VALIDATION = "#444444", "#CC79A7"
 
 
@@ -60,25 +61,31 @@ def _explain(block: tuple, states: Sequence[str]) -> str:
 
 def _draw_way_round(axes: Axes, half: pd.Series, rows: int) -> None:
     x, last = -half.max() - 0.35, rows - 1
-    line = {"color": AROUND, "linewidth": 1.6}
+    line = {"color": RED, "linewidth": 1.6}
     axes.plot([-half.iloc[0], x, x], [0, 0, -last], solid_joinstyle="round", **line)
     axes.add_patch(FancyArrowPatch((x, -last), (-half.iloc[last], -last), arrowstyle="-|>", mutation_scale=12, **line))
     text = "levels: mean and\nlog-spread of\neach channel"
-    axes.text(x - 0.1, -last / 2, text, ha="right", va="center", fontsize=9, color=AROUND)
+    axes.text(x - 0.1, -last / 2, text, ha="right", va="center", fontsize=9, color=RED)
 
 
 def plot_levels(levels: pd.DataFrame) -> Figure:
     """Each channel's level by state, over all windows: what normalisation throws away."""
-    channels = list(dict.fromkeys(levels["channel"]))
+    channels = list(levels.groupby(["channel", "units"], sort=False))
     states = [state for state in STATE_COLORS if state in set(levels["label"])]
-    height = 0.3 * len(states) * len(channels) + 0.9
-    figure, axes = subplots(len(channels), 2, height=height, squeeze=False)
-    for channel, row in zip(channels, axes, strict=True):
-        part = levels[levels["channel"] == channel]
+    figure, axes = subplots(len(channels), 2, height=0.3 * len(states) * len(channels) + 0.9, squeeze=False)
+    style = {"y": "label", "hue": "label", "order": states, "hue_order": states, "palette": STATE_COLORS, "width": 0.7}
+    style |= {"whis": (5, 95), "showfliers": False, "saturation": 1, "linecolor": NEUTRAL, "linewidth": 0.8}
+    style |= {"medianprops": {"color": "white", "linewidth": 1.8}, "boxprops": {"alpha": 0.8, "linewidth": 0}}
+    for row, ((channel, unit), part) in zip(axes, channels, strict=True):
         for statistic, panel in zip(("mean", "log_spread"), row, strict=True):
-            _draw_boxes(panel, [part.loc[part["label"] == state, statistic].dropna() for state in states], states)
-        label = f"{write_channel(channel)}\n{write_unit(part['units'].iloc[0])}"
-        row[0].set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9)
+            boxplot(part, x=statistic, ax=panel, **style)
+            panel.set(xlabel="", ylabel="", yticks=[])
+            bare_rows(panel)
+            panel.tick_params(labelsize=9)
+            panel.locator_params(axis="x", nbins=4)
+        row[0].set_ylabel(
+            f"{write_channel(channel)}\n{write_unit(unit)}", rotation=0, ha="right", va="center", fontsize=9
+        )
     axes[0, 0].set_title("mean")
     axes[0, 1].set_title("ln(spread)")
     for place, state in enumerate(reversed(states)):
@@ -86,32 +93,15 @@ def plot_levels(levels: pd.DataFrame) -> Figure:
     return figure
 
 
-def _draw_boxes(panel: Axes, values: Sequence[pd.Series], states: Sequence[str]) -> None:
-    style = {"orientation": "horizontal", "widths": 0.7, "whis": (5, 95), "showfliers": False, "patch_artist": True}
-    parts = panel.boxplot(values, **style)
-    for box, state in zip(parts["boxes"], states, strict=True):
-        box.set(facecolor=STATE_COLORS[state], edgecolor=STATE_COLORS[state], alpha=0.8)
-    for line in [*parts["whiskers"], *parts["caps"]]:
-        line.set(color=NEUTRAL, linewidth=0.8)
-    for median in parts["medians"]:
-        median.set(color="white", linewidth=1.8)
-    panel.set_yticks([])
-    panel.invert_yaxis()
-    panel.spines["left"].set_visible(False)
-    panel.tick_params(labelsize=9)
-    panel.locator_params(axis="x", nbins=4)
-
-
 def plot_learning_curves(history: pd.DataFrame, best_epoch: int) -> Figure:
     """Losses over the epochs, the kept epoch marked, and the learning rate below."""
     figure, (losses, rate) = subplots(2, height=4.2, sharex=True, height_ratios=(3, 1))
+    end = history[["train_loss", "validation_loss"]].iloc[-1]
     lines = (("train_loss", TRAIN, "training people"), ("validation_loss", VALIDATION, "validation people"))
     for column, color, name in lines:
         losses.plot(history["epoch"], history[column], color=color, marker="o", markersize=3)
-        above = history[column].iloc[-1] == history[["train_loss", "validation_loss"]].iloc[-1].max()
-        end = (history["epoch"].iloc[-1], history[column].iloc[-1])
-        side = {"va": "bottom" if above else "top", "ha": "left"}
-        write_beside(losses, name, end, (10, 3 if above else -3), color=color, **side)
+        shift, side = (3, "bottom") if end[column] == end.max() else (-3, "top")
+        write_beside(losses, name, (history["epoch"].iloc[-1], end[column]), (10, shift), color=color, va=side)
     best = history.loc[history["epoch"] == best_epoch, "validation_loss"].iloc[0]
     losses.plot(best_epoch, best, marker="o", markersize=10, markerfacecolor="none", color=VALIDATION)
     losses.set_title(f"circle: the epoch whose weights are kept ({best_epoch})", color=VALIDATION, fontsize=10)

@@ -8,9 +8,7 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 from wesadlib.data.devices import write_channel, write_unit
-from wesadlib.plots import NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
-
-_AFTER = "#0072B2"
+from wesadlib.plots import BLUE, NEUTRAL, STATE_COLORS, name_states, subplots, write_beside
 
 
 def plot_minute(
@@ -28,14 +26,14 @@ def plot_minute(
             few = 3.5 if rates_hz[name] < 10 else 2
             style = {"marker": "o", "markersize": few, "linestyle": ""} if size and rates_hz[name] < 100 else {}
             axes.plot(native_s[before], values[before], color="#999999", linewidth=1.6, **style)
-            axes.plot(after_s[used], after[used], color=_AFTER, linewidth=0.8, marker="." if size else "", ms=size)
+            axes.plot(after_s[used], after[used], color=BLUE, linewidth=0.8, marker="." if size else "", ms=size)
             axes.margins(x=0)
             axes.locator_params(axis="y", nbins=3)
         unit = write_unit(str(window["units"].sel(channel=name).values))
         row[0].set_ylabel(f"{write_channel(name)}\n{unit}", fontsize=9)
         row[1].set_title(f"{rates_hz[name]:g} Hz", fontsize=9, color=NEUTRAL, loc="right", pad=2)
     panels[0, 0].set_title("as it came", color="#777777", fontsize=10, loc="left")
-    panels[0, 0].set_title(f"as it is used, {window.attrs['rate_hz']:g} Hz", color=_AFTER, fontsize=10, loc="right")
+    panels[0, 0].set_title(f"as it is used, {window.attrs['rate_hz']:g} Hz", color=BLUE, fontsize=10, loc="right")
     panels[0, 1].set_title("enlarged", fontsize=10, loc="left")
     for axes in panels[-1]:
         axes.set_xlabel("time in the window, s")
@@ -44,13 +42,9 @@ def plot_minute(
 
 
 def plot_beat(
-    native: np.ndarray,
-    rate_hz: float,
-    spectrum: tuple[np.ndarray, np.ndarray],
-    window: xr.Dataset,
-    source: str,
+    native: np.ndarray, rate_hz: float, spectrum: tuple[np.ndarray, np.ndarray], window: xr.Dataset, source: str,
     beat_s: float,
-) -> Figure:
+) -> Figure:  # fmt: skip
     """One beat before and after harmonising, and the frequencies that go with the difference."""
     figure, (beat, power) = subplots(1, 2, height=3.2, width_ratios=(3, 2))
     reach = 0.45
@@ -59,16 +53,14 @@ def plot_beat(
     beat.plot(native_s[shown], native[shown], color="#999999", linewidth=2, label=f"{rate_hz:g} Hz, as it came")
     near = window["signal"].sel(channel=source, time=slice(beat_s - reach, beat_s + reach))
     label = f"{window.attrs['rate_hz']:g} Hz, as it is used"
-    beat.plot(near["time"] - beat_s, near, color=_AFTER, linewidth=1, marker="o", markersize=4, label=label)
+    beat.plot(near["time"] - beat_s, near, color=BLUE, linewidth=1, marker="o", markersize=4, label=label)
     unit = write_unit(str(window["units"].sel(channel=source).values))
     beat.set(xlabel="time from the beat, s", ylabel=f"{write_channel(source)}, {unit}")
-    beat.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.22), ncols=1)
-    frequency, density = spectrum
+    beat.legend(fontsize=9, loc="upper left", bbox_to_anchor=(0, 1.22))
+    density = pd.Series(spectrum[1], spectrum[0])
     limit = window.attrs["rate_hz"] / 2
-    shown = (frequency >= 0.5) & (frequency <= min(60, rate_hz / 2))
-    power.semilogy(frequency[shown], density[shown], color="#999999", linewidth=1.6)
-    below = shown & (frequency <= limit)
-    power.semilogy(frequency[below], density[below], color=_AFTER, linewidth=1.6)
+    power.semilogy(density[0.5 : min(60, rate_hz / 2)], color="#999999", linewidth=1.6)
+    power.semilogy(density[0.5 : min(60, rate_hz / 2, limit)], color=BLUE, linewidth=1.6)
     power.axvline(limit, color=NEUTRAL, linewidth=1, linestyle=":")
     text = {"xycoords": ("data", "axes fraction"), "va": "top", "fontsize": 9, "color": NEUTRAL}
     write_beside(power, f"half of {window.attrs['rate_hz']:g} Hz", (limit, 1), (4, -2), **text)
@@ -78,12 +70,11 @@ def plot_beat(
 
 def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
     """Skin conductance and heart rate through each recording, over the states of the protocol."""
-    subjects = list(dict.fromkeys(courses["subject"]))
-    height = 0.72 * len(subjects) + 1.1
-    figure, panels = subplots(len(subjects), 2, height=height, sharex=True, sharey="col", squeeze=False)
+    people = list(courses.groupby("subject", sort=False))
+    shape = {"height": 0.72 * len(people) + 1.1, "squeeze": False}
+    figure, panels = subplots(len(people), 2, sharex=True, sharey="col", **shape)
     panels[0, 0].set_yscale("log")
-    for row, subject in zip(panels, subjects, strict=True):
-        course = courses[courses["subject"] == subject]
+    for row, (subject, course) in zip(panels, people, strict=True):
         for axes, quantity in zip(row, ("eda", "heart_rate"), strict=True):
             for block in blocks[blocks["subject"] == subject].itertuples():
                 edges = block.start_s / 60, block.end_s / 60

@@ -44,8 +44,8 @@ def test_the_sentence_names_the_strangest_reading_of_each_sensor_first(reference
 
 
 def test_features_are_named_in_words():
-    names = ["wrist_acc_x_mean", "wrist_acc_x_sd", "wrist_acc_magnitude_sd", "wrist_temp_mean", "wrist_eda_peak_to_peak"]
-    assert [describe_feature(name) for name in names] == [
+    names = ["acc_x_mean", "acc_x_sd", "acc_magnitude_sd", "temp_mean", "eda_peak_to_peak"]
+    assert [describe_feature(f"wrist_{name}") for name in names] == [
         *("movement (mean, x)", "movement (variation, x)", "movement (variation)"),
         *("temperature", "skin conductance (peak to peak)"),
     ]

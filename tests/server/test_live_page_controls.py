@@ -54,10 +54,7 @@ def test_the_keyboard_starts_and_pauses(page, spoilt):
         (b"wrist_bvp,wrist_eda\n1,2\n", "The file is not whole JSON: "),
         (b'{"windows": []}', 'The file has no "channels"'),
         (b'{"channels": {"wrist_eda": {"rate_hz": 4,\n "samples": [1, NaN]}}}', "line 2, character 17 is NaN"),
-        (
-            b'{"channels": {"wrist_eda": {"rate_hz": 0, "samples": [1]}}}',
-            "wrist_eda: rate_hz must be a number",
-        ),
+        (b'{"channels": {"wrist_eda": {"rate_hz": 0, "samples": [1]}}}', "wrist_eda: rate_hz must be a number"),
         (b'{"channels": {"wrist_eda": {"rate_hz": 4, "samples": [1]}}}', "The file lacks wrist_bvp, wrist_temp"),
     ],
 )

@@ -37,10 +37,6 @@ def packed(files):
     return content.getvalue()
 
 
-def plain(files):
-    return files
-
-
 def zip_in_a_zip(files):
     return {"study/S99.zip": packed(files), "__MACOSX/study/._BVP.csv": b"\0"}
 
@@ -60,7 +56,7 @@ def of_uneven_ends(files):
     return files | {"BVP.csv": b"\n".join(files["BVP.csv"].splitlines()[:-64])}
 
 
-@pytest.mark.parametrize("wrap", [plain, zip_in_a_zip, of_a_spreadsheet, of_uneven_ends])
+@pytest.mark.parametrize("wrap", [dict, zip_in_a_zip, of_a_spreadsheet, of_uneven_ends])
 def test_an_e4_export_is_answered_on_the_page_as_by_the_bundle(page, bundle, export, tmp_path, wrap):
     content = packed(wrap(members(export)))
     path = tmp_path / "wrapped.zip"
@@ -74,54 +70,37 @@ def test_an_e4_export_is_answered_on_the_page_as_by_the_bundle(page, bundle, exp
     check_rows(page, answers)
 
 
-def without_pulse(files):
-    return packed({name: text for name, text in files.items() if name != "BVP.csv"})
+def without(name):
+    return lambda files: packed({other: text for other, text in files.items() if other != name})
 
 
-def without_conductance(files):
-    return packed({name: text for name, text in files.items() if name != "EDA.csv"})
-
-
-def short(files):
-    return packed({name: b"\n".join(text.splitlines()[: 2 + 20 * 4]) for name, text in files.items()})
-
-
-def twice(files):
-    return packed({f"{session}/{name}": text for session in "ab" for name, text in files.items()})
-
-
-def decimal_commas(files):
-    return packed(files | {"EDA.csv": files["EDA.csv"].replace(b"0.", b"0,", 9)})
-
-
-def not_whole(files):
-    return packed(files)[:-30]
-
-
-def damaged(files):
-    return packed(files).replace(b"\0BVP.csv", b"\0BVP.cs\1", 1)[:200] + b"PK" * 300
-
-
-def headless(files):
-    return packed(files | {"BVP.csv": b"time,value\n" + files["BVP.csv"]})
-
-
-def empty(files):
-    return packed({})
+NOT_WHOLE = "The zip is not whole, or locked by a password ("
 
 
 @pytest.mark.parametrize(
     ("spoil", "words"),
     [
-        (without_pulse, "The zip has no BVP.csv; an export of an E4 has BVP, EDA, TEMP and ACC."),
-        (without_conductance, "The file lacks wrist_eda; this model needs "),
-        (short, "are shorter than one window of 60 s."),
-        (twice, ".csv twice: pick the export of one session."),
-        (decimal_commas, "EDA.csv: line 3 is “"),
-        (not_whole, "The zip is not whole, or locked by a password ("),
-        (damaged, "The zip is not whole, or locked by a password ("),
-        (headless, "BVP.csv: the first two lines are not the start and the rate in Hz."),
-        (empty, "The zip has no BVP.csv"),
+        (without("BVP.csv"), "The zip has no BVP.csv; an export of an E4 has BVP, EDA, TEMP and ACC."),
+        (without("EDA.csv"), "The file lacks wrist_eda; this model needs "),
+        (
+            lambda files: packed({name: b"\n".join(text.splitlines()[: 2 + 20 * 4]) for name, text in files.items()}),
+            "are shorter than one window of 60 s.",
+        ),
+        (
+            lambda files: packed({f"{session}/{name}": text for session in "ab" for name, text in files.items()}),
+            ".csv twice: pick the export of one session.",
+        ),
+        (
+            lambda files: packed(files | {"EDA.csv": files["EDA.csv"].replace(b"0.", b"0,", 9)}),
+            "EDA.csv: line 3 is “",
+        ),
+        (lambda files: packed(files)[:-30], NOT_WHOLE),
+        (lambda files: packed(files).replace(b"\0BVP.csv", b"\0BVP.cs\1", 1)[:200] + b"PK" * 300, NOT_WHOLE),
+        (
+            lambda files: packed(files | {"BVP.csv": b"time,value\n" + files["BVP.csv"]}),
+            "BVP.csv: the first two lines are not the start and the rate in Hz.",
+        ),
+        (lambda files: packed({}), "The zip has no BVP.csv"),
         (lambda files: b"S99.zip was not sent", "The file is not whole JSON"),
     ],
 )
@@ -133,14 +112,8 @@ def test_what_is_wrong_with_an_export_is_said_in_words(page, export, spoil, word
 
 
 def test_a_channel_that_ends_earlier_holds_up_no_other(page, bundle, spoilt):
-    channels = dict(spoilt.channels)
+    channels = {name: np.tile(values, 2) for name, values in spoilt.channels.items()}
     channels["wrist_temp"] = channels["wrist_temp"][: 62 * 4]
-    pick(
-        page,
-        Samples(
-            {name: np.tile(values, 2) if name != "wrist_temp" else values for name, values in channels.items()},
-            spoilt.rates_hz,
-        ),
-    )
+    pick(page, Samples(channels, spoilt.rates_hz))
     replay(page)
     expect(page.locator("#status")).to_contain_text("The recording has ended, 2:40")

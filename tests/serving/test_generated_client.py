@@ -38,14 +38,11 @@ def test_it_asks_for_a_window_and_reads_the_answer(generated, connection, client
     assert isinstance(answer, models.Answer) and answer.to_dict() == expected
 
 
-def test_it_reads_what_is_wrong_by_name(generated, connection):
+def test_it_reads_what_is_wrong_by_name_and_how_the_server_is(generated, connection):
     models = importlib.import_module("made_client.models")
     wrong = models.Window.from_dict({"channels": {"wrist_nothing": {"rate_hz": 4.0, "samples": [1.0] * 240}}})
     answer = call("predict", client=connection, body=wrong)
     assert answer.status_code == 422 and isinstance(answer.parsed, models.Problem)
     assert "wrist_bvp" in json.dumps(answer.parsed.to_dict())
-
-
-def test_it_asks_how_the_server_is(generated, connection):
     assert call("ready", client=connection).status_code == 200
     assert call("model", client=connection).parsed.to_dict()["channels"]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from wesadlib.serving.process import SWITCHES, make_switches, write_haproxy
+from wesadlib.serving.process import make_switches, write_haproxy
 
 
 def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_says_otherwise(monkeypatch):
@@ -15,6 +15,9 @@ def test_haproxy_and_the_apps_own_loop_are_switched_on_unless_the_environment_sa
     monkeypatch.setenv("RAY_SERVE_THROUGHPUT_OPTIMIZED", "0")
     switches = make_switches("/tmp/wesad-here", "127.0.0.1")
     assert (switches["RAY_SERVE_ENABLE_HA_PROXY"], switches["RAY_SERVE_THROUGHPUT_OPTIMIZED"]) == ("1", "0")
+    # A busy machine has a minute for the proxy, and no reader keeps it for longer.
+    assert float(switches["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]) >= 60
+    assert float(switches["RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"]) <= 60
     monkeypatch.setenv("RAY_SERVE_ENABLE_HA_PROXY", "0")
     assert not [name for name in make_switches("/tmp/wesad-here", "127.0.0.1") if "HAPROXY" in name]
 
@@ -37,12 +40,6 @@ def test_two_servers_share_neither_files_nor_ports_nor_rays_token(monkeypatch):
     assert len(one["RAY_SERVE_HAPROXY_METRICS_SOCKET_PATH"].replace("/h/", f"/h/{'n' * 56}/")) < 100
     assert one["RAY_AUTH_MODE"] == "token" and len(one["RAY_AUTH_TOKEN"]) == 64
     assert one["RAY_AUTH_TOKEN"] != other["RAY_AUTH_TOKEN"]
-
-
-def test_a_busy_machine_has_a_minute_for_the_proxy_and_no_reader_keeps_it_for_longer():
-    switches = SWITCHES | make_switches("/tmp/wesad-here", "127.0.0.1")
-    assert float(switches["RAY_SERVE_PROXY_READY_CHECK_TIMEOUT_S"]) >= 60
-    assert float(switches["RAY_SERVE_HAPROXY_TIMEOUT_CLIENT_S"]) <= 60
 
 
 def test_haproxy_reads_a_copy_of_what_serve_wrote_with_a_door_before_it_and_problems_for_answers(tmp_path):

@@ -1,7 +1,8 @@
 """The one description of what can be tuned, and the file that chooses."""
 
-import json
 import re
+from functools import reduce
+from operator import getitem
 from pathlib import Path
 
 import pytest
@@ -27,24 +28,6 @@ ARGUMENTS, DEPLOYMENT = ("applications", 0, "args"), ("applications", 0, "deploy
 @pytest.fixture
 def file(repository):
     return repository / "params" / "serve.yaml"
-
-
-@pytest.fixture
-def changed(file, tmp_path):
-    """Write the file with one value changed."""
-
-    def change(place, value):
-        values = yaml.safe_load(file.read_text(encoding="utf-8"))
-        *above, name = place
-        part = values
-        for key in above:
-            part = part[key]
-        part[name] = value
-        path = tmp_path / "mine.yaml"
-        path.write_text(yaml.safe_dump(values), encoding="utf-8")
-        return path
-
-    return change
 
 
 def test_the_file_explains_every_setting_and_has_the_defaults(file):
@@ -104,8 +87,11 @@ def test_what_is_in_the_files_serve_would_be_given_without_them(repository, tmp_
         ((*DEPLOYMENT, "user_config"), {"threads": 3}, "`applications.0.deployments.0.user_config`"),
     ],
 )
-def test_a_slip_in_the_file_is_one_sentence_with_file_and_field(changed, place, value, message):
-    path = changed(place, value)
+def test_a_slip_in_the_file_is_one_sentence_with_file_and_field(file, tmp_path, place, value, message):
+    values, path = yaml.safe_load(file.read_text(encoding="utf-8")), tmp_path / "mine.yaml"
+    *above, name = place
+    reduce(getitem, above, values)[name] = value
+    path.write_text(yaml.safe_dump(values), encoding="utf-8")
     with pytest.raises(InputError) as caught:
         read_configuration(path)
     assert str(caught.value).startswith(f"{path}: ") and message in str(caught.value) and "\n" not in str(caught.value)
@@ -126,6 +112,8 @@ def test_the_command_line_wins_over_the_file(file):
     given = read_configuration(file, "::1", 8001, bundle="mine", token_variable="MY_TOKEN")
     assert given.settings == Settings(bundle="mine", token_variable="MY_TOKEN")
     assert (given.url, given.deployment["num_replicas"]) == ("http://[::1]:8001", 2)
+    # On its way to the server's process it stays what it is.
+    assert Configuration.model_validate_json(given.model_dump_json()) == given
     with pytest.raises(InputError, match=r"^the command line: `token_variable`"):
         read_configuration(file, token_variable="not a name")
 
@@ -139,12 +127,6 @@ def test_settings_without_a_file_are_checked_as_strictly():
             make_configuration({"bundle": "b"} | wrong)
     with pytest.raises(ValidationError):
         configuration.settings.threads = 4
-
-
-def test_a_configuration_survives_the_way_to_the_servers_process(file):
-    configuration = read_configuration(file)
-    assert json.loads(text := configuration.model_dump_json())
-    assert Configuration.model_validate_json(text) == configuration
 
 
 def test_the_checkouts_own_file_is_found_from_below_and_nothing_elsewhere(repository, tmp_path, monkeypatch):

@@ -16,16 +16,8 @@ def small_windows(make_windows_of_toys):
 @pytest.fixture
 def predictions():
     """Two people: S2 has three of four windows right, S3 one of two."""
-    return make_predictions(
-        [
-            ("S2", "baseline", 0.1),
-            ("S2", "baseline", 0.6),
-            ("S2", "stress", 0.9),
-            ("S2", "stress", 0.8),
-            ("S3", "baseline", 0.3),
-            ("S3", "stress", 0.2),
-        ]
-    )
+    rows = [("S2", "baseline", 0.1), ("S2", "baseline", 0.6), ("S2", "stress", 0.9), ("S2", "stress", 0.8)]
+    return make_predictions([*rows, ("S3", "baseline", 0.3), ("S3", "stress", 0.2)])
 
 
 @pytest.fixture
@@ -43,5 +35,4 @@ def random_predictions():
                     rows += [(f"S{person + 2}", label, value) for value in 1 / (1 + np.exp(-logit))]
             tables.append(make_predictions(rows, model, seed))
     table = pd.concat(tables, ignore_index=True)
-    table["accepted"] = table["window"] % 5 != 0
-    return table
+    return table.assign(accepted=table["window"] % 5 != 0)

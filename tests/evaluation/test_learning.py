@@ -8,10 +8,11 @@ from wesadlib.errors import InputError
 from wesadlib.evaluation.learning import learning_curve, learning_folds, rise, score_curve
 from wesadlib.evaluation.runner import evaluate
 from wesadlib.evaluation.sentences import describe_rise
+from wesadlib.params import Params
 
 
-def curve(windows, sizes, model="plain", **options):
-    return learning_curve(model, windows, sizes, progress=False, **options)
+def curve(windows, sizes, names=("plain",), seeds=(0,), **options):
+    return learning_curve(names, windows, sizes, seeds=seeds, params=Params(), progress=False, **options)
 
 
 def people(windows, positions):

@@ -1,7 +1,6 @@
 """Learning curve: how well a model does on a new person when so many other people taught it."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -50,17 +49,9 @@ def learning_folds(windows: xr.Dataset, size: int, *, validation_subjects: int, 
 
 
 def learning_curve(
-    model: str | Sequence[str],
-    windows: xr.Dataset,
-    sizes: Iterable[int],
-    *,
-    params: Params | None = None,
-    seeds: Iterable[int] = (0,),
-    **options: Any,
+    names: Sequence[str], windows: xr.Dataset, sizes: Iterable[int], *, params: Params, seeds: Iterable[int], **options
 ) -> pd.DataFrame:
     """Predict every person by models trained on so many others, drawn by each seed: protocols ``learning_<size>``."""
-    params = Params() if params is None else params
-    names = [model] if isinstance(model, str) else list(model)
     windows = windows_of_classes(windows, params.classes)
     whole = len(subjects_of(windows)) - 1
     # With everybody in the group a fold is a cold start's, and goes by that name, so that it is not trained again.

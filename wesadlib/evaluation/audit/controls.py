@@ -14,34 +14,21 @@ from wesadlib.evaluation.predictions import clock_alone, filter_predictions
 from wesadlib.evaluation.protocols import ColdStart, subjects_of
 from wesadlib.params import Params
 
-#: Control -> what is seen, in the order in which they are shown.
-CONTROLS = {
-    "cold_start": "all sensors",
-    "without_motion": "without acceleration",
-    "without_drift": "without skin level, temperature",
-    "heart_and_skin": "heart and skin",
-    "heart_only": "heart alone",
-    "skin_only": "skin conductance alone",
-    "breathing_only": "breathing alone",
-    "muscle_only": "muscle alone",
-    "temperature_only": "temperature alone",
-    "motion_only": "acceleration alone",
-    "clock_only": "the clock alone",
-    "shuffled_labels": "labels shuffled",
-}
-
 _ALL = {"acc", "bvp", "ecg", "eda", "emg", "resp", "temp"}
-#: Control -> the signals that are seen.
-FAMILIES = {
-    "motion_only": {"acc"},
-    "without_motion": _ALL - {"acc"},
-    "without_drift": _ALL - {"temp"},
-    "heart_and_skin": {"bvp", "ecg", "eda"},
-    "heart_only": {"bvp", "ecg"},
-    "skin_only": {"eda"},
-    "temperature_only": {"temp"},
-    "breathing_only": {"resp"},
-    "muscle_only": {"emg"},
+#: Control -> what is seen, in the order in which they are shown, and the signals of a family.
+CONTROLS = {
+    "cold_start": ("all sensors", None),
+    "without_motion": ("without acceleration", _ALL - {"acc"}),
+    "without_drift": ("without skin level, temperature", _ALL - {"temp"}),
+    "heart_and_skin": ("heart and skin", {"bvp", "ecg", "eda"}),
+    "heart_only": ("heart alone", {"bvp", "ecg"}),
+    "skin_only": ("skin conductance alone", {"eda"}),
+    "breathing_only": ("breathing alone", {"resp"}),
+    "muscle_only": ("muscle alone", {"emg"}),
+    "temperature_only": ("temperature alone", {"temp"}),
+    "motion_only": ("acceleration alone", {"acc"}),
+    "clock_only": ("the clock alone", None),
+    "shuffled_labels": ("labels shuffled", None),
 }
 #: Features that say how high skin conductance is, which rises and falls over an hour whatever happens.
 _LEVEL = ("_eda_mean", "_eda_log_level")
@@ -60,8 +47,8 @@ def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params,
         tag(clock_alone(cold), "clock_only", "control"),
         tag(shuffled_labels(windows, params, **options), "shuffled_labels", "control"),
     ]
-    for name in FAMILIES:
-        if (seen := select_family(windows, name)) is not None:
+    for name, (_, signals) in CONTROLS.items():
+        if signals and (seen := select_family(windows, name)) is not None:
             models = [*quick, *(slow if name == "heart_and_skin" else ())]
             table = run(models, ColdStart.name, cold_folds(windows, params, seed), windows=seen)
             parts.append(tag(table, name, "control"))
@@ -91,7 +78,7 @@ def select_family(windows: xr.Dataset, control: str) -> xr.Dataset | None:
     windows = windows.drop_dims("channel") if drifts else windows
     for dimension in {"channel", "feature_name"} & set(windows.dims):
         names = windows[dimension].values.astype(str)
-        chosen = np.array([name.split("_")[1] in FAMILIES[control] for name in names])
+        chosen = np.array([name.split("_")[1] in CONTROLS[control][1] for name in names])
         chosen &= [not (drifts and name.endswith(_LEVEL)) for name in names]
         if not chosen.any() or chosen.all():
             return None

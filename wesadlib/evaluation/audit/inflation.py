@@ -43,7 +43,7 @@ def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFram
     controls = audit[audit["role"] == "control"]
     for control in [name for name in CONTROLS if name in set(controls["shortcut"])]:
         for model, part in controls[controls["shortcut"] == control].groupby("model", sort=False):
-            row = {"control": control, "model": model, "what": CONTROLS[control], "seeds": part["seed"].nunique()}
+            row = {"control": control, "model": model, "what": CONTROLS[control][0], "seeds": part["seed"].nunique()}
             row["majority"] = float(part["label"].value_counts(normalize=True).iloc[0])
             rows.append(row | _score(part, bootstrap))
     return pd.DataFrame(rows)

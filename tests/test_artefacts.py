@@ -1,6 +1,5 @@
 import json
 
-import pandas as pd
 import pytest
 
 from wesadlib import artefacts
@@ -50,12 +49,6 @@ def test_a_missing_artefact_names_the_chapter_that_makes_it(run):
         artefacts.open_windows(run)
     with pytest.raises(InputError, match="23_loso"):
         run.read_table("predictions")
-
-
-def test_tables_come_back_as_they_were(run):
-    table = pd.DataFrame({"subject": ["S2"], "accuracy": [0.5], "accepted": [True]})
-    run.write_table("predictions", table)
-    pd.testing.assert_frame_equal(run.read_table("predictions"), table)
 
 
 def test_windows_are_joined_with_features_and_those_of_another_run_are_refused(run, toy_windows):

@@ -3,14 +3,22 @@
 import ast
 import re
 import tomllib
+from importlib.metadata import version
 
 import nbformat
+import papermill
 import pytest
 import yaml
 
+from wesadlib.artefacts import ARTEFACTS
+from wesadlib.params import read_params
+from wesadlib.report.chapters import list_chapters, list_pages
 
-def lock(repository):
+
+@pytest.fixture
+def pins(repository):
     lines = (repository / "requirements.lock").read_text(encoding="utf-8").split()
+    assert len({line.split("==")[0] for line in lines}) == len(lines)
     return dict(line.split("==") for line in lines)
 
 
@@ -24,26 +32,15 @@ def declared(repository):
     return [name for name in [*project["dependencies"], *extras] if not name.startswith("wesadlib[")]
 
 
-def test_every_declared_package_is_pinned_once(repository):
-    text = (repository / "requirements.lock").read_text(encoding="utf-8")
-    pins = lock(repository)
-    assert len(pins) == len(text.split())
-    assert [name for name in map(normal, declared(repository)) if name not in pins] == []
-    assert pins["torch"] == "2.13.0"
-
-
 def test_pins_name_no_address_and_no_build(repository):
     for name in ("requirements.lock", "pyproject.toml", "environment.yml"):
         text = (repository / name).read_text(encoding="utf-8")
         assert not re.search(r"https?://|--index|--find-links|\+cpu|\+cu", text)
 
 
-def test_the_installed_packages_are_the_pinned_ones(repository):
-    from importlib.metadata import version
-
-    pins = lock(repository)
-    differing = {name: version(name) for name in map(normal, declared(repository))}
-    assert {name: found for name, found in differing.items() if found.split("+")[0] != pins[name]} == {}
+def test_every_declared_package_is_pinned_once_and_installed_so(repository, pins):
+    versions = {name: version(name).split("+")[0] for name in map(normal, declared(repository))}
+    assert versions == {name: pins.get(name) for name in versions} and pins["torch"] == "2.13.0"
 
 
 def test_conda_users_get_the_same_set_by_the_same_pins(repository):
@@ -62,33 +59,26 @@ def test_continuous_integration_runs_what_the_readme_tells(repository):
 
 
 def test_every_page_of_the_table_of_contents_exists(repository):
-    from wesadlib.report.chapters import list_pages
-
     for page in list_pages(repository):
         assert any((repository / f"{page}{suffix}").is_file() for suffix in (".md", ".ipynb")), page
 
 
-def notebooks(repository):
-    from wesadlib.report.chapters import list_chapters
-
+@pytest.fixture(scope="module")
+def chapters(repository):
     return list_chapters(repository)
 
 
-def test_chapters_defaults_are_those_of_the_smoke_profile(repository):
-    import papermill
-
-    from wesadlib.params import read_params
-
+def test_chapters_defaults_are_those_of_the_smoke_profile(repository, chapters):
     smoke = read_params(repository / "params" / "smoke.yaml")
-    for chapter in notebooks(repository):
+    for chapter in chapters:
         for name, found in papermill.inspect_notebook(str(chapter.path)).items():
             default = {} if name == "network" else getattr(smoke, name)
             assert ast.literal_eval(found["default"]) == default, f"{chapter.name}: {name}"
 
 
-def test_outputs_are_kept_in_checked_cells_and_nowhere_else(repository):
+def test_outputs_are_kept_in_checked_cells_and_nowhere_else(chapters):
     checked = 0
-    for chapter in notebooks(repository):
+    for chapter in chapters:
         for cell in nbformat.read(chapter.path, as_version=4).cells:
             if cell.cell_type != "code":
                 continue
@@ -99,36 +89,12 @@ def test_outputs_are_kept_in_checked_cells_and_nowhere_else(repository):
     assert checked >= 5
 
 
-def test_a_chapters_title_begins_with_its_number(repository):
-    for chapter in notebooks(repository):
-        if "appendix" not in chapter.name:
-            title = nbformat.read(chapter.path, as_version=4).cells[0].source
-            assert f"\n# {chapter.name.split('_')[0]} " in f"\n{title}", chapter.name
-
-
-def test_no_line_of_code_is_longer_than_a_page_is_wide(repository):
-    lines = [
-        f"{chapter.name}: {line}"
-        for chapter in notebooks(repository)
-        for cell in nbformat.read(chapter.path, as_version=4).cells
-        for line in (cell.source.splitlines() if cell.cell_type == "code" else ())
-        if len(line) > 84
-    ]
-    assert lines == []
-
-
-def test_artefacts_are_written_by_the_chapter_that_the_table_names(repository):
-    from wesadlib.artefacts import ARTEFACTS
-
-    written = {name: chapter.name for chapter in notebooks(repository) for name in chapter.writes}
+def test_artefacts_are_written_by_the_chapter_that_the_table_names_and_read_by_later_ones(chapters):
+    written = {}
+    for chapter in chapters:
+        assert set(chapter.reads) <= set(written), chapter.name
+        written |= dict.fromkeys(chapter.writes, chapter.name)
     assert written == {name: chapter for name, (_, chapter) in ARTEFACTS.items()}
-
-
-def test_chapters_read_only_what_earlier_chapters_wrote(repository):
-    seen = set()
-    for chapter in notebooks(repository):
-        assert set(chapter.reads) <= seen, chapter.name
-        seen |= set(chapter.writes)
 
 
 @pytest.mark.parametrize("name", ["LICENSE", "CITATION.cff", "CHANGELOG.md", "CONTRIBUTING.md", "deploy/Dockerfile"])

@@ -6,21 +6,15 @@ from typing import Any
 
 __version__ = version("wesadlib")
 
-_HOME = {
-    "open_wesad": "data",
-    "open_cohort": "data",
-    "open_recording": "data",
-    "join": "data",
-    "make_windows": "signals",
-    "assess_quality": "quality",
-    "extract_features": "features",
-    "evaluate": "evaluation",
-    "fit_final": "evaluation",
-    "score": "evaluation",
-    "save_bundle": "bundle",
-    "load_bundle": "bundle",
-    "predict_recording": "bundle",
+_ROOMS = {
+    "data": ("open_wesad", "open_cohort", "open_recording", "join"),
+    "signals": ("make_windows",),
+    "quality": ("assess_quality",),
+    "features": ("extract_features",),
+    "evaluation": ("evaluate", "fit_final", "score"),
+    "bundle": ("save_bundle", "load_bundle", "predict_recording"),
 }
+_HOME = {name: room for room, names in _ROOMS.items() for name in names}
 __all__ = ["__version__", *_HOME]
 
 

@@ -7,7 +7,6 @@ import shutil
 import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,13 +29,7 @@ _MADE = {
     "31_reliability": ("abstention.parquet",),
     "32_drift": ("drift_reference.parquet", "drift_threshold.json"),
     "33_explanation": ("explanation.parquet", "attribution.parquet"),
-    "34_whole_recording": (
-        "moments.parquet",
-        "alarms.parquet",
-        "timelines.parquet",
-        "reports.parquet",
-        "events.json",
-    ),
+    "34_whole_recording": ("moments.parquet", "alarms.parquet", "timelines.parquet", "reports.parquet", "events.json"),
     "41_deployment": ("../bundle", "latency.parquet"),
     "42_your_own": ("your_own",),
 }
@@ -59,41 +52,17 @@ def project_root(start: str | Path | None = None) -> Path:
     raise InputError(f"{start}: not inside the book's checkout (no _toc.yml here or above); change into it first.")
 
 
-@dataclass(frozen=True)
 class Run:
-    """The folder of one run, ``outputs/<run>/``, by its absolute path."""
+    """The folder of one run, ``outputs/<run>/``, by its absolute path.
 
-    folder: Path
+    It holds the executed chapters (`notebooks`), finished folds, from which an interrupted run resumes (`folds`), the
+    final model (`bundle`), the rendered book (`html`) and the run in one file (`summary`).
+    """
 
-    @property
-    def name(self) -> str:
-        """Name of the run."""
-        return self.folder.name
-
-    @property
-    def notebooks(self) -> Path:
-        """Folder of the executed chapters."""
-        return self.folder / "notebooks"
-
-    @property
-    def folds(self) -> Path:
-        """Folder of finished folds, from which an interrupted run resumes."""
-        return self.folder / "folds"
-
-    @property
-    def bundle(self) -> Path:
-        """Folder of the final model."""
-        return self.folder / "bundle"
-
-    @property
-    def html(self) -> Path:
-        """Folder of the rendered book."""
-        return self.folder / "html"
-
-    @property
-    def summary(self) -> Path:
-        """The run in one file."""
-        return self.folder / "summary.json"
+    def __init__(self, folder: Path):
+        self.folder, self.name, self.summary = folder, folder.name, folder / "summary.json"
+        self.notebooks, self.folds = folder / "notebooks", folder / "folds"
+        self.bundle, self.html = folder / "bundle", folder / "html"
 
     def path(self, artefact: str) -> Path:
         """Path of an artefact, whether or not it exists; folders are made."""

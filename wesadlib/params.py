@@ -163,8 +163,10 @@ def chapter_values(params: Params, names: Iterable[str]) -> dict[str, Any]:
 
 def read_params(path: str | Path, overrides: Mapping[str, Any] | None = None) -> Params:
     """Read a profile, a flat YAML file such as ``params/demo.yaml``, strictly; `overrides` win over its values."""
-    path = Path(path)
-    values = _read_profile(path)
+    values = read_yaml(path, "the profiles are in params/")
+    values = {} if values is None else values
+    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
+        raise InputError(f"{path}: a profile is a flat list of `name: value` lines.")
     # By itself first, so that an error names where the value is: in the file, or among what wins over it.
     params = make_params({name: value for name, value in values.items() if name not in (overrides or {})}, str(path))
     if overrides:
@@ -201,31 +203,18 @@ def read_yaml(path: str | Path, advice: str) -> Any:
         raise InputError(f"{path}: not readable as YAML ({' '.join(str(error).split())}).") from None
 
 
-def _read_profile(path: Path) -> dict[str, Any]:
-    values = read_yaml(path, "the profiles are in params/")
-    if values is None:
-        return {}
-    if not isinstance(values, dict) or not all(isinstance(name, str) for name in values):
-        raise InputError(f"{path}: a profile is a flat list of `name: value` lines.")
-    return values
-
-
 def make_params(values: Mapping[str, Any], origin: str = "parameters") -> Params:
     """Make :class:`Params` of plain values; an error is one sentence that names `origin` and the parameter."""
     try:
         return Params(**values)
     except ValidationError as error:
-        raise InputError(f"{origin}: {_sentence(error)}") from None
-
-
-def _sentence(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = str(first["loc"][0])
+        first = error.errors()[0]
+    name, problem = str(first["loc"][0]), first["msg"]
     if first["type"] == "extra_forbidden":
         near = difflib.get_close_matches(name, Params.model_fields, n=1)
         hint = f"did you mean `{near[0]}`?" if near else "the parameters are listed by `wesad params`."
-        return f"unknown parameter `{name}`; {hint}"
-    return f"parameter `{name}`: {first['msg'][0].lower()}{first['msg'][1:]}, not {first['input']!r}."
+        raise InputError(f"{origin}: unknown parameter `{name}`; {hint}")
+    raise InputError(f"{origin}: parameter `{name}`: {problem[0].lower()}{problem[1:]}, not {first['input']!r}.")
 
 
 class ChapterParams:

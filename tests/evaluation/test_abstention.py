@@ -12,6 +12,7 @@ from wesadlib.evaluation.abstention import (
     risk_coverage_curve,
 )
 from wesadlib.evaluation.scores import score
+from wesadlib.evaluation.sentences import describe_gaps
 
 
 def test_who_answers_what_is_counted(predictions):
@@ -66,8 +67,11 @@ def test_the_verdict_on_confidence_follows_the_data(claimed, right, verdict):
     for person in range(10):
         correct = np.arange(20) < 20 * right + (person % 3 - 1)
         rows += [(f"S{person}", "stress", claimed if good else 1 - claimed) for good in correct]
-    (row,) = confidence_gap(make_predictions(rows)).to_dict("records")
+    (row,) = (gaps := confidence_gap(make_predictions(rows))).to_dict("records")
     assert row["verdict"] == verdict
+    (sentence,) = describe_gaps(gaps)
+    assert f"claims {100 * claimed:.1f} % on average and achieves {100 * row['accuracy']:.1f} %" in sentence
+    assert (verdict in sentence) == ("do not show that it claims too much" not in sentence) == (verdict != "undecided")
     assert row["gap"] == pytest.approx(row["confidence"] - row["accuracy"])
     assert row["gap_low"] <= row["gap"] <= row["gap_high"]
 

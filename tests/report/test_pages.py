@@ -90,27 +90,11 @@ def test_what_a_chapter_includes_is_what_the_kept_results_give(repository, kept,
     assert path.read_text(encoding="utf-8") == chapter_insert(chapter, kept), "run `wesad reference`"
 
 
-def test_every_score_of_the_table_is_one_of_the_summary(kept):
-    scores = {
-        (row["protocol"], row["model"]): row
-        for row in kept.summary["results"]
-        if row["windows"] == "all" and row["task"] == kept.task
-    }
-    lines = pages.score_table(kept).splitlines()[2:]
-    assert len(lines) == 7
-    for line in lines:
-        model, accuracy, area, rested = [cell.strip() for cell in line.strip("|").split("|")]
-        row, after = (scores[protocol, model.strip("`")] for protocol in ("cold_start", "rest_calibrated"))
-        assert float(accuracy.split()[0]) == pytest.approx(100 * row["accuracy"], abs=0.051)
-        assert float(area) == pytest.approx(row["roc_auc"], abs=0.00051)
-        assert float(rested.split()[0]) == pytest.approx(100 * after["accuracy"], abs=0.051)
-
-
 def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
-    lines = pages.score_table(rich).splitlines()[2:]
-    assert [line.split("|")[1].strip() for line in lines] == ["`logistic`", "`resnet`", "`chosen`"]
-    assert "| 90.0 [90.0, 90.0] |" in lines[0] and lines[0].endswith("|  |")
-    assert lines[2].endswith("| 100.0 [100.0, 100.0] |")
+    logistic, resnet, chosen = pages.score_table(rich).splitlines()[2:]
+    assert logistic == "| `logistic` | 90.0 [90.0, 90.0] | 0.990 |  |"
+    assert resnet.startswith("| `resnet` |") and chosen.startswith("| `chosen` | 97.0 [")
+    assert chosen.endswith("| 100.0 [100.0, 100.0] |")
 
 
 def test_findings_follow_the_kept_results(rich):

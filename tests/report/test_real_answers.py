@@ -2,12 +2,11 @@
 
 import json
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pandas as pd
 import pytest
+from light import COMMAND, run_without
 
 from wesadlib.quality.recordings import check_recording
 from wesadlib.report.answers import Question
@@ -25,14 +24,9 @@ def shared(repository):
 def test_an_hour_is_answered_with_little_memory(shared, own_bundle, tmp_path):
     path = shared / "stress-predict" / "Raw_data" / "S03.zip"
     # VmHWM is of this program alone; ru_maxrss keeps the peak of the process that started it.
-    code = (
-        "import atexit, pathlib, re\n"
-        "peak = lambda: re.search(r'VmHWM:\\s+(\\d+) kB', pathlib.Path('/proc/self/status').read_text())[1]\n"
-        "atexit.register(lambda: print(peak()))\n"
-        "from wesadlib.cli import main\nmain()"
-    )
-    command = [sys.executable, "-c", code, "predict", path, "--bundle", own_bundle, "--out", tmp_path / "a"]
-    done = subprocess.run(command, check=True, capture_output=True, text=True)
+    code = "\nimport atexit, pathlib, re\nstatus = pathlib.Path('/proc/self/status')\n"
+    code += "atexit.register(lambda: print(re.search(r'VmHWM:\\s+(\\d+) kB', status.read_text())[1]))\n"
+    done = run_without((), code + COMMAND, "predict", path, "--bundle", own_bundle, "--out", tmp_path / "a")
     assert int(done.stdout.split()[-1]) < 1e6
     summary = json.loads((tmp_path / "a" / "summary.json").read_text())
     windows = pd.read_csv(tmp_path / "a" / "predictions.csv")

@@ -2,7 +2,7 @@ import re
 import shutil
 
 import pytest
-from test_execution import SETUP, write_chapter
+from test_execution import write_chapter
 
 from wesadlib.artefacts import write_json
 from wesadlib.errors import BookError, InputError
@@ -52,8 +52,7 @@ def project(tmp_path_factory, repository):
     (root / "_toc.yml").write_text(
         "format: jb-book\nroot: book/intro\nparts:\n- caption: Part\n  chapters:\n  - file: book/11_first\n"
     )
-    cells = [('run = "smoke"', ["parameters"]), (SETUP, []), (HALF, []), (WIDE, [])]
-    write_chapter(root, "11_first", cells)
+    write_chapter(root, "11_first", HALF, WIDE)
     header = "|".join(f"column {k}" for k in range(20))
     table = f"|{header}|\n|{'---|' * 20}\n|{'0.5 [0.4, 0.6]|' * 20}"
     text = f"# Intro\n\n{{glue:text}}`11_first.ipynb::11_half:.3f`, $x^2$\n\n{table}\n\n`{'f' * 64}`\n"

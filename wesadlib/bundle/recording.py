@@ -4,6 +4,7 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -25,10 +26,8 @@ from wesadlib.quality.recordings import (
 )
 from wesadlib.quality.wear import assess_wear
 
-#: Windows hardly differ that begin sooner after each other than this.
-LEAST_STEP_S = 0.1
-
-_BATCH = 128
+#: Windows hardly differ that begin sooner after each other than this; how many are classified at a time.
+LEAST_STEP_S, _BATCH = 0.1, 128
 
 
 @dataclass(frozen=True)
@@ -149,8 +148,7 @@ def _row(result: Result | None, states: Sequence[str]) -> dict[str, Any]:
     if answer.status == "rejected":
         return shown
     shown |= {f"p_{state}": value for state, value in answer.probabilities.items()}
-    status = "abstained" if answer.abstained else "answered"
-    state = None if answer.abstained else answer.state
+    status, state = ("abstained", None) if answer.abstained else ("answered", answer.state)
     return shown | {"status": status, "state": state, "confidence": answer.confidence}
 
 
@@ -167,8 +165,7 @@ def _read_person_at_rest(
             f"{format_time(recording.duration_s)}."
         )
     starts = list_starts(recording, list(bundle.config["channels"]), window_s, window_s / 2, start_s, end_s)
-    starts = starts[unworn_share(wear, starts, window_s) <= MOST_UNWORN]
-    cuts = [bundle.cut(recording, start) for start in starts]
+    cuts = [bundle.cut(recording, start) for start in starts[unworn_share(wear, starts, window_s) <= MOST_UNWORN]]
     try:
         values = bundle.rest_values(cuts)
     except InputError as error:
@@ -194,15 +191,9 @@ def read_rest(text: str, recording: Recording) -> tuple[float, float]:
         return 0.0, 60 * float(match[1])
     clock = r"(\d+(?::\d+)*(?:\.\d+)?)"
     if match := re.fullmatch(f"{clock}-{clock}", text):
-        return _seconds(match[1]), _seconds(match[2])
+        start_s, end_s = (reduce(lambda s, part: 60 * s + float(part), each.split(":"), 0.0) for each in match.groups())
+        return start_s, end_s
     raise InputError(f"rest {text!r}: write 00:02:00-00:07:00, first:5 (minutes) or tags.")
-
-
-def _seconds(clock: str) -> float:
-    seconds = 0.0
-    for part in clock.split(":"):
-        seconds = 60 * seconds + float(part)
-    return seconds
 
 
 def format_time(seconds: float) -> str:

@@ -5,16 +5,9 @@ from typing import Any
 
 
 def say(chapter: str, named: Mapping[str, Any] | None = None, /, **values: Any) -> None:
-    """Give numbers and words to a chapter's text, each under the chapter's number and its own name.
+    """Give numbers and words to a chapter's text: ``say("23", people=15)`` is shown by ``{glue:text}`23_people```.
 
-    Parameters
-    ----------
-    chapter : str
-        Number of the chapter, such as ``"23"``.
-    named : mapping of str to object, optional
-        Values whose names are not known before the cell runs.
-    **values
-        ``say("23", people=15)`` is shown by ``{glue:text}`23_people```. A NumPy or xarray scalar counts as a number.
+    `named` are those whose names are not known before the cell runs. A NumPy or xarray scalar counts as a number.
     """
     from myst_nb import glue
 

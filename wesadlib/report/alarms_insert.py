@@ -25,8 +25,8 @@ REPORTS = {
 
 def describe_alarms(reference: Reference) -> str:
     """Whom the headline's model detects on real people, and how often it is wrong."""
-    people = _alarms_of(reference, HEADLINE)
-    if people.empty:
+    row = dict(zip(("model", "protocol", "budget_per_h"), HEADLINE, strict=True))
+    if (people := reference.table("alarms", **row)).empty:
         return ""
     return (
         f"**Alarms over whole recordings**, by “{HEADLINE[0]}” with a threshold that follows the person; its rule was "
@@ -35,14 +35,10 @@ def describe_alarms(reference: Reference) -> str:
     )
 
 
-def _alarms_of(reference: Reference, row: tuple[str, str, float]) -> pd.DataFrame:
-    alarms = reference.table("alarms")
-    return alarms[(alarms[["model", "protocol", "budget_per_h"]] == row).all(axis=1)] if len(alarms) else alarms
-
-
 def _missed_with_rest(reference: Reference) -> str:
     """Whom the headline's model misses where it also knows the person's rest, and what the task did to them."""
-    people = _alarms_of(reference, (HEADLINE[0], "running_reference", HEADLINE[2])).set_index("subject")
+    row = {"model": HEADLINE[0], "protocol": "running_reference", "budget_per_h": HEADLINE[2]}
+    people = reference.table("alarms", **row).set_index("subject")
     missed, body = people[people["detected"] < 1], reference.table("reports").set_index("subject")
     each = [
         f"{name} ({'no alarm' if late == np.inf else f'after {late:.0f} s'}; heart rate "
@@ -86,10 +82,7 @@ def tabulate_alarms(reference: Reference) -> Iterable[str]:
         yield _missed_with_rest(reference)
         rows = [
             {"person": row["subject"]}
-            | {
-                heading: f"{row[name]:.{digits}f}".replace("inf", "missed")
-                for name, (heading, digits) in REPORTS.items()
-            }
+            | {head: f"{row[name]:.{digits}f}".replace("inf", "missed") for name, (head, digits) in REPORTS.items()}
             for row in reports.to_dict("records")
         ]
         title = "Each person: change from baseline to stress, mean probability of stress in each, and alarms"

@@ -100,8 +100,8 @@ def answer_path(
     load = cache(lambda: _load(question.bundle))
     if "" in people:
         key = question.key(people[""])
-        if _kept_answer(out, key, force) is None:
-            answer_person(people[""], "", question, load(), out, key, progress=progress)
+        if not _kept_answer(out, key, force):
+            answer_person(people[""], "", question, load(), out, key, progress)
         return out, []
     rows: list[dict[str, Any]] = []
     try:
@@ -119,36 +119,29 @@ def _summary_or_problem(
 ) -> dict[str, Any]:
     try:
         key = question.key(paths)
-        summary = _kept_answer(out, key, force)
+        if summary := _kept_answer(out, key, force):
+            return summary
     except (InputError, PermissionError) as error:
         return {"problem": str(error)}
     # What is wrong with the model is wrong for everybody, and no person's problem.
-    bundle = load() if summary is None else None
+    bundle = load()
     try:
-        return summary or answer_person(paths, name, question, bundle, out, key)
+        return answer_person(paths, name, question, bundle, out, key)
     except InputError as error:
         return {"problem": str(error)}
 
 
 def answer_person(
-    paths: Sequence[Path],
-    subject: str,
-    question: Question,
-    bundle: "Bundle",
-    out: Path,
-    key: str,
-    *,
-    progress: bool = False,
+    paths: Sequence[Path], name: str, question: Question, bundle: "Bundle", out: Path, key: str, progress: bool = False
 ) -> dict[str, Any]:
     """Answer one person's recording, write :data:`FILES`, whole or not at all, and return the summary."""
     from wesadlib import plots
     from wesadlib.bundle.recording import draw_course, predict_recording, read_rest
     from wesadlib.plots.recording import plot_recording
     from wesadlib.quality.recordings import of_device
-    from wesadlib.report.recording_report import render_recording
-    from wesadlib.report.recording_summary import summarise
+    from wesadlib.report.recording import render_recording, summarise
 
-    recording = of_device(question.read(paths, subject), bundle.config["device"])
+    recording = of_device(question.read(paths, name), bundle.config["device"])
     where = ", ".join(map(str, paths))
     with tqdm(desc="windows", unit="window", disable=not progress) as bar:
 
@@ -218,27 +211,20 @@ def check_path(
         shares = {"worn, %": 100 * summary["worn_share"], "judged, %": 100 * summary["judged_share"]}
         rows.append({"person": name, **facts, **shares, "not judged for": reasons})
         if "" in people:
-            rows = list(_channel_rows(summary))
-            line = ", ".join(
-                f"{key} {100 * value:.0f} %"
-                for key, value in (("worn", summary["worn_share"]), ("can be judged", summary["judged_share"]))
-            )
-            notes = [f"{name}: {facts['device']}, {facts['start'] or 'no date'}, {facts['minutes']:.1f} min, {line}"]
-            notes += [f"not judged: {reasons}"] * bool(reasons) + summary["notes"]
+            rows = [_channel_row(*item) for item in summary["channels"].items()]
+            notes = [
+                f"{name}: {facts['device']}, {facts['start'] or 'no date'}, {facts['minutes']:.1f} min, "
+                f"worn {shares['worn, %']:.0f} %, can be judged {shares['judged, %']:.0f} %",
+                *[f"not judged: {reasons}"] * bool(reasons),
+                *summary["notes"],
+            ]
     return pd.DataFrame(rows), notes, problems
 
 
-def _channel_rows(summary: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-    for name, facts in summary["channels"].items():
-        states = ", ".join(f"{state} {100 * share:.0f} %" for state, share in facts["states"].items())
-        missing = 100 * facts["missing_share"]
-        yield {
-            "channel": name,
-            "unit": facts["units"],
-            "Hz": facts["rate_hz"],
-            "missing, %": missing,
-            "minutes": states,
-        }
+def _channel_row(name: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    minutes = ", ".join(f"{state} {100 * share:.0f} %" for state, share in facts["states"].items())
+    row = {"channel": name, "unit": facts["units"], "Hz": facts["rate_hz"]}
+    return row | {"missing, %": 100 * facts["missing_share"], "minutes": minutes}
 
 
 def _kept_answer(out: Path, key: str, force: bool) -> dict[str, Any] | None:
@@ -279,13 +265,12 @@ def _write_people(out: Path, folder: str, rows: Sequence[Mapping[str, Any]], que
     import pandas as pd
 
     from wesadlib.report.glossary import PEOPLE
-    from wesadlib.report.recording_report import render_people
+    from wesadlib.report.recording import render_people
 
     states = list(dict.fromkeys(state for row in rows for state in row.get("states", ())))
     order = [name for key in PEOPLE for name in ([f"share_{state}" for state in states] if "<" in key else [key])]
     shares = [{f"share_{state}": one["share"] for state, one in row.get("states", {}).items()} for row in rows]
     people = [{name: {**row, **share}.get(name) for name in order} for row, share in zip(rows, shares, strict=True)]
-    with _writing(out), replacing(out / TABLE) as partial:
-        pd.DataFrame(people, columns=order).to_csv(partial, index=False, float_format="%.6g")
-    with _writing(out), replacing(out / INDEX) as partial:
-        partial.write_text(render_people(folder, people, states, question.command), encoding="utf-8")
+    with _writing(out), replacing(out / TABLE) as table, replacing(out / INDEX) as index:
+        pd.DataFrame(people, columns=order).to_csv(table, index=False, float_format="%.6g")
+        index.write_text(render_people(folder, people, states, question.command), encoding="utf-8")

@@ -51,12 +51,10 @@ def read_chapter(path: Path, book: Path) -> Chapter:
     metadata = nbformat.read(path, as_version=4).metadata.get("wesad", {})
     reads, writes, files = (tuple(metadata.get(name, ())) for name in ("reads", "writes", "files"))
     parameters = tuple(papermill.inspect_notebook(str(path)))
-    for kind, names, allowed in (
-        ("parameter", parameters, [*Params.model_fields, "network"]),
-        ("artefact", reads + writes, artefacts.ARTEFACTS),
-    ):
-        unknown = [name for name in names if name not in allowed]
-        if unknown:
+    named = {"parameter": (parameters, [*Params.model_fields, "network"])}
+    named["artefact"] = reads + writes, artefacts.ARTEFACTS
+    for kind, (names, allowed) in named.items():
+        if unknown := [name for name in names if name not in allowed]:
             raise InputError(f"{path}: unknown {kind} `{unknown[0]}`; allowed are {', '.join(sorted(allowed))}.")
     name = path.relative_to(book).with_suffix("").as_posix()
     return Chapter(name, path, parameters, reads, writes, files, metadata.get("alone", False))
@@ -83,13 +81,10 @@ def chapter_state(chapter: Chapter, params: Params, run: artefacts.Run, root: Pa
     `code` is that of :func:`code_digest`. An artefact or a file that is missing is refused.
     """
     values = chapter_values(params, chapter.parameters)
-    missing = [root / name for name in chapter.files if not (root / name).exists()]
-    if missing:
+    if missing := [root / name for name in chapter.files if not (root / name).exists()]:
         raise InputError(f"{missing[0]} is missing, which chapter {chapter.name} reads: restore it.")
-    state = {
-        "parameters": values,
-        "inputs": {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads},
-    }
+    inputs = {name: artefacts.file_digest(run.existing(name)) for name in chapter.reads}
+    state = {"parameters": values, "inputs": inputs}
     others = {
         "notebook": artefacts.file_digest(chapter.path),
         "files": {name: artefacts.file_digest(root / name) for name in chapter.files},

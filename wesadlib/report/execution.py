@@ -5,6 +5,7 @@ import os
 import pprint
 import re
 import tempfile
+import textwrap
 import threading
 import time
 from collections.abc import Iterator
@@ -50,7 +51,11 @@ def execute_chapter(
             )
         except PapermillExecutionError as error:
             partial.rename(failed)
-            raise BookError(_describe_failure(chapter, error, shown)) from None
+            source = textwrap.indent(error.source.strip(), "    ")
+            raise BookError(
+                f"chapter {chapter.name} failed in its cell {error.cell_index}:\n\n{source}\n\n{error.ename}: "
+                f"{error.evalue}\n\nThe notebook up to there: {shown}. The chapters before it are kept."
+            ) from None
         except DeadKernelError:
             partial.rename(failed)
             raise BookError(
@@ -64,8 +69,7 @@ def execute_chapter(
                 f"chapter {chapter.name} calls plots and shows no figure: its kernel does not draw into the notebook; "
                 f"see {shown}."
             )
-    missing = [name for name in chapter.writes if not run.path(name).exists()]
-    if missing:
+    if missing := [name for name in chapter.writes if not run.path(name).exists()]:
         raise BookError(f"chapter {chapter.name} ended without writing {run.path(missing[0])}.")
     return {"seconds": round(time.perf_counter() - started, 2), "peak_rss_mb": round(max(peaks), 1)}
 
@@ -102,14 +106,6 @@ def _memory_mb(process: psutil.Process) -> float:
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return 0.0
     return getattr(memory, "pss", memory.rss) / 2**20
-
-
-def _describe_failure(chapter: Chapter, error: PapermillExecutionError, path: str | Path) -> str:
-    source = "\n".join(f"    {line}" for line in error.source.strip().splitlines())
-    return (
-        f"chapter {chapter.name} failed in its cell {error.cell_index}:\n\n{source}\n\n"
-        f"{error.ename}: {error.evalue}\n\nThe notebook up to there: {path}. The chapters before it are kept."
-    )
 
 
 def _lacks_figures(path: Path) -> bool:

@@ -42,6 +42,8 @@ def majority(predictions: pd.DataFrame) -> tuple[str, float]:
 def count_windows(reference: Reference) -> str:
     """How many windows were scored, how long they are without their overlap, and by how many seeds, in sentences."""
     cold, rested = reference.cold, reference.under("rest_calibrated")
+    if cold.empty:
+        return ""
     minutes = distinct_minutes(cold, reference.parameters.get("window_s", 60.0))
     text = (
         f"Each score is the mean of {cold['seed'].nunique()} seeds, over {cold['window'].nunique()} overlapping "
@@ -90,7 +92,7 @@ def answer(reference: Reference) -> str:
 
 def controls(reference: Reference) -> str:
     """What time and movement alone achieve."""
-    cold, table, parts = reference.cold, reference.table("controls"), []
+    cold, table, parts = reference.cold, reference.table("controls", control="motion_only"), []
     if set(cold["label"]) == {"baseline", "stress"}:
         accuracy, area = score(clock_alone(cold)).loc[0, ["accuracy", "roc_auc"]]
         parts.append(
@@ -99,7 +101,7 @@ def controls(reference: Reference) -> str:
         )
     if len(table):
         # The strongest model that sees movement alone: a control that is weaker than it could be would flatter.
-        row = table[table["control"] == "motion_only"].nlargest(1, "accuracy").iloc[0]
+        row = table.nlargest(1, "accuracy").iloc[0]
         parts.append(
             f"**Movement alone** (“{row['model']}” on acceleration) classifies {share_of(row)} correctly, because "
             "people stood and spoke in the stress task"
@@ -181,11 +183,11 @@ def abstention(reference: Reference) -> str:
 
 def shuffling(reference: Reference) -> str:
     """How much of what shuffling adds is left where no two windows overlap."""
-    apart = reference.inflation("shuffled_no_overlap")
+    apart = reference.table("inflation", shortcut="shuffled_no_overlap")
     if apart.empty:
         return ""
     model, left = apart.iloc[0]["model"], apart.iloc[0]["inflation"]
-    added = reference.inflation("shuffled").set_index("model").loc[model, "inflation"]
+    added = reference.table("inflation", shortcut="shuffled").set_index("model").loc[model, "inflation"]
     cause = "recognising the person" if left >= added / 2 else "the seconds that windows share"
     return (
         f"**Why shuffling flatters.** Shuffling windows over people adds {100 * added:+.1f} points to “{model}”, and "
@@ -202,19 +204,19 @@ def published(reference: Reference) -> str:
         f"{figures['ResNet-1D', 'area under ROC']:.3f}) by a residual network and about {baseline:.0f} % by a logistic "
         "regression. The network's weights were selected on the test person (<23_loso>)."
     )
-    rows = reference.inflation("test_selected_epoch").to_dict("records")
+    rows = reference.table("inflation", shortcut="test_selected_epoch").to_dict("records")
     worth = " and ".join(f"{points(row, 'inflation', ' points')} for “{row['model']}”" for row in rows)
     return f"{text} Here, the same selection adds {worth} (<24_audit>)." if rows else text
 
 
 def share_of(row: Mapping[str, Any], name: str = "accuracy") -> str:
     """A share with its interval in running text: ``94.3 % [91.2, 97.4]``."""
-    return percent(row, name).replace(" ", " % ", 1)
+    return percent(row, name, " %")
 
 
-def percent(row: Mapping[str, Any], name: str) -> str:
+def percent(row: Mapping[str, Any], name: str, unit: str = "") -> str:
     """A share with its interval, in percent: ``94.3 [91.2, 97.4]``."""
-    return f"{100 * row[name]:.1f} [{100 * row[f'{name}_low']:.1f}, {100 * row[f'{name}_high']:.1f}]"
+    return f"{100 * row[name]:.1f}{unit} [{100 * row[f'{name}_low']:.1f}, {100 * row[f'{name}_high']:.1f}]"
 
 
 def points(row: Mapping[str, Any], name: str, unit: str = "") -> str:

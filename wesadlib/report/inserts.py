@@ -56,7 +56,7 @@ def _scores(reference: Reference) -> Iterable[str]:
 
 
 def _audit(reference: Reference) -> Iterable[str]:
-    if len(inflation := reference.inflation()):
+    if len(inflation := reference.table("inflation")):
         rows = [
             {
                 "shortcut": SHORTCUTS.get(row["shortcut"], row["shortcut"]),
@@ -70,21 +70,17 @@ def _audit(reference: Reference) -> Iterable[str]:
         yield f"![Accuracy with and without each shortcut, and the difference with its interval]({INFLATION})"
         yield folded("Every shortcut and model", markdown_table(rows))
     if len(controls := reference.table("controls")):
-        rows = [
-            {
-                "control": row.get("what", words(row["control"])),
-                "model": f"`{row['model']}`",
-                "accuracy, %": percent(row, "accuracy"),
-            }
+        yield markdown_table(
+            {"control": row.get("what", words(row["control"])), "model": f"`{row['model']}`"}
+            | {"accuracy, %": percent(row, "accuracy")}
             for row in controls.to_dict("records")
-        ]
-        yield markdown_table(rows)
+        )
         state, share = findings.majority(reference.cold)
         yield f"Always answering “{state}” would be correct in {100 * share:.1f} %."
 
 
 def _comparison(reference: Reference) -> Iterable[str]:
-    if len(board := reference.leaderboard()):
+    if len(board := reference.table("comparison", windows="all")):
         gains = board[(board["task"] == reference.task) & board["difference"].notna()]
         rows = [
             {
@@ -120,12 +116,8 @@ def _comparison(reference: Reference) -> Iterable[str]:
 
 def _by_state(reference: Reference) -> Iterable[str]:
     table = abstention_by_state(reference.headline, findings.threshold_of(reference))
-    shares = {
-        "answered, %": "answered",
-        "correct if all were answered, %": "correct_of_all",
-        "answered and correct, %": "correct",
-        "correct among answers, %": "correct_of_answers",
-    }
+    shares = {"answered, %": "answered", "correct if all were answered, %": "correct_of_all"}
+    shares |= {"answered and correct, %": "correct", "correct among answers, %": "correct_of_answers"}
     yield markdown_table(
         {"state": row["label"], "windows": row["n_windows"]}
         | {heading: f"{100 * row[name]:.1f}" for heading, name in shares.items()}
@@ -147,16 +139,12 @@ def _baseline_score(reference: Reference) -> str:
     return f"**Correct in people never seen**: {parts}; always answering “{state}” {100 * share:.1f} %."
 
 
-def _counted(reference: Reference) -> str:
-    return "" if reference.cold.empty else findings.count_windows(reference)
-
-
 def _causes(reference: Reference) -> str:
     return f"{findings.shuffling(reference)} {findings.controls(reference)}".strip()
 
 
-#: The network on which the claim is tried.
-_NETWORK = "resnet"
+#: The network on which the claim is tried, and the share of seconds that the sentence on deletion speaks of.
+_NETWORK, _DELETED = "resnet", 0.2
 #: Parts of the table, in words.
 _PARTS = {
     "fixed": "fixed model",
@@ -165,8 +153,6 @@ _PARTS = {
     "without": "trained without",
     "alone": "trained on alone",
 }
-#: Share of seconds that the sentence on deletion speaks of.
-_DELETED = 0.2
 
 
 def _network(reference: Reference) -> str:
@@ -225,7 +211,7 @@ def _describe_attribution(table: pd.DataFrame) -> str:
 
 #: Chapter -> its findings on a reference, and the tables below them; nothing where the reference lacks them.
 INSERTS: dict[str, tuple[Sequence[Callable[[Reference], str]], Callable[[Reference], Iterable[str]]]] = {
-    "23_loso": ([_baseline_score, _counted, findings.published], _scores),
+    "23_loso": ([_baseline_score, findings.count_windows, findings.published], _scores),
     "24_audit": ([_causes, findings.drift], _audit),
     "25_comparison": ([findings.winner, findings.rest], _comparison),
     "31_reliability": ([findings.abstention], _by_state),

@@ -35,7 +35,9 @@ def link(text: str, form: str = r"[](ch:\1)") -> str:
 
 
 def wrap(paragraph: str, indent: str = "") -> str:
-    """A paragraph in lines of at most 120 characters; `indent` is before all but the first."""
+    """A paragraph in lines of at most 120 characters, a table's row as it is; `indent` is before all but the first."""
+    if paragraph.startswith("|"):
+        return paragraph
     return textwrap.fill(paragraph, 120, subsequent_indent=indent, break_long_words=False, break_on_hyphens=False)
 
 

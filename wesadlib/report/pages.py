@@ -57,7 +57,13 @@ def write_pages(root: Path, folder: Path, reference: Reference) -> list[Path]:
 def write_labs_block(root: Path) -> None:
     """Write the block on other laboratories into the README anew."""
     page, summary = root / "README.md", json.loads((root / LABS).read_text(encoding="utf-8"))
-    _replace(page, fill_page(page.read_text(encoding="utf-8"), {"labs": labs_block(summary)}, page.name))
+    whose = (
+        f"**Other people, other laboratories.** {summary['people']} real people of three laboratories wore the same "
+        "kind of band. A small model of heart and skin (`physiology`) was trained in two laboratories and tested in "
+        "the third (<35_other_labs>). The model tested in WESAD is `open-wrist`, which is part of the package."
+    )
+    blocks = {"labs": f"{whose}\n\n{labs_results(summary)}"}
+    _replace(page, fill_page(page.read_text(encoding="utf-8"), blocks, page.name))
 
 
 def _replace(path: Path, text: str) -> bool:
@@ -77,15 +83,12 @@ def fill_page(text: str, blocks: dict[str, str], page: str) -> str:
     """`text`, of the page called `page`, with each block between its two comments."""
     for name, block in blocks.items():
         between = re.compile(f"(?<=<!-- {name}:begin -->\n).*?(?=<!-- {name}:end -->)", re.DOTALL)
-        linked = "\n".join(_wrapped(line) for line in link(block, PAGES[page]).splitlines())
+        lines = [wrap(line, "  " * line.startswith("- ")) for line in link(block, PAGES[page]).splitlines()]
+        linked = "\n".join(lines)
         text, count = between.subn(lambda _, linked=linked: f"{linked}\n", text)
         if count != 1:
             raise InputError(f"{page}: {count} pairs of comments {name}:begin and {name}:end; it needs exactly one.")
     return text
-
-
-def _wrapped(line: str) -> str:
-    return line if line.startswith("|") or not line else wrap(line, "  " if line.startswith("- ") else "")
 
 
 def headline(reference: Reference) -> str:
@@ -126,7 +129,7 @@ def score_table(reference: Reference) -> str:
 
 def shortcut_table(reference: Reference) -> list[str]:
     """What each shortcut adds, for every model that was audited: a table between two sentences, or nothing."""
-    if (inflation := reference.inflation()).empty:
+    if (inflation := reference.table("inflation")).empty:
         return []
     gains = (100 * inflation.set_index(["shortcut", "model"])["inflation"]).unstack().map("{:+.1f}".format)
     gains = gains.replace("+nan", "").loc[inflation["shortcut"].unique(), inflation["model"].unique()]
@@ -146,16 +149,6 @@ def list_left_out(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
     wanted = ("leave_one_lab_out", "physiology", "stress")
     rows = [row for row in summary["transfer"] if (row["design"], row["model"], row["task"]) == wanted]
     return [row for row in rows if "+" in row["train"]]
-
-
-def labs_block(summary: Mapping[str, Any]) -> str:
-    """Whose results of three laboratories they are, and :func:`labs_results`, with chapters as ``<35_other_labs>``."""
-    whose = (
-        f"**Other people, other laboratories.** {summary['people']} real people of three laboratories wore the same "
-        "kind of band. A small model of heart and skin (`physiology`) was trained in two laboratories and tested in "
-        "the third (<35_other_labs>). The model tested in WESAD is `open-wrist`, which is part of the package."
-    )
-    return f"{whose}\n\n{labs_results(summary)}"
 
 
 def labs_results(summary: Mapping[str, Any]) -> str:

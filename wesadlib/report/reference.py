@@ -68,24 +68,17 @@ class Reference:
         table = self.predictions
         return of_every_seed(table[(table["task"] == self.task) & (table["protocol"] == protocol)])
 
-    def table(self, name: str) -> pd.DataFrame:
-        """A kept table; empty, without columns, where the run lacks it."""
-        return self.tables.get(name, pd.DataFrame())
+    def table(self, name: str, **values: Any) -> pd.DataFrame:
+        """A kept table, or its rows that have these values; empty, without columns, where the run lacks it."""
+        if name not in self.tables:
+            return pd.DataFrame()
+        table = self.tables[name]
+        return table[(table[list(values)] == list(values.values())).all(axis=1)]
 
     @property
     def task(self) -> str:
         """The run's own task, the first that it scored."""
         return self.summary["results"][0]["task"]
-
-    def inflation(self, shortcut: str = "") -> pd.DataFrame:
-        """By how much each shortcut flatters each model, or one shortcut alone; empty where that was not measured."""
-        table = self.table("inflation")
-        return table[table["shortcut"] == shortcut] if shortcut and len(table) else table
-
-    def leaderboard(self) -> pd.DataFrame:
-        """Every task, protocol and model scored on all windows; empty where the run did not compare them."""
-        table = self.table("comparison")
-        return table[table["windows"] == "all"].reset_index(drop=True) if len(table) else table
 
     @cached_property
     def compared(self) -> pd.DataFrame:
@@ -138,13 +131,9 @@ def read_reference(folder: Path) -> Reference:
     rounded = predictions[_probabilities(predictions)].astype(float)
     predictions[rounded.columns] = rounded.div(rounded.sum(axis="columns"), axis="index")
     parameters = folder / PARAMETERS
-    tables = {name: folder / f"{name}.csv" for name in TABLES}
-    return Reference(
-        summary=json.loads((folder / SUMMARY).read_text(encoding="utf-8")),
-        predictions=predictions,
-        parameters=yaml.safe_load(parameters.read_text(encoding="utf-8")) if parameters.is_file() else {},
-        tables={name: pd.read_csv(path) for name, path in tables.items() if path.is_file()},
-    )
+    values = yaml.safe_load(parameters.read_text(encoding="utf-8")) if parameters.is_file() else {}
+    tables = {name: pd.read_csv(path) for name in TABLES if (path := folder / f"{name}.csv").is_file()}
+    return Reference(json.loads((folder / SUMMARY).read_text(encoding="utf-8")), predictions, values, tables)
 
 
 def _probabilities(predictions: pd.DataFrame) -> list[str]:
@@ -155,10 +144,10 @@ def _draw(reference: Reference, folder: Path) -> None:
     some = reference.cold[reference.cold["model"].isin(DRAWN)]
     shown = some if len(some) else reference.cold
     figures = {FIGURE: plot_subjects(score(shown, by="subject"), score(shown))}
-    if len(reference.inflation()):
-        figures[INFLATION] = plot_inflation(reference.inflation())
-    if "comparison" in reference.tables:
-        figures[LEADERBOARD] = plot_leaderboard(reference.leaderboard().query("task == @reference.task"))
+    if len(inflation := reference.table("inflation")):
+        figures[INFLATION] = plot_inflation(inflation)
+    if len(board := reference.table("comparison", windows="all", task=reference.task)):
+        figures[LEADERBOARD] = plot_leaderboard(board)
     if "timelines" in reference.tables:
         figures[HOURS] = plot_hours(reference.tables["timelines"])
     if "explanation" in reference.tables:

@@ -44,7 +44,9 @@ def run_chapters(
     console = console or Console()
     # Of an error we say a sentence ourselves.
     logging.getLogger("papermill").setLevel(logging.CRITICAL)
-    run = _open(params, root)
+    run = artefacts.open_run(params.run, root)
+    with artefacts.replacing(run.folder / "params.yaml") as partial:
+        partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
     records = {name: {**record, "from_cache": True} for name, record in read_records(run).items()}
     code, chapters = code_digest(root), list_chapters(root)
     waiting, errors = select_chapters(chapters, only, start), {}
@@ -80,13 +82,6 @@ def run_chapters(
     return run
 
 
-def _open(params: Params, root: Path) -> artefacts.Run:
-    run = artefacts.open_run(params.run, root)
-    with artefacts.replacing(run.folder / "params.yaml") as partial:
-        partial.write_text(yaml.safe_dump(params.model_dump(), sort_keys=False), encoding="utf-8")
-    return run
-
-
 @contextmanager
 def _ended() -> Iterator[_Running]:
     """Chapters that run, by what tells their end; none outlives the block."""
@@ -117,16 +112,12 @@ def note_changes(chapters: Sequence[Chapter], records: Mapping[str, dict[str, An
         record = records.get(chapter.name, {})
         # A record of an older version of the library tells less.
         if "parameters" in record:
-            old, new = _flatten(record["parameters"]), _flatten(chapter_values(params, chapter.parameters))
+            values = record["parameters"], chapter_values(params, chapter.parameters)
+            # As a record holds them.
+            old, new = (json.loads(json.dumps({**each, **each.get("network", {}), "network": None})) for each in values)
             record["changes"] = [f"{name} {old[name]} → {new[name]}" for name in new if old.get(name) != new[name]]
             inputs = record["inputs"].items()
             record["changes"] += [f"{name} was made anew" for name, digest in inputs if present.get(name) != digest]
-
-
-def _flatten(values: Mapping[str, Any]) -> dict[str, Any]:
-    flat = {name: value for name, value in values.items() if name != "network"} | values.get("network", {})
-    # As a record holds them.
-    return json.loads(json.dumps(flat))
 
 
 def _start(running: _Running, chapter: Chapter, state: dict[str, Any], bar: int, *task: Any) -> None:
@@ -142,11 +133,10 @@ def _work(sender: Connection, *task: Any) -> None:
     os.environ.setdefault("OMP_NUM_THREADS", "1")
     try:
         sender.send(execute_chapter(*task))
-    except (KeyboardInterrupt, SystemExit):
-        # Whoever ends the book has been told already.
-        pass
     except Exception as error:
         sender.send(error)
+    except (KeyboardInterrupt, SystemExit):
+        pass  # Whoever ends the book has been told already.
 
 
 def _finished(running: _Running) -> Iterator[tuple[Chapter, dict[str, Any], dict[str, float] | Exception]]:
@@ -162,15 +152,10 @@ def _finished(running: _Running) -> Iterator[tuple[Chapter, dict[str, Any], dict
 
 
 def _is_whole(chapter: Chapter, run: artefacts.Run, record: Mapping[str, Any], key: str) -> bool:
+    if record.get("key") != key or not (run.notebooks / f"{chapter.name}.ipynb").is_file():
+        return False
     paths = {name: run.path(name) for name in chapter.writes}
-    return (
-        record.get("key") == key
-        and (run.notebooks / f"{chapter.name}.ipynb").is_file()
-        and all(
-            path.exists() and artefacts.file_digest(path) == record["artefacts"].get(name)
-            for name, path in paths.items()
-        )
-    )
+    return all(p.exists() and artefacts.file_digest(p) == record["artefacts"].get(name) for name, p in paths.items())
 
 
 def _refuse_foreign(

@@ -21,7 +21,10 @@ PACKAGES = ("numpy", "scipy", "pandas", "xarray", "scikit-learn", "torch", "ray"
 
 def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
     """Gather a run's summary from its artefacts; what has not been made yet is an empty list or dict."""
-    records = read_records(run)
+    records, windows = read_records(run), {}
+    if run.path("windows").exists():
+        labels = run.read_dataset("windows")["label"].values
+        windows = {state: int((labels == state).sum()) for state in ("baseline", "stress", "amusement")}
     costs = ("seconds", "peak_rss_mb", "from_cache")
     chapters = [{"name": name, **{key: record[key] for key in costs}} for name, record in records.items()]
     return {
@@ -30,7 +33,7 @@ def summarise(run: artefacts.Run, params: Params, root: Path) -> dict[str, Any]:
         "versions": read_versions(),
         "machine": describe_machine(),
         "data": describe_data(run),
-        "windows": _windows(run),
+        "windows": windows,
         "results": _results(run, params),
         "failed_folds": list_failed_folds(run),
         "chapters": chapters,
@@ -87,22 +90,12 @@ def list_failed_folds(run: artefacts.Run) -> list[dict[str, Any]]:
     return training.loc[training["error"].fillna("") != "", columns].to_dict(orient="records")
 
 
-def _windows(run: artefacts.Run) -> dict[str, int]:
-    if not run.path("windows").exists():
-        return {}
-    labels = run.read_dataset("windows")["label"].values
-    return {state: int((labels == state).sum()) for state in ("baseline", "stress", "amusement")}
-
-
 def _results(run: artefacts.Run, params: Params) -> list[dict[str, Any]]:
     if not run.path("predictions").exists():
         return []
     predictions = of_every_seed(run.read_table("predictions"))
-    rows = [
-        row
-        for windows in ("all", "accepted")
-        for row in score(predictions, windows=windows, bootstrap=params.bootstrap).to_dict(orient="records")
-    ]
+    tables = (score(predictions, windows=windows, bootstrap=params.bootstrap) for windows in ("all", "accepted"))
+    rows = [row for table in tables for row in table.to_dict(orient="records")]
     return [{name: None if value != value else value for name, value in row.items()} for row in rows]
 
 

@@ -14,6 +14,8 @@ from wesadlib.models import Examples
 from wesadlib.params import Params
 
 PARAMS = Params(device="wrist")
+PEOPLE = [f"S{k}" for k in range(2, 10)]
+COLUMNS = ["part", "condition", "model", "subject", "accuracy", "roc_auc"]
 
 
 @pytest.fixture(scope="module")
@@ -84,13 +86,10 @@ def test_one_sensor_is_permuted_within_people_and_no_other(windows, examples):
 
 
 def test_conditions_are_held_against_the_models_own_whole_windows():
-    people = [f"S{k}" for k in range(2, 10)]
     rows = [("fixed", name, "a", accuracy) for name, accuracy in ((WHOLE, 0.9), ("x", 0.8), ("y", 0.9))]
     rows.append(("alone", "clock", "c", 1.0))
-    scores = pd.DataFrame(
-        [(*row[:3], person, row[3] + 0.01 * k, 0.5) for row in rows for k, person in enumerate(people)],
-        columns=["part", "condition", "model", "subject", "accuracy", "roc_auc"],
-    )
+    rows = [(*row[:3], person, row[3] + 0.01 * k, 0.5) for row in rows for k, person in enumerate(PEOPLE)]
+    scores = pd.DataFrame(rows, columns=COLUMNS)
     table = held_out.compare_people(scores).set_index("condition")
     assert table.loc[WHOLE, "accuracy"] == pytest.approx(0.935) and table.loc["x", "people"] == 8
     assert table.loc["x", "difference"] == pytest.approx(-0.1) and table.loc["x", "p"] == pytest.approx(2 / 2**8)
@@ -113,18 +112,6 @@ def test_models_are_trained_again_on_every_part_beside_the_clock(windows, tmp_pa
     assert len(list(tmp_path.glob("*.parquet"))) == files + 4 * len(MAIN)
 
 
-def scores_of(**accuracy):
-    """Ten people's scores of a network and a baseline; names are parts, values a network's accuracy by condition."""
-    rows = [
-        (part, condition, model, f"S{k}", value + 0.001 * (k - 6.5), value)
-        for part, conditions in accuracy.items()
-        for condition, values in conditions.items()
-        for model, value in zip(("logistic", "resnet"), values, strict=True)
-        for k in range(2, 12)
-    ]
-    return pd.DataFrame(rows, columns=["part", "condition", "model", "subject", "accuracy", "roc_auc"])
-
-
 @pytest.mark.parametrize(
     ("network", "shapes", "verdict"),
     [
@@ -140,7 +127,15 @@ def test_the_verdict_falls_whichever_way_the_numbers_do(network, shapes, verdict
     rungs |= {"level and spread removed": shapes, "samples shuffled": 0.5}
     whole = {WHOLE: (0.9, network)}
     fixed = whole | {name: (0.8, value) for name, value in rungs.items()}
-    scores = scores_of(fixed=fixed, permuted=whole, again=whole | {"samples shuffled": (0.7, 0.7)})
+    parts = {"fixed": fixed, "permuted": whole, "again": whole | {"samples shuffled": (0.7, 0.7)}}
+    rows = [
+        (part, condition, model, person, value + 0.001 * k, value)
+        for part, conditions in parts.items()
+        for condition, values in conditions.items()
+        for model, value in zip(("logistic", "resnet"), values, strict=True)
+        for k, person in enumerate(PEOPLE)
+    ]
+    scores = pd.DataFrame(rows, columns=COLUMNS)
     compared = held_out.compare_people(scores)
     assert describe_claim(scores, compared, "resnet").startswith(verdict)
     text = describe_shapes(compared, "resnet")

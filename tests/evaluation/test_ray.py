@@ -43,15 +43,13 @@ def test_a_cluster_gives_the_numbers_of_a_serial_run_and_uses_its_nodes(cluster,
     import ray
 
     options = {"seeds": [0, 1], "return_training": True}
-    serial, of_serial = evaluate("slow", small_windows, progress=False, **options)
-    capsys.readouterr()
-    parallel, of_parallel = evaluate("slow", small_windows, params=two_workers(cluster), **options)
-    pd.testing.assert_frame_equal(serial, parallel)
-    timed = ["seconds", "node"]
-    pd.testing.assert_frame_equal(of_serial.drop(columns=timed), of_parallel.drop(columns=timed))
-    assert of_parallel["node"].nunique() == 2
-    assert "10/10" in capsys.readouterr().err
-    assert not ray.is_initialized()
+    serial = evaluate("slow", small_windows, progress=False, **options)
+    parallel = evaluate("slow", small_windows, params=two_workers(cluster), **options)
+    for one, other in zip(serial, parallel, strict=True):
+        names = one.columns.drop(["seconds", "node"], errors="ignore")
+        pd.testing.assert_frame_equal(one[names], other[names])
+    assert parallel[1]["node"].nunique() == 2
+    assert "10/10" in capsys.readouterr().err and not ray.is_initialized()
 
 
 def test_a_start_for_which_a_busy_machine_took_too_long_is_made_again():

@@ -73,18 +73,6 @@ def test_bins_are_closed_on_the_right():
     assert confidence_bin(np.array([0.0, 1 / 15, 1 / 15 + 1e-7, 0.5, 1.0])).tolist() == [0, 0, 1, 7, 14]
 
 
-def test_the_interval_comes_from_people_and_not_from_windows():
-    # Eight people of whom half are all right and half all wrong: windows would give a narrow interval, people do not.
-    rows = [(f"S{k}", "baseline", 0.1 if k % 2 else 0.9) for k in range(8) for _ in range(100)]
-    rows += [(f"S{k}", "stress", 0.9 if k % 2 else 0.1) for k in range(8) for _ in range(100)]
-    (row,) = score(make_predictions(rows), bootstrap=4000).to_dict("records")
-    assert row["accuracy"] == 0.5
-    # The number of good people among eight drawn is binomial: P(0) = 0.4 % and P(0 or 1) = 3.5 % enclose 2.5 %.
-    assert (row["accuracy_low"], row["accuracy_high"]) == (1 / 8, 7 / 8)
-    alike = make_predictions([(f"S{k}", "baseline", p) for k in range(8) for p in (0.1, 0.2, 0.9)])
-    assert score(alike)[["accuracy_low", "accuracy_high"]].to_numpy() == pytest.approx(2 / 3)
-
-
 def test_scores_of_two_and_of_three_states_agree_with_scikit_learn():
     generator, tables, expected = np.random.default_rng(0), [], {}
     for names in (["stress", "baseline"], ["stress", "baseline", "amusement"]):

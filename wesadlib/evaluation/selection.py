@@ -183,14 +183,12 @@ def apply_choice(
 
 def final_temperatures(scored: pd.DataFrame, model: str, params: Params) -> dict[str, dict[str, float]]:
     """Protocol -> temperatures of a model, and of a mean's members, for people who are not among these."""
-    members = list(params.mean_of) if model == "mean" else []
+    members = list(params.mean_of) if model == "mean" else [model]
     of_others = scored[scored["subject"] == ""]
     result = {}
     for protocol, part in of_others.groupby("protocol", sort=False):
         temperature = part.set_index("candidate")["temperature"]
         names = [name for name in temperature.index if AND not in name]
-        if set(members or [model]) <= set(names):
-            candidate = _join(members, names) if members else model
-            names_of = {name: name for name in members} | {model: candidate}
-            result[protocol] = {name: float(temperature[of]) for name, of in names_of.items()}
+        if set(members) <= set(names):
+            result[protocol] = temperature[members].to_dict() | {model: float(temperature[_join(members, names)])}
     return result

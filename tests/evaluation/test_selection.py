@@ -27,19 +27,20 @@ from wesadlib.params import Params
 
 PARAMS = Params(selection_groups=3, rest_minutes=2)
 STUBS = ["ignorant", "contrary", "informed"]
+PEOPLE = [f"S{k}" for k in range(2, 9)]
+GROUP = draw_groups(PEOPLE, 3, 0)
 
 
 @pytest.fixture(scope="module")
 def windows(make_windows_of_toys):
     """Seven people in whom the informed stub is right of every window."""
-    windows = make_windows_of_toys(n_subjects=7, per_subject=18, window_s=60.0, rate_hz=1.0)
-    return tell(windows, windows["label"].values == "stress")
+    return tell(make_windows_of_toys(n_subjects=7, per_subject=18, window_s=60.0, rate_hz=1.0), False)
 
 
-def tell(windows, stress):
-    """Windows whose first sample says whether there is stress."""
+def tell(windows, wrong):
+    """Windows whose first sample says whether there is stress, but in some the opposite."""
     signal = windows["signal"].values.copy()
-    signal[:, 0, 0] = np.where(stress, 1.0, -1.0)
+    signal[:, 0, 0] = np.where((windows["label"].values == "stress") ^ wrong, 1.0, -1.0)
     return windows.assign(signal=(windows["signal"].dims, signal))
 
 
@@ -68,13 +69,12 @@ def test_each_pair_of_groups_is_predicted_by_a_model_that_saw_neither(windows, m
     seen = []
     stub_models.spy_on_predictions(monkeypatch, seen)
     pairs = pairs_of(windows, ["restful"], protocol)
-    group = draw_groups(list(dict.fromkeys(windows["subject"].values)), 3, 0)
-    assert (pairs["group"] == pairs["subject"].map(group)).all() and (pairs["group"] != pairs["other"]).all()
+    assert (pairs["group"] == pairs["subject"].map(GROUP)).all() and (pairs["group"] != pairs["other"]).all()
     assert len(seen) == 3
     for shown in seen:
-        out = {group[person] for person in shown["tested"]}
+        out = {GROUP[person] for person in shown["tested"]}
         taught = shown["taught"].keys() | shown["validated"].keys()
-        assert len(out) == 2 and {group[person] for person in taught} == {0, 1, 2} - out
+        assert len(out) == 2 and {GROUP[person] for person in taught} == {0, 1, 2} - out
         if protocol == "rest_calibrated":
             assert shown["rest"].keys() == taught and shown["rest_of_tested"].keys() == shown["tested"].keys()
     # Each window once for either other group.
@@ -90,7 +90,7 @@ def test_candidates_are_the_models_means_of_two_and_three_and_means_of_the_run()
 def test_a_temperature_is_that_of_the_right_share_of_others(windows):
     # Says 0.9 and is right in 15 of 18 windows of everybody: log odds of log 9 become log 5.
     order = np.tile(np.arange(18) % 6 == 0, 7)
-    table = score_candidates(pairs_of(tell(windows, (windows["label"].values == "stress") ^ order)), ["S3"])
+    table = score_candidates(pairs_of(tell(windows, order)), ["S3"])
     table = table.set_index(["subject", "candidate"])
     for person in ("", "S3"):
         row = table.loc[(person, "informed")]
@@ -104,31 +104,26 @@ def test_a_temperature_is_that_of_the_right_share_of_others(windows):
 
 @pytest.mark.parametrize("person", ["S2", "S5", "S8"])
 def test_the_choice_for_a_person_has_seen_nothing_of_the_person(windows, person):
-    people = list(dict.fromkeys(windows["subject"].values))
-    group = draw_groups(people, 3, 0)
     own = windows["subject"].values == person
-    wrong = tell(windows, (windows["label"].values == "stress") ^ own).copy(deep=True)
+    wrong = tell(windows, own).copy(deep=True)
     wrong["signal"][np.flatnonzero(own), 1:] = 1e3
     wrong["label"][np.flatnonzero(own)] = windows["label"].values[own][::-1].copy()
     models = ["centroid", *STUBS]
-    before, after = (score_candidates(pairs_of(data, models), people).groupby("subject") for data in (windows, wrong))
+    before, after = (score_candidates(pairs_of(data, models), PEOPLE).groupby("subject") for data in (windows, wrong))
     # Of the same group nobody's choice counts the person, of another everybody's does.
-    for name in ["", *people]:
-        assert before.get_group(name).equals(after.get_group(name)) == (group.get(name) == group[person])
+    for name in ["", *PEOPLE]:
+        assert before.get_group(name).equals(after.get_group(name)) == (GROUP.get(name) == GROUP[person])
 
 
 def test_a_choice_turns_where_others_turn_it(windows):
     # Two groups of three are lied about, which the third group's choice follows.
-    people = list(dict.fromkeys(windows["subject"].values))
-    group = draw_groups(people, 3, 0)
-    lied = np.array([group[name] != 0 for name in windows["subject"].values])
-    chosen = chosen_of(pairs_of(tell(windows, (windows["label"].values == "stress") ^ lied)), people)
-    assert {chosen[name] for name in people if group[name] == 0} == {"contrary"}
+    lied = np.array([GROUP[name] != 0 for name in windows["subject"].values])
+    chosen = chosen_of(pairs_of(tell(windows, lied)), PEOPLE)
+    assert {chosen[name] for name in PEOPLE if GROUP[name] == 0} == {"contrary"}
 
 
 def test_a_choice_needs_every_fold(windows, monkeypatch):
-    group = draw_groups(list(dict.fromkeys(windows["subject"].values)), 3, 0)
-    first = next(name for name in group if group[name] == 2)
+    first = next(name for name in GROUP if GROUP[name] == 2)
     monkeypatch.setattr(stub_models.Failing, "people", (first,))
     with (
         pytest.warns(UserWarning, match="no idea"),
@@ -150,8 +145,7 @@ def evaluated(windows, *names):
 
 def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(windows):
     predictions = evaluated(windows, "centroid", *STUBS)
-    people = list(dict.fromkeys(windows["subject"].values))
-    choice = dict.fromkeys(people, "informed") | {"S3": "centroid+contrary", "S4": "centroid+contrary+informed"}
+    choice = dict.fromkeys(PEOPLE, "informed") | {"S3": "centroid+contrary", "S4": "centroid+contrary+informed"}
     everything = apply_choice(predictions.sample(frac=1, random_state=0), scored(choice, 2.0))
     applied = everything[everything["model"] == CHOSEN].set_index(["seed", "window"])
     assert list(everything.columns) == [*predictions.columns, "raw_p_baseline", "raw_p_stress"]
@@ -172,15 +166,14 @@ def test_a_choice_is_applied_person_by_person_and_averages_calibrated_members(wi
 
 
 def test_a_mean_has_its_members_calibrated_and_is_the_configuration_of_that_name(windows):
-    people = list(dict.fromkeys(windows["subject"].values))
     means = {"mean": ["centroid", "informed"]}
     params = Params(mean_of=means["mean"], selection_groups=3)
     predictions = evaluate(["informed", "mean", "centroid"], windows, params=params, progress=False)
-    everything = apply_choice(predictions, scored(dict.fromkeys(people, "centroid+informed"), 0.5), means)
+    everything = apply_choice(predictions, scored(dict.fromkeys(PEOPLE, "centroid+informed"), 0.5), means)
     everything = everything.set_index(["model", "window"])
     pd.testing.assert_frame_equal(everything.loc["mean"], everything.loc[CHOSEN].loc[everything.loc["mean"].index])
     without = predictions[predictions["model"] != "centroid"]
-    alone = apply_choice(without, scored(dict.fromkeys(people, "informed")), means)
+    alone = apply_choice(without, scored(dict.fromkeys(PEOPLE, "informed")), means)
     assert alone.loc[alone["model"] == "mean", "raw_p_stress"].isna().all(), "a member is missing: it stays as it is"
 
 
@@ -212,7 +205,7 @@ def test_temperatures_for_other_people():
 
 def test_of_equals_the_one_of_fewest_models_is_chosen(windows):
     assert chosen_of(pairs_of(windows, ["contrary", "ignorant"]), ["S2"]) == {"": "ignorant", "S2": "ignorant"}
-    nobody_knows = tell(windows, np.ones(windows.sizes["window"], bool)).copy()
+    nobody_knows = windows.copy(deep=True)
     nobody_knows["signal"][:, 0, 0] = 0.0
     assert chosen_of(pairs_of(nobody_knows), ["S2"]) == {"": "ignorant", "S2": "ignorant"}
 

@@ -14,7 +14,7 @@ from wesadlib.models import Examples
 from wesadlib.params import Params
 
 PARAMS = Params(device="wrist")
-PEOPLE = [f"S{k}" for k in range(2, 10)]
+PEOPLE = [f"S{k}" for k in range(2, 12)]
 COLUMNS = ["part", "condition", "model", "subject", "accuracy", "roc_auc"]
 
 
@@ -91,9 +91,9 @@ def test_conditions_are_held_against_the_models_own_whole_windows():
     rows = [(*row[:3], person, row[3] + 0.01 * k, 0.5) for row in rows for k, person in enumerate(PEOPLE)]
     scores = pd.DataFrame(rows, columns=COLUMNS)
     table = held_out.compare_people(scores).set_index("condition")
-    assert table.loc[WHOLE, "accuracy"] == pytest.approx(0.935) and table.loc["x", "people"] == 8
-    assert table.loc["x", "difference"] == pytest.approx(-0.1) and table.loc["x", "p"] == pytest.approx(2 / 2**8)
-    assert table.loc["x", "p_holm"] == pytest.approx(2 * 2 / 2**8) and table.loc["y", "p_holm"] == 1
+    assert table.loc[WHOLE, "accuracy"] == pytest.approx(0.945) and table.loc["x", "people"] == 10
+    assert table.loc["x", "difference"] == pytest.approx(-0.1) and table.loc["x", "p"] == pytest.approx(2 / 2**10)
+    assert table.loc["x", "p_holm"] == pytest.approx(2 * 2 / 2**10) and table.loc["y", "p_holm"] == 1
     assert table.loc[[WHOLE, "clock"], ["difference", "p"]].isna().all(axis=None)
     assert (table["accuracy_low"] < table["accuracy"]).all() and (table["accuracy"] < table["accuracy_high"]).all()
 

@@ -219,7 +219,7 @@ def test_what_is_missing_stays_missing_and_what_does_not_vary_becomes_0():
 
 
 def test_a_protocol_is_made_by_name_of_the_runs_parameters():
-    made = make_protocol("rest_calibrated", Params(rest_minutes=3, validation_subjects=2), seed=5)
-    assert made == RestCalibrated(2, 5, 3)
+    params = Params(rest_minutes=3, validation_subjects=2)
+    assert make_protocol("rest_calibrated", params, seed=5) == RestCalibrated(2, 5, 3)
     with pytest.raises(InputError, match=r"^unknown protocol `warm`; .* cold_start, rest_calibrated, whole_recording"):
         make_protocol("warm", Params(), 0)

@@ -248,6 +248,8 @@ def test_inflation_is_the_difference_on_the_same_windows_and_draws(predictions):
     assert row["inflation"] == pytest.approx(2 / 6)
     # Two people: drawn both, or one of them twice, so the draws are 2/6, 1/4 and 1/2.
     assert (row["inflation_low"], row["inflation_high"]) == (0.25, 0.5)
+    single = audit.inflation(shortcut_of(right), predictions, bootstrap=1).iloc[0]
+    assert single["inflation_low"] == single["inflation_high"], "of one draw, and of nothing else"
     assert (row["better"], row["worse"], row["people"], row["n_windows"]) == (2, 0, 2, 6)
     assert row["auc_inflation"] == pytest.approx(row["roc_auc"] - row["auc_reference"])
     # A window that the shortcut did not test is not held against it.

@@ -129,7 +129,7 @@ def test_the_verdict_falls_whichever_way_the_numbers_do(network, shapes, verdict
     fixed = whole | {name: (0.8, value) for name, value in rungs.items()}
     parts = {"fixed": fixed, "permuted": whole, "again": whole | {"samples shuffled": (0.7, 0.7)}}
     rows = [
-        (part, condition, model, person, value + 0.001 * k, value)
+        (part, condition, model, person, value + 0.001 * (k - 4.5), value)
         for part, conditions in parts.items()
         for condition, values in conditions.items()
         for model, value in zip(("logistic", "resnet"), values, strict=True)

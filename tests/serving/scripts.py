@@ -1,11 +1,10 @@
 """A server of streams that does what a script says, and the words of one."""
 
-import asyncio
-import threading
-from contextlib import contextmanager
+from contextlib import asynccontextmanager, contextmanager
 
 import msgpack
 import numpy as np
+from anyio.from_thread import start_blocking_portal
 from websockets.asyncio.server import serve
 
 RATES = {"wrist_bvp": 64.0, "wrist_eda": 4.0}
@@ -45,23 +44,13 @@ def scripted(*scripts, **keywords):
     """A server that treats its connections by these scripts, one after the other; gives its address."""
     waiting = list(scripts)
 
+    @asynccontextmanager
     async def run():
-        stop = asyncio.get_running_loop().create_future()
         async with serve(lambda line: waiting.pop(0)(line), "127.0.0.1", 0, compression=None, **keywords) as server:
-            port.append(server.sockets[0].getsockname()[1])
-            ends.append(lambda: stop.get_loop().call_soon_threadsafe(stop.set_result, None))
-            started.set()
-            await stop
+            yield server.sockets[0].getsockname()[1]
 
-    port, ends, started = [], [], threading.Event()
-    thread = threading.Thread(target=asyncio.run, args=(run(),))
-    thread.start()
-    started.wait()
-    try:
-        yield f"http://127.0.0.1:{port[0]}"
-    finally:
-        ends[0]()
-        thread.join()
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(run()) as port:
+        yield f"http://127.0.0.1:{port}"
     assert waiting == []
 
 

@@ -6,7 +6,6 @@ Nothing here imports what computes until a replica does, so that the process tha
 import os
 import secrets
 from collections.abc import Awaitable, Callable, Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from starlette.exceptions import HTTPException
@@ -30,8 +29,6 @@ _OPTIONS = {
     # Beside one replica a core there has to be room for the one that takes the place of another.
     "ray_actor_options": {"num_cpus": 0.5},
 }
-#: Requests that a replica answers at a time, beside its streams.
-_REQUESTS = 144
 
 
 class Server:
@@ -42,7 +39,7 @@ class Server:
 
     def __init__(self, settings: Mapping[str, Any], rest_key: str):
         if folder := os.environ.get("WESAD_METRICS_FOLDER"):
-            Path(folder).mkdir(parents=True, exist_ok=True)
+            os.makedirs(folder, exist_ok=True)
             # Here, and not for all that Ray starts, of which some counts too; read when prometheus_client is imported.
             os.environ["PROMETHEUS_MULTIPROC_DIR"] = folder
         from threadpoolctl import threadpool_limits
@@ -98,6 +95,7 @@ def deploy(settings: Settings, options: Mapping[str, Any]) -> "serve.Application
     from ray import serve
 
     rest_key = read_secret(settings.rest_key_variable) or secrets.token_hex(32)
-    most = {"max_ongoing_requests": settings.max_streams + _REQUESTS}
+    # Requests that a replica answers at a time, beside its streams.
+    most = {"max_ongoing_requests": settings.max_streams + 144}
     server = serve.deployment(serve.ingress()(Server)).options(name=DEPLOYMENT, **_OPTIONS | most | dict(options))
     return server.bind(settings.model_dump(), rest_key)

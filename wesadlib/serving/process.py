@@ -11,6 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
+from functools import partial
 from http import HTTPStatus
 from importlib.util import find_spec
 from pathlib import Path
@@ -88,7 +89,7 @@ for word; do
     -e 's#^defaults$#&\n timeout http-request 20s{errors}#' \
     -e '/^frontend http_/{{N;s#\(.*\)\n *bind \([^ ]*\).*#{door}\n\1\n bind unix@{socket}#}}' \
     -e 's#errorfile \(50.\) .*#errorfile \1 {away}#' -e 's#return status 404 .*#return status 503 errorfile {away}#' \
-    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {strange}#' \
+    -e 's#^backend http-.*#&\n http-response return status 503 errorfile {away} if {plain}#' \
     -e 's# check backup$#& disabled#' "$word" > "$word.$$"
     set -- "$@" "$word.$$" -L "$word" ;; *) set -- "$@" "$word" ;; esac
 done
@@ -104,7 +105,6 @@ _DOOR = (
     "http-request deny deny_status 400 unless { path_beg / }",
     "server http unix@",
 )
-_STRANGE = "{ status 404 503 } { res.hdr(content-type) -m beg text/plain }"
 #: What is answered before the app, or where no replica answers.
 _ANSWERS = {
     400: "The request is garbled.",
@@ -112,8 +112,6 @@ _ANSWERS = {
     408: "The head of the request did not arrive in time.",
     503: "No model is served at this moment; ask again.",
 }
-#: Serve's, by which a caller cuts the time of its request.
-_TIMEOUT = b"x-request-timeout-seconds"
 
 
 def free_port() -> int:
@@ -140,24 +138,21 @@ def serve_until_input_ends(folder: str, build: Callable[[], Any], **http_options
     with _ray(folder, http_options["host"]):
         from ray import serve as ray_serve
 
+        def end() -> None:
+            # The application before the rest: an end of all at once takes away what stands before the replicas, and
+            # with it the answers on their way.
+            with suppress(Exception):
+                ray_serve.delete(APPLICATION)
+            ray_serve.shutdown()
+
         logging.getLogger("ray.serve").setLevel(logging.ERROR)
         ray_serve.start(http_options=http_options, logging_config=_QUIET)
         if not ended.is_set():
             ray_serve.run(build(), name=APPLICATION, route_prefix="/", logging_config=_QUIET)
         ended.wait()
-        ending = threading.Thread(target=_end, daemon=True)
+        ending = threading.Thread(target=end, daemon=True)
         ending.start()
         ending.join(_DRAIN_S)
-
-
-def _end() -> None:
-    from ray import serve as ray_serve
-
-    # The application before the rest: an end of all at once takes away what stands before the replicas, and with it
-    # the answers on their way.
-    with suppress(Exception):
-        ray_serve.delete(APPLICATION)
-    ray_serve.shutdown()
 
 
 def make_switches(folder: str, host: str) -> dict[str, str]:
@@ -194,7 +189,7 @@ def write_haproxy(switches: Mapping[str, str]) -> None:
         errors="".join(rf"\n errorfile {status} {file}" for status, file in files.items() if status < 500),
         door=r"\n ".join(_DOOR) + str(door),
         socket=door,
-        strange=_STRANGE,
+        plain="{ status 404 503 } { res.hdr(content-type) -m beg text/plain }",
     )
     binary.write_text(script)
     binary.chmod(0o700)
@@ -254,7 +249,8 @@ def _door(app: ASGIApp) -> ASGIApp:
             return await app(scope, receive, send)
         if scope["path"].startswith("/-/"):
             return await Response(*describe_answer(404))(scope, receive, send)
-        scope["headers"] = [(name, value) for name, value in scope["headers"] if name != _TIMEOUT]
+        # By this a caller would cut the time of its request.
+        scope["headers"] = [header for header in scope["headers"] if header[0] != b"x-request-timeout-seconds"]
         away = True
 
         async def send_unless_away(message: Message) -> None:
@@ -275,14 +271,11 @@ def _door(app: ASGIApp) -> ASGIApp:
 
 def main() -> None:
     """Serve until standard input ends: the process that :mod:`wesadlib.serving.server` starts."""
-    folder, configuration = sys.argv[1], Configuration.model_validate_json(sys.argv[2])
+    from wesadlib.serving.deployment import deploy
 
-    def build() -> Any:
-        from wesadlib.serving.deployment import deploy
-
-        return deploy(configuration.settings, configuration.deployment)
-
-    serve_until_input_ends(folder, build, **configuration.http)
+    configuration = Configuration.model_validate_json(sys.argv[2])
+    build = partial(deploy, configuration.settings, configuration.deployment)
+    serve_until_input_ends(sys.argv[1], build, **configuration.http)
 
 
 if __name__ == "__main__":

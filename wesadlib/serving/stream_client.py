@@ -27,8 +27,6 @@ from wesadlib.serving.wire import Chunk, write_samples
 _BROKEN = (OSError, EOFError, ConnectionClosed, InvalidHandshake)
 #: Codes of a close after which the same would be answered again.
 _FINAL_CODES = (1002, 1003, 1007, 1008, 1009, 1010)
-#: How long a server may be silent, s: one that is far behind reads no ping before the samples that were sent ahead.
-_SILENCE_S = 60.0
 #: A broken stream is tried to be taken up for so long, s, and given up after so many breaks without a prediction
 #: between them: a server may fail at the same window each time.
 _RESUME_S, _MOST_BREAKS = 60.0, 10
@@ -72,7 +70,8 @@ class AsyncStream:
         self._keywords: dict[str, Any] = {
             "additional_headers": http["headers"],
             "open_timeout": http["timeout"],
-            "ping_timeout": _SILENCE_S,
+            # A server that is far behind reads no ping before the samples that were sent ahead.
+            "ping_timeout": 60.0,
             # Were predictions left unread, the server would wait, and so would whoever sends it samples.
             "max_queue": None,
             # Samples hardly shrink.
@@ -153,8 +152,8 @@ class AsyncStream:
             except _BROKEN as error:
                 if isinstance(error, InvalidStatus):
                     answer = error.response
-                    headers = [*answer.headers.raw_items()]
-                    check(httpx.Response(answer.status_code, headers=headers, content=bytes(answer.body or b"")))
+                    headers, content = [*answer.headers.raw_items()], bytes(answer.body or b"")
+                    check(httpx.Response(answer.status_code, headers=headers, content=content))
                 raise StreamLost(f"no stream could be opened at {self._url}: {error}") from error
             self._samples_per_s = ready.samples_per_s
             await self._write([rest for chunk in self._kept if (rest := _from(chunk, ready.next))])

@@ -9,8 +9,6 @@ from wesadlib.evaluation.predictions import filter_predictions, list_people
 from wesadlib.evaluation.scores import draw_weights, mean_of_seeds, score_seed
 from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
-_SCORES = {"accuracy": "inflation", "roc_auc": "auc_inflation"}
-
 
 def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
     """Every shortcut against honest predictions of the same model, a row a shortcut and model.
@@ -68,12 +66,11 @@ def _compare(broken: pd.DataFrame, honest: pd.DataFrame, bootstrap: int) -> dict
     weights = np.vstack([draw_weights(len(people), bootstrap), np.eye(len(people))])
     broken_scores, honest_scores = (mean_of_seeds(part, people, weights) for part in (broken, honest))
     row = {"people": len(people), "n_windows": broken["window"].nunique()}
-    for score, name in _SCORES.items():
+    for score, prefix in (("accuracy", ""), ("roc_auc", "auc_")):
         gain = broken_scores[score] - honest_scores[score]
         low, high = map(float, interval(gain[1 : -len(people)]))
-        reference = "reference" if score == "accuracy" else "auc_reference"
-        row |= {score: broken_scores[score][0], reference: honest_scores[score][0]}
-        row |= {name: gain[0], f"{name}_low": low, f"{name}_high": high}
+        row |= {score: broken_scores[score][0], f"{prefix}reference": honest_scores[score][0]}
+        row |= {f"{prefix}inflation": gain[0], f"{prefix}inflation_low": low, f"{prefix}inflation_high": high}
     each = (broken_scores["accuracy"] - honest_scores["accuracy"])[-len(people) :].round(12)
     return row | {"better": int((each > 0).sum()), "worse": int((each < 0).sum())}
 

@@ -9,9 +9,6 @@ from matplotlib.ticker import PercentFormatter
 
 from wesadlib.plots import NEUTRAL, RED, STATE_COLORS, draw_answers, subplots, write_beside
 
-#: Where the labels of p50, p95 and p99 go, in points: the last two lie close together.
-_LABEL_SHIFTS = ((8, -6), (8, -12), (-8, 5))
-
 
 def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figure:
     """Share of answers (``where milliseconds``) that are there after so many milliseconds, and quantiles over HTTP."""
@@ -20,7 +17,8 @@ def plot_latency(latency: pd.DataFrame, quantiles: Mapping[str, float]) -> Figur
     for where, color, height in (("in this process", NEUTRAL, 0.16), ("over HTTP", "black", 0.06)):
         axes.ecdf(latency.loc[latency["where"] == where, "milliseconds"], color=color, linewidth=2)
         axes.text(0.98, height, where, transform=axes.transAxes, ha="right", color=color, weight="bold")
-    for (name, value), shift in zip(quantiles.items(), _LABEL_SHIFTS, strict=True):
+    # Labels of p95 and p99, which lie close together, stand to both sides.
+    for (name, value), shift in zip(quantiles.items(), ((8, -6), (8, -12), (-8, 5)), strict=True):
         point = (value, float(name.removeprefix("p")) / 100)
         axes.plot(*point, "o", color="black", markersize=5)
         write_beside(axes, f"{name} {value:.0f} ms", point, shift, ha="right" if shift[0] < 0 else "left")
@@ -79,6 +77,5 @@ def plot_soak(rows: pd.DataFrame) -> Figure:
     for axes, (name, label) in zip(panels.flat, labels.items(), strict=True):
         axes.step(rows["time_s"] / 60, rows[name], where="post", color="black", linewidth=1.5)
         axes.set(ylabel=label, ylim=(0, 1.15 * max(rows[name].max(), 1)))
-    for axes in panels[-1]:
-        axes.set_xlabel("time, min")
+    figure.supxlabel("time, min", fontsize=10)
     return figure

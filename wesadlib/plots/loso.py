@@ -73,7 +73,7 @@ def plot_timelines(timelines: Mapping[str, pd.DataFrame], models: Sequence[str],
 
     A person's table is ``minute label eda heart_rate p_<model>``, a row a window.
     """
-    labels = {"eda": "skin\nconductance, µS", "heart_rate": "heart rate,\n1/min", "p": f"probability\nof {state}"}
+    labels = ("skin\nconductance, µS", "heart rate,\n1/min", f"probability\nof {state}")
     figure, panels = plots.subplots(3, len(timelines), height=4.8, sharex="col", sharey="row", squeeze=False)
     for column, (subject, table) in zip(panels.T, timelines.items(), strict=True):
         # Windows that do not follow each other are not joined by a line.
@@ -92,7 +92,7 @@ def plot_timelines(timelines: Mapping[str, pd.DataFrame], models: Sequence[str],
         for name, part in table.groupby("label"):
             text = {"ha": "center", "va": "bottom", "fontsize": 9, "color": plots.color_of(name)}
             column[0].text(part["minute"].median(), 1.02, name, transform=column[0].get_xaxis_transform(), **text)
-    for axes, label in zip(panels[:, 0], labels.values(), strict=True):
+    for axes, label in zip(panels[:, 0], labels, strict=True):
         axes.set_ylabel(label)
     plots.write_names(panels[2, -1], models, (1.02, 0.95), (0, -0.2), va="top")
     return figure

@@ -24,8 +24,7 @@ def plot_examples(windows: xr.Dataset, examples: pd.DataFrame) -> Figure:
             axes.plot(shown["time"], shown, color=STATE_COLORS[str(window["label"].values)], linewidth=0.9)
             axes.set_title(f"{window['subject'].values}, {window['label'].values}, {what}", fontsize=9)
         row[0].set_ylabel(f"{write_channel(example.channel)}, {write_unit(str(window['units'].values))}", fontsize=9)
-    for axes in panels[-1]:
-        axes.set_xlabel("time in the window, s")
+    figure.supxlabel("time in the window, s", fontsize=10)
     return figure
 
 
@@ -46,11 +45,11 @@ def plot_cutoffs(sweep: pd.DataFrame, cutoff: float, rule: str) -> Figure:
 
 def plot_faults(summary: pd.DataFrame) -> Figure:
     """How often each fault is caught, against its strength: a panel a fault, a line a sensor."""
-    faults, sensors = (list(dict.fromkeys(summary[name])) for name in ("fault", "sensor"))
+    faults, sensors = list(summary.groupby("fault", sort=False)), list(summary["sensor"].unique())
     figure, panels = subplots(-(-len(faults) // 2), 2, height=6.6, sharex=True, sharey=True, squeeze=False)
     colors = dict(zip(sensors, _SENSOR_COLORS, strict=False))
-    for axes, fault in zip(panels.flat, faults, strict=False):
-        for order, (sensor, rows) in enumerate(summary[summary["fault"] == fault].groupby("sensor", sort=False)):
+    for axes, (fault, part) in zip(panels.flat, faults, strict=False):
+        for order, (sensor, rows) in enumerate(part.groupby("sensor", sort=False)):
             # Marks that coincide stand side by side, and lines on each other are thinner the higher they lie, else
             # only the last would be seen.
             strength, above = rows["strength"] + 0.02 * (order - (len(sensors) - 1) / 2), len(sensors) - 1 - order
@@ -59,8 +58,7 @@ def plot_faults(summary: pd.DataFrame) -> Figure:
         axes.set(xticks=np.linspace(0, 1, 5), ylim=(-6, 106), yticks=(0, 50, 100))
     for axes in panels[-1]:
         axes.set_xlabel("strength of the fault")
-    for axes in panels[:, 0]:
-        axes.set_ylabel("refused, %")
+    figure.supylabel("refused, %", fontsize=10)
     handles = [plt.Line2D([], [], color=colors[s], marker="o", markersize=4) for s in sensors]
     names = [write_channel(s) if "_" in s else "whole device" for s in sensors]
     figure.legend(handles, names, loc="outside lower center", ncols=4, fontsize=9, handlelength=1.2, columnspacing=1.2)

@@ -1,12 +1,13 @@
 """The figure of one person's recording: its signals, whether it was worn, what could be judged, and the answer."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from wesadlib.bundle.recording import RecordingAnswers
 from wesadlib.plots import NEUTRAL, RED, STATE_COLORS, color_of, draw_answers, name_rows, subplots
 
 _LABELS = {
@@ -19,13 +20,11 @@ _GOOD = "#CFE3F1"
 
 
 def plot_recording(
-    course: pd.DataFrame, wear: pd.DataFrame, windows: pd.DataFrame, *, state: str, min_confidence: float,
-    rest: Mapping[str, float] | None = None, marks_s: Sequence[float] = (),
-) -> Figure:  # fmt: skip
+    course: pd.DataFrame, answers: RecordingAnswers, *, state: str, min_confidence: float, marks_s: Sequence[float] = ()
+) -> Figure:
     """Signals over the whole recording, its minutes sensor by sensor, and the probability of a state.
 
-    `course` is ``time_s`` and a column a sensor, `wear` and `windows` are those of the answers; rest is shaded, presses
-    of the button are dotted.
+    `course` is ``time_s`` and a column a sensor; rest is shaded, presses of the button are dotted.
     """
     names = [name for name in course if name != "time_s"]
     ratios = [1] * len(names) + [0.9, 2.1]
@@ -37,7 +36,8 @@ def plot_recording(
         axes.set_ylabel(_LABELS.get(kind, name), fontsize=8)
         axes.locator_params(axis="y", nbins=3)
         axes.margins(x=0)
-    _draw_minutes(panels[-2], wear)
+    _draw_minutes(panels[-2], answers.wear)
+    windows, rest = answers.windows, answers.rest
     middle = (windows["start_s"] + windows["end_s"]) / 120
     draw_answers(panels[-1], middle, windows[f"p_{state}"], windows["status"], color_of(state), min_confidence)
     panels[-1].set_ylabel(f"probability\nof {state}", fontsize=8)

@@ -35,16 +35,14 @@ def plot_minute(
     panels[0, 0].set_title("as it came", color="#777777", fontsize=10, loc="left")
     panels[0, 0].set_title(f"as it is used, {window.attrs['rate_hz']:g} Hz", color=BLUE, fontsize=10, loc="right")
     panels[0, 1].set_title("enlarged", fontsize=10, loc="left")
-    for axes in panels[-1]:
-        axes.set_xlabel("time in the window, s")
+    figure.supxlabel("time in the window, s", fontsize=10)
     figure.align_ylabels(panels[:, 0])
     return figure
 
 
 def plot_beat(
-    native: np.ndarray, rate_hz: float, spectrum: tuple[np.ndarray, np.ndarray], window: xr.Dataset, source: str,
-    beat_s: float,
-) -> Figure:  # fmt: skip
+    native: np.ndarray, rate_hz: float, spectrum: tuple, window: xr.Dataset, source: str, beat_s: float
+) -> Figure:
     """One beat before and after harmonising, and the frequencies that go with the difference."""
     figure, (beat, power) = subplots(1, 2, height=3.2, width_ratios=(3, 2))
     reach = 0.45
@@ -86,8 +84,7 @@ def plot_courses(courses: pd.DataFrame, blocks: pd.DataFrame) -> Figure:
     panels[0, 0].yaxis.set_minor_formatter("")
     panels[0, 0].set_title("skin conductance, µS", fontsize=10)
     panels[0, 1].set_title("heart rate, beats per minute", fontsize=10)
-    for axes in panels[-1]:
-        axes.set_xlabel("time, min")
+    figure.supxlabel("time, min", fontsize=10)
     name_states(figure, [state for state in STATE_COLORS if (blocks["state"] == state).any()])
     return figure
 

@@ -160,9 +160,9 @@ def answer_person(
     states = bundle.config["states"]
     state = "stress" if "stress" in states else states[-1]
     plots.style()
-    figure, drawn = io.BytesIO(), {"state": state, "min_confidence": summary["min_confidence"], "rest": answers.rest}
+    figure, drawn = io.BytesIO(), {"state": state, "min_confidence": summary["min_confidence"]}
     course = draw_course(recording, answers)
-    plot_recording(course, answers.wear, answers.windows, marks_s=recording.marks_s, **drawn).savefig(figure, dpi=130)
+    plot_recording(course, answers, marks_s=recording.marks_s, **drawn).savefig(figure, dpi=130)
     with _writing(out), replacing(out) as partial:
         partial.mkdir()
         answers.windows.to_csv(partial / "predictions.csv", index=False, float_format="%.6g")

@@ -33,4 +33,6 @@ def test_what_the_app_says_passes_and_serves_own_paths_and_header_do_not():
     response = client.get("/model", headers={"x-request-timeout-seconds": "0.001", "x-mine": "1"})
     assert (response.status_code, response.json()["path"]) == (404, "/model")
     assert {"x-request-timeout-seconds", "x-mine"} & {*response.json()["headers"]} == {"x-mine"}
+    # As the metrics are.
+    assert client_of(PlainTextResponse("counts")).get("/metrics").text == "counts"
     assert [client.get(f"/-/{name}").json()["detail"] for name in ("routes", "healthz")] == ["Not Found"] * 2

@@ -101,7 +101,10 @@ def test_another_device_is_refused_or_answered_alike_by_whether_the_model_depend
     assert "wrist_bvp is in nW (EmbracePlus)" in error and "reads wrist_bvp_mean" in error
     for path, name in ((folder, "plus"), (e4, "e4")):
         assert wesad("predict", path, "--bundle", free_bundle, "--out", tmp_path / name, "--step", 20)[0] == 0
-    (summary, plus), (_, first) = answer(tmp_path / "plus"), answer(tmp_path / "e4")
+    (summary, plus), (own, first) = answer(tmp_path / "plus"), answer(tmp_path / "e4")
+    # A mean in another unit is held against nobody's.
+    compared = [{row["feature"] for row in one["compared_with_training"]} for one in (summary, own)]
+    assert ["wrist_bvp_mean" in names for names in compared] == [False, True]
     assert any("wrist_bvp is in nW" in note for note in summary["notes"])
     both = (plus["status"] != "rejected") & (first["status"] != "rejected")
     assert both.sum() >= 8

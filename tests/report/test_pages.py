@@ -13,7 +13,7 @@ from wesadlib.report import pages
 from wesadlib.report.findings import published
 from wesadlib.report.inserts import INSERTS, chapter_insert
 from wesadlib.report.pages import PAGES, RUN, key_results
-from wesadlib.report.reference import Reference, read_reference
+from wesadlib.report.reference import Reference
 
 INFLATION = pd.DataFrame(
     {
@@ -73,21 +73,16 @@ def rich():
     )
 
 
-@pytest.fixture(scope="module")
-def kept(repository):
-    return read_reference(repository / "outputs" / "reference" / "wesad-wrist")
-
-
 @pytest.mark.parametrize("page", PAGES)
-def test_a_page_says_what_the_kept_results_give(repository, kept, page):
+def test_a_page_says_what_the_kept_results_give(repository, reference, page):
     text = (repository / page).read_text(encoding="utf-8")
-    assert pages.fill_page(text, pages.write_blocks(kept), page) == text, "run `wesad reference`"
+    assert pages.fill_page(text, pages.write_blocks(reference), page) == text, "run `wesad reference`"
 
 
 @pytest.mark.parametrize("chapter", INSERTS)
-def test_what_a_chapter_includes_is_what_the_kept_results_give(repository, kept, chapter):
+def test_what_a_chapter_includes_is_what_the_kept_results_give(repository, reference, chapter):
     path = repository / "outputs" / "reference" / "wesad-wrist" / f"{chapter}.md"
-    assert path.read_text(encoding="utf-8") == chapter_insert(chapter, kept), "run `wesad reference`"
+    assert path.read_text(encoding="utf-8") == chapter_insert(chapter, reference), "run `wesad reference`"
 
 
 def test_rows_are_those_that_there_are_in_the_order_of_the_book(rich):
@@ -174,6 +169,8 @@ def test_pages_are_rewritten_between_their_markers_and_nowhere_else(rich, tmp_pa
     readme, intro = ((tmp_path / page).read_text(encoding="utf-8") for page in PAGES)
     assert readme.startswith("before\n<!-- answer:begin -->\n**The answer.**") and readme.endswith("end -->\nafter\n")
     assert "old" not in readme.splitlines() and readme.count("between") == 1
+    row = f"| {'a long row ' * 12}|"
+    assert row in pages.fill_page(EMPTY, {"answer": row}, "README.md"), "a table's row stays a line"
     with pytest.raises(InputError, match=r"README\.md: 0 pairs of comments answer:begin"):
         pages.fill_page("no comments", {"answer": ""}, "README.md")
     assert "[`31_reliability`](book/31_reliability.ipynb)" in readme and "[](ch:31_reliability)" in intro

@@ -29,16 +29,6 @@ KEYS = ["task", "model", "protocol", "windows"]
 SCORES = ["coverage", "accuracy", "accuracy_low", "accuracy_high", "balanced_accuracy", "macro_f1", "roc_auc", "brier"]
 
 
-@pytest.fixture(scope="module")
-def folder(repository):
-    return repository / "outputs" / "reference" / "wesad-wrist"
-
-
-@pytest.fixture(scope="module")
-def reference(folder):
-    return read_reference(folder)
-
-
 @pytest.fixture
 def finished(tmp_path, reference):
     """A run of real people with two tasks, small enough to keep in a moment."""
@@ -61,7 +51,7 @@ def finished(tmp_path, reference):
     return run
 
 
-def test_the_summary_and_each_person_s_score_follow_from_the_predictions(folder, reference):
+def test_the_summary_and_each_person_s_score_follow_from_the_predictions(kept_folder, reference):
     results = pd.DataFrame(reference.summary["results"]).set_index(KEYS)
     scores = pd.concat(score(reference.predictions, windows=which) for which in ("all", "accepted")).set_index(KEYS)
     assert set(results.index) == set(scores.index)
@@ -71,12 +61,12 @@ def test_the_summary_and_each_person_s_score_follow_from_the_predictions(folder,
     pd.testing.assert_frame_equal(scores[SCORES], results[SCORES], check_dtype=False, rtol=0, atol=1e-3)
     pd.testing.assert_series_equal(scores["ece"], results["ece"], check_dtype=False, rtol=0, atol=3e-3)
     keys = ["task", "protocol", "model", "subject"]
-    subjects = pd.read_csv(folder / "subjects.csv").set_index(keys)["accuracy"]
+    subjects = pd.read_csv(kept_folder / "subjects.csv").set_index(keys)["accuracy"]
     by_subject = score(reference.predictions, by="subject").set_index(keys)["accuracy"]
     assert (subjects - by_subject).abs().max() < 1e-5 and set(subjects.index) == set(by_subject.index)
 
 
-def test_the_reference_is_of_real_people_who_are_told_apart_as_well_as_ever(repository, folder, reference):
+def test_the_reference_is_of_real_people_who_are_told_apart_as_well_as_ever(repository, kept_folder, reference):
     summary = reference.summary
     assert summary["data"]["simulated"] is False and len(summary["data"]["subjects"]) == 15
     assert summary["windows"] == {"baseline": 587, "stress": 332, "amusement": 186}
@@ -86,9 +76,9 @@ def test_the_reference_is_of_real_people_who_are_told_apart_as_well_as_ever(repo
     accuracy = {row["model"]: row["accuracy"] for row in rows if row["protocol"] == "cold_start"}
     assert accuracy["logistic"] >= 0.90 and accuracy["resnet"] >= 0.91
     assert not {"wesad_root", "own_recording"} & {*reference.parameters}
-    assert sum(path.stat().st_size for path in folder.iterdir()) < 1_500_000, "what is kept is small"
-    shown = (folder / FIGURE).relative_to(repository).as_posix()
-    assert f"({shown})" in (repository / "README.md").read_text(encoding="utf-8") and (folder / FIGURE).is_file()
+    assert sum(path.stat().st_size for path in kept_folder.iterdir()) < 1_500_000, "what is kept is small"
+    shown = (kept_folder / FIGURE).relative_to(repository).as_posix()
+    assert f"({shown})" in (repository / "README.md").read_text(encoding="utf-8") and (kept_folder / FIGURE).is_file()
 
 
 def test_a_run_is_kept_whole_with_its_tables_and_parameters_but_not_its_folders(finished, tmp_path):
@@ -129,12 +119,12 @@ def test_simulated_people_an_unfinished_run_and_an_absent_reference_are_told(fin
 
 
 @pytest.mark.parametrize("chapter", INSERTS)
-def test_each_chapter_shows_what_was_kept_of_real_people_with_its_figures(repository, folder, chapter):
+def test_each_chapter_shows_what_was_kept_of_real_people_with_its_figures(repository, kept_folder, chapter):
     cells = nbformat.read(repository / "book" / f"{chapter}.ipynb", as_version=4).cells
     text = "\n".join(cell.source for cell in cells if cell.cell_type == "markdown")
-    kept = (folder / chapter).relative_to(repository).as_posix()
+    kept = (kept_folder / chapter).relative_to(repository).as_posix()
     lead = f"```{{include}} ../{kept}.md\n:relative-images:\n:end-before: {ANSWER}\n```"
     answer = f"```{{include}} ../{kept}.md\n:start-after: {ANSWER}\n```"
     assert text.count(lead) == text.count(answer) == 1 and text.index(lead) < text.index(answer)
-    for image in re.findall(r"!\[.*?\]\((.*?)\)", (folder / f"{chapter}.md").read_text(encoding="utf-8")):
-        assert (folder / image).is_file()
+    for image in re.findall(r"!\[.*?\]\((.*?)\)", (kept_folder / f"{chapter}.md").read_text(encoding="utf-8")):
+        assert (kept_folder / image).is_file()

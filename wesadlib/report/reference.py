@@ -109,7 +109,7 @@ def write_reference(run: artefacts.Run, folder: Path) -> Path:
             kept = {name: value for name, value in values.items() if not name.endswith(("_root", "own_recording"))}
             text = yaml.safe_dump(kept, sort_keys=False, allow_unicode=True)
             (partial / PARAMETERS).write_text(text, encoding="utf-8")
-        single = predictions.astype(dict.fromkeys(_probabilities(predictions), "float32"))
+        single = predictions.astype(dict.fromkeys(predictions.filter(regex="^p_"), "float32"))
         # What was given before temperatures follows from them, which the table of the selection holds.
         single = single.loc[:, ~single.columns.str.startswith(RAW)]
         single.to_parquet(partial / PREDICTIONS, index=False, compression="zstd")
@@ -128,16 +128,12 @@ def read_reference(folder: Path) -> Reference:
         raise InputError(f"{folder / SUMMARY} is missing: `make reference WESAD_ROOT=…` makes it.")
     predictions = pd.read_parquet(folder / PREDICTIONS)
     # What was rounded to the precision of a file sums to one again.
-    rounded = predictions[_probabilities(predictions)].astype(float)
+    rounded = predictions.filter(regex="^p_").astype(float)
     predictions[rounded.columns] = rounded.div(rounded.sum(axis="columns"), axis="index")
     parameters = folder / PARAMETERS
     values = yaml.safe_load(parameters.read_text(encoding="utf-8")) if parameters.is_file() else {}
     tables = {name: pd.read_csv(path) for name in TABLES if (path := folder / f"{name}.csv").is_file()}
     return Reference(json.loads((folder / SUMMARY).read_text(encoding="utf-8")), predictions, values, tables)
-
-
-def _probabilities(predictions: pd.DataFrame) -> list[str]:
-    return [name for name in predictions if name.startswith("p_")]
 
 
 def _draw(reference: Reference, folder: Path) -> None:

@@ -99,17 +99,14 @@ def _results(run: artefacts.Run, params: Params) -> list[dict[str, Any]]:
     return [{name: None if value != value else value for name, value in row.items()} for row in rows]
 
 
-def profile_files(folder: str | Path) -> list[Path]:
-    """The profiles in a folder, by name: all YAML files but ``serve.yaml``, which is the server's."""
-    return sorted(path for path in Path(folder).glob("*.yaml") if path.name != "serve.yaml")
-
-
 def tabulate_params(folder: str | Path) -> pd.DataFrame:
     """Every parameter in a row, ``group parameter meaning bounds default``, and a column a profile of `folder`.
 
     A profile's column is empty where the default holds.
     """
-    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in profile_files(folder)}
+    # That of the server is no profile.
+    paths = [path for path in sorted(Path(folder).glob("*.yaml")) if path.name != "serve.yaml"]
+    profiles = {path.stem: yaml.safe_load(path.read_text(encoding="utf-8")) for path in paths}
     signs = {"minimum": "≥", "exclusiveMinimum": ">", "maximum": "≤", "exclusiveMaximum": "<"}
     rows = []
     for name, field in Params.model_json_schema()["properties"].items():

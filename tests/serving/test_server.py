@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import socket
 import subprocess
 from pathlib import Path
@@ -96,7 +97,7 @@ def test_a_server_that_does_not_end_when_asked_is_ended(bundle_folder, monkeypat
     monkeypatch.setattr(server, "STOP_S", 0.1)
     with running_server(bundle_folder):
         pass
-    assert started[0].poll() < 0
+    assert started[0].poll() == -signal.SIGKILL
 
 
 def test_a_server_that_ends_before_it_answers_is_tried_once_more_and_says_its_last_words(

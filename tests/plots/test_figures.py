@@ -7,7 +7,8 @@ import pytest
 from matplotlib.colors import to_hex
 
 from wesadlib import plots
-from wesadlib.plots import audit, baseline, cohort, comparison, deployment, drift, loso, quality, reliability, signals
+from wesadlib.plots import audit, baseline, cohort, comparison, deployment, drift, events, loso, quality, signals
+from wesadlib.plots.reliability import plot_coverage, plot_reliability
 
 NAN = np.nan
 STATES = ["baseline", "stress"]
@@ -97,8 +98,8 @@ CASES = {
     "faults": (quality.plot_faults, (FAULTS,), {"flat line", "motion", "whole device"}),
     "latency": (deployment.plot_latency, (LATENCY, QUANTILES), {"p95 38 ms", "p99 40 ms"}),
     "load": (deployment.plot_load, (RATES,), {"p50", "p99", "too many"}),
-    "reliability": (reliability.plot_reliability, (CURVE, {"resnet": 0.1234}), {"resnet, error 0.123"}),
-    "coverage": (reliability.plot_coverage, (COVERAGE, 0.7), {"resnet: at 0.7 answers 60 %"}),
+    "reliability": (plot_reliability, (CURVE, {"resnet": 0.1234}), {"resnet, error 0.123"}),
+    "coverage": (plot_coverage, (COVERAGE, 0.7), {"resnet: at 0.7 answers 60 %"}),
 }
 
 
@@ -153,13 +154,11 @@ def test_a_learning_curve_rises_by_people():
     assert (np.diff(axes.lines[0].get_xdata()) > 0).all() and axes.get_xticks().tolist() == [2, 4]
 
 
-@pytest.mark.parametrize("number", [2, 3])
-def test_ranks_are_named_in_the_colours_of_models(number):
-    names = ["logistic", "forest", "resnet"][:number]
-    p = pd.DataFrame(np.where(np.eye(number), 1, 0.5), names, names)
-    (axes,) = comparison.plot_ranks(pd.Series([2.2, 1.8, 2.0][:number], names), p, 1.23).axes
-    colors = {to_hex(text.get_color()).upper() for text in axes.texts}
-    assert {plots.MODEL_COLORS[name] for name in names} <= colors
+def test_ranks_are_named_in_the_colours_of_models():
+    names = ["logistic", "forest", "resnet"]
+    p = pd.DataFrame(np.where(np.eye(3), 1, 0.5), names, names)
+    (axes,) = comparison.plot_ranks(pd.Series([2.2, 1.8, 2.0], names), p, 1.23).axes
+    assert {plots.MODEL_COLORS[name] for name in names} <= {to_hex(text.get_color()).upper() for text in axes.texts}
 
 
 def test_a_stream_shows_answers_abstentions_and_rejections_apart():
@@ -213,14 +212,12 @@ def test_purity_ends_at_the_share_of_pure_windows(toy_windows):
 
 
 def test_hours_show_everybody_s_line_and_alarms():
-    from wesadlib.plots.events import plot_hours
-
     hours = frame(
         "subject time_s phase p_stress alarm",
         *(("S2", 60.0 * k, "task" if k > 2 else "baseline", NAN if k == 1 else 0.1 * k, k > 3) for k in range(6)),
         *(("S3", 60.0 * k, "meditation", 0.2, False) for k in range(6)),
     )
-    figure = plot_hours(hours)
+    figure = events.plot_hours(hours)
     assert [axes.get_ylabel() for axes in figure.axes] == ["S2", "S3"]
     bands = [[band for band in axes.collections if len(band.get_paths())] for axes in figure.axes]
     assert [len(found) for found in bands] == [1, 0]
@@ -228,24 +225,20 @@ def test_hours_show_everybody_s_line_and_alarms():
 
 
 def test_budgets_are_a_point_each_and_who_is_never_alarmed_has_no_latency():
-    from wesadlib.plots.events import plot_budgets
-
     summary = frame(
         "model protocol budget_per_h people detected latency_median_s false_alarms_per_h",
         ("logistic", "cold_start", 0.5, 15, 11, 121.0, 0.4),
         ("logistic", "cold_start", 1.0, 15, 15, 62.0, 1.1),
         ("physiology", "cold_start", 0.5, 15, 4, NAN, 0.1),
     )
-    left, right = plot_budgets(summary).axes
+    left, right = events.plot_budgets(summary).axes
     assert left.lines[0].get_ydata().tolist() == [121, 62] and np.isnan(left.lines[1].get_ydata()).all()
     assert right.lines[1].get_ydata().tolist() == [4]
 
 
 def test_reports_join_the_conditions_of_each_person():
-    from wesadlib.plots.events import plot_reports
-
     table = frame(
         "subject state stai p_stress", ("S2", "stress", 18, 0.9), ("S2", "baseline", 9, 0.1), ("S3", "stress", NAN, 1)
     )
-    (axes,) = plot_reports(table, "stai", "STAI", marked=("S2",)).axes
+    (axes,) = events.plot_reports(table, "stai", "STAI", marked=("S2",)).axes
     assert [line.get_xdata().tolist() for line in axes.lines] == [[9, 18]] and axes.texts[0].get_text() == "S2"

@@ -15,8 +15,9 @@ from wesadlib.signals import make_windows
 
 
 @pytest.fixture(scope="module", params=["logistic", "resnet", "joint"])
-def folder(request, tmp_path_factory):
-    return minutes.save_small_bundle(request.param, tmp_path_factory.mktemp("rested") / "bundle", rested=True)
+def bundle(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("rested") / "bundle"
+    return load_bundle(minutes.save_small_bundle(request.param, folder, rested=True))
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +28,7 @@ def visitor():
     return windows, sent
 
 
-def test_windows_with_and_without_rest_are_answered_together_each_by_its_model(folder, visitor):
-    bundle = load_bundle(folder)
+def test_windows_with_and_without_rest_are_answered_together_each_by_its_model(bundle, visitor):
     windows, sent = visitor
     rest = bundle.rest_values(sent[:4])
     answers = bundle.predict_windows(sent, [None if k % 2 else rest for k in range(len(sent))])
@@ -45,15 +45,13 @@ def test_windows_with_and_without_rest_are_answered_together_each_by_its_model(f
     assert not np.allclose(*expected.values(), atol=1e-3)
 
 
-def test_rest_is_small_and_none_of_the_windows(folder, visitor):
-    bundle = load_bundle(folder)
+def test_rest_is_small_and_none_of_the_windows(bundle, visitor):
     rest = bundle.rest_values(visitor[1][:4])
     assert rest.dtype == np.float32 and rest.ndim == 1 and len(rest) < 200
     assert np.isfinite(rest).any()
 
 
-def test_too_few_good_windows_at_rest_are_told(folder, visitor):
-    bundle = load_bundle(folder)
+def test_too_few_good_windows_at_rest_are_told(bundle, visitor):
     good, bad = visitor[1][:2], visitor[1][2]
     flat = (bad[0] | {"wrist_eda": np.zeros(240)}, bad[1])
     with pytest.raises(InputError, match="1 of 3 windows at rest are of good quality; at least 2 are needed"):
@@ -75,8 +73,7 @@ def test_a_bundle_without_rest_refuses_it(tmp_path, visitor):
         save_bundle(bundle.model, tmp_path / "x", calibrated=bundle.model, windows=visitor[0], params=Params())
 
 
-def test_the_example_goes_from_rest_to_stress_and_is_accepted(folder):
-    bundle = load_bundle(folder)
+def test_the_example_goes_from_rest_to_stress_and_is_accepted(bundle):
     example = bundle.example()
     assert list(example.channels) == list(bundle.config["channels"])
     windows = example.windows(60, 60)
@@ -86,8 +83,7 @@ def test_the_example_goes_from_rest_to_stress_and_is_accepted(folder):
     assert max(level[:2]) < min(level[2:])
 
 
-def test_features_come_with_answers_and_not_with_refusals(folder, visitor):
-    bundle = load_bundle(folder)
+def test_features_come_with_answers_and_not_with_refusals(bundle, visitor):
     good, bad = visitor[1][0], visitor[1][1]
     flat = (bad[0] | {"wrist_eda": np.zeros(240)}, bad[1])
     answered, rejected, unusable = bundle.classify([good, flat, ({}, {})])
@@ -98,8 +94,8 @@ def test_features_come_with_answers_and_not_with_refusals(folder, visitor):
     assert unusable.features is None and isinstance(unusable.answer, dict)
 
 
-def test_windows_and_models_that_do_not_belong_together_are_no_bundle(folder, visitor, tmp_path):
-    bundle, windows = load_bundle(folder), visitor[0]
+def test_windows_and_models_that_do_not_belong_together_are_no_bundle(bundle, visitor, tmp_path):
+    windows = visitor[0]
     if bundle.model.channels_:
         with pytest.raises(InputError, match=r"reads the channels wrist_bvp, .* give the windows that"):
             turned = windows.isel(channel=slice(None, None, -1))

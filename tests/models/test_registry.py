@@ -27,11 +27,6 @@ def test_a_model_is_made_of_params(name):
     assert (model.name, model.classes) == (name, ["amusement", "baseline"])
 
 
-def test_an_unknown_name_is_refused_with_those_allowed():
-    with pytest.raises(InputError, match=f"unknown model `restnet`; the models are {', '.join(NAMES)}"):
-        models.create("restnet", PARAMS)
-
-
 def test_a_folder_without_a_model_is_refused_by_its_path(tmp_path):
     with pytest.raises(InputError, match=str(tmp_path / "model.json")):
         models.load(tmp_path)

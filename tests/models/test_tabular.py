@@ -112,12 +112,6 @@ def test_trees_and_rounds_are_as_many_as_asked(train):
     assert boosting.n_iter_ == 30 and len(boosting.validation_score_) == 0
 
 
-def test_a_state_that_only_validation_people_show_is_learnt(train, test):
-    parts = (train.take(train.label == state) for state in ("baseline", "stress"))
-    probability = predict(Logistic().fit(*parts, seed=0), test)
-    assert (probability.argmax(1) == (test.label == "stress")).mean() >= 0.9
-
-
 def test_weights_point_the_way_of_the_effect(fitted, train):
     weights = fitted.weights_["stress"]
     assert weights["wrist_bvp_heart_rate"] > 0 > weights["wrist_temp_mean"]

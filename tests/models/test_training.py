@@ -151,16 +151,6 @@ def test_label_smoothing_keeps_a_network_from_certainty():
     assert sure[0] > 0.9 > 0.85 > sure[1]
 
 
-def test_label_smoothing_is_in_the_loss():
-    (windows, target), network = make_data(), Linear()
-    nn.init.zeros_(network.layer.weight)
-    network.layer.bias.data = torch.tensor([0.0, 4.0])
-    ones = torch.ones_like(target)
-    right, wrong = math.log(1 + math.exp(-4)), math.log(1 + math.exp(4))
-    assert training.evaluate_loss(network, windows, ones, 0.0) == pytest.approx(right, rel=1e-4)
-    assert training.evaluate_loss(network, windows, ones, 0.2) == pytest.approx(0.9 * right + 0.1 * wrong, rel=1e-4)
-
-
 def test_the_loss_does_not_depend_on_the_batches():
     network, (windows, target) = Linear(), make_data(10)
     losses = [training.evaluate_loss(network, windows, target, 0.1, batch_size=size) for size in (10, 3)]

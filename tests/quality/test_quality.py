@@ -48,16 +48,6 @@ def test_a_native_statistic_beyond_its_cutoff_refuses_the_window(
     assert float(assessed["quality"].sel(channel=channel)[1]) >= 0.5
 
 
-def test_one_dead_sensor_is_not_averaged_away(toy_windows):
-    _set_native(toy_windows, "wrist_temp", "missing_share", 1.0)
-    toy_windows["signal"][0, 2] = np.nan
-    assessed = assess_quality(toy_windows)
-    assert not assessed["verdict"].values[0]
-    assert float(assessed["quality"][0].mean()) > 0.5
-    assert assessed["reason"].values[0] == "wrist_temp: completeness"
-    assert np.isnan(assessed["rule_score"].sel(channel="wrist_temp", rule="physiological range")[0])
-
-
 def test_range_and_speed(toy_windows):
     toy_windows["signal"][0, 2] = 22.0
     toy_windows["signal"][1, 1] = 0.01
@@ -72,18 +62,6 @@ def test_range_and_speed(toy_windows):
         "",
     ]
     assert float(assessed["rule_score"].sel(channel="wrist_temp", rule="physiological range")[0]) == 0
-
-
-def test_ten_seconds_of_noise_are_a_flat_line_and_a_pause_is_not(toy_windows):
-    rate = round(toy_windows.attrs["rate_hz"])
-    noise = np.random.default_rng(0).uniform(-1, 1, 60 * rate).astype(np.float32)
-    toy_windows["signal"][0, 0, 5 * rate : 17 * rate] = noise[: 12 * rate]
-    toy_windows["signal"][1, 0, 5 * rate : 13 * rate] = noise[: 8 * rate]
-    toy_windows["signal"][2, 0] = noise
-    assessed = assess_quality(toy_windows)
-    score = assessed["rule_score"].sel(channel="wrist_bvp", rule="flat line").values
-    np.testing.assert_allclose(score[:4], [0.8, 1, 0, 1], atol=1e-6)
-    assert assessed["reason"].values[:2].tolist() == ["wrist_bvp: flat line", ""]
 
 
 @pytest.mark.parametrize(

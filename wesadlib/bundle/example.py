@@ -17,8 +17,6 @@ EXAMPLE_FILE = "example.msgpack"
 #: Seconds of it, half of them before stress begins.
 EXAMPLE_S = 240.0
 
-# Acceleration comes in 64ths of g, which half precision holds exactly.
-_DTYPES = {"acc": "<f2"}
 # Simulated hands move as on a bicycle; this person's, who sits, by so much of it.
 _STILLNESS = 0.2
 # Of a person whose every window is of good quality on both devices.
@@ -59,21 +57,20 @@ def make_example(names: tuple[str, ...], window_s: float) -> bytes:
     for name in names:
         rate = float(recording.signals[name].attrs["rate_hz"])
         values = recording.signals[name].values[round(begin_s * rate) :][: math.ceil(2 * half_s * rate)]
+        dtype = "<f4"
         if name.split("_")[1] == "acc":
-            middle = np.median(values)
+            # In 64ths of g, which half precision holds exactly.
+            middle, dtype = np.median(values), "<f2"
             values = np.round(64 * (middle + _STILLNESS * (values - middle))) / 64
-        dtype = _DTYPES.get(name.split("_")[1], "<f4")
         channels[name] = {"rate_hz": rate, "dtype": dtype, "samples": values.astype(dtype).tobytes()}
     return msgpack.packb({"channels": channels})
 
 
 def read_example(path: Path) -> Example:
     """Read what `make_example` wrote."""
-    channels = msgpack.unpackb(path.read_bytes())["channels"]
+    parts = msgpack.unpackb(path.read_bytes())["channels"]
+    channels = {name: np.frombuffer(part["samples"], part["dtype"]) for name, part in parts.items()}
     return Example(
-        {
-            name: np.frombuffer(channel["samples"], channel["dtype"]).astype(np.float32)
-            for name, channel in channels.items()
-        },
-        {name: channel["rate_hz"] for name, channel in channels.items()},
+        {name: values.astype(np.float32) for name, values in channels.items()},
+        {name: part["rate_hz"] for name, part in parts.items()},
     )

@@ -173,19 +173,17 @@ def _check(model: Model, calibrated: Model | None, channels: tuple[str, ...]) ->
             f"the model reads the channels {', '.join(model.channels_)}, the windows have {', '.join(channels)}; give "
             "the windows that it was trained on."
         )
-    if calibrated is not None and not (calibrated.uses_rest_ and _inputs(calibrated) == _inputs(model)):
+    if calibrated is None:
+        return
+    inputs = [(list(one.classes), one.channels_, one.feature_names_) for one in (model, calibrated)]
+    if not calibrated.uses_rest_ or inputs[0] != inputs[1]:
         raise InputError(
             "`calibrated` is a model of the same states, channels and features, fitted with people's windows at rest."
         )
 
 
-def _inputs(model: Model) -> tuple:
-    return list(model.classes), model.channels_, model.feature_names_
-
-
 def _describe(model: Model, windows: xr.Dataset, params: Params) -> dict[str, Any]:
-    labels, counts = np.unique(windows["label"].values.astype(str), return_counts=True)
-    used = dict(zip(labels.tolist(), counts.tolist(), strict=True))
+    used = pd.Series(windows["label"].values.astype(str)).value_counts()
     return {
         "format": FORMAT,
         "wesadlib_version": __version__,
@@ -204,12 +202,12 @@ def _describe(model: Model, windows: xr.Dataset, params: Params) -> dict[str, An
             "digest": windows.attrs["cohort_digest"],
             "simulated": bool(windows.attrs["simulated"]),
             "subjects": len(np.unique(windows["subject"].values)),
-            "windows": {state: used.get(state, 0) for state in model.classes},
+            "windows": {state: int(used.get(state, 0)) for state in model.classes},
         },
     }
 
 
 def _records(metrics: pd.DataFrame | Sequence[Mapping[str, Any]] | None) -> list[dict[str, Any]]:
-    table = metrics if isinstance(metrics, pd.DataFrame) else pd.DataFrame(list(metrics or []))
+    table = pd.DataFrame([] if metrics is None else metrics)
     # JSON has no NaN: a score that could not be computed is null.
     return json.loads(table.to_json(orient="records", double_precision=15))

@@ -3,6 +3,7 @@
 from functools import lru_cache
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from scipy.fft import rfft, rfftfreq
 from scipy.linalg.lapack import dgtsv
 from scipy.signal import detrend
@@ -35,11 +36,8 @@ def normal_intervals(beat_s: np.ndarray) -> np.ndarray:
     if not interval.size:
         return interval
     interval[(interval < PLAUSIBLE_MS[0]) | (interval > PLAUSIBLE_MS[1])] = np.nan
-    half = NEIGHBOURS // 2
-    padded = np.full((len(interval), interval.shape[-1] + 2 * half), np.nan)
-    padded[:, half:-half] = interval
-    around = np.arange(interval.shape[-1])[:, None] + np.arange(NEIGHBOURS)
-    local = median_of_present(padded[:, around])
+    padded = np.pad(interval, ((0, 0), (NEIGHBOURS // 2,) * 2), constant_values=np.nan)
+    local = median_of_present(sliding_window_view(padded, NEIGHBOURS, axis=-1))
     return np.where(np.abs(interval - local) <= MAX_DEVIATION * local, interval, np.nan)
 
 

@@ -69,14 +69,18 @@ def assess_arrays(windows: Windows, thresholds: Any = None, channels: Sequence[s
             rule_score[:, asked, column] = np.concatenate(chunks)
     margin = _rescale(rule_score, cutoffs)
     modelled = range(len(names)) if channels is None else [names.index(name) for name in channels]
-    failures = [sorted(failed, key=lambda pair: pair[0] not in modelled) for failed in _failures(margin)]
-    decisive = [[_reason(names, *pair) for pair in failed if pair[0] in modelled] for failed in failures]
+    decisive: list[list[str]] = [[] for _ in margin]
+    others: list[list[str]] = [[] for _ in margin]
+    failed = np.argwhere(margin < 0.5)
+    # Worst first.
+    for window, channel, rule in failed[np.argsort(margin[tuple(failed.T)], kind="stable")].tolist():
+        (decisive if channel in modelled else others)[window].append(f"{names[channel]}: {RULES[rule].name}")
     return Assessment(
         rule_score,
         np.fmin.reduce(margin, axis=2).astype(np.float32),
         np.array([not reasons for reasons in decisive], dtype=bool),
         np.array([reasons[0] if reasons else "" for reasons in decisive], dtype=object),
-        [[_reason(names, *pair) for pair in failed] for failed in failures],
+        [first + then for first, then in zip(decisive, others, strict=True)],
     )
 
 
@@ -112,17 +116,3 @@ def _rescale(scores: np.ndarray, cutoffs: np.ndarray) -> np.ndarray:
     passed = scores >= cutoffs - 1e-6
     scaled = np.where(passed, np.clip(above, 0.5, 1), np.clip(below, 0, 0.5 - 1e-6))
     return np.where(np.isnan(scores + cutoffs), np.nan, scaled)
-
-
-def _failures(margin: np.ndarray) -> list[list[tuple[int, int]]]:
-    """Failed channel and rule of each window, worst first."""
-    failures: list[list[tuple[int, int]]] = [[] for _ in margin]
-    failed = np.argwhere(margin < 0.5)
-    order = np.argsort(margin[tuple(failed.T)], kind="stable")
-    for window, channel, rule in failed[order].tolist():
-        failures[window].append((channel, rule))
-    return failures
-
-
-def _reason(names: Sequence[str], channel: int, rule: int) -> str:
-    return f"{names[channel]}: {RULES[rule].name}"

@@ -24,12 +24,11 @@ def count_reasons(assessed: xr.Dataset) -> pd.DataFrame:
 
 def sweep_cutoff(assessed: xr.Dataset, channel: str, rule: str) -> pd.DataFrame:
     """Columns ``label cutoff refused``: share of windows that one rule alone would refuse as its cut-off rises."""
-    score = assessed["rule_score"].sel(channel=channel, rule=rule).values
-    cutoffs, tables = np.linspace(0, 1, 101), []
-    for label in dict.fromkeys(assessed["label"].values):
-        below = score[assessed["label"].values == label][:, None] < cutoffs
-        tables.append(pd.DataFrame({"label": label, "cutoff": cutoffs, "refused": below.mean(axis=0)}))
-    return pd.concat(tables, ignore_index=True)
+    cutoffs = np.linspace(0, 1, 101)
+    below = assessed["rule_score"].sel(channel=channel, rule=rule).values[:, None] < cutoffs
+    table = pd.DataFrame(below, columns=pd.Index(cutoffs, name="cutoff"))
+    shares = table.groupby(pd.Index(assessed["label"].values, name="label"), sort=False).mean()
+    return shares.stack(future_stack=True).rename("refused").reset_index()
 
 
 def describe_coverage(assessed: xr.Dataset) -> dict[str, float | str]:

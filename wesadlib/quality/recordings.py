@@ -19,15 +19,14 @@ from wesadlib.signals import cut_window, windows_from_channels
 MOST_UNWORN = 0.5
 #: Gaps shorter than this are not told one by one.
 LEAST_GAP_S = 1.0
-_SCALES = {"nW": PULSE_SCALE}
 
 
 def to_known_scale(recording: Recording) -> Recording:
     """The same with a pulse in nW brought to the size of an E4's, by which quality's rules know it."""
     signals = {
-        name: (signal * np.float32(_SCALES[signal.attrs["units"]])).assign_attrs(signal.attrs)
+        name: (signal * np.float32(PULSE_SCALE)).assign_attrs(signal.attrs)
         for name, signal in recording.signals.items()
-        if signal.attrs["units"] in _SCALES
+        if signal.attrs["units"] == "nW"
     }
     return replace(recording, signals={**recording.signals, **signals})
 
@@ -49,9 +48,7 @@ def describe_recording(recording: Recording, wear: pd.DataFrame) -> dict[str, An
             "units": signal.attrs["units"],
             "rate_hz": float(signal.attrs["rate_hz"]),
             "missing_share": float(np.isnan(signal.values).mean()),
-            "states": {
-                state: float(share) for state, share in wear[sensor_of(name)].value_counts(normalize=True).items()
-            },
+            "states": wear[sensor_of(name)].value_counts(normalize=True).to_dict(),
         }
         for name, signal in recording.signals.items()
     }

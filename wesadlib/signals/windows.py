@@ -137,8 +137,8 @@ def windows_from_channels(windows: Sequence[Channels], *, rate_hz: float = 35.0,
                     raise InputError(f"{name}: {problem}.")
                 alike.setdefault((float(rate), *shape), []).append((k, at))
         for (rate, _), places in alike.items():
-            native = np.array([_unmasked(windows[k][0][names[at]]) for k, at in places], np.float64)
-            _fill(result, *np.transpose(places), native, rate)
+            native = [np.asanyarray(windows[k][0][names[at]], np.float64) for k, at in places]
+            _fill(result, *np.transpose(places), np.array([np.ma.filled(row, np.nan) for row in native]), rate)
     return result
 
 
@@ -152,11 +152,6 @@ def _fill(result: Windows, rows: np.ndarray, columns: np.ndarray, native: np.nda
         if (of_source := columns == result.channels.index(source)).any():
             beats = find_beats_of_rows(native[of_source], native_hz, source)[:, : result.beat_s.shape[-1]]
             result.beat_s[rows[of_source], k, : beats.shape[1]] = beats
-
-
-def _unmasked(values: np.ndarray) -> np.ndarray:
-    masked = isinstance(values, np.ma.MaskedArray)
-    return values.astype(np.float64).filled(np.nan) if masked else values
 
 
 def make_windows(

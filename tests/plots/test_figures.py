@@ -7,7 +7,7 @@ import pytest
 from matplotlib.colors import to_hex
 
 from wesadlib import plots
-from wesadlib.plots import audit, baseline, cohort, comparison, deployment, drift, events, loso, quality, signals
+from wesadlib.plots import audit, baseline, cohort, comparison, deployment, drift, events, labs, loso, quality, signals
 from wesadlib.plots.reliability import plot_coverage, plot_reliability
 
 NAN = np.nan
@@ -48,6 +48,7 @@ SHIFTS = frame(
     "kind sensor size distance noticed",
     ("none", "", 0.0, 0.4, 0.1),
     ("gain", "wrist_eda", 2.0, 0.5, 0.25),
+    ("gain", "wrist_eda", 1.5, 0.4, 0.2),
     ("prevalence", "", 1.0, 0.6, NAN),
 )
 FAULTS = frame("fault sensor strength caught", ("flat line", "wrist_eda", 1.0, 0.5), ("motion", "wrist", 1.0, 1.0))
@@ -138,6 +139,18 @@ def test_what_no_device_could_do_is_open_and_a_missing_model_leaves_its_row_empt
     assert [len(axes.texts) for axes in (honest, upper)] == [2, 1]
     faces = [axes.collections[-1].get_facecolor() for axes in (honest, upper)]
     assert [to_hex(face[-1]).upper() for face in faces] == [plots.MODEL_COLORS["resnet"], "#FFFFFF"]
+
+
+def test_models_trained_at_home_are_filled_and_others_open():
+    scores = {"balanced_accuracy": 0.7, "balanced_accuracy_low": 0.6, "balanced_accuracy_high": 0.8}
+    rows = pd.DataFrame({"test": "wesad", "model": "forest", "protocol": "own_rest", "at_home": [True, False]})
+    _, away, _, home = labs.plot_home_and_away(rows.assign(**scores)).axes[0].collections
+    faces = [to_hex(marks.get_facecolor()).upper() for marks in (away, home)]
+    assert faces == ["#FFFFFF", plots.MODEL_COLORS["forest"]]
+
+
+def test_sizes_of_a_shift_rise_to_the_right():
+    assert [label.get_text() for label in drift.plot_shifts(SHIFTS).axes[0].get_xticklabels()] == ["1.5", "2"]
 
 
 def test_the_hardest_person_is_at_the_left():

@@ -1,5 +1,7 @@
 """Figures show the numbers that they are given, also where some are missing; nbval draws each with a chapter's own."""
 
+from types import SimpleNamespace
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pandas as pd
@@ -8,6 +10,7 @@ from matplotlib.colors import to_hex
 
 from wesadlib import plots
 from wesadlib.plots import audit, baseline, cohort, comparison, deployment, drift, events, labs, loso, quality, signals
+from wesadlib.plots.recording import plot_recording
 from wesadlib.plots.reliability import plot_coverage, plot_reliability
 
 NAN = np.nan
@@ -255,3 +258,13 @@ def test_reports_join_the_conditions_of_each_person():
     )
     (axes,) = events.plot_reports(table, "stai", "STAI", marked=("S2",)).axes
     assert [line.get_xdata().tolist() for line in axes.lines] == [[9, 18]] and axes.texts[0].get_text() == "S2"
+
+
+def test_a_recording_s_minutes_are_good_where_a_hand_lies_still_and_bad_where_not_worn():
+    wear = frame("start_s recorded worn wrist_eda", (0.0, True, True, "still"), (60.0, True, False, "flat line"))
+    windows = frame("start_s end_s status p_stress", (0.0, 60.0, "answered", 0.9))
+    answers = SimpleNamespace(wear=wear, windows=windows, rest=None)
+    course = pd.DataFrame({"time_s": [0.0, 60.0], "wrist_eda": 1.0})
+    minutes = plot_recording(course, answers, state="stress", min_confidence=0.7).axes[1]
+    colors = [to_hex(bar.get_facecolor()).upper() for bar in minutes.patches]
+    assert colors == ["#CFE3F1", plots.RED, "#CFE3F1", plots.RED]

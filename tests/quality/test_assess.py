@@ -97,7 +97,7 @@ def test_an_accelerometer_is_as_flat_as_its_liveliest_axis():
 
 def test_quiet_noise_is_flat_where_the_native_samples_are_not():
     windows = make_arrays()
-    windows.signal[0, 0, : 15 * 35] = 0.1
+    windows.signal[0, 0, : 15 * 35] = np.random.default_rng(0).uniform(-1, 1, 15 * 35)
     windows.raw_statistics[1, 0, 1] = np.nan
     windows.raw_statistics[2, 0, 1], windows.signal[2, 0, : 15 * 35] = 30, 0.1
     windows.raw_statistics[3, 0, 1] = 90

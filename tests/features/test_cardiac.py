@@ -72,6 +72,11 @@ def test_an_interval_that_is_implausible_or_a_fifth_off_its_neighbours_is_none()
     assert np.isnan(describe(pad([]), 60.0)["regular_share"]).all()
 
 
+def test_a_heart_that_changes_its_rate_at_once_loses_no_interval():
+    beats = np.cumsum([0.8] * 12 + [0.6] * 12)[None]
+    assert not np.isnan(normal_intervals(beats)).any()
+
+
 def test_hf_power_is_the_variance_of_the_breathing():
     found = describe(pad(breathing_beats(depth_ms=30), breathing_beats(depth_ms=30, hz=0.05)), 60.0)
     # An interval is the mean of the heart's period over 0.8 s, which takes a sinc of a wave of 0.25 Hz.

@@ -42,8 +42,8 @@ class DriftStore:
 
     def __init__(self, windows: int, most_of_one: int = _MOST_OF_ONE, clock: Callable[[], float] = time.time):
         self._windows, self._most_of_one, self._clock = windows, min(most_of_one, windows), clock
-        self._people: OrderedDict[tuple[str, str], deque[np.ndarray]] = OrderedDict()
-        self._last: dict[tuple[str, str], float] = {}
+        #: Model version and person -> when each window came, and its features.
+        self._people: OrderedDict[tuple[str, str], deque[tuple[float, np.ndarray]]] = OrderedDict()
         self._unnamed: Counter[str] = Counter()
 
     def add(self, version: str, people: Sequence[str | None], features: np.ndarray) -> None:
@@ -54,22 +54,19 @@ class DriftStore:
                 continue
             key = version, name
             # A copy: a view would keep alive all that came with it.
-            self._people.setdefault(key, deque(maxlen=self._most_of_one)).append(row.copy())
+            self._people.setdefault(key, deque(maxlen=self._most_of_one)).append((self._clock(), row.copy()))
             self._people.move_to_end(key)
-            self._last[key] = self._clock()
         self._sweep()
 
     def _sweep(self) -> None:
         kept, oldest = sum(map(len, self._people.values())), self._clock() - _PERSON_AGE_S
-        while self._people and (kept > self._windows or self._last[next(iter(self._people))] < oldest):
-            key, rows = self._people.popitem(last=False)
-            kept -= len(rows)
-            del self._last[key]
+        while self._people and (kept > self._windows or next(iter(self._people.values()))[-1][0] < oldest):
+            kept -= len(self._people.popitem(last=False)[1])
 
     def rows(self, version: str) -> Rows:
         """All that is kept of a model version."""
         self._sweep()
-        kept = [(name, row) for (of, name), rows in self._people.items() if of == version for row in rows]
+        kept = [(name, row) for (of, name), rows in self._people.items() if of == version for _, row in rows]
         features = np.stack([row for _, row in kept]) if kept else np.empty((0, 0), np.float32)
         return Rows([name for name, _ in kept], features, self._unnamed[version])
 

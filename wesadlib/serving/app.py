@@ -20,16 +20,7 @@ from wesadlib.serving import schemas, stream_messages, v2, wire
 from wesadlib.serving.guard import Guard, body_problem, handle_problems, respond, unusable
 from wesadlib.serving.metrics import MetricsMiddleware
 from wesadlib.serving.page import page_router
-from wesadlib.serving.schemas import (
-    Answer,
-    Answers,
-    DriftReport,
-    Health,
-    ModelDescription,
-    PersonId,
-    Problem,
-    RestAnswer,
-)
+from wesadlib.serving.schemas import Answer, Answers, DriftReport, Health, ModelDescription, Problem, RestAnswer
 from wesadlib.serving.service import REST_HEADER, Service
 from wesadlib.serving.stream import Streams
 from wesadlib.serving.wire import BodyError, Form, Samples
@@ -53,7 +44,7 @@ _LARGE = 2**21
 #: Seconds for which drift is not computed again, however often it is asked for, or the metrics are.
 _DRIFT_AGE_S, _DRIFT_METRICS_AGE_S = 1.0, 60.0
 
-Person = Annotated[PersonId | None, Query()]
+Person = Annotated[schemas.PersonId | None, Query()]
 Explain = Annotated[bool, Query(description="say what moved the answer most, where the model can tell")]
 RestToken = Annotated[str | None, Header(alias=REST_HEADER, description="the person's rest, from `POST /rest`")]
 

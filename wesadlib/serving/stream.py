@@ -101,8 +101,6 @@ class StreamSession:
     async def _begin(self) -> StreamBuffer:
         settings, bundle = self._service.settings, self._service.bundle
         start, _ = await self._receive(settings.request_time_s, "No start message came in time.")
-        if not isinstance(start, Start):
-            raise BodyError("A stream begins with a start message, and has one only.")
         channels, window_s = bundle.config["channels"], bundle.config["window_s"]
         _check_channels(start, channels)
         rest = None if start.rest is None else self._service.signer.read(start.rest, bundle.version)
@@ -131,8 +129,6 @@ class StreamSession:
             message, read_s = await self._receive(IDLE_S, f"Nothing came for {IDLE_S:g} s.")
             if isinstance(message, End):
                 return
-            if isinstance(message, Start):
-                raise BodyError("A stream begins with a start message, and has one only.")
             self._spend(sum(len(chunk.values) for chunk in message.values()))
             buffer.add(message)
             # Nothing further is read before this is answered: a client that is ahead waits.
@@ -185,9 +181,10 @@ class StreamSession:
             self._form = form
         if len(body) > MAX_MESSAGE_MB * 2**20:
             raise BodyError(f"A message has at most {MAX_MESSAGE_MB:g} MiB.", status=413)
-        if len(body) < _LARGE:
-            return read_message(body, form), read_s
-        return await asyncio.to_thread(read_message, body, form), read_s
+        message = await asyncio.to_thread(read_message, body, form) if len(body) >= _LARGE else read_message(body, form)
+        if isinstance(message, Start) == (self._start is not None):
+            raise BodyError("A stream begins with a start message, and has one only.")
+        return message, read_s
 
     async def _send(self, message: dict[str, Any]) -> None:
         body = wire.write(message, self._form)

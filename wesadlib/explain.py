@@ -26,9 +26,8 @@ if TYPE_CHECKING:
 class Contributions(NamedTuple):
     """What each feature adds to the log odds of the second of two states.
 
-    `values` (window, feature_name) sum to the model's own log odds with `base` (window,), what is left where every
-    feature is at its reference. `difference` (window, feature_name) is each feature less its reference, in the
-    feature's own unit; NaN where it is missing.
+    `values` (window, feature_name) and `base` (window,), where every feature is at its reference, sum to the model's
+    own log odds; `difference` is each feature less its reference in its own unit, NaN where missing.
     """
 
     values: np.ndarray
@@ -37,10 +36,9 @@ class Contributions(NamedTuple):
 
 
 def contributions(model: Model, feature: np.ndarray, rest: np.ndarray | None = None) -> Contributions:
-    """Exact additive contributions to a linear model's answer: ``logistic`` or ``physiology``, of two states.
+    """Exact additive contributions to a linear model's answer, against the person's own `rest`, or else what is usual.
 
-    References are the person's own `rest`, as ``predict_proba`` takes it, or else what is usual among the people whom
-    the model has learnt from.
+    Models are ``logistic`` and ``physiology``, of two states; usual is what the model has learnt from.
     """
     if isinstance(model, Calibrated):
         values, base, difference = contributions(model.model, feature, rest)
@@ -82,11 +80,10 @@ def separate_by_feature(fitted: Mapping[tuple[str, str], Model], examples: Examp
 
 
 class Attribution(NamedTuple):
-    """What moves a network's log odds of the second of two states away from those of a flat window of usual levels.
+    """What moves a network's log odds of the second of two states away from `base`, a flat window's of usual levels.
 
-    `samples` (window, channel, time) is of shapes: of normalised signals, from a flat line on; `levels` (window, 2 *
-    channel) of each channel's mean, then of each one's spread, from the medians of the training windows on. With
-    `base`, the flat window's log odds, they sum to the model's own, up to the steps of the integral.
+    `samples` (window, channel, time) is of normalised shapes; `levels` (window, 2 * channel) of channels' means, then
+    spreads, against the medians of training windows. All sum to the model's own, up to the steps of the integral.
     """
 
     samples: np.ndarray
@@ -102,13 +99,9 @@ def attribute(model: "ResNet", signal: np.ndarray, *, steps: int = 32) -> Attrib
 
     inputs = _normalise(model, signal)
     flat = tuple(torch.zeros_like(part[:1]) for part in inputs)
+    origin = tuple(part.expand_as(whole) for part, whole in zip(flat, inputs, strict=True))
     gradients = IntegratedGradients(_log_odds_of(model))
-    parts = gradients.attribute(
-        inputs,
-        tuple(part.expand_as(whole) for part, whole in zip(flat, inputs, strict=True)),
-        n_steps=steps,
-        internal_batch_size=steps,
-    )
+    parts = gradients.attribute(inputs, origin, n_steps=steps, internal_batch_size=steps)
     with torch.no_grad():
         base = float(_log_odds_of(model)(*flat))
     return Attribution(*(part.detach().numpy() for part in parts), base)
@@ -119,10 +112,9 @@ def explain_people(
 ) -> tuple[pd.DataFrame, "xr.Dataset"]:
     """Attribute windows of left-out people, so many of each state, and try whether the attribution could be believed.
 
-    Returns a table ``measure how x value subject``: what :mod:`~wesadlib.evaluation.attribution` gives around events
-    and of deleted seconds; of the measure ``share`` how much of the size of log odds comes from each sensor's shapes,
-    and from levels; of ``agreement`` the rank correlation with a network of random weights, and with one trained
-    without another person. And the windows, with ``attribution (window, channel, time)`` and ``log_odds (window)``.
+    Returns ``measure how x value subject``, around events and of deleted seconds
+    (:mod:`~wesadlib.evaluation.attribution`), the ``share`` of each sensor's shapes and of levels, and the
+    ``agreement`` with random weights and with another's network; and windows with ``attribution`` and ``log_odds``.
     """
     import xarray as xr
 
@@ -138,10 +130,7 @@ def explain_people(
 def _explain_person(model: "ResNet", another: "ResNet", windows: "xr.Dataset") -> tuple[pd.DataFrame, "xr.Dataset"]:
     signal = windows["signal"].transpose("window", "channel", "time").values
     samples, levels, base = attribute(model, signal)
-
-    def sum_seconds(values: np.ndarray) -> np.ndarray:
-        return attribution.sum_seconds(values, float(windows.attrs["rate_hz"]))
-
+    sum_seconds = partial(attribution.sum_seconds, rate_hz=float(windows.attrs["rate_hz"]))
     moved = pd.DataFrame(samples.sum(axis=-1).T).groupby([signal_of(name) for name in model.channels_]).sum().T
     moved = moved.assign(levels=levels.sum(axis=1)).abs().mean()
     rows = [("share", how, value) for how, value in (moved / moved.sum()).items()]

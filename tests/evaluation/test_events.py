@@ -64,9 +64,7 @@ def test_a_stricter_rule_never_adds_alarms(score, rule, longer, higher):
 @given(scores, rules)
 def test_rules_measured_together_are_those_applied_one_by_one(score, rule):
     time_s = seconds(score)
-    smooth = alarms.smooth_scores(score, time_s, rule.smooth_s)
-    thresholds = np.array([[rule.threshold - 1], [rule.threshold]])
-    both = alarms.hold(smooth, time_s, thresholds, rule.least_s, rule.hysteresis)
+    both = find_alarms(score, time_s, rule._replace(threshold=np.array([[rule.threshold - 1], [rule.threshold]])))
     assert (both[1] == find_alarms(score, time_s, rule)).all()
     assert (find_counted(both, time_s)[1] == find_counted(both[1], time_s)).all()
 

@@ -88,5 +88,5 @@ def test_without_stress_among_the_states_there_is_nothing_to_alarm_of(table):
 def test_windows_of_meditation_lie_wholly_in_it(phases):
     time_s = np.arange(60.0, 1201, 5)
     course = events.Course.from_phases(np.zeros(len(time_s)), time_s, phases[phases["subject"] == "S2"])
-    within = time_s[whole_recordings._within(course, "meditation")]
-    assert (within.min(), within.max()) == (960, 1195)
+    row, _ = whole_recordings.score_course(course, Rule(1.0), np.where(time_s == 960, 0.9, 0.1))
+    assert row["meditation_above_half"] == 1 / len(np.arange(960, 1196, 5))

@@ -43,13 +43,6 @@ _SEATED = (
     "against the clock; whatever else drives heart and skin, such as heat, or exercise that "
     "is not seen in movement, it takes for stress."
 )
-#: Whether people are simulated, whether they are credited above -> what they are called.
-_PEOPLE = {
-    (False, False): "people of the WESAD data set",
-    (False, True): "people",
-    (True, False): "simulated people",
-    (True, True): "simulated people",
-}
 
 
 def model_card(config: Mapping[str, Any]) -> str:
@@ -62,6 +55,9 @@ def model_card(config: Mapping[str, Any]) -> str:
     columns = [name for name in SCORES if any(name in row for row in metrics)]
     scores = [[_cell(row.get(name)) for name in columns] for row in metrics]
     untested = "None were stored with this bundle: treat it as untested."
+    people = (
+        "simulated people" if data["simulated"] else "people" if config["credit"] else "people of the WESAD data set"
+    )
     values = {
         "provenance": SIMULATED
         if data["simulated"]
@@ -70,7 +66,7 @@ def model_card(config: Mapping[str, Any]) -> str:
         "rest": (REST.format(**config["rest"]) if config["rest"] else "") + (GATE if config["exertion"] else ""),
         "channels": _table(["channel", "unit", "trained at, Hz"], channels),
         "stress": _SEATED if config["credit"] else _STANDING,
-        "people": f"{data['subjects']} {_PEOPLE[bool(data['simulated']), bool(config['credit'])]}",
+        "people": f"{data['subjects']} {people}",
         "windows": ", ".join(f"{count} {state}" for state, count in data["windows"].items()),
         "digest": data["digest"],
         "scores": _table([SCORES[name] for name in columns], scores) if metrics else untested,

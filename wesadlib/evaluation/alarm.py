@@ -20,7 +20,7 @@ class Rule(NamedTuple):
     It ends where that mean falls further than the hysteresis below the threshold.
     """
 
-    threshold: float
+    threshold: float | np.ndarray
     smooth_s: float = 60.0
     least_s: float = 0.0
     hysteresis: float = 0.0
@@ -40,17 +40,10 @@ def smooth_scores(score: np.ndarray, time_s: np.ndarray, smooth_s: float) -> np.
 
 
 def find_alarms(score: np.ndarray, time_s: np.ndarray, rule: Rule) -> np.ndarray:
-    """Whether the alarm is on at each time (time,), from what was known by then; scores are NaN without an answer."""
-    return hold(smooth_scores(score, time_s, rule.smooth_s), time_s, *rule[:1], *rule[2:])
-
-
-def hold(
-    smooth: np.ndarray, time_s: np.ndarray, threshold: float | np.ndarray, least_s: float, hysteresis: float
-) -> np.ndarray:
-    """Alarms (time,) of smoothed scores, or (threshold, time) of thresholds (threshold, 1)."""
-    above, held = smooth >= threshold, smooth >= threshold - hysteresis
-    place = np.arange(len(smooth))
-    long = above & (time_s - time_s[since(above)] >= least_s - 1e-6)
+    """Whether the alarm is on (time,), from what was known by then; of thresholds (threshold, 1) (threshold, time)."""
+    smooth, place = smooth_scores(score, time_s, rule.smooth_s), np.arange(len(score))
+    above, held = smooth >= rule.threshold, smooth >= rule.threshold - rule.hysteresis
+    long = above & (time_s - time_s[since(above)] >= rule.least_s - 1e-6)
     return held & (np.maximum.accumulate(np.where(long, place, -1), axis=-1) >= since(held))
 
 

@@ -17,12 +17,8 @@ from wesadlib.signals.filters import bridge_gaps, zero_phase
 SPANS_S = {"pulse peak": (-0.6, 0.6), "skin response": (-4.0, 8.0), "burst of movement": (-4.0, 8.0)}
 #: Shares of seconds, of each channel by itself, that are deleted.
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
-#: Means around an event are of so many stretches.
-_STRETCHES = 24
-#: Moments drawn at random for each event.
-_DRAWS = 5
-#: Seconds without movement before a burst.
-_CALM_S = 3
+#: Stretches of the means around an event; moments drawn at random for each; seconds without movement before a burst.
+_STRETCHES, _DRAWS, _CALM_S = 24, 5, 3
 
 
 def choose_windows(windows: xr.Dataset, person: str, number: int) -> np.ndarray:
@@ -86,9 +82,9 @@ def average_around(
 
 
 def follow_events(windows: xr.Dataset, samples: np.ndarray) -> pd.DataFrame:
-    """Size of attributions (window, channel, time) around events and around moments drawn at random.
+    """Size of attributions (window, channel, time) around events and random moments, in multiples of channels' means.
 
-    Rows: ``measure how x value``, `x` the lag in s, `value` in multiples of the channels' mean over these windows.
+    Rows: ``measure how x value``, `x` the lag in s.
     """
     generator, rate_hz, rows = np.random.default_rng(0), float(windows.attrs["rate_hz"]), []
     for event, (channels, times_s) in find_events(windows).items():
@@ -119,10 +115,10 @@ def agree(first: np.ndarray, second: np.ndarray) -> float:
 def delete_seconds(
     log_odds: Callable[[np.ndarray], np.ndarray], seconds: np.ndarray, shape: tuple[int, ...]
 ) -> pd.DataFrame:
-    """What is left of the probability of each window's answer where seconds that speak most for it are deleted.
+    """What is left of the mean probability of an answer where the seconds that speak most for it are deleted.
 
-    `log_odds` (window,) of samples removed (window, channel, time), of the given shape; `seconds` (window, channel,
-    second) are attributions. Rows: ``measure how x value``, `x` a share of :data:`SHARES`.
+    `log_odds` (window,) are of samples removed, of the given shape; `seconds` (window, channel, second) are
+    attributions. Rows: ``measure how x value``, `x` a share of :data:`SHARES`.
     """
     generator = np.random.default_rng(0)
     sign = np.sign(log_odds(np.zeros(shape, bool)))

@@ -17,11 +17,8 @@ def shuffle_pieces(signal: np.ndarray, rate_hz: float, generator: np.random.Gene
     samples = signal.shape[-1]
     edges = np.arange(0, samples + 1, max(1, round(piece_s * rate_hz)))
     pieces = np.split(np.arange(samples), edges[1:-1])
-    destroyed = np.empty_like(signal)
-    for window, target in zip(signal, destroyed, strict=True):
-        order = generator.permutation(len(pieces))
-        target[:] = window[:, np.concatenate([pieces[k] for k in order])]
-    return destroyed
+    orders = [np.concatenate([pieces[k] for k in generator.permutation(len(pieces))]) for _ in signal]
+    return np.stack([window[:, order] for window, order in zip(signal, orders, strict=True)])
 
 
 def reverse(signal: np.ndarray, rate_hz: float, generator: np.random.Generator) -> np.ndarray:
@@ -30,10 +27,9 @@ def reverse(signal: np.ndarray, rate_hz: float, generator: np.random.Generator) 
 
 
 def randomise_phases(signal: np.ndarray, rate_hz: float, generator: np.random.Generator, *, alike: bool) -> np.ndarray:
-    """Add a random phase to each frequency, so that each channel's amplitude spectrum stays (Theiler et al. 1992).
+    """Add a random phase to each frequency, so that amplitude spectra stay (Theiler et al. 1992).
 
-    `alike`: the same phases for all channels of a window, so that what relates channels stays too (Prichard and Theiler
-    1994).
+    `alike`: to all channels of a window, so that what relates them stays too (Prichard and Theiler 1994).
     """
     spectrum = np.fft.rfft(signal.astype(float))
     shape = (len(signal), 1 if alike else signal.shape[1], spectrum.shape[-1])
@@ -79,27 +75,23 @@ class Rung(NamedTuple):
 
 #: Shortest to longest piece that keeps its order, s.
 PIECES_S = (20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.1)
+_PIECES = "order within {:g} s; values; channels together"
 #: Name -> rung, in the order in which they are shown.
 LADDER: dict[str, Rung] = {
-    **{
-        f"pieces of {piece_s:g} s": Rung(
-            partial(shuffle_pieces, piece_s=piece_s), f"order within {piece_s:g} s; values; channels together"
-        )
-        for piece_s in PIECES_S
-    },
+    **{f"pieces of {s:g} s": Rung(partial(shuffle_pieces, piece_s=s), _PIECES.format(s)) for s in PIECES_S},
     "time reversed": Rung(reverse, "all but the direction of time"),
     "phases random, alike": Rung(partial(randomise_phases, alike=True), "amplitude spectra, relations of channels"),
     "phases random": Rung(partial(randomise_phases, alike=False), "each channel's amplitude spectrum"),
-    "below 4 Hz": Rung(partial(remove_fast, cutoff_hz=4.0), "what is slower than 4 Hz"),
-    "below 1 Hz": Rung(partial(remove_fast, cutoff_hz=1.0), "what is slower than 1 Hz"),
-    "below 0.25 Hz": Rung(partial(remove_fast, cutoff_hz=0.25), "what is slower than 0.25 Hz"),
+    **{
+        f"below {hz:g} Hz": Rung(partial(remove_fast, cutoff_hz=hz), f"what is slower than {hz:g} Hz")
+        for hz in (4, 1, 0.25)
+    },
     "level and spread removed": Rung(remove_level, "shapes"),
     "samples shuffled": Rung(shuffle_samples, "each channel's distribution of values"),
     "level and spread alone": Rung(draw_noise, "each channel's mean and spread"),
 }
-#: Nothing is destroyed.
+#: Nothing is destroyed; rungs on which models are trained again.
 WHOLE = "whole"
-#: Rungs on which models are trained again.
 MAIN = ("pieces of 1 s", "phases random", "level and spread removed", "samples shuffled")
 
 
@@ -109,8 +101,9 @@ def destroy(signal: np.ndarray, rate_hz: float, rung: str) -> np.ndarray:
     A missing sample becomes the mean of its channel in its window; a channel without any stays NaN.
     """
     present = ~np.isnan(signal)
-    mean = np.where(present, signal, 0).sum(axis=-1, keepdims=True) / np.maximum(present.sum(axis=-1, keepdims=True), 1)
-    filled = np.where(present | ~present.any(axis=-1, keepdims=True), signal, mean.astype(signal.dtype))
+    count = present.sum(axis=-1, keepdims=True)
+    mean = np.where(present, signal, 0).sum(axis=-1, keepdims=True) / np.maximum(count, 1)
+    filled = np.where(present | (count == 0), signal, mean.astype(signal.dtype))
     if rung == WHOLE:
         return filled
     return LADDER[rung].destroy(filled, rate_hz, np.random.default_rng([0, *rung.encode()]))

@@ -6,12 +6,11 @@ from typing import NamedTuple, Self
 import numpy as np
 import pandas as pd
 
-from wesadlib.evaluation.alarm import MOST_LOG_ODDS, Rule, hold, since, smooth_scores
+from wesadlib.evaluation.alarm import MOST_LOG_ODDS, Rule, find_alarms, since
 
-#: A task is detected by an alarm in its first minutes, s.
-DETECTED_S = 180.0
-#: What comes so long before a task is neither rest nor task: whoever waits for it may well be stressed, s.
-ANTICIPATION_S = 300.0
+#: A task is detected by an alarm within this; what comes so long before it is neither rest nor task, as whoever waits
+#: may well be stressed, s.
+DETECTED_S, ANTICIPATION_S = 180.0, 300.0
 #: An alarm counts when it begins, and again so often while it lasts, s, as in scores of seizure detectors (SzCORE,
 #: Dan et al. 2025): else one that never ends would be a single false alarm.
 REPEAT_S = 300.0
@@ -57,29 +56,22 @@ class Course(NamedTuple):
         """Whether each moment is of no task, no anticipation and no other strain."""
         return ~np.isin(self.phase, [TASK, ANTICIPATION, *STRAIN])
 
+    @property
+    def hours(self) -> float:
+        """How long it is outside."""
+        return self.outside.sum() * _step(self.time_s) / 3600
 
-def score_tasks(course: Course, alarm: np.ndarray) -> pd.DataFrame:
-    """How alarms (time,) detect each task of which there is an answer: ``start_s latency_s detected covered``.
-
-    The time from its start to the first moment in alarm, 0 where it was on before, infinite where there is none;
-    whether that is within :data:`DETECTED_S`; the share of the task in alarm.
-    """
-    rows, time_s = [], course.time_s
-    for start, end in course.tasks:
-        inside = np.flatnonzero((time_s >= start) & (time_s < end))
-        if not len(inside):
-            continue
-        on, first = inside[alarm[inside]], inside[0]
-        late = float(time_s[on[0]] - start) if len(on) else np.inf
-        late = 0.0 if first and alarm[first - 1] and alarm[first] else late
-        rows.append((start, late, late <= DETECTED_S, alarm[inside].mean()))
-    return pd.DataFrame(rows, columns=["start_s", "latency_s", "detected", "covered"])
+    @property
+    def answered_tasks(self) -> list[tuple[float, float, np.ndarray]]:
+        """Start, end and positions of each task of which there is an answer."""
+        spans = [(*task, np.flatnonzero((self.time_s >= task[0]) & (self.time_s < task[1]))) for task in self.tasks]
+        return [span for span in spans if len(span[2])]
 
 
 def score_phases(timelines: pd.DataFrame) -> pd.DataFrame:
-    """What happened in each phase, over the people of ``subject time_s phase alarm``: ``hours alarms per_h share``.
+    """Over the people of ``subject time_s phase alarm`` each phase's ``hours``, ``alarms`` begun, ``per_h``, ``share``.
 
-    How long it lasted, alarms that began in it, how often one counts in it an hour, and the share of it in alarm.
+    ``per_h`` is how often an alarm counts in it an hour, ``share`` how much of it is in alarm.
     """
     parts = []
     for _, part in timelines.groupby("subject", sort=False):
@@ -100,42 +92,44 @@ def _step(time_s: np.ndarray) -> float:
 
 
 def score_person(course: Course, alarm: np.ndarray) -> dict[str, float]:
-    """One recording in a row.
+    """One recording in a row, by its alarms (time,); NaN where there is nothing to score.
 
-    ``detected latency_s covered`` are means over tasks; of what is neither task nor anticipation ``hours``, ``alarms``
-    that began, ``false_alarms_per_h``, and ``share_outside`` in alarm. NaN where there is none.
+    Means over tasks: ``detected`` within :data:`DETECTED_S`; ``latency_s`` to the first moment in alarm, 0 where it was
+    on before, infinite without; ``covered``, the share in alarm. Of what is neither task nor anticipation ``hours``,
+    ``alarms`` that began, ``false_alarms_per_h``, and ``share_outside`` in alarm.
     """
-    tasks, outside = score_tasks(course, alarm), course.outside
-    hours = outside.sum() * _step(course.time_s) / 3600
-    counted = (find_counted(alarm, course.time_s) & outside).sum()
+    rows, time_s, outside = [], course.time_s, course.outside
+    for start, _, inside in course.answered_tasks:
+        on, first = inside[alarm[inside]], inside[0]
+        late = float(time_s[on[0]] - start) if len(on) else np.inf
+        late = 0.0 if first and alarm[first - 1] and alarm[first] else late
+        rows.append((late <= DETECTED_S, late, alarm[inside].mean()))
+    tasks = pd.DataFrame(rows, columns=["detected", "latency_s", "covered"], dtype=float)
+    counted = (find_counted(alarm, time_s) & outside).sum()
     return {
-        **{name: float(tasks[name].mean()) for name in ("detected", "latency_s", "covered")},
-        "hours": hours,
+        **tasks.mean().to_dict(),
+        "hours": course.hours,
         "alarms": int((_begins(alarm) & outside).sum()),
-        "false_alarms_per_h": counted / hours if hours else np.nan,
+        "false_alarms_per_h": counted / course.hours if course.hours else np.nan,
         "share_outside": alarm[outside].mean() if outside.any() else np.nan,
     }
 
 
 def measure_rules(course: Course) -> np.ndarray:
-    """What each rule, of :data:`SHAPES` by :data:`THRESHOLDS`, comes to on one recording: (rule, 2).
+    """False alarms an hour and mean latency over tasks, s, of each rule on one recording, (rule, 2).
 
-    False alarms an hour; mean latency over tasks, s, where a missed one counts with the task's length.
+    Rules are :data:`SHAPES` by :data:`THRESHOLDS`; a missed task counts with its length.
     """
-    time_s, outside = course.time_s, course.outside
-    hours = max(outside.sum() * _step(time_s) / 3600, 1e-9)
-    spans = [(start, end, np.flatnonzero((time_s >= start) & (time_s < end))) for start, end in course.tasks]
-    spans = [span for span in spans if len(span[2])]
+    time_s, tasks = course.time_s, course.answered_tasks
     measured = []
-    for smooth_s, least_s, hysteresis in SHAPES:
-        smooth = smooth_scores(course.score, time_s, smooth_s)
-        alarm = hold(smooth, time_s, THRESHOLDS[:, None], least_s, hysteresis)
-        counted = (find_counted(alarm, time_s) & outside).sum(axis=1) / hours
-        late = np.zeros((len(spans), len(counted)))
-        for row, (start, end, inside) in enumerate(spans):
+    for shape in SHAPES:
+        alarm = find_alarms(course.score, time_s, Rule(THRESHOLDS[:, None], *shape))
+        counted = (find_counted(alarm, time_s) & course.outside).sum(axis=1) / max(course.hours, 1e-9)
+        late = np.zeros((len(tasks), len(counted)))
+        for row, (start, end, inside) in enumerate(tasks):
             within = alarm[:, inside]
             late[row] = np.where(within.any(axis=1), time_s[inside[within.argmax(axis=1)]] - start, end - start)
-        measured.append(np.column_stack([counted, late.sum(axis=0) / max(len(spans), 1)]))
+        measured.append(np.column_stack([counted, late.sum(axis=0) / max(len(tasks), 1)]))
     return np.concatenate(measured)
 
 
@@ -146,5 +140,4 @@ def choose_rule(measured: np.ndarray, budget: float = BUDGET) -> Rule:
     """
     counted, late = measured.mean(axis=0).T
     best = int(np.lexsort([late, np.where(counted <= budget, 0, counted)])[0])
-    shape = SHAPES[best // len(THRESHOLDS)]
-    return Rule(float(THRESHOLDS[best % len(THRESHOLDS)]), *shape)
+    return Rule(float(THRESHOLDS[best % len(THRESHOLDS)]), *SHAPES[best // len(THRESHOLDS)])

@@ -39,34 +39,28 @@ WORDS = {
 BUDGETS = (0.25, 0.5, 1.0, 2.0, 4.0)
 #: Model, what is known of the person, and budget that the book speaks of.
 HEADLINE = ("logistic", "running_cold", events.BUDGET)
-_PHASES = {"transient": "transition", "ignored": "reading"}
+_PHASES = {"transient": "transition", "ignored": "reading", "stress": events.TASK}
 # So many windows of a recording are in memory at a time.
 _BATCH = 128
 _FACTS = ("subject", "start_s", "state", "accepted")
 
 
-def read_phases(recording: Recording) -> pd.DataFrame:
-    """``subject phase start_s end_s``: labelled blocks, of which stress, with what labels leave out, is the task."""
-    phases = recording.labels.rename(columns={"state": "phase"})[["phase", "start_s", "end_s"]]
-    task = phases["phase"] == "stress"
-    phases.loc[task, "start_s"] -= LABEL_MARGIN_S
-    phases.loc[task, "end_s"] += LABEL_MARGIN_S
-    names = phases["phase"].replace({**_PHASES, "stress": events.TASK})
-    return phases.assign(phase=names, subject=recording.subject).sort_values("start_s", ignore_index=True)
-
-
 def tabulate_cohort(cohort: Cohort, params: Params) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Windows every :data:`STEP_S` over whole recordings, labelled or not, and the recordings' phases.
 
-    Windows have ``subject start_s state accepted`` and a column a feature; `state` is that of most of the window.
+    Windows have ``subject start_s state accepted`` and a column a feature, `state` being that of most of the window;
+    phases ``phase start_s end_s subject``, of which stress, with what labels leave out, is the task.
     """
     tables, phases = [], []
     for recording in cohort:
-        names = DEVICE_CHANNELS[params.device]
+        names, labels = DEVICE_CHANNELS[params.device], recording.labels
         table = tabulate_windows(recording, params.device, STEP_S, channels=names, thresholds=params)
-        _, state, _ = label_windows(recording.labels, recording.duration_s, window_s=WINDOW_S, hop_s=STEP_S)
+        _, state, _ = label_windows(labels, recording.duration_s, window_s=WINDOW_S, hop_s=STEP_S)
         tables.append(table.assign(subject=recording.subject, state=state[: len(table)]))
-        phases.append(read_phases(recording))
+        margin_s = LABEL_MARGIN_S * (labels["state"] == "stress")
+        spans = {"start_s": labels["start_s"] - margin_s, "end_s": labels["end_s"] + margin_s}
+        named = pd.DataFrame({"phase": labels["state"].replace(_PHASES), **spans, "subject": recording.subject})
+        phases.append(named.sort_values("start_s", ignore_index=True))
     return pd.concat(tables, ignore_index=True), pd.concat(phases, ignore_index=True)
 
 
@@ -94,11 +88,10 @@ def tabulate_windows(
 def predict_people(
     names: Sequence[str], table: pd.DataFrame, protocol: str, params: Params, **options: Any
 ) -> pd.DataFrame:
-    """Predict whole recordings by models that learnt from other people's labelled windows, as folds do.
+    """Predict whole recordings by models of features that learnt from others' labelled windows, a hop apart.
 
-    Of the windows of :func:`tabulate_cohort` those are learnt from that a run would have made, a hop apart and
-    labelled. The models read features; options are those of :func:`~wesadlib.evaluation.runner.run_folds`. Predictions
-    have ``fold``: a person who was left out alone, or the two groups, such as ``0+3``, left out to choose a rule by.
+    Predictions have ``fold``: a person who was left out alone, or the two groups, such as ``0+3``, left out to choose a
+    rule by. Options are those of :func:`~wesadlib.evaluation.runner.run_folds`.
     """
     if "stress" not in params.classes:
         raise InputError(f"alarms are of stress, which is not among `classes` ({', '.join(params.classes)}).")
@@ -140,27 +133,19 @@ def _to_dataset(table: pd.DataFrame) -> xr.Dataset:
     )
 
 
-def scores_of(predictions: pd.DataFrame, *, moving: bool) -> np.ndarray:
-    """Log odds of stress (window,) of one recording, NaN where refused; `moving`: less the person's own so far."""
-    accepted = predictions["accepted"].to_numpy(bool)
-    probability = np.clip(predictions["p_stress"].to_numpy(float), 1e-12, 1 - 1e-12)
-    score = np.where(accepted, np.log(probability / (1 - probability)), np.nan)
-    if moving and accepted.any():
-        score[accepted] = running_reference(score[accepted], predictions["start_s"].to_numpy()[accepted])
-    return score
-
-
 def follow_people(
     predictions: pd.DataFrame, phases: pd.DataFrame, *, moving: bool
 ) -> dict[tuple[str, str], events.Course]:
-    """Fold and person -> the course of a model's predictions (:func:`predict_people`)."""
-    spans = dict(list(phases.groupby("subject")))
-    return {
-        key: events.Course.from_phases(
-            scores_of(part, moving=moving), part["start_s"].to_numpy(float) + WINDOW_S, spans[key[1]]
-        )
-        for key, part in predictions.groupby(["fold", "subject"], sort=False)
-    }
+    """Fold and person -> the course of a model's log odds of stress; `moving`: less the person's own so far."""
+    spans, courses = dict(list(phases.groupby("subject"))), {}
+    for key, part in predictions.groupby(["fold", "subject"], sort=False):
+        accepted, start_s = part["accepted"].to_numpy(bool), part["start_s"].to_numpy(float)
+        probability = np.clip(part["p_stress"].to_numpy(float), 1e-12, 1 - 1e-12)
+        score = np.where(accepted, np.log(probability / (1 - probability)), np.nan)
+        if moving:
+            score[accepted] = running_reference(score[accepted], start_s[accepted])
+        courses[key] = events.Course.from_phases(score, start_s + WINDOW_S, spans[key[1]])
+    return courses
 
 
 def choose_rules(
@@ -170,25 +155,16 @@ def choose_rules(
     measured = {key: events.measure_rules(course) for key, course in courses.items() if AND in key[0]}
     rules = {}
     for person in group:
-        others = np.array(
-            [
-                measured[AND.join(map(str, sorted((group[person], number)))), other]
-                for other, number in group.items()
-                if number != group[person]
-            ]
-        )
+        strangers = [(other, sorted((group[person], k))) for other, k in group.items() if k != group[person]]
+        others = np.array([measured[AND.join(map(str, pair)), other] for other, pair in strangers])
         rules |= {(person, budget): events.choose_rule(others, budget) for budget in BUDGETS}
     return rules
 
 
 def score_alarms(predictions: pd.DataFrame, phases: pd.DataFrame) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Alarms of everybody, by each person's rule, of all models of one protocol of folds.
+    """Alarms by each person's rule, of all models of one protocol of folds, and timelines of :data:`events.BUDGET`.
 
-    The first table has ``model protocol budget_per_h subject``, the rule, what
-    :func:`~wesadlib.evaluation.events.score_person` gives, ``meditation_called_stress``, the share of windows within
-    meditation during which there is an alarm, and ``meditation_above_half``, that of a probability above one half. The
-    second has ``time_s phase p_stress score threshold alarm model protocol subject`` by the rule of
-    :data:`events.BUDGET`.
+    The first has ``model protocol budget_per_h subject``, and both what :func:`score_course` gives.
     """
     rows, timelines = [], []
     for model, part in predictions.groupby("model", sort=False):
@@ -208,8 +184,12 @@ def score_alarms(predictions: pd.DataFrame, phases: pd.DataFrame) -> tuple[pd.Da
 
 
 def score_course(course: events.Course, rule: Rule, probability: np.ndarray) -> tuple[dict[str, float], pd.DataFrame]:
-    """A row and a timeline of :func:`score_alarms` without their names; probabilities (time,) are of stress."""
-    alarm, calm = find_alarms(course.score, course.time_s, rule), _within(course, "meditation")
+    """A recording's row and timeline by a rule; probabilities (time,) are of stress.
+
+    Of windows wholly in meditation the row has the shares in alarm and of a probability above one half.
+    """
+    alarm, calm = find_alarms(course.score, course.time_s, rule), course.phase == "meditation"
+    calm &= course.time_s - course.time_s[since(calm)] >= WINDOW_S - 1e-6
     row = rule._asdict() | events.score_person(course, alarm)
     row["meditation_called_stress"] = alarm[calm].mean() if calm.any() else np.nan
     row["meditation_above_half"] = (probability[calm] > 0.5).mean() if calm.any() else np.nan
@@ -217,23 +197,16 @@ def score_course(course: events.Course, rule: Rule, probability: np.ndarray) -> 
     return row, pd.DataFrame(columns | {"score": course.score, "threshold": rule.threshold, "alarm": alarm})
 
 
-def _within(course: events.Course, phase: str) -> np.ndarray:
-    """Which windows (time,) lie wholly in a phase."""
-    inside = course.phase == phase
-    return inside & (course.time_s - course.time_s[since(inside)] >= WINDOW_S - 1e-6)
-
-
 def summarise_alarms(people: pd.DataFrame) -> pd.DataFrame:
     """``model protocol budget_per_h people`` and, over people, how many were detected, medians and means.
 
     ``latency_median_s`` is NaN where half of the people were never alarmed.
     """
-    rows = []
-    for names, part in people.groupby(["model", "protocol", "budget_per_h"], sort=False):
-        late = float(part["latency_s"].median())
-        worst = part["false_alarms_per_h"].idxmax()
+    rows, keys = [], ["model", "protocol", "budget_per_h"]
+    for names, part in people.groupby(keys, sort=False):
+        late, worst = float(part["latency_s"].median()), part["false_alarms_per_h"].idxmax()
         rows.append(
-            dict(zip(["model", "protocol", "budget_per_h"], names, strict=True))
+            dict(zip(keys, names, strict=True))
             | {
                 "people": len(part),
                 "detected": int((part["detected"] == 1).sum()),

@@ -13,12 +13,10 @@ from wesadlib.models.physiology import round_digits
 
 #: What an answer that the gate forbids gives as its reason.
 REASON = "exertion"
-#: Readings of movement, by the endings of features' names; none depends on how the band is turned.
-ENDINGS = (
-    *("magnitude_sd", "magnitude_dynamic_range", "magnitude_interquartile_range", "magnitude_kurtosis"),
-    *("jerk", "active_share", "posture_change"),
-)
-FEATURES = tuple(f"wrist_acc_{ending}" for ending in ENDINGS)
+#: Readings of movement, none of which depends on how the band is turned.
+_STATISTICS = ("sd", "dynamic_range", "interquartile_range", "kurtosis")
+_READINGS = (*(f"magnitude_{name}" for name in _STATISTICS), "jerk", "active_share", "posture_change")
+FEATURES = tuple(f"wrist_acc_{name}" for name in _READINGS)
 #: Channels that they are read from.
 CHANNELS = ("wrist_acc_x", "wrist_acc_y", "wrist_acc_z")
 #: Share of seated people's windows that may be taken for exercise where the threshold is found.

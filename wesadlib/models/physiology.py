@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import numpy as np
+from scipy.special import softmax
 
 from wesadlib.artefacts import write_json
 from wesadlib.errors import InputError
@@ -78,8 +79,7 @@ class Physiology(Logistic):
         score = np.where(unread, skin, difference @ self.weight_.T + self.intercept_)
         # Of two states there is one score, that of the second against the first.
         score = np.column_stack([np.zeros(len(score)), score]) if score.shape[1] == 1 else score
-        likelihood = np.exp(score - score.max(axis=1, keepdims=True))
-        return likelihood / likelihood.sum(axis=1, keepdims=True)
+        return softmax(score, axis=1)
 
     def rest_values(self, signal: Any, feature: np.ndarray) -> np.ndarray:
         """Means of the features over one person's windows at rest, ``(feature_name,)``."""

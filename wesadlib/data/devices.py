@@ -22,11 +22,12 @@ CHANNELS: dict[str, tuple[str, float]] = {
 
 #: Device -> its channels.
 DEVICE_CHANNELS: dict[str, tuple[str, ...]] = {
-    device: tuple(name for name in CHANNELS if name.startswith(device)) for device in ("chest", "wrist")
+    device: tuple(name for name in CHANNELS if name.partition("_")[0] == device)
+    for device in dict.fromkeys(name.partition("_")[0] for name in CHANNELS)
 }
 
 #: Channels that beats are found in, one a device.
-BEAT_SOURCES: tuple[str, ...] = ("chest_ecg", "wrist_bvp")
+BEAT_SOURCES: tuple[str, ...] = tuple(name for name in CHANNELS if name.endswith(("_ecg", "_bvp")))
 
 #: Signal -> its name in words.
 SIGNAL_NAMES = {

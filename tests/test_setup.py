@@ -76,12 +76,16 @@ def test_chapters_defaults_are_those_of_the_smoke_profile(repository, chapters):
             assert ast.literal_eval(found["default"]) == default, f"{chapter.name}: {name}"
 
 
-def test_outputs_are_kept_in_checked_cells_and_nowhere_else(chapters):
+def test_titles_begin_with_their_number_code_fits_a_page_and_outputs_are_kept_in_checked_cells_alone(chapters):
     checked = 0
     for chapter in chapters:
-        for cell in nbformat.read(chapter.path, as_version=4).cells:
+        title, *cells = nbformat.read(chapter.path, as_version=4).cells
+        number = chapter.name.split("_")[0]
+        assert "appendix" in chapter.name or f"\n# {number} " in f"\n{title.source}", chapter.name
+        for cell in cells:
             if cell.cell_type != "code":
                 continue
+            assert max(map(len, cell.source.splitlines()), default=0) <= 84, "a page is not wider"
             is_checked = "# NBVAL_CHECK_OUTPUT" in cell.source
             assert bool(cell.outputs) == is_checked, f"{chapter.name}: {cell.source[:60]}"
             assert ("keep_output" in cell.metadata.get("tags", [])) == is_checked, chapter.name

@@ -1,10 +1,12 @@
 """The official layout: what is read, and what is refused."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from wesadlib.data import CHANNELS, DEVICE_CHANNELS, open_wesad
 from wesadlib.data.pickles import load_arrays, save_arrays
+from wesadlib.data.wesad import align_protocol, label_blocks
 from wesadlib.errors import InputError
 
 
@@ -63,6 +65,14 @@ def test_nan_are_kept_and_labels_need_not_end_on_a_sample_of_a_slower_channel(wr
     missing = np.isnan(recording.signals["wrist_temp"].values)
     assert np.flatnonzero(missing).tolist() == list(range(40, 60))
     assert recording.duration_s == 400 and recording.labels["end_s"].max() == pytest.approx(400 - 10 / 700)
+
+
+def test_blocks_are_matched_in_time_and_one_out_of_place_moves_no_other_and_is_reported():
+    rows = [("meditation", 60, 110), ("meditation", 150, 200), ("stress", 300, 370)]
+    codes = np.repeat([0, 4, 0, 4, 0, 2], [20, 30, 60, 30, 100, 50])
+    order = pd.DataFrame(rows, columns=["condition", "start_s", "end_s"])
+    protocol, _ = align_protocol(order, label_blocks(codes, 1.0))
+    assert protocol.attrs == {"crop_s": 50, "crop_error_s": 20} and protocol["start_s"].tolist() == [10, 100, 250]
 
 
 @pytest.mark.parametrize("devices", [("wrist",), ("chest",), ("chest", "wrist")])

@@ -68,11 +68,11 @@ def test_nan_are_kept_and_labels_need_not_end_on_a_sample_of_a_slower_channel(wr
 
 
 def test_blocks_are_matched_in_time_and_one_out_of_place_moves_no_other_and_is_reported():
-    rows = [("meditation", 60, 110), ("meditation", 150, 200), ("stress", 300, 370)]
-    codes = np.repeat([0, 4, 0, 4, 0, 2], [20, 30, 60, 30, 100, 50])
+    rows = [("meditation", 60, 110), ("meditation", 150, 200), ("stress", 300, 370), ("baseline", 410, 480)]
+    codes = np.repeat([0, 4, 0, 4, 0, 2, 0, 1], [20, 30, 60, 30, 100, 50, 100, 50])
     order = pd.DataFrame(rows, columns=["condition", "start_s", "end_s"])
     protocol, _ = align_protocol(order, label_blocks(codes, 1.0))
-    assert protocol.attrs == {"crop_s": 50, "crop_error_s": 20} and protocol["start_s"].tolist() == [10, 100, 250]
+    assert protocol.attrs == {"crop_s": 50, "crop_error_s": 20} and protocol["start_s"].tolist() == [10, 100, 250, 360]
 
 
 @pytest.mark.parametrize("devices", [("wrist",), ("chest",), ("chest", "wrist")])

@@ -4,7 +4,6 @@ import math
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import reduce
 from typing import Any
 
 import numpy as np
@@ -26,8 +25,10 @@ from wesadlib.quality.recordings import (
 )
 from wesadlib.quality.wear import assess_wear
 
-#: Windows hardly differ that begin sooner after each other than this; how many are classified at a time.
-LEAST_STEP_S, _BATCH = 0.1, 128
+#: Windows hardly differ that begin sooner after each other than this.
+LEAST_STEP_S = 0.1
+# How many windows are classified at a time.
+_BATCH = 128
 
 
 @dataclass(frozen=True)
@@ -191,9 +192,15 @@ def read_rest(text: str, recording: Recording) -> tuple[float, float]:
         return 0.0, 60 * float(match[1])
     clock = r"(\d+(?::\d+)*(?:\.\d+)?)"
     if match := re.fullmatch(f"{clock}-{clock}", text):
-        start_s, end_s = (reduce(lambda s, part: 60 * s + float(part), each.split(":"), 0.0) for each in match.groups())
-        return start_s, end_s
+        return _seconds(match[1]), _seconds(match[2])
     raise InputError(f"rest {text!r}: write 00:02:00-00:07:00, first:5 (minutes) or tags.")
+
+
+def _seconds(clock: str) -> float:
+    seconds = 0.0
+    for part in clock.split(":"):
+        seconds = 60 * seconds + float(part)
+    return seconds
 
 
 def format_time(seconds: float) -> str:

@@ -95,7 +95,8 @@ def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:
             stop_s = now_s + last_s(recording)
             inside = [now_s + mark for mark in recording.marks_s if now_s + mark < stop_s]
             edges = list(itertools.pairwise([now_s, *inside, stop_s]))
-            phases, otherwise = _phases(session, edges), "other" if session == "STRESS" else "exercise"
+            phases = _phases(session, edges)
+            otherwise = "other" if session == "STRESS" else "exercise"
             if not phases:
                 problems.append(f"{path}: {len(inside)} presses, not 13 or 9, so nobody knows its phases.")
             rows += [

@@ -17,8 +17,12 @@ from wesadlib.signals.filters import bridge_gaps, zero_phase
 SPANS_S = {"pulse peak": (-0.6, 0.6), "skin response": (-4.0, 8.0), "burst of movement": (-4.0, 8.0)}
 #: Shares of seconds, of each channel by itself, that are deleted.
 SHARES = (0.0, 0.05, 0.1, 0.2, 0.3, 0.5)
-#: Stretches of the means around an event; moments drawn at random for each; seconds without movement before a burst.
-_STRETCHES, _DRAWS, _CALM_S = 24, 5, 3
+#: Means around an event are of so many stretches.
+_STRETCHES = 24
+#: Moments drawn at random for each event.
+_DRAWS = 5
+#: Seconds without movement before a burst.
+_CALM_S = 3
 
 
 def choose_windows(windows: xr.Dataset, person: str, number: int) -> np.ndarray:

@@ -8,9 +8,10 @@ import pandas as pd
 
 from wesadlib.evaluation.alarm import MOST_LOG_ODDS, Rule, find_alarms, since
 
-#: A task is detected by an alarm within this; what comes so long before it is neither rest nor task, as whoever waits
-#: may well be stressed, s.
-DETECTED_S, ANTICIPATION_S = 180.0, 300.0
+#: A task is detected by an alarm in its first minutes, s.
+DETECTED_S = 180.0
+#: What comes so long before a task is neither rest nor task: whoever waits for it may well be stressed, s.
+ANTICIPATION_S = 300.0
 #: An alarm counts when it begins, and again so often while it lasts, s, as in scores of seizure detectors (SzCORE,
 #: Dan et al. 2025): else one that never ends would be a single false alarm.
 REPEAT_S = 300.0

@@ -135,7 +135,10 @@ class RestCalibrated(LeaveOneOut):
 
 @dataclass(frozen=True)
 class WholeRecording(LeaveOneOut):
-    """Leave one subject out, whose whole recording, without labels, sets the scale: an upper mark, for no device."""
+    """Leave one subject out, whose whole recording, without labels, sets the scale: an upper mark, for no device.
+
+    Everybody's features and signals are z-scored by the mean and spread of that person's own windows, of all states.
+    """
 
     name: ClassVar[str] = "whole_recording"
     deployable: ClassVar[bool] = False

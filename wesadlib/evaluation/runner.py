@@ -48,8 +48,9 @@ def evaluate(
     model : str or sequence of str
         Registered names.
     windows : Dataset
-        With what the models need (``feature``, ``signal``) and, where quality was assessed, ``verdict``: refused
-        windows teach nothing, but are predicted. Those of states not among ``params.classes`` are left out.
+        Windows ``(window, channel, time)`` with what the models need (``feature``, ``signal``) and, where quality was
+        assessed, ``verdict``: refused ones teach nothing, but are predicted. Those of states not among
+        ``params.classes`` are left out.
     protocol : str, optional
         One of :data:`~wesadlib.evaluation.protocols.PROTOCOLS`.
     seeds : iterable of int, optional
@@ -67,8 +68,9 @@ def evaluate(
         ``task model protocol seed subject window start_s label p_<state>… accepted``, a row a window;
         `window` is its position in `windows`.
     training : DataFrame
-        With `return_training`, a row a fold; `error` is empty where all went well, epochs are NaN for a model that is
-        not trained by them.
+        With `return_training`, a row a fold: task, model, protocol, seed, subject, error (empty where all went well),
+        validation people, numbers of windows, best epoch and epochs (NaN for a model that is not trained by them),
+        losses by epoch, seconds, and the cluster's node.
 
     Warns
     -----

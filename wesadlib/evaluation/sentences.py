@@ -5,8 +5,10 @@ import pandas as pd
 from wesadlib.evaluation.statistics import SIGNIFICANCE, Friedman, PairedTest, paired_test
 from wesadlib.models.calibration import RANGE
 
-#: A loss of accuracy that counts as little, and an area within a person from which on windows count as ranked.
-LITTLE, RANKED = 0.05, 0.9
+#: A loss of accuracy that counts as little.
+LITTLE = 0.05
+#: An area within a person from which on a person's windows count as ranked.
+RANKED = 0.9
 
 
 def describe_test(test: PairedTest, first: str, second: str) -> str:

@@ -42,10 +42,8 @@ def plot_attribution(table: pd.DataFrame) -> Figure:
     figure, panels = plots.facets(table[~table["measure"].isin(["share", "agreement"])], "measure", 2.8)
     for axes, measure, rows in panels:
         for how, part in rows.groupby("how", sort=False):
-            color, people = (
-                plots.NEUTRAL if how == "at random" else plots.color_of("resnet"),
-                part.groupby("x")["value"],
-            )
+            color = plots.NEUTRAL if how == "at random" else plots.color_of("resnet")
+            people = part.groupby("x")["value"]
             low, high = people.quantile(0.25), people.quantile(0.75)
             axes.fill_between(low.index, low, high, color=color, alpha=0.25, linewidth=0)
             axes.plot(people.mean(), color=color, label=how)

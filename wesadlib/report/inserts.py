@@ -143,8 +143,10 @@ def _causes(reference: Reference) -> str:
     return f"{findings.shuffling(reference)} {findings.controls(reference)}".strip()
 
 
-#: The network on which the claim is tried, and the share of seconds that the sentence on deletion speaks of.
-_NETWORK, _DELETED = "resnet", 0.2
+#: The network on which the claim is tried.
+_NETWORK = "resnet"
+#: Share of seconds that the sentence on deletion speaks of.
+_DELETED = 0.2
 #: Parts of the table, in words.
 _PARTS = {
     "fixed": "fixed model",

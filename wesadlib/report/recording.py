@@ -38,8 +38,8 @@ def summarise(bundle: Bundle, recording: Recording, answers: RecordingAnswers, s
         **counts,
         "exertion": int(windows["reasons"].str.startswith(REASON).sum()),
         "states": {
-            state: {"windows": (count := int(named.get(state, 0))), "share": count / max(counts["answered"], 1)}
-            for state in config["states"]
+            state: {"windows": int(count), "share": float(count / max(counts["answered"], 1))}
+            for state, count in named.reindex(config["states"], fill_value=0).items()
         },
         "reasons": {str(reason): int(count) for reason, count in reasons.items()},
         "alarms": list_alarms(windows) if config.get("alarm") else None,

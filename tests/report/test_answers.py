@@ -20,6 +20,7 @@ from wesadlib.data.embraceplus import write_embraceplus
 from wesadlib.data.pickles import save_arrays
 from wesadlib.report import answers
 from wesadlib.report.glossary import PEOPLE, PREDICTIONS, SUMMARY, list_meanings
+from wesadlib.report.recording import render_recording
 
 FILES = ["figure.png", "predictions.csv", "report.html", "summary.json"]
 COLUMNS = "bvp=BVP,eda=EDA,temp=TEMP,acc_x=ACC_X,acc_y=ACC_Y,acc_z=ACC_Z"
@@ -71,6 +72,11 @@ def test_the_page_asks_nothing_of_anybody_and_says_first_how_far_to_trust_it(wes
     for words, shown in [("hollow where", counts["abstained"]), ("ticks where", counts["rejected"]), ("Dotted", True)]:
         assert (words in page) == bool(shown)
     assert (tmp_path / "a" / "report.html").stat().st_size < 2e6
+    summary = answer(tmp_path / "a")[0] | {"problems": [], "answered": 9}
+    summary["bundle"]["simulated"] = False
+    for share, warns in ((0.49, True), (0.5, False)):
+        shown = render_recording(summary | {"judged_share": share}, b"", "stress", marked=False)
+        assert ('class="trust warn"' in shown) == warns
 
 
 @pytest.mark.parametrize("form", ["WESAD", "CSV", "XDF"])

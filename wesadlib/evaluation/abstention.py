@@ -14,9 +14,12 @@ THRESHOLDS = tuple(np.round(np.arange(0, 1.0001, 0.01), 2).tolist())
 
 
 def calibration_curve(predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Accuracy against confidence, a row a model and bin of confidence that has windows, seeds pooled.
+    """Accuracy against confidence, in equally wide bins of confidence on [0, 1], closed on the right, seeds pooled.
 
-    `share` is that of windows in the bin, `people` the number of people they are of.
+    Rows, a model and bin with windows: ``task model protocol bin low_edge high_edge share people confidence accuracy
+    accuracy_low accuracy_high``: the share of windows in the bin, the number of people they are of, their mean
+    confidence and accuracy. Its interval comes from drawing people; draws of nobody with a window in the bin are left
+    out.
     """
     tables = []
     for keys, group in groups(predictions):
@@ -125,8 +128,10 @@ def per_person_at(counts: pd.DataFrame, threshold: float) -> pd.DataFrame:
 def abstention_by_state(predictions: pd.DataFrame, threshold: float) -> pd.DataFrame:
     """What abstaining below a threshold means for windows of each state, seeds pooled.
 
-    Of the state's windows those `answered`, rightly if all were (`correct_of_all`), and `correct` (of stress the
-    sensitivity, of rest the specificity); and what always naming the most frequent state would reach on all answers.
+    Rows: ``task model protocol label n_windows answered correct_of_all correct correct_of_answers majority``: windows
+    of the state; the share of them that is answered, that would be named rightly if all were, and that is answered and
+    named rightly (of stress the sensitivity, of rest the specificity); the share of its answers that is right; and what
+    always naming the most frequent state would reach on the same answers, of all states.
     """
     tables = []
     for keys, group in groups(predictions):

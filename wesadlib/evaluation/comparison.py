@@ -19,9 +19,13 @@ ROW = ["task", "protocol", "model"]
 def leaderboard(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
     """Every task, protocol and model in one table, in the order in which the predictions name them.
 
-    The protocols do not test the same windows: one that sees a person's rest does not test it. So what
-    :func:`against_cold_start` gives stands beside the scores. `missing` names the people whom others of the task were
-    tested on and this row was not under every seed, since a fold failed.
+    The protocols do not test the same windows: one that sees a person's rest does not test it. So every protocol other
+    than a cold start comes with the same model's cold start on exactly the windows that both test.
+
+    Rows: ``task protocol model seeds people missing windows n_windows coverage accuracy accuracy_low accuracy_high
+    balanced_accuracy macro_f1 roc_auc ece brier deployable``, and, NaN for a cold start itself and where the model has
+    none, what :func:`against_cold_start` gives. `missing` names the people whom others of the task were tested on and
+    this row was not under every seed, since a fold failed; `deployable` is the protocol's.
     """
     _refuse(predictions)
     everybody = predictions.groupby("task")["subject"].unique()
@@ -48,8 +52,10 @@ def same_windows(predictions: pd.DataFrame, protocol_a: str, protocol_b: str) ->
 def against_cold_start(predictions: pd.DataFrame, *, windows: str = "all", bootstrap: int = 1000) -> pd.DataFrame:
     """Each protocol against the same model's cold start, on exactly the windows that both test.
 
-    The cold start's scores end in ``_cold``; `difference` is the mean over people of accuracy under the protocol minus
-    under a cold start, with its interval and its `p_permutation`, NaN for fewer than two people.
+    A row a task, protocol (other than a cold start) and model that has both: ``task protocol model people_cold``, the
+    cold start's scores ``accuracy_cold balanced_accuracy_cold macro_f1_cold roc_auc_cold ece_cold brier_cold``, and
+    `difference`, mean over people of accuracy under the protocol minus under a cold start, with its interval
+    `difference_low`, `difference_high` over draws of people and its `p_permutation`; NaN for fewer than two people.
     """
     rows = []
     for protocol in dict.fromkeys(predictions["protocol"]):

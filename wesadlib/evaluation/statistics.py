@@ -46,13 +46,17 @@ def ratio_interval(sums: np.ndarray, counts: np.ndarray, *, bootstrap: int = 100
 
 
 class PairedTest(NamedTuple):
-    """How two models compare on the `people` who have a score of both, second minus first; what is undefined is NaN.
+    """How two models compare on the same people, of whom `people` have a score of both.
 
-    `p_permutation` is exact up to 17 people: the share of assignments of signs to the differences whose mean is as far
-    from zero; `smallest_p` is the least that so many people could give. `p_wilcoxon` treats ties by Pratt's rule.
-    `detectable` is the mean difference that a t test at 5 % would find in four of five such studies. `rank_biserial` is
-    the share of ranks of differences in favour of the second minus the share against it, zero left out (Kerby 2014);
-    `effect_size` is d_z (Lakens 2013), corrected for few people (Hedges 1981).
+    `difference`, with its 95 % interval `low` to `high` over draws of people, is the mean of second minus first;
+    `better`, `worse` and `equal` count the people on whom the second scores so. `p_permutation` is two-sided, and exact
+    up to 17 people: the share of assignments of signs to the differences whose mean is as far from zero; `smallest_p`
+    is the least that so many people could give, ``2 / 2**people``. `p_wilcoxon` is of signed ranks, two-sided, ties
+    with zero by Pratt's rule. `detectable` is the mean difference that a t test at 5 % would find in four of five such
+    studies, ``(t(0.975) + t(0.8)) s / sqrt(people)`` with ``people - 1`` degrees of freedom. `rank_biserial` is the
+    share of ranks of differences in favour of the second minus the share against it, differences of zero left out
+    (Kerby 2014); `effect_size` the mean in standard deviations of the differences, d_z (Lakens 2013), times
+    ``1 - 3 / (4 (n - 1) - 1)`` for few people (Hedges 1981). What is undefined is NaN.
     """
 
     people: int
@@ -128,11 +132,13 @@ def holm(p: np.ndarray | pd.Series) -> np.ndarray:
 
 
 class Friedman(NamedTuple):
-    """Friedman's test of several models on the same people, corrected for ties (Demšar 2006).
+    """Friedman's test of several models on the same people, who have a score of every one (Demšar 2006).
 
-    `p` is NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W: 0, people
-    rank the models in every order; 1, all alike. `mean_ranks` (1 the best, ties shared) that are `critical_difference`
-    apart differ at 5 % by Nemenyi's test.
+    `p` is of chi-squared with ``models - 1`` degrees of freedom, corrected for ties; it wants ten people or so and is
+    NaN for fewer than three models, or where all do the same on everybody. `agreement` is Kendall's W, chi-squared over
+    ``people (models - 1)``: 0, people rank the models in every order; 1, all alike. `mean_ranks`: 1 the best, ties
+    shared; those that are `critical_difference` apart differ at 5 % by Nemenyi's test: ``q sqrt(k (k + 1) / (6 n))``,
+    q the studentised range of k models and infinite degrees of freedom over the square root of two.
     """
 
     p: float

@@ -11,11 +11,14 @@ from wesadlib.evaluation.statistics import bootstrap_weights, interval
 
 
 def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """Every shortcut against honest predictions of the same model, a row a shortcut and model.
+    """Every shortcut against honest predictions of the same model.
 
     The reference of a shortcut is its own where the audit has one, or else `predictions`, a cold start by the same
     seed: on the windows that the shortcut tested; but on all, where windows were dropped. Each draw of people is the
-    same on both sides; ``better worse`` count people by accuracy.
+    same on both sides. Rows, a shortcut and model in the order of the rules: ``shortcut model rule against people
+    n_windows``; ``accuracy reference inflation inflation_low inflation_high``, where `reference` is the honest
+    accuracy; ``roc_auc auc_reference auc_inflation auc_inflation_low auc_inflation_high``; and ``better worse``: people
+    on whom the accuracy is higher and lower than the reference's. Shares, not points.
     """
     shortcuts, references = (audit[audit["role"] == role] for role in ("shortcut", "reference"))
     rows = []
@@ -33,9 +36,11 @@ def inflation(audit: pd.DataFrame, predictions: pd.DataFrame, *, bootstrap: int 
 
 
 def score_controls(audit: pd.DataFrame, *, bootstrap: int = 1000) -> pd.DataFrame:
-    """What each control and model reaches, beside always naming the most frequent state (`majority`).
+    """What the controls reach: a row a control and model, means of seeds with intervals.
 
-    Intervals are over people and over seeds as well, which are many shuffles rather than few trainings.
+    ``control model what seeds majority``, where `majority` is the accuracy of always naming the most frequent state,
+    and ``accuracy balanced_accuracy roc_auc``, each with ``_low`` and ``_high``, over people and over seeds as well:
+    where these are many shuffles rather than few trainings.
     """
     rows = []
     controls = audit[audit["role"] == "control"]

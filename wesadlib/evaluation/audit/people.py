@@ -31,8 +31,12 @@ def tabulate_responses(
     """How people respond and are predicted, hardest first, by predictions of the same models and the cohort's table.
 
     Who is hard, predictions of other models say, the `judges`, where there are any: whoever is picked by a score scores
-    higher by chance when looked at again. ``eda`` (log level), ``movement`` (g) and ``stai`` are means of stress less
-    baseline's, NaN where device or questionnaire do not say.
+    higher by chance when looked at again, whatever is changed.
+    Indexed by subject: ``cold shuffled`` (accuracy by a cold start and of shuffled windows, mean over models and
+    seeds), ``eda`` (logarithm of the skin conductance level, so that 0.69 is twice as high) and ``movement`` (g;
+    standard deviation of the acceleration's magnitude), each the mean of stress less baseline's, ``stai`` (points,
+    likewise), ``notes``, and ``doubted``: whether the notes doubt that the person was stressed. NaN where device or
+    questionnaire do not say.
     """
     table = pd.DataFrame({"cold": _accuracy(cold), "shuffled": _accuracy(shuffled)})
     for name, ending in RESPONSES.items():

@@ -167,7 +167,10 @@ def _follow_lab(pair: tuple[str, str]) -> list[pd.DataFrame]:
 
 def read_self_report(root: Path) -> pd.DataFrame:
     """What people of Hongn's said of their stress, 1 to 10: ``subject baseline tmct``."""
-    table = pd.concat([pd.read_csv(path, index_col=0) for path in sorted(root.glob("Stress_Level_v*.csv"))])
+    paths = sorted(root.glob("Stress_Level_v*.csv"))
+    if not paths:
+        raise InputError(f"{root / 'Stress_Level_v1.csv'} is missing: it holds what people said of their stress.")
+    table = pd.concat([pd.read_csv(path, index_col=0) for path in paths])
     columns = {"Baseline": "baseline", "TMCT": "tmct"}
     return table[list(columns)].rename(columns=columns).rename_axis("subject").reset_index()
 

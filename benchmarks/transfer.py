@@ -180,11 +180,7 @@ def carry_heart(table: pd.DataFrame) -> pd.DataFrame:
 
 
 def carry_forward(values: np.ndarray, start_s: np.ndarray) -> np.ndarray:
-    """Values (window,) with missing ones taken from the last window that has one, if it began so shortly before.
-
-    >>> carry_forward(np.array([60.0, np.nan, np.nan]), np.array([0.0, 60.0, 180.0])).tolist()
-    [60.0, 60.0, nan]
-    """
+    """Values (window,) with missing ones taken from the last window that has one, if it began so shortly before."""
     last = np.maximum.accumulate(np.where(np.isnan(values), 0, np.arange(len(values))))
     return np.where(start_s - start_s[last] <= CARRY_S, values[last], np.nan)
 

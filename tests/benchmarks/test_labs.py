@@ -267,7 +267,7 @@ def test_the_gate_is_the_same_from_its_file_and_says_nothing_where_movement_was_
     assert (np.arange(1000.0) > fit_threshold(np.arange(1000.0))).mean() == pytest.approx(0.005, abs=1e-3)
 
 
-def test_the_bundle_of_the_package_is_made_again_byte_for_byte(tmp_path):
+def test_a_bundle_of_two_labs_is_made_again_byte_for_byte(tmp_path):
     phases = pd.DataFrame(
         [("first", "rest", 0, 200), ("tmct", "stress", 200, 400)], columns=["phase", "group", "start_s", "end_s"]
     )

@@ -105,6 +105,12 @@ def test_a_log_that_is_none_or_lacks_somebody(stress_predict, monkeypatch):
     write_log(stress_predict)
     with pytest.raises(InputError, match="no whole row for S01"):
         open_stress_predict(stress_predict)[0]
+    with zipfile.ZipFile(log, "w") as book:
+        # Nothing of a name in it.
+        book.writestr("xl/sharedStrings.xml", "<sst><si><t>x</t></si></sst>")
+        book.writestr("xl/worksheets/sheet1.xml", '<sheet><c r="A1"><v>1</v></c></sheet>')
+    with pytest.raises(InputError, match="no workbook"):
+        open_stress_predict(stress_predict)[0]
     log.write_text("a,b")
     with pytest.raises(InputError, match="no workbook"):
         open_stress_predict(stress_predict)[0]

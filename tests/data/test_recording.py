@@ -85,7 +85,7 @@ def test_opening_loads_nothing_and_iterating_loads_one_at_a_time(write_person, t
     loaded = []
     monkeypatch.setattr(layout, "load_arrays", lambda path: loaded.append(path.stem) or load_arrays(path))
     cohort = open_wesad(tmp_path)
-    assert len(cohort) == 2 and cohort.choose(["S3"]).subjects == ["S3"]
+    assert len(cohort) == 2 and cohort.choose(["S3"]).subjects == ["S3"] and cohort.choose([]).subjects == []
     assert cohort.digest and loaded == []
     recordings = iter(cohort)
     assert next(recordings).subject == "S2"

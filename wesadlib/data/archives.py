@@ -35,6 +35,7 @@ def read_files(path: Path, wanted: Callable[[str], bool]) -> Iterator[File]:
     """Files of a wanted name at or below a path, and in the zips that lie there, in the order of names."""
     if path.is_file():
         yield from _members(path, str(path), wanted)
+        return
     for file in sorted(path.rglob("*")):
         if "__MACOSX" in file.parts or file.name.startswith("._") or not file.is_file():
             continue

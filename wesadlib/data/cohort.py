@@ -44,10 +44,10 @@ class Cohort(Sequence[Recording]):
         return self.load(self.subjects[index] if isinstance(index, int) else self.choose([index]).subjects[0])
 
     def choose(self, subjects: Sequence[str]) -> "Cohort":
-        """The cohort of these people alone, in its order, or of all where none are named; nothing is loaded."""
+        """The cohort of these people alone, in the cohort's order; nothing is loaded."""
         if absent := [subject for subject in subjects if subject not in self.subjects]:
             raise InputError(f"{self.root}: no subject {absent[0]}; there are {', '.join(self.subjects)}.")
-        return replace(self, subjects=[subject for subject in self.subjects if subject in (subjects or self.subjects)])
+        return replace(self, subjects=[subject for subject in self.subjects if subject in subjects])
 
     def manifest(self) -> dict[str, Any]:
         """Digest over paths and SHA-256 of the files, which are read whole; simulated, subjects, and these files."""

@@ -69,7 +69,7 @@ def open_hongn(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
         if session == SESSIONS[0] or folder.is_dir():
             for subject, paths in find_exports(folder, r"[Sf]\d+").items():
                 exports.setdefault(subject, {})[session] = paths
-    return Cohort(
+    cohort = Cohort(
         root=root,
         subjects=sorted(exports),
         load=lambda subject: _read(exports[subject], subject),
@@ -77,7 +77,8 @@ def open_hongn(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
         description="recordings of the data set of Hongn et al. (2025)",
         states=STATES,
         name="hongn",
-    ).choose(subjects)
+    )
+    return cohort.choose(subjects or cohort.subjects)
 
 
 def _read(sessions: dict[str, list[Path]], subject: str) -> Recording:

@@ -55,7 +55,7 @@ def open_stress_predict(root: str | Path, subjects: Sequence[str] = ()) -> Cohor
     root = Path(root)
     exports = find_exports(root / "Raw_data", r"S\d+")
     log = root / LOG_FILE
-    return Cohort(
+    cohort = Cohort(
         root=root,
         subjects=list(exports),
         load=lambda subject: _read(exports[subject][0], subject, log),
@@ -63,7 +63,8 @@ def open_stress_predict(root: str | Path, subjects: Sequence[str] = ()) -> Cohor
         description="recordings of the Stress-Predict data set (Iqbal et al., 2022)",
         states=STATES,
         name="stress-predict",
-    ).choose(subjects)
+    )
+    return cohort.choose(subjects or cohort.subjects)
 
 
 def _read(path: Path, subject: str, log: Path) -> Recording:
@@ -131,10 +132,10 @@ def read_log(path: Path) -> dict[str, list[float]]:
                 pd.read_xml(book.open(f"xl/{name}.xml"), xpath=xpath, parser="etree", dtype=str)
                 for name, xpath in (("sharedStrings", ".//{*}si"), ("worksheets/sheet1", ".//{*}c"))
             )
+        words = cells["t"] == "s"
     except (zipfile.BadZipFile, KeyError, ValueError, ElementTree.ParseError) as error:
         raise InputError(f"{path} is no workbook ({error}): copy it again.") from None
     cells[["column", "row"]] = cells["r"].str.extract(r"([A-Z]+)(\d+)")
-    words = cells["t"] == "s"
     names = cells[words & (cells["column"] == "A")].set_index("row")["v"].astype(int).map(texts["t"])
     times = cells[~words].pivot(index="row", columns="column", values="v").reindex(names.index, columns=list(_COLUMNS))
     times = times.astype(float).set_index(names)[lambda table: table.index.str.fullmatch(r"S\d+", na=False)]

@@ -74,7 +74,8 @@ def open_wesad(root: str | Path, subjects: Sequence[str] = ()) -> Cohort:
 
     `subjects` are those to use, by default all; they are sorted by number, and each has its pickle.
     """
-    cohort = find_cohort(root).choose(subjects)
+    everybody = find_cohort(root)
+    cohort = everybody.choose(subjects or everybody.subjects)
     for subject in cohort.subjects:
         path, *_ = _paths(cohort.root / subject)
         if not path.is_file():

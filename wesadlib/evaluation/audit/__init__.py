@@ -22,7 +22,18 @@ from wesadlib.evaluation.audit.people import (
 from wesadlib.evaluation.audit.shortcuts import RULES, overlap_share, run_shortcuts, shuffled_folds
 
 __all__ = [
-    "CONTROLS", "RULES", "describe_dropped", "describe_people", "inflation", "nearest_people", "overlap_share",
-    "run_controls", "run_shortcuts", "score_controls", "shuffled_folds", "tabulate_inflation", "tabulate_people",
+    "CONTROLS",
+    "RULES",
+    "describe_dropped",
+    "describe_people",
+    "inflation",
+    "nearest_people",
+    "overlap_share",
+    "run_controls",
+    "run_shortcuts",
+    "score_controls",
+    "shuffled_folds",
+    "tabulate_inflation",
+    "tabulate_people",
     "tabulate_responses",
-]  # fmt: skip
+]

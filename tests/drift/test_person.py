@@ -44,9 +44,9 @@ def test_the_sentence_names_the_strangest_reading_of_each_sensor_first(reference
 
 
 def test_features_are_named_in_words():
-    names = ["acc_x_mean", "acc_x_sd", "acc_magnitude_sd", "temp_mean", "eda_peak_to_peak"]
+    names = ["acc_x_mean", "acc_z_sd", "acc_magnitude_sd", "temp_mean", "eda_peak_to_peak"]
     assert [describe_feature(f"wrist_{name}") for name in names] == [
-        *("movement (mean, x)", "movement (variation, x)", "movement (variation)"),
+        *("movement (mean, x)", "movement (variation, z)", "movement (variation)"),
         *("temperature", "skin conductance (peak to peak)"),
     ]
 

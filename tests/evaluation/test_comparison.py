@@ -177,6 +177,7 @@ def test_effect_sizes():
     difference = pd.Series([0.04, -0.01, 0.02, 0.0, 0.03])
     for sign in (1, -1):
         test = paired_test(0 * difference, sign * difference)
+        assert (test.better, test.worse, test.equal) == ((3, 1, 1) if sign == 1 else (1, 3, 1))
         # Ranks of the four that differ: 4, 1, 2, 3; favourable 9, unfavourable 1.
         assert sign * test.rank_biserial == pytest.approx(0.8)
         assert sign * test.effect_size == pytest.approx(difference.mean() / difference.std() * (1 - 3 / 15))

@@ -1,5 +1,6 @@
 """Whole recordings of people left out: the folds' own predictions, and rules that the person had no part in."""
 
+import minutes
 import numpy as np
 import pandas as pd
 import pytest
@@ -90,3 +91,11 @@ def test_windows_of_meditation_lie_wholly_in_it(phases):
     course = events.Course.from_phases(np.zeros(len(time_s)), time_s, phases[phases["subject"] == "S2"])
     row, _ = whole_recordings.score_course(course, Rule(1.0), np.where(time_s == 960, 0.9, 0.1))
     assert row["meditation_above_half"] == 1 / len(np.arange(960, 1196, 5))
+
+
+def test_windows_of_poor_quality_are_not_accepted():
+    recording = minutes.wrist_recording(0, 240.0)
+    recording.signals["wrist_bvp"][: 120 * 64] = 0.0
+    table = whole_recordings.tabulate_windows(recording, "wrist", 60.0, channels=["wrist_bvp"])
+    assert table["start_s"].tolist() == [0, 60, 120, 180]
+    assert table["accepted"].tolist() == [False, False, True, True]

@@ -37,7 +37,7 @@ _LEVEL = ("_eda_mean", "_eda_log_level")
 def run_controls(windows: xr.Dataset, predictions: pd.DataFrame, params: Params, **options: Any) -> pd.DataFrame:
     """Every control that the device allows, by a run's first seed, beside all sensors, which its `predictions` hold."""
     seed, slow = params.seeds[0], params.control_networks
-    quick = list(dict.fromkeys(["logistic", "forest", params.audit_models[0]]))
+    quick = list(dict.fromkeys(["logistic", params.audit_models[0]]))
     trained = predictions[predictions["seed"] == seed]
     cold = filter_predictions(trained, task_name(params.classes), ColdStart.name)
     windows = windows_of_classes(windows, params.classes)

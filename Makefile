@@ -27,9 +27,7 @@ book: $(STAMP) ## run every chapter of PARAMS (params/demo.yaml) and render the 
 
 test: export OMP_NUM_THREADS = 1
 test: $(STAMP) ## run the tests and every chapter on the smoke profile
-	$(BIN)/python -m pytest -n 2 --dist loadfile tests
-	$(BIN)/python -m pytest --doctest-modules wesadlib
-	$(BIN)/python -m pytest --nbval-lax --nbval-sanitize-with tests/nbval.cfg book
+	$(BIN)/python -m pytest -n 2 --doctest-modules --nbval-lax --nbval-sanitize-with tests/nbval.cfg tests wesadlib book
 
 test-faults: $(STAMP) ## kill, change, end, flood and misuse a running server, 10 min (SHORT=--short: four)
 	$(BIN)/python -m pytest tests/faults $(SHORT)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xarray as xr
+from xdist.scheduler import LoadFileScheduling
 
 from wesadlib.signals import RAW_STATISTICS, Windows
 
@@ -59,6 +60,20 @@ def pytest_collection_modifyitems(config, items):
     left = [item for item in items if any(item.get_closest_marker(name) for name in absent)]
     config.hook.pytest_deselected(items=left)
     items[:] = [item for item in items if item not in left]
+
+
+class SharingScheduling(LoadFileScheduling):
+    """Files go side by side; but chapters read what those before them wrote, and tests of a server share one."""
+
+    def _split_scope(self, nodeid):
+        shared = (folder for folder in ("book/", "tests/server/") if nodeid.startswith(folder))
+        return next(shared, super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """With ``-n``, whatever ``--dist`` says."""
+    return SharingScheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class Params(BaseModel):
         ["baseline", "stress"], "states to tell apart; non-stress: baseline and amusement together", min_length=2
     )
     mean_of: list[str] = _models(
-        ["logistic", "forest", "resnet"], "models whose probabilities the model `mean` averages", min_length=2
+        ["logistic", "resnet"], "models whose probabilities the model `mean` averages", min_length=2
     )
     width: int = _network(4, "width w of the network's first stage", ge=2, le=128)
     dropout: float = _network(0.2, "dropout in the network", ge=0, lt=1)
@@ -92,9 +92,7 @@ class Params(BaseModel):
         "auto", "arithmetic of training; auto: the fastest that this machine has at equal accuracy"
     )
 
-    models: list[str] = _evaluation(
-        ["logistic", "forest", "boosting", "resnet", "joint", "mean"], "models to compare", min_length=1
-    )
+    models: list[str] = _evaluation(["logistic", "resnet", "mean"], "models to compare", min_length=1)
     protocols: list[str] = _evaluation(
         ["cold_start", "rest_calibrated", "whole_recording"],
         "what a model may see of the person it is tested on; the first is the book's own",
@@ -111,7 +109,7 @@ class Params(BaseModel):
     selection_groups: int = _evaluation(4, "groups of people for the nested choice of a configuration", ge=3, le=50)
     validation_subjects: int = _evaluation(1, "training subjects set aside where an epoch is picked", ge=1)
     learning_models: list[str] = _evaluation(
-        ["logistic", "forest"], "models of the learning curve, at every second number of people", min_length=1
+        ["logistic"], "models of the learning curve, at every second number of people", min_length=1
     )
     learning_networks: list[str] = _evaluation(
         ["resnet"], "models of the learning curve that take long, at three numbers of people"
@@ -126,7 +124,7 @@ class Params(BaseModel):
     bootstrap: int = _evaluation(1000, "resamples of people for an interval", ge=100, le=100_000)
 
     audit_models: list[str] = _audit(
-        ["forest", "resnet"], "models, of those compared, that the shortcuts are tried on", min_length=1
+        ["logistic", "resnet"], "models, of those compared, that the shortcuts are tried on", min_length=1
     )
     audit_seeds: int = _audit(2, "seeds of which a shortcut shows the best", ge=2, le=100)
     control_networks: list[str] = _audit([], "models that take long, trained on heart and skin alone as well")

@@ -27,7 +27,8 @@ book: $(STAMP) ## run every chapter of PARAMS (params/demo.yaml) and render the 
 
 test: export OMP_NUM_THREADS = 1
 test: $(STAMP) ## run the tests and every chapter on the smoke profile
-	$(BIN)/python -m pytest -n 2 --doctest-modules --nbval-lax --nbval-sanitize-with tests/nbval.cfg tests wesadlib book
+	$(BIN)/python -m pytest -n 2 --nbval-lax --nbval-sanitize-with tests/nbval.cfg tests book
+	$(BIN)/python -m pytest --doctest-modules wesadlib
 
 test-faults: $(STAMP) ## kill, change, end, flood and misuse a running server, 10 min (SHORT=--short: four)
 	$(BIN)/python -m pytest tests/faults $(SHORT)

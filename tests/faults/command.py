@@ -1,5 +1,6 @@
 """`wesad serve` as a user starts it: a process with a configuration file, signals to it, and nothing left of it."""
 
+import os
 import re
 import signal
 import subprocess
@@ -71,8 +72,11 @@ class Command:
         return {Path(name) for name in named if "pytest" not in name} - others
 
     def end(self, number: signal.Signals = signal.SIGTERM) -> tuple[int, str]:
-        """End it, and it alone, by a signal; status, and what of both of its streams was not read yet."""
-        self.process.send_signal(number)
+        """End it by a signal; status, and what of both of its streams was not read yet.
+
+        Ctrl-C is a signal to all processes in a terminal's foreground, any other goes to the command alone.
+        """
+        (os.killpg if number == signal.SIGINT else os.kill)(self.process.pid, number)
         printed, _ = self.process.communicate(timeout=END_S)
         return self.process.returncode, printed
 
@@ -93,11 +97,14 @@ def serving(folder: Path, bundle: Path, replicas: int = 1, **settings: Any) -> I
     path = folder / "serve.yaml"
     values = {"http_options": {"port": port}, "applications": [application(bundle, replicas, **settings)]}
     path.write_text(yaml.safe_dump(values))
+    # A file of whoever starts it, which is called like a library.
+    (folder / "ray.py").write_text("raise SystemExit('not Ray')")
     process = subprocess.Popen(
         ["/usr/bin/env", f"{_MARK}={mark}", WESAD, "serve", "--config", path],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        cwd=folder,
         start_new_session=True,
     )
     with Client(f"http://127.0.0.1:{port}", retry_s=0) as client:

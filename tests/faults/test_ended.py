@@ -1,15 +1,19 @@
-"""The command is ended under load: whoever has asked is answered, and nothing is left of it."""
+"""A server is ended under load, or its starter killed: whoever has asked is answered, and nothing is left of it."""
 
 import signal
+import subprocess
+import sys
 import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
 import people
+import psutil
 import pytest
 from asking import BROKEN, asking
 from command import serving
 
+from wesadlib.serving import Client
 from wesadlib.serving.server import require_free_port
 
 
@@ -44,3 +48,19 @@ def test_an_end_answers_what_was_asked_and_leaves_nothing(tmp_path, old_bundle, 
     assert {one.status for one in asked} <= {200, 503, BROKEN}
     refused = [one for one in asked if one.status == 503]
     assert all((one.answer["status"], one.headers["retry-after"]) == (503, "1") for one in refused)
+
+
+def test_a_server_ends_when_its_starter_is_killed(old_bundle):
+    code = (
+        "import sys, time; from wesadlib.serving import running_server\n"
+        "with running_server(sys.argv[1]) as client: print(client.url, flush=True); time.sleep(600)"
+    )
+    starter = subprocess.Popen([sys.executable, "-c", code, old_bundle.folder], stdout=subprocess.PIPE, text=True)
+    url = starter.stdout.readline().strip()
+    started = psutil.Process(starter.pid).children(recursive=True)
+    with Client(url) as client:
+        assert client.health().status == "ok"
+    starter.kill()
+    starter.communicate()
+    assert len(started) > 5
+    assert psutil.wait_procs(started, timeout=600)[1] == []

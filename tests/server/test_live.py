@@ -1,24 +1,14 @@
-"""A running server: the same numbers as the book, refusals over the wire, and an end without remains."""
+"""A running server: the same numbers as the book, and refusals over the wire."""
 
-import os
-import signal
-import subprocess
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import httpx
 import minutes
-import psutil
 import pytest
 
 from wesadlib.bundle import load_bundle
 from wesadlib.data import open_wesad
-from wesadlib.serving import Client
-from wesadlib.serving.server import free_port, require_free_port
 from wesadlib.signals import make_windows
-
-WESAD = Path(sys.executable).with_name("wesad")
 
 
 @pytest.mark.parametrize("form", ["json", "binary"])
@@ -68,47 +58,3 @@ def test_requests_at_the_same_time_do_not_mix(server, served_bundle):
     with ThreadPoolExecutor(8) as threads:
         answers = list(threads.map(lambda signal: server.predict(signal, minutes.RATES_HZ), signals))
     assert [answer.probabilities["stress"] for answer in answers] == pytest.approx(expected, abs=1e-6)
-
-
-def test_ctrl_c_ends_the_command_and_all_it_started(served_bundle, tmp_path):
-    port = free_port()
-    # A file of whoever starts it, which is called like a library.
-    (tmp_path / "ray.py").write_text("raise SystemExit('not Ray')")
-    # A session of its own, as a terminal gives: Ctrl-C is a signal to all of its foreground processes.
-    command = subprocess.Popen(
-        [WESAD, "serve", served_bundle, "--port", str(port)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-        cwd=tmp_path,
-        start_new_session=True,
-    )
-    try:
-        assert f"http://127.0.0.1:{port}" in command.stdout.readline()
-        with Client(f"http://127.0.0.1:{port}") as client:
-            assert client.health().status == "ok"
-        started = psutil.Process(command.pid).children(recursive=True)
-        os.killpg(command.pid, signal.SIGINT)
-        printed, _ = command.communicate(timeout=600)
-    finally:
-        command.kill()
-    assert (command.returncode, printed) == (0, "Ended.\n")
-    assert len(started) > 5
-    assert [process for process in started if process.is_running()] == []
-    require_free_port("127.0.0.1", port)
-
-
-def test_the_server_ends_when_its_starter_is_killed(served_bundle):
-    code = (
-        "import sys, time; from wesadlib.serving import running_server\n"
-        "with running_server(sys.argv[1]) as client: print(client.url, flush=True); time.sleep(600)"
-    )
-    starter = subprocess.Popen([sys.executable, "-c", code, served_bundle], stdout=subprocess.PIPE, text=True)
-    url = starter.stdout.readline().strip()
-    started = psutil.Process(starter.pid).children(recursive=True)
-    with Client(url) as client:
-        assert client.health().status == "ok"
-    starter.kill()
-    starter.communicate()
-    assert len(started) > 5
-    assert psutil.wait_procs(started, timeout=600)[1] == []

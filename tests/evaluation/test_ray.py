@@ -100,19 +100,18 @@ def test_an_address_where_no_cluster_is_is_named(small_windows, address):
         evaluate("centroid", small_windows, params=Params(workers=1, ray_address=address), progress=False)
 
 
-def test_workers_that_are_shared_serve_every_evaluation_of_a_block(make_windows_of_toys):
+def test_workers_that_are_shared_serve_every_evaluation_of_a_block(cluster, small_windows):
     import ray
 
-    ray.cloudpickle.register_pickle_by_value(stub_models)
-    windows = make_windows_of_toys(n_subjects=3, per_subject=6, window_s=20.0)
-    params = Params(workers=1)
-    with shared_workers(params, windows):
-        node = ray.nodes()[0]["NodeID"]
-        runs = [evaluate("centroid", windows, params=params, progress=False, return_training=True) for _ in range(2)]
-        assert ray.nodes()[0]["NodeID"] == node
+    params = two_workers(cluster)
+    with shared_workers(params, small_windows):
+        job = ray.get_runtime_context().get_job_id()
+        for _ in range(2):
+            _, training = evaluate("centroid", small_windows, params=params, progress=False, return_training=True)
+            assert ray.get_runtime_context().get_job_id() == job
+            assert set(training["node"]) <= {node["NodeID"] for node in ray.nodes()}
     assert not ray.is_initialized()
-    assert {name for _, training in runs for name in training["node"]} == {node}
-    with shared_workers(Params(), windows):
+    with shared_workers(Params(), small_windows):
         assert not ray.is_initialized()
 
 
